@@ -1,0 +1,111 @@
+"""The paper's circuit family (arXiv:2504.08732, Figs. 1-3): rings of CNOT and RY at increasing distance."""
+
+from qlit.circuits.circuit import Circuit, Gate, cnot, ry, shifted
+
+
+def ring(num_qubits: int, distance: int) -> Circuit:
+    """One closed ring of blocks at one distance.
+
+    For i = 0 .. Q-1: CNOT(i -> (i + distance) mod Q), then RY on the target: Q blocks, Q parameters.
+
+    Args:
+        num_qubits: Q, at least 2.
+        distance: Distance from control to target, 1 .. Q-1.
+
+    Raises:
+        ValueError: If `distance` is outside 1 .. Q-1: a block would control itself.
+    Source: arXiv:2504.08732, Fig. 2 (block) and Fig. 3 (ring).
+    """
+    if not 1 <= distance <= num_qubits - 1:
+        raise ValueError(
+            f"A ring on {num_qubits} qubits reaches distances 1 to {num_qubits - 1}, but got {distance=}: "
+            f"a block would control itself. Lower the connectivity or raise `num_qubits`."
+        )
+    gates: list[Gate] = []
+    for control in range(num_qubits):
+        target = (control + distance) % num_qubits
+        gates += [cnot(control, target), ry(target, parameter=control)]
+    return Circuit(num_qubits, tuple(gates))
+
+
+def rings(num_qubits: int, connectivity: int) -> Circuit:
+    """ring(1), ring(2), .. ring(C), "layers with increasing connectivity"; Q * C parameters.
+
+    Raises:
+        ValueError: If `connectivity` C is outside 1 .. Q-1.
+    Source: arXiv:2504.08732, Fig. 3.
+    """
+    if not 1 <= connectivity <= num_qubits - 1:
+        raise ValueError(
+            f"`1 <= connectivity <= num_qubits - 1` must hold, but got {connectivity=}, {num_qubits=}: "
+            "a block would control itself."
+        )
+    return _in_sequence(num_qubits, [ring(num_qubits, distance) for distance in range(1, connectivity + 1)])
+
+
+def ansatz(num_qubits: int, connectivity: int, num_layers: int) -> Circuit:
+    """rings(C), one RY on every qubit, then `num_layers` times rings(C).
+
+    Q * (C + 1 + layers * C) parameters, all distinct, and Q * C * (1 + layers) CNOTs.
+
+    Args:
+        num_qubits: Q, at least 2.
+        connectivity: C, 1 .. Q-1.
+        num_layers: Rings after the RY column, at least 0.
+
+    Raises:
+        ValueError: If C or `num_layers` is out of range.
+    Source: arXiv:2504.08732, Fig. 3 (Q = 4, C = 2, 3 layers).
+    """
+    if num_layers < 0:
+        raise ValueError(f"`num_layers >= 0` must hold, but got {num_layers=}.")
+    block = rings(num_qubits, connectivity)
+    column = Circuit(num_qubits, tuple(ry(wire, parameter=wire) for wire in range(num_qubits)))
+    return _in_sequence(num_qubits, [block, column, *[block] * num_layers])
+
+
+def encoder_circuit(num_qubits: int, *, connectivity: int = 9, num_layers: int = 2) -> Circuit:
+    """The circuit of a simulated quantum encoder (sPQC): 28 parameters a qubit by default.
+
+    28 = C + 1 + layers * C has the readings (9, 2), (3, 8) and (1, 26); the default is (9, 2).
+
+    Source: arXiv:2504.08732, sec. III.C and Table II (353 = 28 * 10 + 1 + 7 * 10 + 2).
+    """
+    return ansatz(num_qubits, connectivity, num_layers)
+
+
+def reuploading_circuit(
+    num_qubits: int, num_reuploads: int, num_main_layers: int, num_reupload_layers: int, connectivity: int
+) -> Circuit:
+    """The circuit of the QPU-side module: R times [angle encoding, PQC1], then PQC2.
+
+    PQC1 = ansatz(Q, C, N) has one set of parameters shared by all re-uploads; PQC2 = ansatz(Q, C, M) has its own.
+
+    Args:
+        num_qubits: Q, at least 2; a sample brings Q angles (radians).
+        num_reuploads: R, at least 1.
+        num_main_layers: M, layers of PQC2, at least 0.
+        num_reupload_layers: N, layers of PQC1, at least 0.
+        connectivity: C, 1 .. Q-1.
+
+    Raises:
+        ValueError: If one of them is out of range.
+    Source: arXiv:2504.08732, Fig. 1; data re-uploading arXiv:1907.02085.
+    """
+    if num_reuploads < 1:
+        raise ValueError(f"`num_reuploads >= 1` must hold, but got {num_reuploads=}.")
+    encoding = tuple(ry(wire, angle=wire) for wire in range(num_qubits))
+    reupload = ansatz(num_qubits, connectivity, num_reupload_layers)
+    main = ansatz(num_qubits, connectivity, num_main_layers)
+    gates = (encoding + reupload.gates) * num_reuploads + shifted(main.gates, by=reupload.num_parameters)
+    return Circuit(num_qubits, gates)
+
+
+def _in_sequence(num_qubits: int, parts: list[Circuit]) -> Circuit:
+    """The parts one after the other, each with parameters of its own."""
+    gates: tuple[Gate, ...] = ()
+    used = 0
+    for part in parts:
+        gates += shifted(part.gates, by=used)
+        used += part.num_parameters
+    return Circuit(num_qubits, gates)

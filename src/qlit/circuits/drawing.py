@@ -1,0 +1,79 @@
+"""Circuits as text."""
+
+from qlit.circuits.circuit import Circuit, Gate
+
+
+def draw(circuit: Circuit, *, width: int = 100) -> str:
+    """Draw a circuit with one line a wire, gates as early as their wires allow.
+
+    Args:
+        circuit: The circuit.
+        width: Longest line, in characters; a longer drawing goes on below. At least 24.
+
+    Returns:
+        The drawing: `o` a CNOT's control, `X` its target, `t3` RY by parameter 3, `x3` RY by input angle 3.
+
+    Raises:
+        ValueError: If `width < 24`.
+    """
+    if width < 24:
+        raise ValueError(f"`width >= 24` must hold, but got {width=}.")
+    names = [f"{wire}: " for wire in range(circuit.num_qubits)]
+    indent = max(map(len, names))
+    columns = [_column(moment, circuit.num_qubits) for moment in _moments(circuit)]
+
+    rows: list[list[list[str]]] = [[]]
+    used = indent
+    for column in columns:
+        if used + len(column[0]) > width:
+            rows.append([])
+            used = indent
+        rows[-1].append(column)
+        used += len(column[0])
+    return "\n\n".join(
+        "\n".join(
+            line
+            for wire in range(circuit.num_qubits)
+            for line in (
+                names[wire].rjust(indent) + "".join(column[2 * wire] for column in row),
+                (" " * indent + "".join(column[2 * wire + 1] for column in row)).rstrip(),
+            )
+            if line.strip()
+        )
+        for row in rows
+    )
+
+
+def _moments(circuit: Circuit) -> list[list[Gate]]:
+    """Gates grouped in columns; a CNOT keeps the wires it crosses to itself, so that lines never overlap."""
+    moments: list[list[Gate]] = []
+    free_from = [0] * circuit.num_qubits
+    for gate in circuit:
+        span = range(min(gate.wires), max(gate.wires) + 1)
+        at = max(free_from[wire] for wire in span)
+        if at == len(moments):
+            moments.append([])
+        moments[at].append(gate)
+        for wire in span:
+            free_from[wire] = at + 1
+    return moments
+
+
+def _column(moment: list[Gate], num_qubits: int) -> list[str]:
+    """2 * num_qubits strings of one length: each wire's cell and the gap below it."""
+    cells = ["-"] * num_qubits
+    gaps = [" "] * num_qubits
+    for gate in moment:
+        if gate.kind == "cnot":
+            control, target = gate.wires
+            for wire in range(min(gate.wires), max(gate.wires)):
+                gaps[wire] = "|"
+                cells[wire] = "|"
+            cells[control], cells[target] = "o", "X"
+        else:
+            cells[gate.wires[0]] = f"x{gate.angle}" if gate.parameter is None else f"t{gate.parameter}"
+    longest = max(map(len, cells))
+    lines: list[str] = []
+    for cell, gap in zip(cells, gaps, strict=True):
+        lines += [cell.ljust(longest, "-") + "-", gap.ljust(longest + 1)]
+    return lines
