@@ -1,0 +1,45 @@
+"""What statevector engines share: measurement of a final state, in plain torch and so differentiable by autograd."""
+
+from abc import abstractmethod
+from functools import lru_cache
+
+import torch
+from torch import Tensor
+
+from qlit.engines.base import Engine, Run
+
+
+class StatevectorEngine(Engine):
+    """An engine that holds the whole final state: subclasses give it, this class measures it."""
+
+    @abstractmethod
+    def _statevector(self, run: Run) -> Tensor:
+        """Final statevectors, real, shape (B, N)."""
+
+    def _expectation(self, run: Run) -> Tensor:
+        probabilities_BN = self._statevector(run).square()
+        return probabilities_BN @ _signs(
+            run.circuit.num_qubits, run.wires, probabilities_BN.dtype, probabilities_BN.device
+        )
+
+    def _probabilities(self, run: Run) -> Tensor:
+        num_qubits = run.circuit.num_qubits
+        joint = self._statevector(run).square().reshape(run.batch_size, *[2] * num_qubits)
+        unmeasured = [1 + wire for wire in range(num_qubits) if wire not in run.wires]
+        marginal = joint.sum(dim=unmeasured) if unmeasured else joint
+        # The sum leaves the measured wires in ascending order; the caller's order decides the bits of the outcome.
+        ascending = sorted(run.wires)
+        order = [1 + ascending.index(wire) for wire in run.wires]
+        return marginal.permute(0, *order).reshape(run.batch_size, 2 ** len(run.wires))
+
+
+def outcome_signs(num_wires: int, *, dtype: torch.dtype, device: torch.device) -> Tensor:
+    """Eigenvalues of Z on each of W measured wires for each joint outcome: +1 or -1, shape (2**W, W)."""
+    return _signs(num_wires, tuple(range(num_wires)), dtype, device)
+
+
+@lru_cache(maxsize=32)
+def _signs(num_qubits: int, wires: tuple[int, ...], dtype: torch.dtype, device: torch.device) -> Tensor:
+    index = torch.arange(2**num_qubits, device=device)[:, None]
+    shifts = torch.tensor([num_qubits - 1 - wire for wire in wires], device=device)
+    return (1 - 2 * ((index >> shifts) & 1)).to(dtype)

@@ -1,0 +1,75 @@
+"""Circuits and inputs that every engine is asked to run."""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from qlit.circuits import Circuit, ansatz, cnot, encoder_circuit, reuploading_circuit, ry
+
+CIRCUITS = {
+    "one RY": Circuit(1, (ry(0, parameter=0),)),
+    "one CNOT": Circuit(2, (cnot(0, 1),)),
+    "no gate": Circuit(2, ()),
+    "figure 3": ansatz(4, 2, 3),
+    "two qubits": ansatz(2, 1, 2),
+    "all distances": ansatz(6, 5, 1),
+    "encoder": encoder_circuit(5, connectivity=4, num_layers=2),
+    "re-uploading": reuploading_circuit(5, 4, 2, 1, 1),
+    "re-uploading, dense": reuploading_circuit(4, 2, 1, 2, 3),
+    "data into a CNOT's target": Circuit(
+        3, (ry(0, parameter=0), cnot(0, 2), ry(2, angle=0), cnot(2, 1), cnot(1, 2), ry(1, angle=1), ry(1, angle=0))
+    ),
+    "CNOTs alone": Circuit(4, (cnot(3, 0), cnot(0, 1), cnot(1, 0), cnot(2, 3), ry(3, parameter=0), cnot(3, 2))),
+    "one parameter, many gates": Circuit(3, (*(ry(w, parameter=0) for w in (0, 1, 2, 1)), cnot(2, 0))),
+}
+
+
+def random_circuit(seed: int) -> Circuit:
+    """2 to 7 qubits, up to 60 gates of every kind, with slots in random order."""
+    generator = torch.Generator().manual_seed(seed)
+
+    def below(high: int) -> int:
+        return int(torch.randint(high, (), generator=generator))
+
+    num_qubits = 2 + below(6)
+    num_slots = {"parameter": 1 + below(12), "angle": 1 + below(6)}
+    gates = [ry(below(num_qubits), **{kind: slot}) for kind, n in num_slots.items() for slot in range(n)]
+    for _ in range(10 + below(50)):
+        kind = ("cnot", "cnot", "parameter", "parameter", "angle")[below(5)]
+        if kind == "cnot":
+            control = below(num_qubits)
+            gates.append(cnot(control, (control + 1 + below(num_qubits - 1)) % num_qubits))
+        else:
+            gates.append(ry(below(num_qubits), **{kind: below(num_slots[kind])}))
+    order = torch.randperm(len(gates), generator=generator)
+    return Circuit(num_qubits, tuple(gates[int(k)] for k in order))
+
+
+@dataclass
+class Inputs:
+    """Leaves that want gradients: parameters (P,), angles (B, A) or None, state (B, N) or None."""
+
+    parameters: Tensor
+    angles: Tensor | None
+    state: Tensor | None
+
+    @property
+    def leaves(self) -> list[Tensor]:
+        return [leaf for leaf in (self.parameters, self.angles, self.state) if leaf is not None]
+
+
+def random_inputs(circuit: Circuit, batch_size: int, *, dtype: torch.dtype, with_state: bool, seed: int = 0) -> Inputs:
+    """Parameters and angles between -2 pi and 2 pi, normalised random states."""
+    generator = torch.Generator().manual_seed(seed)
+
+    def uniform(*shape: int) -> Tensor:
+        values = (torch.rand(shape, generator=generator, dtype=torch.float64) - 0.5) * 4 * torch.pi
+        return values.to(dtype).requires_grad_()
+
+    angles = uniform(batch_size, circuit.num_angles) if circuit.num_angles else None
+    state = None
+    if with_state:
+        state = torch.randn(batch_size, 2**circuit.num_qubits, generator=generator, dtype=torch.float64)
+        state = (state / state.norm(dim=1, keepdim=True)).to(dtype).requires_grad_()
+    return Inputs(uniform(circuit.num_parameters), angles, state)
