@@ -1,0 +1,94 @@
+"""Finite shots: expectation values as S repeated measurements would estimate them.
+
+Shapes: B batch, W measured wires, V = 2**W joint outcomes.
+"""
+
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+from torch import Tensor
+
+from qlit.engines.statevector import outcome_signs
+
+Sampler = Literal["gaussian", "multinomial"]
+
+
+@dataclass(frozen=True)
+class Shots:
+    """How an expectation value is estimated from measurements.
+
+    Args:
+        num_shots: S, measurements a sample, at least 1.
+        sampler: "gaussian" is the reparameterised approximation of the counts: differentiable, the noise enters beside
+            the differentiable path. "multinomial" draws the counts themselves and has no gradient.
+
+    Raises:
+        ValueError: If `num_shots < 1` or the sampler is unknown.
+    Source: arXiv:2504.08732, sec. IV.D, Eqs. 1 and 2, Figs. 6 and 7.
+    """
+
+    num_shots: int
+    sampler: Sampler = "gaussian"
+
+    def __post_init__(self) -> None:
+        if self.num_shots < 1:
+            raise ValueError(
+                f"`shots >= 1` must hold, but got shots={self.num_shots}; for exact expectation values set it to null."
+            )
+        if self.sampler not in ("gaussian", "multinomial"):
+            raise ValueError(f"The sampler must be 'gaussian' or 'multinomial', but got {self.sampler!r}.")
+
+    def estimate(
+        self, probabilities_BV: Tensor, *, generator: torch.Generator | None = None, noise_BV: Tensor | None = None
+    ) -> Tensor:
+        """<Z> of each measured wire, estimated from `num_shots` measurements of all of them together.
+
+        Args:
+            probabilities_BV: Exact joint probabilities, shape (B, 2**W), rows summing to 1 (not checked).
+            generator: Source of randomness; torch's default one if None.
+            noise_BV: Standard normal numbers to use instead of drawing them (gaussian only), shape (B, 2**W).
+
+        Returns:
+            Estimates, no unit, in [-1, 1], shape (B, W).
+
+        Raises:
+            ValueError: If a gradient is wanted through the multinomial sampler.
+        """
+        num_wires = probabilities_BV.shape[1].bit_length() - 1
+        if self.sampler == "multinomial":
+            counts_BV = self._multinomial(probabilities_BV, generator)
+        else:
+            counts_BV = self._gaussian(probabilities_BV, generator, noise_BV)
+        # Rectified Gaussian counts need not add up to S; divided by their own sum they are frequencies again.
+        frequencies_BV = counts_BV / counts_BV.sum(dim=1, keepdim=True)
+        return frequencies_BV @ outcome_signs(num_wires, dtype=probabilities_BV.dtype, device=probabilities_BV.device)
+
+    def _multinomial(self, probabilities_BV: Tensor, generator: torch.Generator | None) -> Tensor:
+        if torch.is_grad_enabled() and probabilities_BV.requires_grad:
+            raise ValueError(
+                "The multinomial sampler blocks gradients, so it cannot be used in training. "
+                "Train with `sampler: gaussian` (or `shots: null`) and switch to multinomial for the test."
+            )
+        counts_BV = torch.zeros_like(probabilities_BV)
+        if len(probabilities_BV):
+            drawn = torch.multinomial(probabilities_BV, self.num_shots, replacement=True, generator=generator)
+            counts_BV.scatter_add_(1, drawn, torch.ones_like(drawn, dtype=counts_BV.dtype))
+        return counts_BV
+
+    def _gaussian(self, probabilities_BV: Tensor, generator: torch.Generator | None, noise_BV: Tensor | None) -> Tensor:
+        if noise_BV is None:
+            noise_BV = torch.randn(
+                probabilities_BV.shape,
+                generator=generator,
+                dtype=probabilities_BV.dtype,
+                device=probabilities_BV.device,
+            )
+        # sqrt(p) * e - p * (sqrt(p) . e) has covariance diag(p) - p p^T for standard normal e: no V x V matrix needed.
+        # Its own dependence on p is left out of the gradient: of order 1 / sqrt(S), and singular at p = 0.
+        with torch.no_grad():
+            root_BV = probabilities_BV.sqrt()
+            spread_BV = root_BV * noise_BV - probabilities_BV * (root_BV * noise_BV).sum(dim=1, keepdim=True)
+        counts_BV = self.num_shots * probabilities_BV + self.num_shots**0.5 * spread_BV
+        rectified_BV: Tensor = counts_BV.clamp(min=0)
+        return rectified_BV
