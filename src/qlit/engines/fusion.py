@@ -1,0 +1,207 @@
+"""Plans for the torch engine: gates fused into small matrices on a few wires, and the axis moves between them.
+
+A gate touches a state too lightly to be worth a pass over it. Gates whose wires together are few are therefore
+multiplied into one matrix first, and the state sees a matrix product per group instead of a pass per gate. Gates
+that share no wire commute, so a group may also collect gates from further down the circuit, as long as no gate it
+jumps over shares a wire with them.
+
+Pure bookkeeping: no tensor, no angle. Axes of a state in flight are its wires and the batch, in an order that the
+plan tracks, so that nothing is moved back before the next group needs it.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+
+from qlit.circuits import Circuit
+
+BATCH = -1  # the batch axis, among wires numbered from 0
+
+# Fused width in wires. Five give about four gates a matrix product at ring-shaped circuits; wider ones cost more
+# arithmetic than they save in passes (benchmarks/README.md). Groups of input angles have one matrix a sample, which
+# must stay small beside that sample's state.
+PARAMETER_WIDTH = 5
+ANGLE_WIDTH = 3
+GROUPS_PER_CHUNK = 64  # bounds the memory of the fused matrices, whatever the depth of the circuit
+
+
+@dataclass(frozen=True)
+class Factor:
+    """RY on `target`, after a CNOT from `control` if there is one; without a slot, the CNOT alone."""
+
+    control: int | None
+    target: int
+    slot: int | None
+    is_angle: bool
+
+    @property
+    def wires(self) -> frozenset[int]:
+        return frozenset({self.target} if self.control is None else {self.control, self.target})
+
+
+@dataclass(frozen=True)
+class Group:
+    """Factors that act on few wires, first to last, and those wires (first one the most significant bit)."""
+
+    wires: tuple[int, ...]
+    factors: tuple[Factor, ...]
+    per_sample: bool
+
+
+@dataclass(frozen=True)
+class Move:
+    """How to bring a state's axes into another order: sizes of merged runs of axes (BATCH: the batch), permutation."""
+
+    runs: tuple[int, ...]
+    permutation: tuple[int, ...]
+
+    def shape(self, batch_size: int) -> tuple[int, ...]:
+        """The shape to view the state in before the permutation."""
+        return tuple(batch_size if size == BATCH else size for size in self.runs)
+
+
+@dataclass(frozen=True)
+class Step:
+    """One use of a group's matrix, with the moves of axes before it: forward from the previous step, and back to it.
+
+    Args:
+        per_sample: Whether the matrix is one of the chunk's `angle_groups` (one a sample) or `parameter_groups`.
+        index: Which of them.
+        arrive: Move from the order the previous step leaves behind.
+        go_back: The inverse of it.
+    """
+
+    per_sample: bool
+    index: int
+    arrive: Move
+    go_back: Move
+
+
+@dataclass(frozen=True, eq=False)  # compared and hashed by identity: engines keep tables for each set of groups
+class GroupSet:
+    """Distinct groups of one kind, all equally wide, whose matrices are made together."""
+
+    groups: tuple[Group, ...]
+
+
+@dataclass(frozen=True)
+class Chunk:
+    """Consecutive steps and their distinct groups; a block that is repeated needs its matrices once."""
+
+    steps: tuple[Step, ...]
+    parameter_groups: GroupSet
+    angle_groups: GroupSet
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A fused circuit: its chunks, and the move of axes from the last step to wire order and back.
+
+    A state starts and ends as (batch, wire 0, wire 1, ..).
+    """
+
+    chunks: tuple[Chunk, ...]
+    finish: Move
+    finish_back: Move
+
+
+@lru_cache(maxsize=128)
+def plan(circuit: Circuit) -> Plan:
+    """Fuse a circuit; planned once for each circuit."""
+    groups = _groups(_factors(circuit), circuit.num_qubits)
+    natural = (BATCH, *range(circuit.num_qubits))
+    order = natural
+    chunks: list[Chunk] = []
+    for start in range(0, len(groups), GROUPS_PER_CHUNK):
+        distinct: dict[bool, list[Group]] = {False: [], True: []}
+        steps: list[Step] = []
+        for group in groups[start : start + GROUPS_PER_CHUNK]:
+            known = distinct[group.per_sample]
+            if group not in known:
+                known.append(group)
+            rest = tuple(wire for wire in order if wire not in group.wires and wire != BATCH)
+            # A matrix a sample: batched product over the leading axis. One matrix for all: the batch is just columns.
+            wanted = (BATCH, *group.wires, *rest) if group.per_sample else (*group.wires, *rest, BATCH)
+            steps.append(Step(group.per_sample, known.index(group), _move(order, wanted), _move(wanted, order)))
+            order = wanted
+        chunks.append(Chunk(tuple(steps), GroupSet(tuple(distinct[False])), GroupSet(tuple(distinct[True]))))
+    return Plan(tuple(chunks), _move(order, natural), _move(natural, order))
+
+
+def _factors(circuit: Circuit) -> list[Factor]:
+    """Gates as factors; a CNOT directly followed by an RY on its target makes one."""
+    factors: list[Factor] = []
+    pending: tuple[int, int] | None = None
+    for gate in circuit:
+        if gate.kind == "ry":
+            control = None
+            if pending is not None and pending[1] == gate.wires[0] and gate.angle is None:
+                control, pending = pending[0], None
+            elif pending is not None:
+                factors.append(Factor(*pending, slot=None, is_angle=False))
+                pending = None
+            slot = gate.angle if gate.parameter is None else gate.parameter
+            factors.append(Factor(control, gate.wires[0], slot, is_angle=gate.angle is not None))
+        else:
+            if pending is not None:
+                factors.append(Factor(*pending, slot=None, is_angle=False))
+            pending = (gate.wires[0], gate.wires[1])
+    if pending is not None:
+        factors.append(Factor(*pending, slot=None, is_angle=False))
+    return factors
+
+
+def _groups(factors: list[Factor], num_qubits: int) -> list[Group]:
+    remaining = list(factors)
+    groups: list[Group] = []
+    while remaining:
+        per_sample = remaining[0].is_angle
+        width = min(num_qubits, ANGLE_WIDTH if per_sample else PARAMETER_WIDTH)
+        chosen = _choose(remaining[: 4 * num_qubits], width, num_qubits)
+        wires = sorted({wire for k in chosen for wire in remaining[k].wires})
+        # Equal widths let all matrices of a chunk be made in one go: idle wires fill the narrow ones up.
+        wires += [wire for wire in range(num_qubits) if wire not in wires][: width - len(wires)]
+        groups.append(Group(tuple(wires), tuple(remaining[k] for k in chosen), per_sample))
+        taken = set(chosen)
+        remaining = [factor for k, factor in enumerate(remaining) if k not in taken]
+    return groups
+
+
+def _choose(remaining: list[Factor], width: int, num_qubits: int) -> list[int]:
+    """Positions of the factors that form the next group: those that widen it least first, early ones first."""
+    chosen = [0]
+    wires = set(remaining[0].wires)
+    while True:
+        blocked: set[int] = set()  # wires of factors that stay behind: what lies behind them must too
+        best: tuple[int, int] | None = None  # (new wires, position)
+        for k, factor in enumerate(remaining):
+            if k in chosen:
+                continue
+            new = len(factor.wires - wires)
+            fits = factor.is_angle == remaining[0].is_angle and len(wires) + new <= width
+            if fits and not factor.wires & blocked and (best is None or new < best[0]):
+                best = (new, k)
+                if new == 0:
+                    break
+            blocked |= factor.wires
+            if len(blocked) == num_qubits:
+                break
+        if best is None:
+            return sorted(chosen)
+        chosen.append(best[1])
+        wires |= remaining[best[1]].wires
+
+
+def _move(source: Sequence[int], target: Sequence[int]) -> Move:
+    """The move from one order of axes to another, with axes that travel together merged."""
+    runs: list[list[int]] = []
+    position = {axis: k for k, axis in enumerate(target)}
+    for axis in source:
+        follows = runs and BATCH not in (axis, runs[-1][-1]) and position[axis] == position[runs[-1][-1]] + 1
+        if follows:
+            runs[-1].append(axis)
+        else:
+            runs.append([axis])
+    sizes = tuple(BATCH if run == [BATCH] else 2 ** len(run) for run in runs)
+    permutation = sorted(range(len(runs)), key=lambda k: position[runs[k][0]])
+    return Move(sizes, tuple(permutation))

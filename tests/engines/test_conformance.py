@@ -1,0 +1,167 @@
+"""What every engine must do. A new engine joins by adding a line to ENGINES."""
+
+import pytest
+import torch
+from engines.cases import CIRCUITS, random_circuit, random_inputs
+from tolerances import ENGINE_ATOL
+
+from qlit.circuits import reuploading_circuit
+from qlit.engines import Engine, ReferenceEngine, TorchEngine
+
+ENGINES = [
+    TorchEngine(),
+]
+REFERENCE = ReferenceEngine()
+
+every_engine = pytest.mark.parametrize("engine", ENGINES, ids=lambda engine: engine.name)
+every_dtype = pytest.mark.parametrize("dtype", [torch.float64, torch.float32], ids=str)
+
+
+def values_and_gradients(engine: Engine, circuit, inputs, weights, **kwargs):
+    values = engine.expectation(circuit, inputs.parameters, angles=inputs.angles, state=inputs.state, **kwargs)
+    return values, *torch.autograd.grad((values * weights.to(values)).sum(), inputs.leaves, allow_unused=True)
+
+
+def assert_agrees_with_the_twin(engine: Engine, circuit, dtype, *, batch_size=3, with_state=True, seed=0):
+    inputs = random_inputs(circuit, batch_size, dtype=torch.float64, with_state=with_state, seed=seed)
+    single = not with_state and inputs.angles is None
+    generator = torch.Generator().manual_seed(seed)
+    weights = torch.randn(1 if single else batch_size, circuit.num_qubits, generator=generator, dtype=torch.float64)
+    twin = values_and_gradients(REFERENCE, circuit, inputs, weights)
+    rounded = random_inputs(circuit, batch_size, dtype=dtype, with_state=with_state, seed=seed)
+    ours = values_and_gradients(engine, circuit, rounded, weights)
+    for mine, theirs in zip(ours, twin, strict=True):
+        assert mine.dtype == dtype
+        torch.testing.assert_close(mine.double(), theirs, rtol=0, atol=ENGINE_ATOL[dtype] * max(1, len(circuit) / 50))
+
+
+@every_dtype
+@every_engine
+@pytest.mark.parametrize("with_state", [True, False], ids=["state", "zero state"])
+@pytest.mark.parametrize("circuit", CIRCUITS.values(), ids=CIRCUITS.keys())
+def test_values_and_gradients_agree_with_the_dense_twin(engine, circuit, with_state, dtype):
+    assert_agrees_with_the_twin(engine, circuit, dtype, with_state=with_state)
+
+
+@every_engine
+@pytest.mark.parametrize("seed", range(40))
+def test_random_circuits_agree_with_the_dense_twin(engine, seed):
+    circuit = random_circuit(seed)
+    assert_agrees_with_the_twin(
+        engine, circuit, torch.float64, batch_size=1 + seed % 5, with_state=seed % 2 == 0, seed=seed
+    )
+
+
+@every_engine
+@pytest.mark.parametrize("theta", [0.0, torch.pi, -torch.pi, 2 * torch.pi, torch.pi / 2, torch.pi + 1e-7])
+def test_special_angles_are_exact(engine, theta):
+    circuit = CIRCUITS["figure 3"]
+    parameters = torch.full((circuit.num_parameters,), theta, dtype=torch.float64, requires_grad=True)
+    state = random_inputs(circuit, 2, dtype=torch.float64, with_state=True).state
+    results = []
+    for each in (engine, REFERENCE):
+        values = each.expectation(circuit, parameters, state=state)
+        results.append((values, *torch.autograd.grad(values.sum(), [parameters, state])))
+    for mine, theirs in zip(*results, strict=True):
+        torch.testing.assert_close(mine, theirs, rtol=0, atol=ENGINE_ATOL[torch.float64])
+
+
+@every_engine
+@pytest.mark.parametrize("batch_size", [0, 1, 2, 16, 33])
+def test_any_batch_size_gives_each_sample_its_own_result(engine, batch_size):
+    circuit = reuploading_circuit(4, 2, 1, 1, 2)
+    inputs = random_inputs(circuit, batch_size, dtype=torch.float64, with_state=True)
+    together = engine.expectation(circuit, inputs.parameters, angles=inputs.angles, state=inputs.state)
+    assert together.shape == (batch_size, 4)
+    gradients = torch.autograd.grad(together.sum(), inputs.leaves)
+    assert [tuple(g.shape) for g in gradients] == [tuple(leaf.shape) for leaf in inputs.leaves]
+    for b in range(batch_size):
+        alone = engine.expectation(
+            circuit, inputs.parameters, angles=inputs.angles[b : b + 1], state=inputs.state[b : b + 1]
+        )
+        torch.testing.assert_close(alone[0], together[b], rtol=0, atol=ENGINE_ATOL[torch.float64])
+
+
+@every_engine
+def test_measured_wires_come_in_the_callers_order(engine):
+    circuit = CIRCUITS["encoder"]
+    inputs = random_inputs(circuit, 3, dtype=torch.float64, with_state=True)
+    everything = engine.expectation(circuit, inputs.parameters, state=inputs.state)
+    some = engine.expectation(circuit, inputs.parameters, state=inputs.state, wires=[4, 0, 2])
+    torch.testing.assert_close(some, everything[:, [4, 0, 2]], rtol=0, atol=ENGINE_ATOL[torch.float64])
+    joint = engine.probabilities(circuit, inputs.parameters, state=inputs.state, wires=[4, 0])
+    z_of_4 = joint[:, 0] + joint[:, 1] - joint[:, 2] - joint[:, 3]
+    z_of_0 = joint[:, 0] - joint[:, 1] + joint[:, 2] - joint[:, 3]
+    torch.testing.assert_close(
+        torch.stack((z_of_4, z_of_0), dim=1), everything[:, [4, 0]], rtol=0, atol=ENGINE_ATOL[torch.float64]
+    )
+
+
+@every_engine
+def test_probabilities_agree_with_the_dense_twin_with_gradients(engine):
+    circuit = CIRCUITS["re-uploading, dense"]
+    inputs = random_inputs(circuit, 3, dtype=torch.float64, with_state=False)
+    for wires in ([0], [2, 1], None):
+        results = []
+        for each in (engine, REFERENCE):
+            joint = each.probabilities(circuit, inputs.parameters, angles=inputs.angles, wires=wires)
+            torch.testing.assert_close(joint.sum(dim=1), torch.ones(3, dtype=torch.float64))
+            results.append((joint, *torch.autograd.grad(joint.square().sum(), inputs.leaves)))
+        for mine, theirs in zip(*results, strict=True):
+            torch.testing.assert_close(mine, theirs, rtol=0, atol=ENGINE_ATOL[torch.float64])
+
+
+@every_engine
+def test_gradients_agree_with_the_parameter_shift_rule(engine):
+    """arXiv:1811.11184: the derivative is half the difference at +- pi / 2, for parameters read by one gate."""
+    circuit = CIRCUITS["encoder"]
+    inputs = random_inputs(circuit, 2, dtype=torch.float64, with_state=True)
+
+    def total(parameters):
+        return engine.expectation(circuit, parameters, state=inputs.state, wires=[0]).sum()
+
+    (gradient,) = torch.autograd.grad(total(inputs.parameters), inputs.parameters)
+    with torch.no_grad():
+        for k in range(0, circuit.num_parameters, 7):
+            shift = torch.zeros_like(inputs.parameters)
+            shift[k] = torch.pi / 2
+            shifted = (total(inputs.parameters + shift) - total(inputs.parameters - shift)) / 2
+            torch.testing.assert_close(gradient[k], shifted, rtol=0, atol=ENGINE_ATOL[torch.float64])
+
+
+@every_engine
+def test_the_same_call_gives_the_same_bits(engine):
+    circuit = CIRCUITS["re-uploading"]
+    inputs = random_inputs(circuit, 5, dtype=torch.float32, with_state=False)
+    weights = torch.ones(5, 5)
+    first, second = (values_and_gradients(engine, circuit, inputs, weights) for _ in range(2))
+    assert all(torch.equal(a, b) for a, b in zip(first, second, strict=True))
+
+
+@every_engine
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"parameters": torch.zeros(3)}, r"`parameters` must have shape \(35,\), but has \(3,\)"),
+        ({"parameters": torch.zeros(35, dtype=torch.float16)}, "computes in float32, float64"),
+        ({"angles": None}, "reads 5 input angles a sample, but none were given"),
+        ({"angles": torch.zeros(2, 4)}, r"`angles` must have shape \(2, 5\)"),
+        ({"angles": torch.zeros(2, 5, dtype=torch.float64)}, "must share type and device"),
+        ({"state": torch.zeros(2, 31)}, r"`state` must have shape \(2, 32\)"),
+        ({"state": torch.zeros(3, 32)}, r"`state` must have shape \(2, 32\)"),
+        ({"wires": []}, "at least one and distinct"),
+        ({"wires": [1, 1]}, "at least one and distinct"),
+        ({"wires": [5]}, "0 <= wire < 5"),
+    ],
+)
+def test_what_does_not_fit_is_refused(engine, change, message):
+    arguments = {"parameters": torch.zeros(35), "angles": torch.zeros(2, 5), "state": None, "wires": None} | change
+    with pytest.raises(ValueError, match=message):
+        engine.expectation(reuploading_circuit(5, 4, 2, 1, 1), arguments.pop("parameters"), **arguments)
+
+
+@every_engine
+def test_a_circuit_too_wide_is_refused(engine):
+    width = engine.capabilities.max_qubits + 1
+    with pytest.raises(ValueError, match=f"at most {width - 1} qubits"):
+        engine.expectation(type(CIRCUITS["one RY"])(width, ()), torch.zeros(0))

@@ -1,0 +1,73 @@
+import subprocess
+import sys
+
+import pytest
+import torch
+
+from qlit.circuits import ansatz, encoder_circuit, reuploading_circuit
+from qlit.engines import TorchEngine, engine_by_name, fusion
+
+MEASURE_PEAK = """
+import resource, sys, torch
+from qlit.circuits import ansatz
+from qlit.engines import TorchEngine
+torch.set_num_threads(1)
+circuit = ansatz(14, 3, int(sys.argv[1]))
+theta = torch.zeros(circuit.num_parameters, requires_grad=True)
+state = torch.nn.functional.normalize(torch.ones(64, 2**14)).requires_grad_()
+for _ in range(2):
+    TorchEngine().expectation(circuit, theta, state=state, wires=[0]).sum().backward()
+print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024)
+"""
+
+
+def test_the_memory_of_a_step_does_not_grow_with_the_number_of_layers():
+    """A batch of states is 4 MiB here; autograd through 16 layers would keep about 700 of them."""
+    peaks = [
+        int(subprocess.run([sys.executable, "-c", MEASURE_PEAK, layers], check=True, capture_output=True).stdout)
+        for layers in ("1", "16")
+    ]
+    assert peaks[1] - peaks[0] < 3 * 4 * 2**20
+
+
+def test_every_gate_is_in_the_plan_once_and_in_an_order_that_commutes_to_the_circuits():
+    for circuit in (encoder_circuit(10), reuploading_circuit(9, 4, 2, 1, 1), ansatz(7, 6, 1)):
+        chunks = fusion.plan(circuit).chunks
+        factors = [
+            factor
+            for chunk in chunks
+            for step in chunk.steps
+            for factor in (chunk.angle_groups if step.per_sample else chunk.parameter_groups).groups[step.index].factors
+        ]
+        for wire in range(circuit.num_qubits):
+            planned = [f.slot for f in factors if wire in f.wires]
+            given = [
+                (gate.parameter if gate.angle is None else gate.angle)
+                for k, gate in enumerate(circuit.gates)
+                if gate.kind == "ry"
+                and wire
+                in {gate.wires[0], *(circuit.gates[k - 1].wires if circuit.gates[k - 1].kind == "cnot" else ())}
+            ]
+            assert planned == given
+
+
+def test_a_repeated_block_needs_its_matrices_once():
+    (chunk,) = fusion.plan(reuploading_circuit(10, 4, 2, 1, 1)).chunks
+    assert len(chunk.angle_groups.groups) == len([step for step in chunk.steps if step.per_sample]) / 4
+    assert len(chunk.parameter_groups.groups) < len([step for step in chunk.steps if not step.per_sample]) / 2
+
+
+def test_autocast_does_not_touch_amplitudes():
+    circuit = ansatz(4, 1, 1)
+    theta = torch.linspace(0, 3, circuit.num_parameters)
+    exact = TorchEngine().expectation(circuit, theta)
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        torch.testing.assert_close(TorchEngine().probabilities(circuit, theta).sum(), torch.ones(()))
+        assert torch.equal(TorchEngine().expectation(circuit, theta), exact)
+
+
+def test_engines_by_name():
+    assert engine_by_name("auto").name == "torch"
+    assert engine_by_name("reference").name == "reference"
+    with pytest.raises(ValueError, match="no engine 'qpu'; there are: auto, reference, torch"):
+        engine_by_name("qpu")
