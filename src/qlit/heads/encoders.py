@@ -1,0 +1,182 @@
+"""Encoders: the first module of a hybrid head, from a sentence embedding to the angles of the PQC.
+
+Shapes: B batch, D features of an embedding, N = 2**num_qubits amplitudes, O outputs.
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from typing import Any, final
+
+import torch
+from torch import Tensor, nn
+
+from qlit.circuits import encoder_circuit
+from qlit.engines import engine_by_name
+
+
+class Encoder(nn.Module, ABC):
+    """Maps embeddings (B, D) to `num_outputs` angles (radians) a sample."""
+
+    num_outputs: int
+
+    @abstractmethod
+    def forward(self, embeddings_BD: Tensor) -> Tensor:
+        """Angles, radians, shape (B, O)."""
+
+    @abstractmethod
+    def check_features(self, num_features: int) -> None:
+        """Raise a ValueError, before any training, if embeddings of D features do not fit."""
+
+    @abstractmethod
+    def fit_center(self, embeddings_BD: Tensor) -> None:
+        """Learn what is fitted rather than trained (the mean of the training split), if anything is."""
+
+
+def amplitude_encoding(features_BD: Tensor, num_qubits: int, *, pad_with: float = 0.0) -> Tensor:
+    """Amplitude encoding of whole vectors: amplitude k is feature k, the rest is padding, then normalised.
+
+    Args:
+        features_BD: Features, shape (B, D), D <= 2**num_qubits.
+        num_qubits: Qubits of the register; wire 0 is the most significant bit of k.
+        pad_with: Value of every padded amplitude before normalisation, in the units of the features. A value other
+            than 0 is a bias: it gives the expectation values a part that is linear in the features.
+
+    Returns:
+        Real normalised statevectors, shape (B, N).
+
+    Raises:
+        ValueError: If the features do not fit, or a vector cannot be normalised (all zeros, NaN, infinite).
+    Source: arXiv:2504.08732, sec. III.C.
+    """
+    check_amplitudes(features_BD.shape[1], num_qubits)
+    padding = 2**num_qubits - features_BD.shape[1]
+    amplitudes_BN = nn.functional.pad(features_BD, (0, padding), value=pad_with)
+    norms_B1 = amplitudes_BN.norm(dim=1, keepdim=True)
+    if not bool(((norms_B1 > 0) & norms_B1.isfinite()).all()):
+        raise ValueError("Amplitude encoding needs finite vectors that are not all zeros, but a batch holds another.")
+    state_BN: Tensor = amplitudes_BN / norms_B1
+    return state_BN
+
+
+def check_amplitudes(num_features: int, num_qubits: int) -> None:
+    """Raise a ValueError if `num_features` amplitudes need more than `num_qubits` qubits."""
+    if num_features > 2**num_qubits:
+        needed = (num_features - 1).bit_length()
+        raise ValueError(
+            f"Amplitude encoding of {num_features} features needs num_qubits >= {needed}, but the encoder has "
+            f"num_qubits={num_qubits}. Raise the encoder's `num_qubits`, or take a body with smaller embeddings; "
+            "features are never cut."
+        )
+
+
+@final
+class SimulatedQuantumEncoder(Encoder):
+    """A simulated quantum encoder (sQE): amplitude encoding, a trainable circuit, exact <Z>, scaled to angles.
+
+    Q_e * (C + 1 + layers * C) + 1 parameters: 28 * Q_e + 1 by default.
+
+    Args:
+        num_outputs: O, angles to hand on: the <Z> of the first O qubits.
+        num_qubits: Q_e, at least O, with 2**Q_e >= D.
+        connectivity: C of the circuit, 1 .. Q_e - 1.
+        num_layers: Layers of the circuit behind its RY column, at least 0.
+        pad_with: Value of the padded amplitudes before normalisation; 0 as published.
+        center: Whether to subtract the mean embedding of the training split first; it is fitted once, on that split
+            alone, and saved with the weights.
+        init_std: Standard deviation of the normal distribution the starting parameters are drawn from, radians.
+        engine: Engine that runs the circuit: auto, torch or reference.
+
+    Raises:
+        ValueError: If a number is out of range.
+    Source: arXiv:2504.08732, sec. III.C; the scale is the "+ 1" of the published parameter counts.
+    """
+
+    def __init__(
+        self,
+        num_outputs: int,
+        *,
+        num_qubits: int = 10,
+        connectivity: int = 9,
+        num_layers: int = 2,
+        pad_with: float = 0.0,
+        center: bool = False,
+        init_std: float = 0.1,
+        engine: str = "auto",
+    ) -> None:
+        super().__init__()
+        if not 1 <= num_outputs <= num_qubits:
+            raise ValueError(
+                f"An encoder hands on the <Z> of its first qubits, so `1 <= num_outputs <= num_qubits` must hold, "
+                f"but got {num_outputs=}, {num_qubits=}. Raise the encoder's `num_qubits` or the number of encoders."
+            )
+        self.num_outputs = num_outputs
+        self.num_qubits = num_qubits
+        self.pad_with = pad_with
+        self.center = center
+        self.circuit = encoder_circuit(num_qubits, connectivity=connectivity, num_layers=num_layers)
+        self.engine = engine_by_name(engine)
+        self.theta = nn.Parameter(init_std * torch.randn(self.circuit.num_parameters))
+        self.angle_scale = nn.Parameter(torch.ones(()))
+        self.mean: Tensor
+        self.register_buffer("mean", torch.zeros(0))  # empty until fitted: D is known from the data only
+
+    def forward(self, embeddings_BD: Tensor) -> Tensor:
+        if self.center:
+            if not len(self.mean):
+                raise ValueError("The encoder centres embeddings, but has not been fitted: call `fit_center` first.")
+            embeddings_BD = embeddings_BD - self.mean
+        state_BN = amplitude_encoding(embeddings_BD, self.num_qubits, pad_with=self.pad_with)
+        wires = range(self.num_outputs)
+        return self.angle_scale * self.engine.expectation(self.circuit, self.theta, state=state_BN, wires=wires)
+
+    def check_features(self, num_features: int) -> None:
+        check_amplitudes(num_features, self.num_qubits)
+
+    def fit_center(self, embeddings_BD: Tensor) -> None:
+        if self.center:
+            self.mean = embeddings_BD.mean(dim=0).to(self.theta)
+
+    def _load_from_state_dict(self, state_dict: dict[str, Any], prefix: str, *args: Any) -> None:
+        saved = state_dict.get(prefix + "mean")
+        if isinstance(saved, Tensor) and not len(self.mean):
+            self.mean = torch.zeros_like(saved, device=self.theta.device)
+        super()._load_from_state_dict(state_dict, prefix, *args)
+
+
+@final
+class ParallelEncoders(Encoder):
+    """E encoders side by side, each on the whole embedding; their outputs are concatenated.
+
+    Args:
+        num_outputs: Q, angles to hand on in all; each encoder gives Q / E of them.
+        num_encoders: E, at least 1, a divisor of Q.
+        encoder: The encoder, given the number of its outputs; made E times, each with its own starting parameters.
+
+    Raises:
+        ValueError: If E does not divide Q.
+    Source: arXiv:2504.08732, sec. III.D.
+    """
+
+    def __init__(self, num_outputs: int, *, num_encoders: int = 2, encoder: Callable[[int], Encoder]) -> None:
+        super().__init__()
+        if num_encoders < 1 or num_outputs % num_encoders:
+            raise ValueError(
+                f"The number of encoders must divide the PQC's qubits, but got {num_encoders=}, "
+                f"num_qubits={num_outputs}: every encoder hands on an equal part of the angles."
+            )
+        self.num_outputs = num_outputs
+        self.encoders = nn.ModuleList(encoder(num_outputs // num_encoders) for _ in range(num_encoders))
+
+    def forward(self, embeddings_BD: Tensor) -> Tensor:
+        return torch.cat([encoder(embeddings_BD) for encoder in self.encoders], dim=1)
+
+    def check_features(self, num_features: int) -> None:
+        for encoder in self._each():
+            encoder.check_features(num_features)
+
+    def fit_center(self, embeddings_BD: Tensor) -> None:
+        for encoder in self._each():
+            encoder.fit_center(embeddings_BD)
+
+    def _each(self) -> list[Encoder]:
+        return [encoder for encoder in self.encoders if isinstance(encoder, Encoder)]

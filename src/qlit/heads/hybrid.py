@@ -1,0 +1,74 @@
+"""The hybrid head: encoder(s), re-uploading PQC and an optional linear layer, from embedding to logits."""
+
+from collections.abc import Callable
+from typing import final
+
+import torch
+from torch import Tensor, nn
+
+from qlit.heads.encoders import Encoder
+from qlit.heads.pqc import ReuploadingPQC
+
+# Without a linear layer the probability (1 + <Z>) / 2 may be 0 or 1, whose logit is infinite.
+_LARGEST_Z = 1 - 1e-6
+
+
+@final
+class HybridHead(nn.Module):
+    """Embedding (B, D) -> logits: (B, 1) for two classes, (B, k) for k > 2.
+
+    Args:
+        encoder: The encoder, given the number of angles the PQC takes.
+        pqc: The re-uploading PQC.
+        final_linear: Whether a linear layer makes the logits from the measured <Z>. Without it, the probability of
+            class 1 is (1 + <Z>) / 2 of the one measured wire; for k > 2 classes the logits are the <Z> of k wires.
+        num_classes: k, at least 2.
+
+    Raises:
+        ValueError: If the measured wires do not suit the classes.
+    Source: arXiv:2504.08732, Fig. 4, sec. III; without the linear layer Table IV.
+    """
+
+    def __init__(
+        self,
+        encoder: Callable[[int], Encoder],
+        pqc: ReuploadingPQC,
+        *,
+        final_linear: bool = True,
+        num_classes: int = 2,
+    ) -> None:
+        super().__init__()
+        if num_classes < 2:
+            raise ValueError(f"`num_classes >= 2` must hold, but got {num_classes=}.")
+        self.num_classes = num_classes
+        self.num_logits = 1 if num_classes == 2 else num_classes
+        num_measured = len(pqc.measured_wires)
+        if not final_linear and num_measured != self.num_logits:
+            raise ValueError(
+                f"Without a final linear layer {num_classes} classes need {self.num_logits} measured wires, but got "
+                f"{num_measured}. Set the PQC's `measured_wires`, or `final_linear: true`."
+            )
+        self.encoder = encoder(pqc.num_qubits)
+        self.pqc = pqc
+        self.linear = nn.Linear(num_measured, self.num_logits) if final_linear else None
+
+    def forward(self, embeddings_BD: Tensor) -> Tensor:
+        z_BW: Tensor = self.pqc(self.encoder(embeddings_BD))
+        if self.linear is not None:
+            logits: Tensor = self.linear(z_BW)
+            return logits
+        if self.num_classes > 2:
+            return z_BW
+        return 2 * torch.atanh(z_BW.clamp(-_LARGEST_Z, _LARGEST_Z))  # the logit of (1 + z) / 2
+
+    def check_features(self, num_features: int) -> None:
+        """Raise a ValueError if embeddings of D features do not fit the encoder."""
+        self.encoder.check_features(num_features)
+
+    def fit_center(self, embeddings_BD: Tensor) -> None:
+        """Fit what the encoder fits on the training split, shape (B, D)."""
+        self.encoder.fit_center(embeddings_BD)
+
+    def seed_shots(self, seed: int, first_row: int, num_rows: int) -> None:
+        """Fix the shot noise of the next call; see `ReuploadingPQC.seed_shots`."""
+        self.pqc.seed_shots(seed, first_row, num_rows)

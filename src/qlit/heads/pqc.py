@@ -1,0 +1,101 @@
+"""The QPU-side module: a parameterised quantum circuit with data re-uploading.
+
+Shapes: B batch, Q qubits, W measured wires.
+"""
+
+from collections.abc import Sequence
+from typing import Literal, final
+
+import torch
+from torch import Tensor, nn
+
+from qlit.circuits import reuploading_circuit
+from qlit.engines import engine_by_name
+from qlit.engines.shots import Sampler, Shots
+
+
+@final
+class ReuploadingPQC(nn.Module):
+    """R times [angle encoding, PQC1], then PQC2, then Z on the measured wires, exact or from finite shots.
+
+    Q * (C + 1 + N * C) + Q * (C + 1 + M * C) parameters: 7 * Q by default.
+
+    Args:
+        num_qubits: Q, at least 2.
+        num_reuploads: R, at least 1.
+        num_main_layers: M, layers of PQC2.
+        num_reupload_layers: N, layers of PQC1, whose parameters all re-uploads share.
+        connectivity: C, 1 .. Q-1.
+        shots: S, measurements a sample, in training and evaluation; null for exact expectation values.
+        sampler: gaussian (differentiable) or multinomial (evaluation only).
+        register: Which outcomes are sampled: `measured`, the joint outcomes of the measured wires; or `full`, all
+            2**Q outcomes, as published. With gaussian the latter is biased where outcomes outnumber shots.
+        measured_wires: Wires whose <Z> is handed on, distinct.
+        init_std: Standard deviation of the normal distribution the starting parameters are drawn from, radians.
+        engine: Engine that runs the circuit: auto, torch or reference.
+
+    Raises:
+        ValueError: If a number is out of range.
+    Source: arXiv:2504.08732, sec. III.B, IV.D, Fig. 1.
+    """
+
+    def __init__(
+        self,
+        num_qubits: int,
+        *,
+        num_reuploads: int = 4,
+        num_main_layers: int = 2,
+        num_reupload_layers: int = 1,
+        connectivity: int = 1,
+        shots: int | None = 8192,
+        sampler: Sampler = "gaussian",
+        register: Literal["measured", "full"] = "measured",
+        measured_wires: Sequence[int] = (0,),
+        init_std: float = 0.1,
+        engine: str = "auto",
+    ) -> None:
+        super().__init__()
+        self.num_qubits = num_qubits
+        self.circuit = reuploading_circuit(
+            num_qubits, num_reuploads, num_main_layers, num_reupload_layers, connectivity
+        )
+        self.shots = None if shots is None else Shots(shots, sampler)
+        self.measured_wires = tuple(measured_wires)
+        if not self.measured_wires or not set(self.measured_wires) <= set(range(num_qubits)):
+            raise ValueError(f"Measured wires must lie in 0 .. {num_qubits - 1}, but got {self.measured_wires}.")
+        self._sampled_wires = tuple(range(num_qubits)) if register == "full" else self.measured_wires
+        self.engine = engine_by_name(engine)
+        self.theta = nn.Parameter(init_std * torch.randn(self.circuit.num_parameters))
+        self._noise_rows: tuple[int, int, int] | None = None
+
+    def forward(self, angles_BQ: Tensor) -> Tensor:
+        """<Z> of the measured wires, shape (B, W), for angles in radians, shape (B, Q)."""
+        if self.shots is None:
+            return self.engine.expectation(self.circuit, self.theta, angles=angles_BQ, wires=self.measured_wires)
+        probabilities_BV = self.engine.probabilities(
+            self.circuit, self.theta, angles=angles_BQ, wires=self._sampled_wires
+        )
+        generator, noise_BV = self._randomness(probabilities_BV)
+        estimates = self.shots.estimate(probabilities_BV, generator=generator, noise_BV=noise_BV)
+        if self._sampled_wires == self.measured_wires:
+            return estimates
+        return estimates[:, list(self.measured_wires)]
+
+    def seed_shots(self, seed: int, first_row: int, num_rows: int) -> None:
+        """Fix the shot noise of the next call as that of rows `first_row`, .. of a batch of `num_rows`.
+
+        With it, a resumed run and a batch split over processes see the noise of an undisturbed, undivided one.
+        """
+        self._noise_rows = (seed, first_row, num_rows)
+
+    def _randomness(self, probabilities_BV: Tensor) -> tuple[torch.Generator | None, Tensor | None]:
+        if self._noise_rows is None or self.shots is None:
+            return None, None
+        (seed, first_row, num_rows), self._noise_rows = self._noise_rows, None
+        num_samples, num_outcomes = probabilities_BV.shape
+        if self.shots.sampler == "multinomial":
+            return torch.Generator(probabilities_BV.device).manual_seed(seed + first_row), None
+        # Drawn on the CPU whatever the device, so that a seed means the same numbers everywhere.
+        generator = torch.Generator().manual_seed(seed)
+        noise = torch.randn(num_rows, num_outcomes, generator=generator, dtype=torch.float64)
+        return None, noise[first_row : first_row + num_samples].to(probabilities_BV)

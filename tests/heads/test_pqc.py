@@ -1,0 +1,68 @@
+import pytest
+import torch
+from tolerances import SHOT_SIGMAS
+
+from qlit.heads import ReuploadingPQC
+
+
+def pqc(**kwargs):
+    torch.manual_seed(0)
+    return ReuploadingPQC(4, init_std=1.0, **kwargs)
+
+
+def angles(batch_size=5):
+    return torch.linspace(-2, 2, 4 * batch_size).reshape(batch_size, 4)
+
+
+@pytest.mark.parametrize("register", ["measured", "full"])
+@pytest.mark.parametrize("sampler", ["gaussian", "multinomial"])
+def test_shots_scatter_around_the_exact_value(sampler, register):
+    exact = pqc(shots=None, measured_wires=[2, 0])(angles()).detach()
+    noisy = pqc(shots=10_000, sampler=sampler, register=register, measured_wires=[2, 0])
+    with torch.no_grad():
+        estimates = torch.stack([noisy(angles()) for _ in range(30)])
+    assert (estimates.std(dim=0) <= 2 / 100).all()
+    assert estimates.std(dim=0).max() > 1e-3
+    assert ((estimates.mean(dim=0) - exact).abs() <= SHOT_SIGMAS / (10_000 * 30) ** 0.5).all()
+
+
+def test_gradients_pass_through_gaussian_shots():
+    noisy, exact = pqc(shots=10**7), pqc(shots=None)
+    for module in (noisy, exact):
+        module(angles()).sum().backward()
+    torch.testing.assert_close(noisy.theta.grad, exact.theta.grad, rtol=0, atol=0.02)
+
+
+def test_multinomial_is_refused_in_training():
+    with pytest.raises(ValueError, match="blocks gradients"):
+        pqc(sampler="multinomial")(angles())
+
+
+@pytest.mark.parametrize("register", ["measured", "full"])
+def test_seeded_shot_noise_belongs_to_the_rows_of_the_batch(register):
+    module = pqc(shots=50, register=register)
+    with torch.no_grad():
+        module.seed_shots(7, 0, 5)
+        whole = module(angles())
+        parts = []
+        for first, last in ((0, 2), (2, 2), (2, 5)):
+            module.seed_shots(7, first, 5)
+            parts.append(module(angles()[first:last]))
+        unseeded = module(angles())
+    torch.testing.assert_close(torch.cat(parts), whole)
+    assert not torch.equal(unseeded, whole)
+
+
+@pytest.mark.parametrize(
+    ("kwargs", "message"),
+    [
+        ({"shots": -1}, "shots=-1"),
+        ({"measured_wires": [4]}, r"must lie in 0 .. 3, but got \(4,\)"),
+        ({"measured_wires": []}, "must lie in"),
+        ({"connectivity": 4}, "connectivity=4"),
+        ({"num_reuploads": 0}, "num_reuploads >= 1"),
+    ],
+)
+def test_numbers_out_of_range_are_refused(kwargs, message):
+    with pytest.raises(ValueError, match=message):
+        pqc(**kwargs)
