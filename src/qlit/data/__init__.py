@@ -1,0 +1,34 @@
+"""Texts, splits and embeddings; knows neither heads nor engines. Importing it loads neither torch nor a model."""
+
+from typing import TYPE_CHECKING, Any
+
+from qlit.data.body import BodyFolder, body_fingerprint, load_body, resolve_body
+from qlit.data.cache import EmbeddingCache, default_cache_folder
+from qlit.data.datasets import LabelledTexts, load_texts
+from qlit.data.splits import Split, draw_split
+
+if TYPE_CHECKING:
+    from qlit.data.trainable import TrainableBody
+
+__all__ = [
+    "BodyFolder",
+    "EmbeddingCache",
+    "LabelledTexts",
+    "Split",
+    "TrainableBody",
+    "body_fingerprint",
+    "default_cache_folder",
+    "draw_split",
+    "load_body",
+    "load_texts",
+    "resolve_body",
+]
+
+
+def __getattr__(name: str) -> Any:
+    # A torch.nn.Module can not be defined without torch, whose import takes seconds: only who names it pays.
+    if name == "TrainableBody":
+        from qlit.data.trainable import TrainableBody
+
+        return TrainableBody
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -1,0 +1,152 @@
+"""Embeddings of sentences by a frozen body, computed once and kept."""
+
+import contextlib
+import hashlib
+import os
+import sys
+import warnings
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from qlit.data.body import BodyFolder, body_fingerprint, load_body
+from qlit.data.shards import read_shards, remove_temporary, write_shard
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+_FORMAT = 1  # raise when the same body and text would be stored as another vector
+_SHARD_TEXTS = 512  # a process that dies loses at most so many
+_PATIENCE_S = 2.0  # wait so long for another process before saying so
+
+
+def default_cache_folder() -> Path:
+    """$QLIT_CACHE, else $XDG_CACHE_HOME/qlit, else ~/.cache/qlit."""
+    if own := os.environ.get("QLIT_CACHE"):
+        return Path(own).expanduser()
+    return Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser() / "qlit"
+
+
+class EmbeddingCache:
+    """Sentence embeddings on disk, keyed by the body's files (weights, max_seq_length, pooling ...) and the text.
+
+    Any number of processes may use one folder at once; each text is computed by one of them. The device and the
+    versions of the libraries are not part of the key: they change vectors by rounding only.
+
+    Args:
+        folder: Where to keep them; None for `default_cache_folder()`. Made when first written to.
+    """
+
+    def __init__(self, folder: Path | None = None) -> None:
+        self.folder = default_cache_folder() if folder is None else Path(folder)
+
+    def embed(
+        self,
+        texts: Sequence[str],
+        body: BodyFolder,
+        *,
+        batch_size: int = 64,
+        device: str = "cpu",
+        show_progress: bool = True,
+    ) -> "Tensor":
+        """Embeddings of `texts`; those not yet kept are computed, others never again.
+
+        Which texts share a batch changes a new vector by float32 rounding, no more; once kept, it is the same bits
+        for every caller. The body is loaded only if something is to be computed.
+
+        Args:
+            texts: N sentences, N >= 1.
+            body: From `resolve_body`.
+            batch_size: Sentences the body sees at once.
+            device: Torch device the body runs on.
+            show_progress: Show a bar on stderr while computing.
+        Returns:
+            float32, shape (N, D), on the CPU, in the order of `texts`.
+        Raises:
+            ValueError: If there is no text, `batch_size` is not positive, or the body gives a value that is not finite.
+            OSError: If the cache folder can not be written.
+        """
+        if isinstance(texts, str) or not texts:
+            raise ValueError(f"`texts` must be a sequence of at least one sentence, but got {texts!r}.")
+        if batch_size < 1:
+            raise ValueError(f"`batch_size >= 1` must hold, but got {batch_size=}.")
+        import torch
+
+        keys = [hashlib.sha256(text.encode("utf-8", "surrogatepass")).digest() for text in texts]
+        distinct = dict(zip(keys, texts, strict=True))
+        fingerprint = body_fingerprint(body.path, memo=self.folder / "fingerprints")
+        key = hashlib.sha256(f"{_FORMAT} {fingerprint}".encode()).hexdigest()[:32]
+        shards = self.folder / "embeddings" / key
+        found, _ = read_shards(shards, distinct)
+        if len(found) < len(distinct):
+            with self._lock(shards, body.name):
+                missing = self._missing(shards, distinct)  # another process may have computed them since
+                if missing:
+                    self._compute(shards, missing, body, batch_size, device, show_progress)
+            found, _ = read_shards(shards, distinct)  # from disk, so that a cold call gives the bits of a warm one
+        return torch.from_numpy(np.stack([found[key] for key in keys]))
+
+    @contextlib.contextmanager
+    def _lock(self, shards: Path, name: str) -> Iterator[None]:
+        """Hold the body's folder alone; the system frees it when its holder dies."""
+        from filelock import FileLock, Timeout
+
+        with self._writing():
+            shards.mkdir(parents=True, exist_ok=True)
+            lock = FileLock(shards / "lock")
+            try:
+                lock.acquire(timeout=_PATIENCE_S)
+            except Timeout:
+                print(f"waiting for another process that embeds with {name} ...", file=sys.stderr, flush=True)
+                lock.acquire()
+        try:
+            yield
+        finally:
+            lock.release()
+
+    def _missing(self, shards: Path, wanted: Mapping[bytes, str]) -> dict[bytes, str]:
+        """What is still to be computed, after clearing away what can not be used. Under the lock."""
+        found, broken = read_shards(shards, wanted)
+        with self._writing():
+            remove_temporary(shards)
+            for path in broken:
+                warnings.warn(f"The cached embeddings in {path} are broken; they are computed again.", stacklevel=4)
+                path.unlink()
+        return {key: text for key, text in wanted.items() if key not in found}
+
+    def _compute(
+        self, shards: Path, missing: Mapping[bytes, str], body: BodyFolder, batch_size: int, device: str, show: bool
+    ) -> None:
+        from tqdm import tqdm
+
+        model = load_body(body, device)
+        # Sentences of one length together need little padding; longest first, so that too little memory shows at once.
+        queue = sorted(missing.items(), key=lambda item: len(item[1]), reverse=True)
+        interval = 0.5 if sys.stderr.isatty() else 10.0  # seconds: a log file needs fewer lines
+        name = f"embedding {len(queue)} sentences with {body.name}"
+        with tqdm(total=len(queue), desc=name, disable=not show, mininterval=interval) as bar:
+            for start in range(0, len(queue), _SHARD_TEXTS):
+                shard = queue[start : start + _SHARD_TEXTS]
+                parts = []
+                for first in range(0, len(shard), batch_size):
+                    batch = [text for _, text in shard[first : first + batch_size]]
+                    parts.append(model.encode(batch, batch_size=len(batch), show_progress_bar=False))
+                    bar.update(len(batch))
+                vectors = np.concatenate(parts)
+                if not np.isfinite(vectors).all():
+                    raise ValueError(f"The body {body.name} gives embeddings that are not finite; nothing is kept.")
+                with self._writing():
+                    write_shard(shards, [key for key, _ in shard], vectors)
+
+    @contextlib.contextmanager
+    def _writing(self) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            kind = PermissionError if isinstance(error, PermissionError) else OSError
+            raise kind(
+                f"The embedding cache {self.folder} can not be written ({error}); free space there, or set QLIT_CACHE "
+                "to a folder that can be written."
+            ) from error

