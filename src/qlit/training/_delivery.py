@@ -1,0 +1,256 @@
+"""Records on their way to MLflow: sent in order, kept in a file while the store is down, sent once it is back."""
+
+import itertools
+import json
+import math
+import shutil
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+from qlit.training._secrets import scrub
+
+Record = dict[str, Any]
+"""One thing to log, as JSON: `kind` metrics, params, tags, file or status, and that kind's fields (see `deliver`)."""
+
+METRICS_PER_BATCH = 1000  # the most that MLflow takes at once
+_RETRY_S, _RETRY_MAX_S = 30.0, 300.0
+_REFUSALS = frozenset({"INVALID_PARAMETER_VALUE", "RESOURCE_DOES_NOT_EXIST", "RESOURCE_ALREADY_EXISTS"})
+_HTTP_REFUSALS = frozenset({400, 413, 422})  # a gateway takes no files of this size, mostly
+
+
+class RefusedError(Exception):
+    """The store is there and will never take this record."""
+
+
+class Outbox:
+    """Hands records to `deliver` in order and loses none while the store is down; never raises what `deliver` raises.
+
+    A record that could not be sent is appended to `<name>.jsonl`, and every later one too, so that the order stays.
+    From then on a new attempt is made at most every 30 s (the wait doubles up to 300 s), and the file goes away when
+    all of it was sent. A record that may have arrived is sent again: MLflow keeps equal metrics, parameters, tags and
+    files once, so nothing is doubled. What is refused goes to `rejected.jsonl` with the reason.
+
+    Args:
+        deliver: Sends one record; raises `RefusedError` if that is hopeless, anything else if it may succeed later.
+        folder: Local folder of the run, where the files above lie. What it holds from an earlier process is sent first.
+        answers: Quick check whether the store is up, asked before a new attempt.
+        store_name: The store in messages, without credentials.
+        name: Of the file in which records wait.
+    """
+
+    def __init__(
+        self,
+        deliver: Callable[[Record], None],
+        *,
+        folder: Path,
+        answers: Callable[[], bool],
+        store_name: str,
+        name: str = "unsent",
+    ) -> None:
+        self._deliver, self._answers, self._store_name = deliver, answers, store_name
+        self.file = folder / f"{name}.jsonl"
+        self._rejected = folder / "rejected.jsonl"
+        self._copies = folder / "unsent"  # of files to send: the originals may change or vanish
+        self._wait_s, self._next_try = _RETRY_S, 0.0
+        self._told_refusal = False
+        folder.mkdir(parents=True, exist_ok=True)
+        if self.file.exists() and not self.file.read_bytes().endswith(b"\n"):
+            with self.file.open("a") as stream:  # the last writer was killed within a line
+                stream.write("\n")
+
+    @property
+    def is_empty(self) -> bool:
+        return not self.file.exists()
+
+    def put(self, record: Record) -> None:
+        """Send `record`, or keep it."""
+        if self.is_empty:
+            try:
+                self._send(record)
+                return
+            except Exception as error:
+                self._postpone()
+                say(
+                    f"{self._store_name} cannot be written to ({first_line(error)}). The training goes on; "
+                    f"what it logs waits in {self.file} and is sent when MLflow is back."
+                )
+        self._append(self.file, self._with_copy(record))
+        self.retry()
+
+    def retry(self, *, now: bool = False) -> bool:
+        """Send what waits if it is time to try again, or at once if `now`. Returns whether nothing waits any more."""
+        if self.is_empty:
+            return True
+        if not now and time.monotonic() < self._next_try:
+            return False
+        try:
+            done = self._answers() and self._drain()
+        except OSError as error:  # of the local disk; what was sent already may be sent again
+            say(f"{self.file} cannot be worked through ({error}).")
+            done = False
+        if not done:
+            self._postpone()
+            return False
+        self._wait_s = _RETRY_S
+        say(f"{self._store_name} has all that waited for it.")
+        return True
+
+    def _postpone(self) -> None:
+        self._next_try = time.monotonic() + self._wait_s
+        self._wait_s = min(2 * self._wait_s, _RETRY_MAX_S)
+
+    def _send(self, record: Record) -> None:
+        try:
+            self._deliver(record)
+        except RefusedError as error:
+            if not self._told_refusal:
+                say(f"{self._store_name} refused a record ({error}). What it refuses is kept in {self._rejected}.")
+                self._told_refusal = True
+            self._append(self._rejected, {**self._with_copy(record), "reason": str(error)})
+        else:
+            if self._has_copy(record):
+                shutil.rmtree(Path(record["path"]).parent, ignore_errors=True)
+
+    def _has_copy(self, record: Record) -> bool:
+        return record["kind"] == "file" and self._copies in Path(record["path"]).parents
+
+    def _with_copy(self, record: Record) -> Record:
+        if record["kind"] != "file" or self._has_copy(record):
+            return record
+        try:
+            self._copies.mkdir(exist_ok=True)
+            copy = Path(tempfile.mkdtemp(dir=self._copies)) / record["name"]
+            shutil.copyfile(record["path"], copy)
+        except OSError as error:
+            say(f"{record['path']} could not be kept for later ({error}).")
+            return record
+        return {**record, "path": str(copy)}
+
+    def _append(self, file: Path, record: Record) -> None:
+        try:
+            with file.open("a") as stream:
+                stream.write(json.dumps(record) + "\n")
+        except OSError as error:
+            say(f"{file} cannot be written ({error}): this record is LOST: {json.dumps(record)[:200]}")
+
+    def _drain(self) -> bool:
+        sent = 0
+        with self.file.open() as stream:
+            for record, num_lines in _merged(_parsed(stream)):
+                try:
+                    if record:
+                        self._send(record)
+                except Exception:
+                    break
+                sent += num_lines
+            else:
+                self.file.unlink()
+                return True
+        if sent:
+            rest = self.file.with_suffix(".tmp")
+            with self.file.open() as old, rest.open("w") as new:
+                new.writelines(itertools.islice(old, sent, None))
+            rest.replace(self.file)
+        return False
+
+
+def _parsed(lines: Iterable[str]) -> Iterator[Record]:
+    """One record per line; a line that was cut off when a process was killed is an empty record."""
+    for line in lines:
+        try:
+            record = json.loads(line)
+        except ValueError:
+            record = {}
+        yield record if isinstance(record, dict) else {}
+
+
+def _merged(records: Iterable[Record]) -> Iterator[tuple[Record, int]]:
+    """Records with the number of lines they stand for: neighbouring metrics become one batch of at most 1000."""
+    batch: Record = {}
+    num_lines = 0
+    for record in records:
+        is_metrics = record.get("kind") == "metrics"
+        if batch and is_metrics and len(batch["values"]) + len(record["values"]) <= METRICS_PER_BATCH:
+            batch["values"] += record["values"]
+            num_lines += 1
+            continue
+        if batch:
+            yield batch, num_lines
+        batch, num_lines = (record, 1) if is_metrics else ({}, 0)
+        if not is_metrics:
+            yield record, 1
+    if batch:
+        yield batch, num_lines
+
+
+def metrics_record(values: Iterable[tuple[str, float, int, int]]) -> Record:
+    """A record of (name, value, time in ms since 1970, step); NaN and infinities become text, which JSON can hold."""
+    rows = [[key, value if math.isfinite(value) else str(value), when, step] for key, value, when, step in values]
+    return {"kind": "metrics", "values": rows}
+
+
+def deliver(client: Any, run_id: str, record: Record) -> None:
+    """Write one record into an MLflow run.
+
+    Args:
+        client: An `MlflowClient`.
+        run_id: The run.
+        record: By its `kind`: metrics (`values`: rows as in `metrics_record`), params and tags (`values`: name to
+            text), file (`path` local, `name` and `folder` among the artifacts), status (`status`, `end_time` in ms).
+    Raises:
+        RefusedError: If MLflow will never take it, or its file is gone.
+        Exception: What else MLflow, its HTTP library or its database raise.
+    """
+    from mlflow.exceptions import MlflowException
+
+    try:
+        _write(client, run_id, record)
+    except FileNotFoundError as error:
+        raise RefusedError(first_line(error)) from error
+    except MlflowException as error:
+        # Without JSON it was a gateway that spoke, whose 404 only says that MLflow is away.
+        if error.error_code in _REFUSALS and "failed with error code" not in str(error):
+            raise RefusedError(first_line(error)) from error
+        raise
+    except OSError as error:  # so are the HTTP errors of uploads
+        status = getattr(getattr(error, "response", None), "status_code", 0)
+        if status in _HTTP_REFUSALS:
+            raise RefusedError(first_line(error)) from error
+        raise
+
+
+def _write(client: Any, run_id: str, record: Record) -> None:
+    from mlflow.entities import Metric, Param, RunTag
+
+    match record["kind"]:
+        case "metrics":
+            client.log_batch(run_id, metrics=[Metric(k, float(v), when, step) for k, v, when, step in record["values"]])
+        case "params":
+            client.log_batch(run_id, params=[Param(k, v) for k, v in record["values"].items()])
+        case "tags":
+            client.log_batch(run_id, tags=[RunTag(k, v) for k, v in record["values"].items()])
+        case "file":
+            with tempfile.TemporaryDirectory() as folder:
+                path = Path(record["path"])
+                if path.name != record["name"]:  # MLflow takes the artifact's name from the file
+                    path = Path(shutil.copyfile(path, Path(folder) / record["name"]))
+                client.log_artifact(run_id, str(path), record["folder"] or None)
+        case "status":
+            client.set_terminated(run_id, record["status"], record["end_time"])
+        case kind:
+            raise AssertionError(kind)
+
+
+def first_line(error: BaseException) -> str:
+    """The type of `error` and the first line of what it says, without credentials, at most 200 characters."""
+    text = scrub(str(error)).strip().partition("\n")[0]
+    return f"{type(error).__name__}: {text[:200]}"
+
+
+def say(text: str) -> None:
+    """Not a warning: those can be turned into exceptions, and tracking never ends a training."""
+    print(f"qlit: {text}", file=sys.stderr, flush=True)

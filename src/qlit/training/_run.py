@@ -1,0 +1,105 @@
+"""Open one MLflow run, new or resumed."""
+
+import sys
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from qlit.training import _reap, _store
+from qlit.training._delivery import Outbox, Record, deliver
+from qlit.training._names import clean_tags, make_run_name, user
+from qlit.training._secrets import scrub
+
+_PROBE_S = 2.0  # the most that one look at a dead server holds the training
+
+
+@dataclass
+class OpenRun:
+    """A run that can be written to.
+
+    Args:
+        store: Where it is kept.
+        client: The `MlflowClient` of that store.
+        experiment_id: Its experiment.
+        run_id: Its id.
+        params: The parameters it has, which MLflow never changes.
+    """
+
+    store: _store.Store
+    client: Any
+    experiment_id: str
+    run_id: str
+    params: dict[str, str] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.folder: Path = self.store.root / "runs" / self.run_id
+        self._outbox = self._make_outbox("MLflow", "unsent")
+        # Files may be kept elsewhere (S3, a size limit): what is wrong with them must not hold up the numbers.
+        self._files = self._make_outbox("The artifact store of MLflow", "unsent_files")
+
+    def _make_outbox(self, what: str, name: str) -> Outbox:
+        return Outbox(
+            self._send,
+            folder=self.folder,
+            answers=lambda: _store.answers(self.store, _PROBE_S),
+            store_name=f"{what} at {scrub(self.store.uri)}",
+            name=name,
+        )
+
+    def put(self, record: Record) -> None:
+        """Send `record`, or keep it until MLflow is back."""
+        (self._files if record["kind"] == "file" else self._outbox).put(record)
+
+    def settle(self) -> list[Path]:
+        """Send what waits, now if at all. Returns the files in which something waits still."""
+        return [outbox.file for outbox in (self._outbox, self._files) if not outbox.retry(now=True)]
+
+    def _send(self, record: Record) -> None:
+        # A server that hangs would hold MLflow's own request for 20 s; this question costs 5 ms while it is well.
+        if not _store.answers(self.store, _PROBE_S):
+            raise ConnectionError("it does not answer")
+        deliver(self.client, self.run_id, record)
+
+
+def open_run(
+    *, experiment: str, run_name: str | None, tracking_uri: str | None, tags: dict[str, str], run_id: str | None
+) -> OpenRun:
+    """Open the store, its experiment and the run; mark runs as KILLED whose process on this host is gone.
+
+    Args: as of `MLflowTracker`.
+    Raises: as `MLflowTracker.start`.
+    """
+    store = _store.locate(tracking_uri)
+    tags = {**tags, **_reap.process_tags()}
+    try:
+        with _store.creation_lock(store):
+            client = _store.connect(store)
+            if run_id:
+                experiment_id = _store.experiment_of_run(client, run_id, experiment)
+            else:
+                experiment_id = _store.open_experiment(client, store, experiment)
+        _reap.reap(client, experiment_id)
+        if run_id:
+            return _resumed(OpenRun(store, client, experiment_id, run_id), tags)
+        tags |= {"mlflow.source.type": "LOCAL", "mlflow.user": user()}
+        tags["mlflow.source.name"] = Path(sys.argv[0]).name or "python"
+        run = client.create_run(experiment_id, tags=clean_tags(tags), run_name=run_name or make_run_name())
+        return OpenRun(store, client, experiment_id, str(run.info.run_id))
+    except (ConnectionError, ValueError):
+        raise
+    except Exception as error:  # of MLflow, its HTTP library or its database driver
+        raise RuntimeError(
+            f"MLflow at {scrub(store.uri)} cannot open a run in experiment {experiment!r}: {scrub(str(error))}"
+        ) from error
+
+
+def _resumed(run: OpenRun, tags: dict[str, str]) -> OpenRun:
+    run.settle()  # what an earlier process could not send, its status included
+    data = run.client.get_run(run.run_id).data
+    run.params = dict(data.params)
+    run.client.update_run(run.run_id, status="RUNNING")
+    if "error" in data.tags:  # why it ended before
+        run.client.delete_tag(run.run_id, "error")
+    for key, value in clean_tags(tags).items():
+        run.client.set_tag(run.run_id, key, value)
+    return run

@@ -1,0 +1,213 @@
+"""Figures of one run. matplotlib without pyplot: no global state, no window, safe in a training process."""
+
+import textwrap
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+from matplotlib.layout_engine import ConstrainedLayoutEngine
+from matplotlib.ticker import MaxNLocator
+
+# Okabe and Ito's colours stay apart for colour-blind readers; markers and dashes tell them apart in grey too.
+_BLUE, _ORANGE, _GREY = "#0072B2", "#D55E00", "#666666"
+_STAGES = {
+    "train": {"color": _BLUE, "marker": "o", "linestyle": "--", "label": "train"},
+    "val": {"color": _ORANGE, "marker": "s", "linestyle": "-", "label": "validation"},
+}
+_METRICS = ("loss", "accuracy")
+_TITLE_PT, _NOTE_PT = 13, 8.5
+
+
+def training_curves(
+    history: Mapping[str, Sequence[tuple[int, float]]], *, best_epoch: int | None = None, note: str | None = None
+) -> Figure:
+    """Loss and accuracy over the epochs, with the best epoch marked.
+
+    Args:
+        history: (epoch, value) by name; the names are "train/loss", "val/loss", "train/accuracy", "val/accuracy",
+            and any of them may be missing. Accuracies lie in [0, 1].
+        best_epoch: Epoch to mark; None marks the one of lowest "val/loss", or without it of highest "val/accuracy".
+        note: Small text under the title.
+    Returns:
+        The figure, with one panel per metric that is there.
+    Raises:
+        ValueError: If there is nothing to draw or a name is none of the four.
+    """
+    known = [f"{stage}/{metric}" for metric in _METRICS for stage in _STAGES]
+    if unknown := sorted(set(history) - set(known)):
+        raise ValueError(f"The names in `history` must be among {known}, but got {unknown}.")
+    metrics = [metric for metric in _METRICS if any(history.get(f"{stage}/{metric}") for stage in _STAGES)]
+    if not metrics:
+        raise ValueError(f"`history` must hold at least one value, but got {dict(history)!r}.")
+    best_epoch = _best_epoch(history) if best_epoch is None else best_epoch
+    title = "Training" if best_epoch is None else f"Training, best epoch {best_epoch} (dotted)"
+    figure = _figure(4.4 * len(metrics), 3.6, title, note)
+    for axes, metric in zip(np.atleast_1d(figure.subplots(1, len(metrics))), metrics, strict=True):
+        for stage, style in _STAGES.items():
+            points = history.get(f"{stage}/{metric}") or []
+            if points:
+                epochs, values = zip(*sorted(points), strict=True)
+                axes.plot(epochs, values, markersize=4 if len(points) <= 30 else 0, **style)
+        if best_epoch is not None:
+            axes.axvline(best_epoch, color=_GREY, linewidth=1, linestyle=":", zorder=0)
+        axes.set(xlabel="epoch", ylabel=metric)
+        if axes.get_xlim()[1] - axes.get_xlim()[0] < 1:  # one epoch only
+            axes.set_xlim(np.mean(axes.get_xlim()) + np.array([-1, 1]))
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+        axes.legend(frameon=False)
+        _clean(axes)
+    return figure
+
+
+def _best_epoch(history: Mapping[str, Sequence[tuple[int, float]]]) -> int | None:
+    for name, sign in (("val/loss", 1.0), ("val/accuracy", -1.0)):
+        finite = [(sign * value, epoch) for epoch, value in history.get(name) or [] if np.isfinite(value)]
+        if finite:
+            return min(finite)[1]
+    return None
+
+
+def confusion_matrix(counts: npt.ArrayLike, label_names: Sequence[str], *, note: str | None = None) -> Figure:
+    """A confusion matrix with counts and row percentages in its cells.
+
+    Args:
+        counts: Examples of true class (row) and predicted class (column), shape (k, k), not negative.
+        label_names: The k names of the classes.
+        note: Small text under the title.
+    Raises:
+        ValueError: If `counts` is not square, is negative somewhere, or does not fit `label_names`.
+    """
+    counts = np.asarray(counts)
+    k = len(label_names)
+    if counts.shape != (k, k) or (counts < 0).any():
+        raise ValueError(f"`counts` must be ({k}, {k}), as there are {k} names, and not negative, but got:\n{counts}")
+    total = int(counts.sum())
+    accuracy = np.trace(counts) / total if total else float("nan")
+    rows = counts.sum(axis=1, keepdims=True)
+    shares = np.divide(counts, rows, out=np.zeros((k, k)), where=rows > 0)
+    size = 1.9 + 0.8 * max(k, 2)
+    figure = _figure(size + 1.6, size, f"Accuracy {accuracy:.1%} of {total} examples", note)
+    axes = figure.subplots()
+    image = axes.imshow(shares, cmap="Blues", vmin=0, vmax=1)
+    names = [textwrap.shorten(str(name), 24, placeholder="...") for name in label_names]
+    axes.set_xticks(range(k), names, rotation=45 if k > 3 else 0, ha="right" if k > 3 else "center")
+    axes.set_yticks(range(k), names)
+    axes.set(xlabel="predicted", ylabel="true")
+    for row, column in np.ndindex(k, k):
+        share = f"{shares[row, column]:.1%}" if rows[row, 0] else "-"
+        color = "white" if shares[row, column] > 0.55 else "black"
+        axes.text(
+            column, row, f"{int(counts[row, column])}\n{share}", ha="center", va="center", color=color,
+            fontsize=13 if k <= 3 else 9,
+        )  # fmt: skip
+    axes.spines[:].set_visible(False)
+    bar = figure.colorbar(image, ax=axes, shrink=0.8, format=lambda value, _: f"{value:.0%}")
+    bar.set_label("share of the true class")
+    bar.outline.set_visible(False)
+    return figure
+
+
+def reliability_diagram(
+    probabilities: npt.ArrayLike, labels: npt.ArrayLike, *, num_bins: int = 10, note: str | None = None
+) -> Figure:
+    """How often what was predicted with probability p came true.
+
+    Args:
+        probabilities: Predicted probabilities, shape (N,), in [0, 1]: of the positive class, or of the chosen one.
+        labels: Whether it came true, 0 or 1, shape (N,).
+        num_bins: Bins of equal width.
+        note: Small text under the title.
+    Returns:
+        The figure; its title gives the expected calibration error, sum_b (n_b / N) |observed_b - predicted_b|
+        (arXiv:1706.04599, eq. 3).
+    Raises:
+        ValueError: If the arrays are empty, differ in length or leave their ranges.
+    """
+    probabilities, labels = _checked(probabilities, labels)
+    bins = np.minimum((probabilities * num_bins).astype(int), num_bins - 1)
+    sizes = np.bincount(bins, minlength=num_bins)
+    filled = sizes > 0
+    predicted = np.bincount(bins, probabilities, num_bins)[filled] / sizes[filled]
+    observed = np.bincount(bins, labels, num_bins)[filled] / sizes[filled]
+    error = float(np.sum(sizes[filled] * np.abs(observed - predicted)) / len(labels))
+    figure = _figure(5.6, 5.4, f"Expected calibration error {error:.3f}", note)
+    upper, lower = figure.subplots(2, 1, sharex=True, height_ratios=[3, 1])
+    centres = (np.arange(num_bins) + 0.5) / num_bins
+    upper.bar(centres[filled], observed, 0.9 / num_bins, color=_BLUE, alpha=0.45, label="observed")
+    upper.plot(predicted, observed, "s", color=_ORANGE, markersize=5, label="at the mean prediction")
+    upper.plot([0, 1], [0, 1], color=_GREY, linestyle=":", label="perfectly calibrated")
+    upper.set(ylabel="observed frequency", xlim=(0, 1), ylim=(0, 1.02))
+    upper.legend(frameon=False, loc="upper left")
+    bars = lower.bar(centres, sizes, 0.9 / num_bins, color=_GREY)
+    if num_bins <= 12:
+        lower.bar_label(bars, fontsize=8, padding=1)
+    lower.set(xlabel=f"predicted probability ({num_bins} bins, {len(labels)} examples)", ylabel="count")
+    lower.margins(y=0.25)
+    for axes in (upper, lower):
+        _clean(axes)
+    return figure
+
+
+def roc_curve(probabilities: npt.ArrayLike, labels: npt.ArrayLike, *, note: str | None = None) -> Figure:
+    """True against false positive rate over all thresholds, with the area under the curve in the title.
+
+    Args:
+        probabilities: Predicted probability of the positive class, shape (N,), in [0, 1].
+        labels: True class, 0 or 1, shape (N,); both must occur.
+        note: Small text under the title.
+    Raises:
+        ValueError: If the arrays are empty, differ in length or leave their ranges, or one class does not occur.
+    """
+    probabilities, labels = _checked(probabilities, labels)
+    positives = int(labels.sum())
+    negatives = len(labels) - positives
+    if not positives or not negatives:
+        raise ValueError(f"A ROC curve needs both classes, but got {positives=}, {negatives=}.")
+    order = np.argsort(-probabilities, kind="stable")
+    last_of_ties = np.append(np.diff(probabilities[order]) != 0, True)  # equal predictions share one threshold
+    true_rate = np.append(0, np.cumsum(labels[order])[last_of_ties] / positives)
+    false_rate = np.append(0, np.cumsum(1 - labels[order])[last_of_ties] / negatives)
+    figure = _figure(5.0, 5.0, f"Area under the ROC curve {np.trapezoid(true_rate, false_rate):.3f}", note)
+    axes = figure.subplots()
+    axes.plot(false_rate, true_rate, color=_BLUE, linewidth=2, label=f"{positives} positive, {negatives} negative")
+    axes.plot([0, 1], [0, 1], color=_GREY, linestyle=":", label="chance")
+    axes.set(xlabel="false positive rate", ylabel="true positive rate", xlim=(-0.01, 1.01), ylim=(-0.01, 1.01))
+    axes.set_aspect("equal")
+    axes.legend(frameon=False, loc="lower right")
+    _clean(axes)
+    return figure
+
+
+def _checked(probabilities: npt.ArrayLike, labels: npt.ArrayLike) -> tuple[npt.NDArray[Any], npt.NDArray[Any]]:
+    p, y = np.asarray(probabilities, dtype=float), np.asarray(labels, dtype=float)
+    if p.ndim != 1 or p.shape != y.shape or not len(p):
+        raise ValueError(f"Both arrays must be (N,) with N > 0, but got shapes {p.shape} and {y.shape}.")
+    if not ((p >= 0) & (p <= 1)).all():  # also False for NaN
+        raise ValueError(f"`probabilities` must lie in [0, 1], but got values from {p.min()} to {p.max()}.")
+    if not np.isin(y, (0, 1)).all():
+        raise ValueError(f"`labels` must be 0 or 1, but got {np.unique(y)[:10]}.")
+    return p, y
+
+
+def _figure(width: float, height: float, title: str, note: str | None) -> Figure:
+    """An empty figure (inches) with a title and, under it, the note."""
+    lines = textwrap.wrap(note or "", int(width * 16))
+    header = (1.9 * _TITLE_PT + 1.35 * _NOTE_PT * len(lines)) / 72  # inches
+    # matplotlib makes room for a title of one size only, so the place of title and note is kept free by hand.
+    layout = ConstrainedLayoutEngine(rect=(0, 0, 1, height / (height + header)))
+    figure = Figure(figsize=(width, height + header), dpi=120, layout=layout)
+    FigureCanvasAgg(figure)
+    top = 1 - 0.4 * _TITLE_PT / 72 / (height + header)
+    figure.text(0.5, top, title, fontsize=_TITLE_PT, ha="center", va="top")
+    below = top - 1.4 * _TITLE_PT / 72 / (height + header)
+    figure.text(0.5, below, "\n".join(lines), fontsize=_NOTE_PT, color=_GREY, ha="center", va="top")
+    return figure
+
+
+def _clean(axes: Any) -> None:
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.grid(alpha=0.25)
+    axes.set_axisbelow(True)

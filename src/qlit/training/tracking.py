@@ -1,0 +1,285 @@
+"""Runs in MLflow: a Lightning logger that survives outages, and a callback that gives each run its true status."""
+
+import argparse
+import atexit
+import os
+import tempfile
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, get_args
+
+from lightning.fabric.loggers.logger import rank_zero_experiment
+from lightning.pytorch import Callback, LightningModule, Trainer
+from lightning.pytorch.loggers.logger import Logger
+from lightning.pytorch.utilities import rank_zero_only
+
+from qlit.training import _store
+from qlit.training._delivery import Record, first_line, metrics_record, say
+from qlit.training._names import artifact_parts, clean_key, clean_tags, cut, flatten
+from qlit.training._run import OpenRun, open_run
+from qlit.training._secrets import scrub
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+__all__ = ["MLflowTracker", "RunStatus", "scrub"]
+
+Status = Literal["FINISHED", "FAILED", "KILLED"]
+
+_FLUSH_S, _FLUSH_METRICS = 2.0, 500
+_PARAM_CHARS = 500
+
+
+class MLflowTracker(Logger):
+    """Logs one run to MLflow: metrics, parameters, tags and files.
+
+    Nothing happens before `start` (or the first thing logged): no file, no connection. After it, no failure of MLflow
+    ends or holds up the training: what cannot be sent waits in `<run_dir>/unsent.jsonl` (files in
+    `unsent_files.jsonl`), and is sent when MLflow is back, or when a later tracker with this `run_id` starts. The run
+    stays open over fit and test until `close`. On ranks other than zero every method does nothing, and `run_id` and
+    `run_dir` are None.
+
+    Args:
+        experiment: Name of the MLflow experiment; created if there is none.
+        run_name: Name of the run; None makes one from the config file's name and the time.
+        tracking_uri: An MLflow tracking URI (sqlite:///, http(s)://, postgresql://...). None means the environment's
+            MLFLOW_TRACKING_URI, or without it `sqlite:///<cwd>/mlruns/mlflow.db`. Better give credentials by
+            MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD: this URI stands in the saved config.
+        tags: Tags of the run.
+        run_id: Reopens this run instead of making one. Parameters it already has are not logged again; one whose value
+            has changed becomes the tag `resumed.<name>`.
+        parent_run_id: The run under which MLflow's UI shows this one.
+    """
+
+    def __init__(
+        self,
+        *,
+        experiment: str = "qlit",
+        run_name: str | None = None,
+        tracking_uri: str | None = None,
+        tags: dict[str, str] | None = None,
+        run_id: str | None = None,
+        parent_run_id: str | None = None,
+    ) -> None:
+        super().__init__()
+        self._experiment, self._run_name, self._tracking_uri = experiment, run_name, tracking_uri
+        self._tags = dict(tags or {})
+        if parent_run_id:
+            self._tags["mlflow.parentRunId"] = parent_run_id
+        self._resumed_run_id = run_id
+        self._run: OpenRun | None = None  # until `start`
+        self._metrics: list[tuple[str, float, int, int]] = []
+        self._last_flush = 0.0
+        self._closed = False
+        self._pid = 0
+
+    @rank_zero_only
+    def start(self) -> None:
+        """Open the store, the experiment and the run; a second call does nothing.
+
+        Raises:
+            ConnectionError: If a server is named and does not answer (known within about 5 s).
+            ValueError: If the tracking URI is of no known kind, the experiment or the run to resume was deleted, or
+                that run does not exist or lies in another experiment.
+            RuntimeError: If MLflow refuses for another reason, such as missing rights or an old database schema.
+        """
+        if self._run is not None:
+            return
+        self._run = open_run(
+            experiment=self._experiment,
+            run_name=self._run_name,
+            tracking_uri=self._tracking_uri,
+            tags=self._tags,
+            run_id=self._resumed_run_id,
+        )
+        self._pid = os.getpid()  # of the process that holds the run
+        atexit.register(self._at_exit)
+
+    @rank_zero_only
+    def check(self) -> None:
+        """Raise what `start` would raise if the store cannot be named or reached; make nothing."""
+        if self._run is None:
+            store = _store.locate(self._tracking_uri)
+            if store.is_http:
+                _store.connect(store)
+
+    @property
+    def name(self) -> str:
+        """Name of the experiment."""
+        return self._experiment
+
+    @property
+    def version(self) -> str | None:
+        """The run's id, for Lightning."""
+        return self.run_id
+
+    @property
+    def run_id(self) -> str | None:
+        """The run's id; None before `start` and on ranks other than zero."""
+        return self._run.run_id if self._run else None
+
+    @property
+    def run_dir(self) -> Path | None:
+        """Local folder for the run's checkpoints; None before `start` and on ranks other than zero."""
+        return self._run.folder if self._run else None
+
+    @property
+    def ui_command(self) -> str:
+        """The command that opens MLflow's UI on this store; for a server the URL of the run."""
+        if self._run is None:
+            return _store.locate(self._tracking_uri).ui_command()
+        return self._run.store.ui_command(self._run.experiment_id, self._run.run_id)
+
+    @property
+    @rank_zero_experiment
+    def experiment(self) -> Any:
+        """The `MlflowClient`, for what this class does not offer; its calls are not shielded from outages."""
+        return self._started().client
+
+    def _started(self) -> OpenRun:
+        self.start()
+        assert self._run is not None  # only called on rank zero
+        return self._run
+
+    def _put(self, record: Record) -> None:
+        self._started().put(record)
+
+    @rank_zero_only
+    def log_metrics(self, metrics: Mapping[str, float], step: int | None = None) -> None:
+        """Log scalars. They are sent after 2 s, or when 500 wait.
+
+        Args:
+            metrics: Scalars by name. NaN stays NaN; MLflow stores infinity as +-1.797e308.
+            step: Step of all of them; None is 0.
+        """
+        now_ms = time.time_ns() // 1_000_000
+        self._metrics += [(clean_key(key), float(value), now_ms, step or 0) for key, value in metrics.items()]
+        if len(self._metrics) >= _FLUSH_METRICS or time.monotonic() - self._last_flush >= _FLUSH_S:
+            self.save()
+
+    @rank_zero_only
+    def log_hyperparams(self, params: Mapping[str, Any] | argparse.Namespace, *_: Any, **__: Any) -> None:
+        """Log parameters.
+
+        Args:
+            params: Nested mappings become one name with dots, `model.head.num_qubits`. Values are cut after 500
+                characters, so the full config belongs into `log_text`. Names that were already logged are skipped; a
+                changed value becomes the tag `resumed.<name>`, as MLflow never changes a parameter.
+        """
+        flat = {clean_key(key): cut(scrub(str(value)), _PARAM_CHARS) for key, value in flatten(params).items()}
+        known = self._started().params
+        new = {key: value for key, value in flat.items() if key not in known}
+        changed = {f"resumed.{key}": value for key, value in flat.items() if known.get(key, value) != value}
+        known.update(new)
+        if new:
+            self._put({"kind": "params", "values": new})
+        self.set_tags(changed)
+
+    @rank_zero_only
+    def set_tags(self, tags: Mapping[str, str]) -> None:
+        """Set tags; values are cut after 8000 characters."""
+        if tags:
+            self._put({"kind": "tags", "values": clean_tags(tags)})
+
+    def set_tag(self, key: str, value: str) -> None:
+        """Set one tag."""
+        self.set_tags({key: value})
+
+    @rank_zero_only
+    def log_text(self, text: str, artifact_path: str) -> None:
+        """Keep `text`, without credentials, as the artifact `artifact_path` ("config.yaml", "reports/test.md")."""
+        with tempfile.TemporaryDirectory() as folder:
+            path = Path(folder) / "text"
+            path.write_text(scrub(text), encoding="utf-8")
+            self._put_file(path, artifact_path)
+
+    @rank_zero_only
+    def log_figure(self, figure: "Figure", artifact_path: str) -> None:
+        """Keep a figure as the artifact `artifact_path`; its suffix (.png, .svg, .pdf) is the format."""
+        with tempfile.TemporaryDirectory() as folder:
+            path = Path(folder) / f"figure{Path(artifact_path).suffix}"
+            figure.savefig(path)
+            self._put_file(path, artifact_path)
+
+    @rank_zero_only
+    def log_file(self, local_path: str | Path, artifact_dir: str = "") -> None:
+        """Keep a copy of a file among the artifacts, in the folder `artifact_dir`. Its content is not scrubbed.
+
+        Raises:
+            FileNotFoundError: If `local_path` is not a file.
+        """
+        path = Path(local_path)
+        if not path.is_file():
+            raise FileNotFoundError(f"`local_path` must be a file, but got {str(path)!r}. Log a folder file by file.")
+        self._put_file(path, f"{artifact_dir}/{path.name}")
+
+    def _put_file(self, path: Path, artifact_path: str) -> None:
+        folder, name = artifact_parts(artifact_path)
+        self._put({"kind": "file", "path": str(path), "name": name, "folder": folder})
+
+    @rank_zero_only
+    def save(self) -> None:
+        """Send the metrics that wait."""
+        self._last_flush = time.monotonic()
+        if self._metrics:
+            metrics, self._metrics = self._metrics, []
+            self._put(metrics_record(metrics))
+
+    @rank_zero_only
+    def finalize(self, status: str) -> None:  # noqa: ARG002 - Lightning calls this after fit and test alike
+        """Send the metrics that wait; the run stays open until `close`."""
+        self.save()
+
+    @rank_zero_only
+    def close(self, status: Status = "FINISHED", error: str | None = None) -> None:
+        """End the run. The first call decides; without one, the run ends as FAILED when the interpreter does.
+
+        What is logged afterwards is still sent. Before `start` there is nothing to end.
+
+        Args:
+            status: How it ended.
+            error: What went wrong, for the tag `error`.
+        Raises:
+            ValueError: If `status` is none of FINISHED, FAILED and KILLED.
+        """
+        if status not in get_args(Status):
+            raise ValueError(f"`status` must be one of {get_args(Status)}, but got {status!r}.")
+        if self._run is None or self._closed:
+            return
+        self._closed = True
+        atexit.unregister(self._at_exit)
+        self.save()
+        if error:
+            self.set_tag("error", error)
+        self._put({"kind": "status", "status": status, "end_time": time.time_ns() // 1_000_000})
+        if waiting := self._run.settle():
+            say(
+                f"MLflow still lacks a part of this run. It waits in {' and '.join(map(str, waiting))}, and is sent "
+                f"when a tracker with run_id={self._run.run_id} starts."
+            )
+
+    def _at_exit(self) -> None:
+        if os.getpid() == self._pid:  # not a fork of the process that trains
+            self.close("FAILED", "the process ended without closing the run")
+
+
+class RunStatus(Callback):
+    """Starts the trackers of a trainer, and closes their runs when it is interrupted (KILLED) or fails (FAILED).
+
+    Lightning's loggers hear only "failed" in both cases. A success is closed by the caller, after its last stage.
+    """
+
+    def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:  # noqa: ARG002
+        for tracker in _trackers(trainer):
+            tracker.start()
+
+    def on_exception(self, trainer: Trainer, pl_module: LightningModule, exception: BaseException) -> None:  # noqa: ARG002
+        # Lightning's SIGTERMException is a SystemExit.
+        status: Status = "KILLED" if isinstance(exception, KeyboardInterrupt | SystemExit) else "FAILED"
+        for tracker in _trackers(trainer):
+            tracker.close(status, first_line(exception))
+
+
+def _trackers(trainer: Trainer) -> list[MLflowTracker]:
+    return [logger for logger in trainer.loggers if isinstance(logger, MLflowTracker)]

@@ -1,0 +1,95 @@
+"""The figures hold the numbers they were given; how they look was judged by eye."""
+
+import io
+
+import numpy as np
+import pytest
+from matplotlib.figure import Figure
+from sklearn.metrics import roc_auc_score
+
+from qlit.training.figures import confusion_matrix, reliability_diagram, roc_curve, training_curves
+
+NOTE = "built-in sample: for trying the commands"
+
+
+def texts(figure: Figure) -> list[str]:
+    return [text.get_text() for text in figure.findobj(match=lambda item: hasattr(item, "get_text"))]
+
+
+def is_png(figure: Figure) -> bool:
+    stream = io.BytesIO()
+    figure.savefig(stream, format="png")
+    return stream.getvalue().startswith(b"\x89PNG") and len(stream.getvalue()) > 5000
+
+
+@pytest.fixture
+def predictions() -> tuple[np.ndarray, np.ndarray]:
+    rng = np.random.default_rng(0)
+    probabilities = rng.random(500).round(2)  # rounded: equal predictions occur
+    return probabilities, (rng.random(500) < probabilities).astype(int)
+
+
+def test_training_curves_mark_the_epoch_of_lowest_validation_loss():
+    history = {
+        "train/loss": [(0, 0.7), (1, 0.5), (2, 0.3)],
+        "val/loss": [(0, 0.6), (1, 0.4), (2, float("nan"))],
+        "val/accuracy": [(0, 0.5), (1, 0.8), (2, 0.9)],
+    }
+    figure = training_curves(history, note=NOTE)
+    assert [axes.get_ylabel() for axes in figure.axes] == ["loss", "accuracy"]
+    assert any("best epoch 1 " in text for text in texts(figure))
+    assert NOTE in texts(figure)
+    np.testing.assert_array_equal(figure.axes[0].lines[0].get_ydata(), [0.7, 0.5, 0.3])
+    assert any("best epoch 2 " in text for text in texts(training_curves(history, best_epoch=2)))
+    assert is_png(figure)
+    assert is_png(training_curves({"train/loss": [(0, 0.5)]}))
+
+
+def test_training_curves_refuse_what_they_cannot_draw():
+    with pytest.raises(ValueError, match=r"must be among .* but got \['val/f1'\]"):
+        training_curves({"val/f1": [(0, 0.1)]})
+    with pytest.raises(ValueError, match="at least one value"):
+        training_curves({"val/loss": []})
+
+
+def test_confusion_matrix_shows_counts_and_row_percentages():
+    figure = confusion_matrix([[30, 10], [0, 0]], ["negative", "positive"], note=NOTE)
+    shown = texts(figure)
+    assert {"30\n75.0%", "10\n25.0%", "0\n-", NOTE, "Accuracy 75.0% of 40 examples"} <= set(shown)
+    assert is_png(figure)
+    with pytest.raises(ValueError, match=r"must be \(3, 3\)"):
+        confusion_matrix([[1, 2], [3, 4]], ["a", "b", "c"])
+    with pytest.raises(ValueError, match="not negative"):
+        confusion_matrix([[1, -2], [3, 4]], ["a", "b"])
+
+
+def test_calibration_error_agrees_with_a_loop(predictions):
+    probabilities, labels = predictions
+    error = 0.0
+    for b in range(10):
+        inside = (probabilities >= b / 10) & ((probabilities < (b + 1) / 10) | (b == 9))
+        if inside.any():
+            error += inside.mean() * abs(labels[inside].mean() - probabilities[inside].mean())
+    figure = reliability_diagram(probabilities, labels, note=NOTE)
+    assert f"Expected calibration error {error:.3f}" in texts(figure)
+    assert is_png(figure)
+    assert "Expected calibration error 0.000" in texts(reliability_diagram([0.0, 1.0, 1.0], [0, 1, 1]))
+
+
+def test_roc_area_agrees_with_scikit_learn(predictions):
+    probabilities, labels = predictions
+    figure = roc_curve(probabilities, labels, note=NOTE)
+    assert f"Area under the ROC curve {roc_auc_score(labels, probabilities):.3f}" in texts(figure)
+    assert is_png(figure)
+    with pytest.raises(ValueError, match="positives=0, negatives=2"):
+        roc_curve([0.1, 0.2], [0, 0])
+
+
+@pytest.mark.parametrize("draw", [reliability_diagram, roc_curve])
+def test_predictions_are_checked(draw):
+    with pytest.raises(ValueError, match=r"shapes \(2,\) and \(3,\)"):
+        draw([0.1, 0.2], [0, 1, 1])
+    with pytest.raises(ValueError, match=r"lie in \[0, 1\]"):
+        draw([0.1, float("nan")], [0, 1])
+    with pytest.raises(ValueError, match="0 or 1"):
+        draw([0.1, 0.2], [0, 2])

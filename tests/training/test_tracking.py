@@ -1,0 +1,650 @@
+"""Tracking against real stores: SQLite files, and an MLflow server that is killed and comes back."""
+
+import json
+import math
+import os
+import random
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from argparse import Namespace
+from pathlib import Path
+
+import pytest
+import torch
+from lightning.pytorch import LightningModule, Trainer
+from lightning.pytorch.utilities import rank_zero_only
+from lightning.pytorch.utilities.exceptions import SIGTERMException
+from matplotlib.figure import Figure
+from mlflow import MlflowClient
+
+from qlit.training._delivery import Outbox, RefusedError, deliver, metrics_record
+from qlit.training._store import connect, locate
+from qlit.training.tracking import MLflowTracker, RunStatus, scrub
+
+
+@pytest.fixture(scope="module")
+def empty_database(tmp_path_factory):
+    """A database with MLflow's tables and nothing else: creating them takes 6 s."""
+    path = tmp_path_factory.mktemp("template") / "mlflow.db"
+    connect(locate(f"sqlite:///{path}"))
+    return path
+
+
+@pytest.fixture
+def folder(tmp_path, empty_database, monkeypatch):
+    """The current folder, with a local store in its default place."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    (tmp_path / "mlruns").mkdir()
+    shutil.copy(empty_database, tmp_path / "mlruns" / "mlflow.db")
+    return tmp_path
+
+
+def client_of(folder: Path) -> MlflowClient:
+    return MlflowClient(f"sqlite:///{folder}/mlruns/mlflow.db")
+
+
+def history(client: MlflowClient, run_id: str, key: str) -> list[tuple[int, float]]:
+    return [(metric.step, metric.value) for metric in client.get_metric_history(run_id, key)]
+
+
+def free_port() -> int:
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        return int(listener.getsockname()[1])
+
+
+# --- a run on the local store ---
+
+
+def test_nothing_happens_before_start(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    tracker = MLflowTracker(tags={"a": "b"})
+    tracker.finalize("success")
+    tracker.close()
+    assert (tracker.name, tracker.version, tracker.run_dir, tracker.save_dir) == ("qlit", None, None, None)
+    assert tracker.ui_command == f"mlflow ui --backend-store-uri sqlite:///{tmp_path}/mlruns/mlflow.db --port 5000"
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_run_keeps_what_was_logged(folder):
+    tracker = MLflowTracker(experiment="e", run_name="r", tags={"team": "q"}, parent_run_id="p1")
+    tracker.start()
+    tracker.start()
+    assert tracker.run_dir == folder / "mlruns" / "runs" / tracker.run_id
+    for step in range(3):
+        tracker.log_metrics({"val/loss": 1 / (1 + step), "rate=x": math.nan}, step)
+    tracker.log_metrics({"big": math.inf})
+    tracker.log_hyperparams({"model": {"head": Namespace(num_qubits=4), "none": {}}, "text": "x" * 900})
+    tracker.log_text("a: 1\n", "configs/my config=1.yaml")
+    figure = Figure()
+    tracker.log_figure(figure, "figures/empty.png")
+    (folder / "acc=0.9.ckpt").write_bytes(b"weights")
+    tracker.log_file(folder / "acc=0.9.ckpt", "checkpoints")
+    tracker.finalize("success")
+
+    client = client_of(folder)
+    run = client.get_run(tracker.run_id)
+    assert (run.info.status, run.info.run_name) == ("RUNNING", "r")
+    assert history(client, tracker.run_id, "val/loss") == [(0, 1.0), (1, 0.5), (2, 1 / 3)]
+    assert math.isnan(run.data.metrics["rate_x"])
+    assert run.data.metrics["big"] > 1e308
+    assert run.data.params["model.head.num_qubits"] == "4"
+    assert run.data.params["model.none"] == "{}"
+    assert len(run.data.params["text"]) == 500
+    assert run.data.tags["team"] == "q"
+    assert run.data.tags["mlflow.parentRunId"] == "p1"
+    artifacts = folder / "mlruns" / "artifacts" / tracker.run_id / "artifacts"
+    assert (artifacts / "configs" / "my_config_1.yaml").read_text() == "a: 1\n"
+    assert (artifacts / "figures" / "empty.png").read_bytes().startswith(b"\x89PNG")
+    assert (artifacts / "checkpoints" / "acc_0.9.ckpt").read_bytes() == b"weights"
+
+    tracker.close()
+    tracker.close("FAILED")  # the first call decides
+    assert client.get_run(tracker.run_id).info.status == "FINISHED"
+    with pytest.raises(ValueError, match=r"must be one of .* but got 'DONE'"):
+        tracker.close("DONE")
+    with pytest.raises(FileNotFoundError, match="must be a file"):
+        tracker.log_file(folder / "nothing")
+
+
+@pytest.mark.usefixtures("folder")
+def test_metrics_are_sent_in_batches(monkeypatch):
+    tracker = MLflowTracker()
+    tracker.start()
+    sent = []
+    monkeypatch.setattr(tracker, "_put", sent.append)
+    tracker.save()
+    for step in range(501):
+        tracker.log_metrics({"x": step}, step)
+    assert [len(record["values"]) for record in sent] == [500]
+    tracker.finalize("success")
+    assert len(sent[1]["values"]) == 1
+    tracker.close()
+
+
+def test_run_names_do_not_repeat_with_the_seed(folder, monkeypatch):
+    monkeypatch.setattr(sys, "argv", ["qlit", "fit", "--config", "configs/small study.yaml"])
+    names = []
+    for _ in range(2):
+        random.seed(0)
+        tracker = MLflowTracker()
+        tracker.start()
+        names.append(client_of(folder).get_run(tracker.run_id).info.run_name)
+        tracker.close()
+    assert names[0] != names[1]
+    assert all(name.startswith("small_study-20") for name in names)
+
+
+def test_resuming_appends_to_the_same_run(folder):
+    first = MLflowTracker(tags={"phase": "one"})
+    first.log_metrics({"x": 0.0}, 0)
+    first.log_hyperparams({"lr": 0.1, "seed": 1})
+    first.close("KILLED", error="Ctrl-C")
+    second = MLflowTracker(run_id=first.run_id, tags={"phase": "two"})
+    second.start()
+    client = client_of(folder)
+    assert client.get_run(first.run_id).info.status == "RUNNING"
+    second.log_hyperparams({"lr": 0.2, "seed": 1, "new": True})
+    second.log_metrics({"x": 1.0}, 1)
+    second.close()
+    run = client.get_run(first.run_id)
+    assert history(client, first.run_id, "x") == [(0, 0.0), (1, 1.0)]
+    assert run.data.params == {"lr": "0.1", "seed": "1", "new": "True"}
+    assert (run.data.tags["resumed.lr"], run.data.tags["phase"]) == ("0.2", "two")
+    assert not {"resumed.seed", "error"} & set(run.data.tags)
+    assert run.info.status == "FINISHED"
+
+
+def test_what_cannot_be_opened_is_refused_with_a_way_out(folder):
+    client = client_of(folder)
+    experiment_id = client.create_experiment("gone")
+    other = client.create_run(experiment_id).info.run_id
+    deleted = client.create_run("0").info.run_id
+    client.delete_run(deleted)
+    with pytest.raises(ValueError, match="lies in 'gone'"):
+        MLflowTracker(run_id=other).start()
+    with pytest.raises(ValueError, match="no MLflow run 'nosuch'"):
+        MLflowTracker(run_id="nosuch").start()
+    with pytest.raises(ValueError, match="runs restore"):
+        MLflowTracker(run_id=deleted, experiment="Default").start()
+    client.delete_experiment(experiment_id)
+    with pytest.raises(ValueError, match=f"was deleted.*--experiment-id {experiment_id}"):
+        MLflowTracker(experiment="gone").start()
+
+
+@pytest.mark.parametrize(
+    ("uri", "message"),
+    [
+        ("sqlite://", "in memory"),
+        ("sqlite:///:memory:", "in memory"),
+        ("sqlite:///a#b/mlflow.db", "must not hold"),
+        ("mlruns", "must begin with"),
+        ("ftp://me:secret@host/x", r"but got 'ftp://\*\*\*@host/x'"),
+    ],
+)
+def test_unknown_stores_are_refused(uri, message):
+    with pytest.raises(ValueError, match=message):
+        MLflowTracker(tracking_uri=uri).start()
+
+
+def test_the_environment_is_read_when_the_run_starts(tmp_path, monkeypatch):
+    tracker = MLflowTracker()
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "sqlite:///sub/x.db")
+    monkeypatch.chdir(tmp_path)
+    store = locate(None)
+    assert (store.uri, store.root) == (f"sqlite:///{tmp_path}/sub/x.db", tmp_path / "sub")
+    assert f"sqlite:///{tmp_path}/sub/x.db" in tracker.ui_command
+    assert locate("postgresql+psycopg://me:pw@db/mlflow").ui_command().count("***") == 1
+
+
+def test_secrets_are_scrubbed_everywhere(folder, monkeypatch):
+    monkeypatch.setenv("MLFLOW_TRACKING_PASSWORD", "correct-horse")
+    uri = "http://me:wallaby@host:5000/x"
+    tracker = MLflowTracker(tags={"uri": uri})
+    tracker.log_hyperparams({"logger": {"tracking_uri": uri}, "p": "correct-horse"})
+    tracker.set_tag("late", uri)
+    tracker.log_text(f"uri: {uri}\n", "config.yaml")
+    tracker.close("FAILED", error=f"cannot reach {uri}")
+    stored = b"".join(path.read_bytes() for path in (folder / "mlruns").rglob("*") if path.is_file())
+    assert b"://***@host:5000/x" in stored
+    assert b"wallaby" not in stored
+    assert b"correct-horse" not in stored
+    assert scrub(f"a {uri} b") == "a http://***@host:5000/x b"
+    assert scrub("mail me@host, see http://host/a@b") == "mail me@host, see http://host/a@b"
+
+
+def test_other_ranks_do_nothing(folder, monkeypatch):
+    monkeypatch.setattr(rank_zero_only, "rank", 1)
+    tracker = MLflowTracker()
+    tracker.start()
+    tracker.log_metrics({"x": 1.0}, 0)
+    tracker.log_text("a", "a.txt")
+    tracker.experiment.set_tag("no", "client")
+    tracker.close()
+    assert (tracker.run_id, tracker.run_dir) == (None, None)
+    assert not (folder / "mlruns" / "runs").exists()
+
+
+# --- processes ---
+
+_THREE_PROCESSES = """
+import os, signal, sys, time
+import mlflow  # before the fork: only then do the three really start together
+from qlit.training.tracking import MLflowTracker
+
+start_at = time.time() + 1.0
+ready, ready_to_write = os.pipe()
+children = []
+for number in range(3):
+    child = os.fork()
+    if child == 0:
+        time.sleep(max(0, start_at - time.time()))
+        tracker = MLflowTracker(run_name=f"process {number}")
+        tracker.log_metrics({"x": number}, 0)
+        tracker.save()
+        if number == 0:
+            os.write(ready_to_write, b"!")
+            signal.pause()
+        if number == 2:
+            tracker.close()
+        sys.exit(0)  # number 1 never closes
+    children.append(child)
+codes = [os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) for child in children[1:]]
+os.read(ready, 1)
+os.kill(children[0], signal.SIGKILL)  # only now: a start that came later would have found it dead
+print([os.waitstatus_to_exitcode(os.waitpid(children[0], 0)[1]), *codes])
+"""
+
+
+def test_processes_that_start_together_and_end_differently(tmp_path, monkeypatch):
+    """On no database at all; one is killed, one forgets to close, and MLflow prints nothing."""
+    monkeypatch.chdir(tmp_path)
+    environment = {**os.environ, "PYTHONPATH": ":".join(sys.path)}
+    environment.pop("MLFLOW_TRACKING_URI", None)
+    done = subprocess.run(
+        [sys.executable, "-c", _THREE_PROCESSES], capture_output=True, text=True, env=environment, timeout=120
+    )
+    assert (done.stdout, done.stderr) == ("[-9, 0, 0]\n", "")
+    client = client_of(tmp_path)
+    experiment = client.get_experiment_by_name("qlit")
+
+    def statuses():
+        return {run.info.run_name: run.info.status for run in client.search_runs([experiment.experiment_id])}
+
+    ends = {"process 0": "RUNNING", "process 1": "FAILED", "process 2": "FINISHED"}
+    assert statuses() == ends
+    tracker = MLflowTracker(run_name="next", tracking_uri="sqlite:///mlruns/mlflow.db")
+    tracker.start()
+    again = MLflowTracker(run_name="again", tracking_uri="sqlite:///mlruns/mlflow.db")
+    again.start()  # "next" is alive and stays
+    assert statuses() == {**ends, "process 0": "KILLED", "next": "RUNNING", "again": "RUNNING"}
+    tracker.close()
+    again.close()
+
+
+# --- Lightning ---
+
+
+class Tiny(LightningModule):
+    def __init__(self, error: BaseException | None = None) -> None:
+        super().__init__()
+        self.layer = torch.nn.Linear(2, 1)
+        self.error = error
+
+    def training_step(self, batch, batch_idx):
+        if self.error is not None and batch_idx == 1:
+            raise self.error
+        loss = self.layer(batch).mean()
+        self.log("train/loss", loss)
+        return loss
+
+    def test_step(self, batch):
+        self.log("test/loss", self.layer(batch).mean())
+
+    def configure_optimizers(self):
+        return torch.optim.SGD(self.parameters(), lr=0.1)
+
+
+def make_trainer(tracker: MLflowTracker) -> Trainer:
+    return Trainer(
+        max_epochs=1,
+        accelerator="cpu",
+        logger=tracker,
+        callbacks=[RunStatus()],
+        log_every_n_steps=1,
+        enable_checkpointing=False,
+        enable_progress_bar=False,
+        enable_model_summary=False,
+    )
+
+
+def loader() -> torch.utils.data.DataLoader:
+    data = torch.randn(4, 2, generator=torch.Generator().manual_seed(0))
+    return torch.utils.data.DataLoader(data, batch_size=1)
+
+
+def quiet_lightning(test):
+    """Lightning 2.6 advises more workers for four rows, and calls what torch 2.13 deprecates."""
+    test = pytest.mark.filterwarnings("ignore:.*does not have many workers:UserWarning")(test)
+    return pytest.mark.filterwarnings("ignore:.*LeafSpec.* is deprecated:FutureWarning")(test)
+
+
+@quiet_lightning
+def test_a_run_is_finished_by_its_caller_after_fit_and_test(folder):
+    tracker = MLflowTracker()
+    trainer = make_trainer(tracker)
+    model = Tiny()
+    trainer.fit(model, loader())
+    assert client_of(folder).get_run(tracker.run_id).info.status == "RUNNING"
+    trainer.test(model, loader(), verbose=False)
+    tracker.close()
+    run = client_of(folder).get_run(tracker.run_id)
+    assert run.info.status == "FINISHED"
+    assert {"train/loss", "test/loss"} <= set(run.data.metrics)
+    assert [step for step, _ in history(client_of(folder), tracker.run_id, "train/loss")] == [0, 1, 2, 3]
+
+
+@quiet_lightning
+@pytest.mark.parametrize(
+    ("error", "raised", "status"),
+    [
+        (KeyboardInterrupt(), SystemExit, "KILLED"),
+        (SIGTERMException(), SIGTERMException, "KILLED"),
+        (SystemExit(3), SystemExit, "KILLED"),
+        (RuntimeError("no memory at http://me:wallaby@host\nmore"), RuntimeError, "FAILED"),
+    ],
+    ids=["Ctrl-C", "SIGTERM", "exit", "exception"],
+)
+def test_an_interrupted_run_is_killed_and_a_broken_one_failed(folder, error, raised, status):
+    tracker = MLflowTracker()
+    interrupt = signal.getsignal(signal.SIGINT)
+    try:
+        with pytest.raises(raised):
+            make_trainer(tracker).fit(Tiny(error), loader())
+    finally:
+        signal.signal(signal.SIGINT, interrupt)  # Lightning leaves it ignored
+    run = client_of(folder).get_run(tracker.run_id)
+    assert run.info.status == status
+    assert "train/loss" in run.data.metrics
+    if status == "FAILED":
+        assert run.data.tags["error"] == "RuntimeError: no memory at http://***@host"
+
+
+@quiet_lightning
+def test_a_dead_server_stops_the_fit_before_it_begins(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    tracker = MLflowTracker(tracking_uri=f"http://127.0.0.1:{free_port()}")
+    with pytest.raises(ConnectionError, match="does not answer"):
+        make_trainer(tracker).fit(Tiny(), loader())
+
+
+# --- outages ---
+
+
+class FlakyStore:
+    """Takes records while it is up."""
+
+    def __init__(self) -> None:
+        self.up, self.records, self.calls = True, [], 0
+
+    def deliver(self, record):
+        self.calls += 1
+        if not self.up:
+            raise OSError("connection refused")
+        self.records.append(record)
+
+    def outbox(self, folder: Path) -> Outbox:
+        return Outbox(self.deliver, folder=folder, answers=lambda: self.up, store_name="store")
+
+
+def test_an_outbox_keeps_the_order_and_waits_between_attempts(tmp_path, capsys):
+    store = FlakyStore()
+    outbox = store.outbox(tmp_path)
+    outbox.put(metrics_record([("x", 0.0, 1, 0)]))
+    store.up = False
+    for step in range(1, 6):
+        outbox.put(metrics_record([("x", math.nan if step == 1 else float(step), 1, step)]))
+    outbox.put({"kind": "tags", "values": {"a": "1"}})
+    outbox.put(metrics_record([("x", 6.0, 1, 6)]))
+    assert store.calls == 2  # the one that failed, and none after it
+    assert all(json.loads(line, parse_constant=pytest.fail) for line in outbox.file.read_text().splitlines())
+    store.up = True
+    outbox.put(metrics_record([("x", 7.0, 1, 7)]))
+    assert len(store.records) == 1  # it is not yet time
+    assert outbox.retry(now=True)
+    assert outbox.is_empty
+    steps = [row[3] for record in store.records if record["kind"] == "metrics" for row in record["values"]]
+    assert steps == list(range(8))
+    assert [record["kind"] for record in store.records] == ["metrics", "metrics", "tags", "metrics"]
+    assert capsys.readouterr().err.count("\n") == 2  # one line for the outage, one for its end
+
+
+def test_an_outbox_that_is_cut_off_while_sending_keeps_only_the_rest(tmp_path):
+    store = FlakyStore()
+    store.up = False
+    outbox = store.outbox(tmp_path)
+    for number in range(3):
+        outbox.put({"kind": "tags", "values": {"number": str(number)}})
+    store.up = True
+
+    def one_only(record):
+        store.up = False
+        store.records.append(record)
+
+    assert not Outbox(
+        lambda record: one_only(record) if store.up else store.deliver(record),
+        folder=tmp_path, answers=lambda: True, store_name="store",
+    ).retry(now=True)  # fmt: skip
+    assert len(outbox.file.read_text().splitlines()) == 2
+    store.up = True
+    assert outbox.retry(now=True)
+    assert [record["values"]["number"] for record in store.records] == ["0", "1", "2"]
+
+
+def test_an_outbox_sends_what_a_killed_process_left(tmp_path):
+    whole = json.dumps({"kind": "tags", "values": {"a": "1"}})
+    (tmp_path / "unsent.jsonl").write_text(f"{whole}\n{whole[:10]}")  # killed within a line
+    store = FlakyStore()
+    outbox = store.outbox(tmp_path)
+    outbox.put({"kind": "tags", "values": {"b": "2"}})
+    assert [record["values"] for record in store.records] == [{"a": "1"}, {"b": "2"}]
+    assert outbox.is_empty
+
+
+def test_what_arrives_twice_is_kept_once(folder):
+    """A reply that is lost makes the outbox send again what has arrived."""
+    tracker = MLflowTracker()
+    client = tracker.experiment
+    records = [
+        metrics_record([("x", 0.5, 1000, 0), ("y", math.nan, 1000, 0)]),
+        {"kind": "params", "values": {"lr": "1"}},
+        {"kind": "tags", "values": {"a": "1"}},
+    ]
+    for record in records * 2:
+        deliver(client, tracker.run_id, record)
+    tracker.close()
+    assert history(client_of(folder), tracker.run_id, "x") == [(0, 0.5)]
+    assert len(history(client_of(folder), tracker.run_id, "y")) == 1
+
+
+def test_files_are_kept_as_they_were(tmp_path):
+    store = FlakyStore()
+    store.up = False
+    outbox = store.outbox(tmp_path / "run")
+    (tmp_path / "a.txt").write_text("then")
+    outbox.put({"kind": "file", "path": str(tmp_path / "a.txt"), "name": "a.txt", "folder": ""})
+    (tmp_path / "a.txt").write_text("now")
+    kept = Path(json.loads(outbox.file.read_text())["path"])
+    assert kept.read_text() == "then"
+    store.up = True
+    assert outbox.retry(now=True)
+    assert not kept.exists()
+
+
+def test_files_that_cannot_be_sent_do_not_hold_up_the_numbers(folder, capsys):
+    tracker = MLflowTracker()
+    tracker.start()
+    artifacts = folder / "mlruns" / "artifacts"
+    artifacts.write_text("a file where the folder should be")
+    tracker.log_text("late\n", "a.txt")
+    tracker.log_metrics({"x": 1.0})
+    tracker.close()
+    assert client_of(folder).get_run(tracker.run_id).data.metrics["x"] == 1.0
+    assert client_of(folder).get_run(tracker.run_id).info.status == "FINISHED"
+    assert str(tracker.run_dir / "unsent_files.jsonl") in capsys.readouterr().err
+    artifacts.unlink()
+    again = MLflowTracker(run_id=tracker.run_id)
+    again.start()
+    again.close()
+    assert (artifacts / tracker.run_id / "artifacts" / "a.txt").read_text() == "late\n"
+    assert list(tracker.run_dir.rglob("*.*")) == []
+
+
+def test_a_refused_file_is_kept_aside(tmp_path):
+    def refuse(record):
+        raise RefusedError(f"{record['name']} is too large")
+
+    outbox = Outbox(refuse, folder=tmp_path / "run", answers=lambda: True, store_name="store")
+    (tmp_path / "a.txt").write_text("text")
+    outbox.put({"kind": "file", "path": str(tmp_path / "a.txt"), "name": "a.txt", "folder": ""})
+    assert outbox.is_empty
+    rejected = json.loads((tmp_path / "run" / "rejected.jsonl").read_text())
+    assert rejected["reason"] == "a.txt is too large"
+    assert Path(rejected["path"]).read_text() == "text"
+
+
+def test_a_refused_record_does_not_hold_up_the_others(folder, capsys):
+    tracker = MLflowTracker()
+    tracker.start()
+    client_of(folder).log_param(tracker.run_id, "lr", "1")  # behind the tracker's back
+    tracker.log_hyperparams({"lr": "2"})
+    tracker.log_metrics({"x": 1.0})
+    tracker.close()
+    assert "refused a record" in capsys.readouterr().err
+    rejected = json.loads((tracker.run_dir / "rejected.jsonl").read_text())
+    assert rejected["values"] == {"lr": "2"}
+    assert client_of(folder).get_run(tracker.run_id).data.metrics["x"] == 1.0
+
+
+@pytest.mark.parametrize("listens", [False, True], ids=["closed port", "mute server"])
+def test_a_server_that_is_down_at_the_start_is_named_within_10_s(tmp_path, monkeypatch, listens):
+    monkeypatch.chdir(tmp_path)
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        port = listener.getsockname()[1]
+        if listens:
+            listener.listen()
+        started = time.monotonic()
+        with pytest.raises(ConnectionError, match=rf"http://\*\*\*@127.0.0.1:{port} does not answer.*mlflow server"):
+            MLflowTracker(tracking_uri=f"http://me:pw@127.0.0.1:{port}").start()
+        assert time.monotonic() - started < 10
+
+
+class Server:
+    """A real `mlflow server` that can be killed and started again."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder, self.port = folder, free_port()
+        self.uri = f"http://127.0.0.1:{self.port}"
+
+    def start(self) -> None:
+        store = ["--backend-store-uri", f"sqlite:///{self.folder}/server.db"]
+        store += ["--artifacts-destination", str(self.folder / "server_artifacts")]
+        command = [sys.executable, "-m", "mlflow", "server", "--host", "127.0.0.1", "--port", str(self.port)]
+        environment = {**os.environ, "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}
+        with (self.folder / "server.log").open("a") as log:
+            self.process = subprocess.Popen(
+                [*command, "--workers", "1", *store],
+                stdout=log, stderr=log, env=environment, cwd=self.folder, start_new_session=True,
+            )  # fmt: skip
+        for _ in range(600):
+            try:
+                urllib.request.urlopen(f"{self.uri}/health", timeout=1).close()
+                return
+            except OSError:
+                time.sleep(0.1)
+        pytest.fail((self.folder / "server.log").read_text())
+
+    def kill(self) -> None:
+        os.killpg(self.process.pid, signal.SIGKILL)  # its own session: the workers go with it
+        self.process.wait()
+
+
+@pytest.fixture
+def server(tmp_path, empty_database):
+    shutil.copy(empty_database, tmp_path / "server.db")
+    server = Server(tmp_path)
+    server.start()
+    yield server
+    if server.process.returncode is None:
+        server.kill()
+
+
+def test_an_outage_loses_and_doubles_nothing(server, tmp_path, monkeypatch, capfd):
+    monkeypatch.chdir(tmp_path)
+    tracker = MLflowTracker(tracking_uri=server.uri, experiment="outage")
+    tracker.start()
+    run_id = tracker.run_id
+    assert tracker.ui_command == f"{server.uri}/#/experiments/1/runs/{run_id}"
+
+    def try_again():
+        for outbox in (tracker._run._outbox, tracker._run._files):
+            outbox._next_try = 0.0  # as if 30 s had passed
+
+    def log(*steps):
+        for step in steps:
+            tracker.log_metrics({"x": step / 10}, step)
+            tracker.save()
+
+    log(0, 1, 2)
+    server.kill()
+    started = time.monotonic()
+    log(*range(3, 50))
+    tracker.log_hyperparams({"lr": 0.1})
+    tracker.log_text("kept\n", "notes/a.txt")
+    assert time.monotonic() - started < 5
+    unsent = tracker.run_dir / "unsent.jsonl"
+    assert len(unsent.read_text().splitlines()) == 48
+
+    server.start()
+    try_again()
+    log(50)
+    assert not unsent.exists()
+    tracker.log_text("kept too\n", "notes/b.txt")
+    log(51)
+    client = MlflowClient(server.uri)
+    assert history(client, run_id, "x") == [(step, step / 10) for step in range(52)]
+
+    os.killpg(server.process.pid, signal.SIGSTOP)  # alive, but it does not answer
+    started = time.monotonic()
+    log(52, 53, 54)
+    assert time.monotonic() - started < 5
+    os.killpg(server.process.pid, signal.SIGCONT)
+    try_again()
+    log(55)
+    assert history(client, run_id, "x") == [(step, step / 10) for step in range(56)]
+
+    server.kill()  # down again until after the end
+    log(56)
+    tracker.close()
+    lines = capfd.readouterr().err.strip().splitlines()
+    assert len(lines) == 8, lines  # of each outage its begin and its end
+    assert str(unsent) in lines[-1]
+    assert f"run_id={run_id}" in lines[-1]
+
+    server.start()
+    late = MLflowTracker(tracking_uri=server.uri, experiment="outage", run_id=run_id)
+    late.start()
+    late.close()
+    assert history(client, run_id, "x") == [(step, step / 10) for step in range(57)]
+    run = client.get_run(run_id)
+    assert (run.info.status, run.data.params) == ("FINISHED", {"lr": "0.1"})
+    assert Path(client.download_artifacts(run_id, "notes/a.txt", str(tmp_path))).read_text() == "kept\n"
+    assert Path(client.download_artifacts(run_id, "notes/b.txt", str(tmp_path))).read_text() == "kept too\n"
+    assert capfd.readouterr().out == ""
