@@ -6,6 +6,7 @@ from typing import final
 import torch
 from torch import Tensor, nn
 
+from qlit.heads.base import Head
 from qlit.heads.encoders import Encoder
 from qlit.heads.pqc import ReuploadingPQC
 
@@ -14,7 +15,7 @@ _LARGEST_Z = 1 - 1e-6
 
 
 @final
-class HybridHead(nn.Module):
+class HybridHead(Head):
     """Embedding (B, D) -> logits: (B, 1) for two classes, (B, k) for k > 2.
 
     Args:
@@ -62,13 +63,10 @@ class HybridHead(nn.Module):
         return 2 * torch.atanh(z_BW.clamp(-_LARGEST_Z, _LARGEST_Z))  # the logit of (1 + z) / 2
 
     def check_features(self, num_features: int) -> None:
-        """Raise a ValueError if embeddings of D features do not fit the encoder."""
         self.encoder.check_features(num_features)
 
     def fit_center(self, embeddings_BD: Tensor) -> None:
-        """Fit what the encoder fits on the training split, shape (B, D)."""
         self.encoder.fit_center(embeddings_BD)
 
     def seed_shots(self, seed: int, first_row: int, num_rows: int) -> None:
-        """Fix the shot noise of the next call; see `ReuploadingPQC.seed_shots`."""
         self.pqc.seed_shots(seed, first_row, num_rows)
