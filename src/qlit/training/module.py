@@ -1,0 +1,197 @@
+"""The LightningModule: (trainable body,) head, loss, optimiser, scores; and what a checkpoint says of itself."""
+
+import os
+from typing import Any, final
+
+import lightning.pytorch as pl
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from qlit.data.trainable import TrainableBody
+from qlit.heads import Head
+from qlit.training.batches import Batch
+from qlit.training.datamodule import SentenceDataModule
+from qlit.training.scores import Scores
+
+CHECKPOINT_KEY = "qlit"  # where a checkpoint keeps its own config, labels and run
+
+_STAGES = ("train", "val", "test")
+
+
+@final
+class SentenceClassifier(pl.LightningModule):
+    """Trains a head on sentence embeddings, and the body with it if the data module's body is trainable.
+
+    Args:
+        head: The head: embedding -> logits.
+        lr: Learning rate of the head (L), > 0.
+        lr_decay: Factor on all learning rates after each epoch (gamma), in (0, 1]; 1 for none.
+        weight_decay: L2 penalty of Adam (rho), >= 0.
+        body_lr: Learning rate of a trainable body, > 0.
+
+    Raises:
+        ValueError: If a number is out of range.
+    Source: arXiv:2504.08732, Table I and sec. IV.A: binary cross-entropy (cross-entropy for k > 2) and Adam.
+    """
+
+    def __init__(
+        self,
+        head: Head,
+        *,
+        lr: float = 2.5e-3,
+        lr_decay: float = 1.0,
+        weight_decay: float = 0.0,
+        body_lr: float = 2e-5,
+    ) -> None:
+        super().__init__()
+        for name, value in (("lr", lr), ("body_lr", body_lr)):
+            if not value > 0:
+                raise ValueError(f"`{name} > 0` must hold, but got {name}={value}.")
+        if not 0 < lr_decay <= 1:
+            raise ValueError(f"`0 < lr_decay <= 1` must hold, but got {lr_decay=}; 1 keeps the learning rate.")
+        if not weight_decay >= 0:
+            raise ValueError(f"`weight_decay >= 0` must hold, but got {weight_decay=}.")
+        self.head = head
+        self.body: TrainableBody | None = None
+        self.lr, self.lr_decay, self.weight_decay, self.body_lr = lr, lr_decay, weight_decay, body_lr
+        self.scores = nn.ModuleDict(
+            {f"{stage}_scores": Scores(head.num_classes, full=stage != "train") for stage in _STAGES}
+        )
+        self.checkpoint_notes: dict[str, Any] = {}
+        """Plain values that every checkpoint carries: config, label names, run; see `CHECKPOINT_KEY`."""
+        self.history: dict[str, list[tuple[int, float]]] = {}
+        """(epoch, value) of every training and validation score; carried by checkpoints, so a resume continues it."""
+
+    def forward(self, inputs: Any) -> Tensor:
+        """Logits, shape (B, 1) or (B, k), of embeddings (B, D) or of a trainable body's token features."""
+        embeddings: Tensor = inputs if self.body is None else self.body(inputs)
+        logits: Tensor = self.head(embeddings.to(next(self.head.parameters()).dtype))
+        return logits
+
+    def setup(self, stage: str) -> None:
+        data: SentenceDataModule = self.trainer.datamodule  # type: ignore[attr-defined]
+        if data.num_classes != self.head.num_classes:
+            raise ValueError(
+                f"The data has {data.num_classes} classes ({', '.join(data.texts.label_names)}), but the head has "
+                f"num_classes={self.head.num_classes}. Set the head's `num_classes` to {data.num_classes}."
+            )
+        self.head.check_features(data.embedding_dim)
+        self.body = data.body
+        if stage == "fit":
+            self._fit_center(data)
+
+    def _fit_center(self, data: SentenceDataModule) -> None:
+        embeddings = data.train_embeddings
+        if embeddings is not None:
+            self.head.fit_center(embeddings)
+        elif any(getattr(module, "center", False) for module in self.head.modules()):
+            raise ValueError(
+                "Centring subtracts a mean that is fitted once, but a trainable body moves its embeddings: "
+                "set `center: false`, or `trainable_body: false`."
+            )
+
+    def configure_optimizers(self) -> Any:
+        groups: list[dict[str, Any]] = [{"params": list(self.head.parameters()), "lr": self.lr}]
+        if self.body is not None:
+            groups.append({"params": list(self.body.parameters()), "lr": self.body_lr})
+        optimizer = torch.optim.Adam(groups, lr=self.lr, weight_decay=self.weight_decay)
+        if self.lr_decay == 1:
+            return optimizer
+        schedule = torch.optim.lr_scheduler.ExponentialLR(optimizer, self.lr_decay)
+        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "epoch"}}
+
+    def on_train_epoch_start(self) -> None:
+        # Every epoch starts from its own seed, so that a resumed run draws what an undisturbed one would (dropout).
+        torch.manual_seed(self._seed("train", self.current_epoch, self.global_rank))
+
+    def training_step(self, batch: Batch) -> Tensor:
+        losses = self._losses("train", batch)
+        # DDP averages gradients over processes; parts of a batch may be uneven, so the mean over the whole batch is
+        # the sum of parts, each scaled by the number of processes.
+        return losses.sum() * (self.trainer.world_size / batch.num_rows)
+
+    def validation_step(self, batch: Batch) -> None:
+        self._losses("val", batch)
+
+    def test_step(self, batch: Batch) -> None:
+        self._losses("test", batch)
+
+    def _losses(self, stage: str, batch: Batch) -> Tensor:
+        # Training sees new shots every epoch; an evaluation is the same whenever it is made.
+        epoch = self.current_epoch if stage == "train" else 0
+        self.head.seed_shots(self._seed(stage, epoch, batch.number), batch.first_row, batch.num_rows)
+        logits = self(batch.inputs)
+        if logits.shape[1] == 1:
+            losses = nn.functional.binary_cross_entropy_with_logits(
+                logits[:, 0], batch.labels.to(logits.dtype), reduction="none"
+            )
+        else:
+            losses = nn.functional.cross_entropy(logits, batch.labels, reduction="none")
+        self.scores_of(stage).add(logits, batch.labels, losses)
+        return losses
+
+    def _seed(self, stage: str, *numbers: int) -> int:
+        """A seed for one purpose, from the run's seed; the same in every process and after a resume."""
+        run_seed = int(os.environ.get("PL_GLOBAL_SEED", "0"))
+        words = np.random.SeedSequence([run_seed, _STAGES.index(stage), *numbers]).generate_state(2)
+        return int(words[0]) << 31 ^ int(words[1])  # torch takes 63 bits
+
+    def scores_of(self, stage: str) -> Scores:
+        """Scores of "train", "val" or "test"."""
+        scores = self.scores[f"{stage}_scores"]
+        assert isinstance(scores, Scores)
+        return scores
+
+    def on_train_epoch_end(self) -> None:
+        self._log_scores("train")
+
+    def on_validation_epoch_end(self) -> None:
+        values = self._log_scores("val")
+        # The checkpoint to keep: highest accuracy, among equals the lowest loss. One number, exact in float64: the
+        # second term lies in (0, 1] times less than half the step from one possible accuracy to the next.
+        num_samples = len(self.trainer.datamodule.split.validation)  # type: ignore[attr-defined]
+        tie = 1 / (1 + values["loss"].double())
+        self.log("val/selection", values["accuracy"].double() + tie / (2 * num_samples), sync_dist=True)
+
+    def on_test_epoch_end(self) -> None:
+        self._log_scores("test")
+
+    def _log_scores(self, stage: str) -> dict[str, Tensor]:
+        values = self.scores_of(stage).compute()
+        named = {f"{stage}/{name}": value for name, value in values.items()}
+        # Loggers count steps in batches unless told otherwise; curves over epochs are what people compare.
+        self.log_dict({**named, "step": float(self.current_epoch)}, sync_dist=True)
+        if self.trainer.state.fn == "fit":
+            for name, value in named.items():
+                self.history.setdefault(name, []).append((self.current_epoch, value.item()))
+        return values
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        checkpoint[CHECKPOINT_KEY] = {**self.checkpoint_notes, "history": self.history}
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        check_weights(self, checkpoint.get("state_dict", {}))
+        if self.trainer.state.fn == "fit":  # resumed; a test loads the best epoch's weights, and history goes on
+            self.history = checkpoint.get(CHECKPOINT_KEY, {}).get("history", {})
+
+
+def check_weights(module: nn.Module, saved: dict[str, Tensor]) -> None:
+    """Raise one clear ValueError if a checkpoint's weights are not those of this module."""
+    own = dict(module.named_parameters())
+    saved = {name: tensor for name, tensor in saved.items() if not name.endswith(".mean")}  # sized when loaded
+    buffers = {name for name, _ in module.named_buffers()}
+    missing = sorted(own.keys() - saved.keys())
+    unknown = sorted(saved.keys() - own.keys() - buffers)
+    differing = [
+        f"{name} has shape {tuple(saved[name].shape)} there and {tuple(own[name].shape)} here"
+        for name in own.keys() & saved.keys()
+        if saved[name].shape != own[name].shape
+    ]
+    problems = [f"{names[0]} is only {where}" for names, where in ((missing, "here"), (unknown, "there")) if names]
+    problems += sorted(differing)[:1]
+    if problems:
+        raise ValueError(
+            f"The checkpoint is of another model than the config: {'; '.join(problems)}. Use the config of its run, "
+            "which a checkpoint carries itself: leave --config out."
+        )

@@ -1,0 +1,145 @@
+"""What a run leaves behind: its origin, config, split and pictures in MLflow, its checkpoints in its own folder."""
+
+from pathlib import Path
+from typing import Any
+
+import lightning.pytorch as pl
+import numpy as np
+from lightning.pytorch.callbacks import ModelCheckpoint
+
+from qlit.training import figures, provenance
+from qlit.training.datamodule import SentenceDataModule
+from qlit.training.module import SentenceClassifier
+from qlit.training.tracking import MLflowTracker
+
+
+def best_and_last() -> ModelCheckpoint:
+    """Keeps `best.ckpt`, the highest validation accuracy and among equals the lowest loss, and `last.ckpt`."""
+    return ModelCheckpoint(
+        monitor="val/selection",
+        mode="max",
+        filename="best",
+        save_last=True,
+        save_on_train_epoch_end=True,
+        enable_version_counter=False,
+        auto_insert_metric_name=False,
+    )
+
+
+class RunRecorder(pl.Callback):
+    """Writes a run's config, origin, split, figures and best checkpoint to its tracker.
+
+    Args:
+        config: The resolved config, nested, as it would be typed.
+        config_yaml: The same as YAML text.
+    """
+
+    def __init__(self, config: dict[str, Any], config_yaml: str) -> None:
+        self.config, self.config_yaml = config, config_yaml
+
+    def setup(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
+        data, module = _data(trainer), _module(pl_module)
+        tracker = tracker_of(trainer)
+        run_dir = tracker.run_dir if tracker and tracker.run_dir else Path(trainer.default_root_dir) / "mlruns"
+        for checkpoint in trainer.checkpoint_callbacks:
+            if isinstance(checkpoint, ModelCheckpoint) and checkpoint.dirpath is None:
+                checkpoint.dirpath = str(run_dir)  # rank 0's, which Lightning hands to the others
+        module.checkpoint_notes = {
+            "config": self.config_yaml,
+            "label_names": list(data.texts.label_names),
+            "dataset": data.texts.name,
+            "note": data.texts.note,
+            "split_fingerprint": data.split.fingerprint,
+            "run_id": tracker.run_id if tracker else None,
+        }
+        if tracker is None:
+            return
+        split = data.split
+        sizes = {f"data.num_{part}": str(len(getattr(split, part))) for part in ("train", "validation", "test")}
+        tags = {"split.fingerprint": split.fingerprint, "split.num_leaked": str(split.num_leaked), **sizes}
+        if data.texts.note:
+            tags["mlflow.note.content"] = data.texts.note
+        tracker.set_tags({**provenance.collect(), **tags, "stage": stage})
+        tracker.log_hyperparams({key: self.config.get(key) for key in ("model", "data", "trainer", "seed_everything")})
+        counts = parameter_counts(module)
+        tracker.log_hyperparams({"parameters": counts})
+        tracker.log_text(self.config_yaml, "config.yaml" if stage == "fit" else f"config_{stage}.yaml")
+
+    def on_fit_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        tracker, module = tracker_of(trainer), _module(pl_module)
+        if tracker is None:
+            return
+        drawn = ("train/loss", "val/loss", "train/accuracy", "val/accuracy")
+        history = {name: module.history[name] for name in drawn if name in module.history}
+        if history:
+            note = _data(trainer).texts.note
+            figure = figures.training_curves(history, best_epoch=best_epoch(module.history), note=note)
+            tracker.log_figure(figure, "training_curves.png")
+        checkpoint = trainer.checkpoint_callback
+        if isinstance(checkpoint, ModelCheckpoint) and Path(checkpoint.best_model_path).is_file():
+            tracker.log_file(checkpoint.best_model_path, "checkpoint")
+
+    def on_test_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        self._draw_scores(trainer, pl_module, "test")
+
+    def on_validation_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        if trainer.state.fn == "validate":
+            self._draw_scores(trainer, pl_module, "val")
+
+    def _draw_scores(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
+        scores, texts = _module(pl_module).scores_of(stage), _data(trainer).texts
+        counts = scores.confusion_counts().cpu().numpy()  # over all processes, so all take part
+        tracker = tracker_of(trainer)
+        if tracker is None or not trainer.is_global_zero:
+            return
+        tracker.log_figure(
+            figures.confusion_matrix(counts, texts.label_names, note=texts.note), f"{stage}_confusion_matrix.png"
+        )
+        probabilities, labels = scores.probabilities.cpu().numpy(), scores.labels.cpu().numpy()
+        if trainer.world_size > 1 or not np.isfinite(probabilities).all():
+            return  # curves need every prediction in one place; a part of them would be drawn as the whole
+        if probabilities.ndim == 1:
+            if 0 < labels.sum() < len(labels):
+                tracker.log_figure(figures.roc_curve(probabilities, labels, note=texts.note), f"{stage}_roc_curve.png")
+            figure = figures.reliability_diagram(probabilities, labels, note=texts.note)
+        else:
+            chosen = probabilities.argmax(axis=1)
+            figure = figures.reliability_diagram(
+                probabilities.max(axis=1), (chosen == labels).astype(int), note=texts.note
+            )
+        tracker.log_figure(figure, f"{stage}_reliability.png")
+
+
+def best_epoch(history: dict[str, list[tuple[int, float]]]) -> int | None:
+    """Epoch of the highest validation accuracy, among equals of the lowest validation loss; None without any."""
+    losses = dict(history.get("val/loss", []))
+    ranked = [(accuracy, -losses[epoch], -epoch) for epoch, accuracy in history.get("val/accuracy", [])]
+    return -max(ranked)[2] if ranked else None
+
+
+def parameter_counts(module: SentenceClassifier) -> dict[str, int]:
+    """Trainable parameters by part of the model, and in all."""
+    counts = {
+        name: sum(parameter.numel() for parameter in child.parameters() if parameter.requires_grad)
+        for name, child in module.head.named_children()
+    }
+    if module.body is not None:
+        counts["body"] = sum(parameter.numel() for parameter in module.body.parameters() if parameter.requires_grad)
+    counts = {name: count for name, count in counts.items() if count}
+    return {**counts, "total": sum(counts.values())}
+
+
+def tracker_of(trainer: pl.Trainer) -> MLflowTracker | None:
+    """The trainer's tracker, if it has one."""
+    return next((logger for logger in trainer.loggers if isinstance(logger, MLflowTracker)), None)
+
+
+def _data(trainer: pl.Trainer) -> SentenceDataModule:
+    data = trainer.datamodule  # type: ignore[attr-defined]
+    assert isinstance(data, SentenceDataModule)
+    return data
+
+
+def _module(module: pl.LightningModule) -> SentenceClassifier:
+    assert isinstance(module, SentenceClassifier)
+    return module

@@ -1,0 +1,85 @@
+"""Scores of a split: collected batch by batch, computed once an epoch, right for any number of processes."""
+
+from math import sqrt
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torchmetrics import AUROC, Accuracy, CalibrationError, ConfusionMatrix, F1Score, MeanMetric, MetricCollection
+
+
+class Scores(nn.Module):
+    """Loss, accuracy, F1 (macro for k > 2), AUROC, calibration error and confusion matrix of one split.
+
+    Predictions wait in a list and reach torchmetrics once an epoch: its update costs more than a small batch does.
+
+    Args:
+        num_classes: k, at least 2.
+        full: Whether to score all of it, or loss and accuracy only.
+    """
+
+    def __init__(self, num_classes: int, *, full: bool = True) -> None:
+        super().__init__()
+        task: dict[str, Any] = {"task": "binary"}
+        micro: dict[str, Any] = {}
+        macro: dict[str, Any] = {}
+        if num_classes > 2:
+            task = {"task": "multiclass", "num_classes": num_classes}
+            micro, macro = {"average": "micro"}, {"average": "macro"}
+        metrics: dict[str, Any] = {"accuracy": Accuracy(**task, **micro)}
+        if full:
+            metrics |= {
+                "f1": F1Score(**task, **macro),
+                "auroc": AUROC(**task),
+                "calibration_error": CalibrationError(**task, n_bins=15),
+            }
+        self.metrics = MetricCollection(metrics, compute_groups=False)
+        self.loss = MeanMetric()
+        self.confusion = ConfusionMatrix(**task) if full else None
+        self._waiting: list[tuple[Tensor, Tensor, Tensor]] = []
+        self.probabilities = torch.zeros(0)  # of the last computed split, this process's part
+        self.labels = torch.zeros(0, dtype=torch.long)
+
+    def add(self, logits: Tensor, labels: Tensor, losses: Tensor) -> None:
+        """Collect a batch: logits (B, 1) or (B, k), labels (B,), loss of each sample (B,)."""
+        self._waiting.append((logits.detach(), labels, losses.detach()))
+
+    def compute(self) -> dict[str, Tensor]:
+        """All scores of what was collected since the last call, by name, over all processes; then start anew."""
+        logits, labels, losses = (torch.cat(parts) for parts in zip(*self._waiting, strict=True))
+        self._waiting.clear()
+        logits = logits.float()
+        probabilities = logits[:, 0].sigmoid() if logits.shape[1] == 1 else logits.softmax(dim=1)
+        if len(labels):
+            self.metrics.update(probabilities, labels)
+            self.loss.update(losses.float())
+            if self.confusion is not None:
+                self.confusion.update(probabilities, labels)
+        self.probabilities, self.labels = probabilities, labels
+        values: dict[str, Tensor] = {"loss": self.loss.compute(), **self.metrics.compute()}
+        self.metrics.reset()
+        self.loss.reset()
+        return values
+
+    def confusion_counts(self) -> Tensor:
+        """Counts of the last computed split, true classes in rows, shape (k, k); then start anew."""
+        assert self.confusion is not None, "asked for by splits that are scored in full"
+        counts: Tensor = self.confusion.compute()
+        self.confusion.reset()
+        return counts
+
+
+def wilson_interval(accuracy: float, num_samples: int, z: float = 1.959964) -> tuple[float, float]:
+    """Interval that covers a proportion seen in `num_samples` trials with 95 % confidence, both ends in [0, 1].
+
+    Source: Wilson (1927), score interval; z is the 97.5 % point of the standard normal distribution.
+
+    Raises:
+        ValueError: If `num_samples < 1`.
+    """
+    if num_samples < 1:
+        raise ValueError(f"`num_samples >= 1` must hold, but got {num_samples=}.")
+    shrink = 1 + z**2 / num_samples
+    center = (accuracy + z**2 / (2 * num_samples)) / shrink
+    half = z * sqrt(accuracy * (1 - accuracy) / num_samples + z**2 / (4 * num_samples**2)) / shrink
+    return max(0.0, center - half), min(1.0, center + half)
