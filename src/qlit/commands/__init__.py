@@ -1,0 +1,1 @@
+"""The commands behind `qlit`, one module each."""

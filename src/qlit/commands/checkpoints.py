@@ -1,0 +1,33 @@
+"""Checkpoints as files a person names: read safely, and understood or refused in one sentence."""
+
+import pickle
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from qlit.training.module import CHECKPOINT_KEY
+
+
+def read_checkpoint(path: str | Path) -> dict[str, Any]:
+    """A checkpoint written by `qlit fit`; nothing but tensors and plain values is ever unpickled.
+
+    Raises:
+        FileNotFoundError: If there is no such file.
+        ValueError: If it is not a checkpoint of qlit.
+    """
+    if not Path(path).is_file():
+        raise FileNotFoundError(f"There is no checkpoint {path} (in {Path.cwd()}); check the path.")
+    try:
+        checkpoint = torch.load(path, map_location="cpu", weights_only=True)
+    except (pickle.UnpicklingError, RuntimeError, EOFError, KeyError) as error:
+        raise ValueError(f"{path} is not a checkpoint of qlit: it cannot be read as one.") from error
+    if not isinstance(checkpoint, dict) or "config" not in checkpoint.get(CHECKPOINT_KEY, {}):
+        raise ValueError(f"{path} is not a checkpoint of qlit: it carries no config of a run.")
+    return checkpoint
+
+
+def read_notes(path: str | Path) -> dict[str, Any]:
+    """What a checkpoint says of itself: config (YAML text), label_names, dataset, note, run_id, history."""
+    notes: dict[str, Any] = read_checkpoint(path)[CHECKPOINT_KEY]
+    return notes

@@ -1,0 +1,32 @@
+"""Models built from a config alone: no data, no body, no trainer."""
+
+from typing import Any
+
+import yaml
+from jsonargparse import ArgumentParser, Namespace
+
+from qlit.commands.options import readable_errors
+from qlit.training.datamodule import SentenceDataModule
+from qlit.training.module import SentenceClassifier
+
+
+def model_parser(**options: Any) -> ArgumentParser:
+    """A parser that knows the `model` and `data` of a config, and nothing of a run."""
+    parser = ArgumentParser(exit_on_error=False, **options)
+    parser.add_class_arguments(SentenceClassifier, "model")
+    parser.add_class_arguments(SentenceDataModule, "data")
+    return parser
+
+
+def model_of_config(config_yaml: str) -> tuple[SentenceClassifier, SentenceDataModule]:
+    """The model and data module of a config as a checkpoint carries it; nothing is loaded yet.
+
+    Raises:
+        UsageError: If this version of qlit does not understand the config.
+    """
+    config = yaml.safe_load(config_yaml)
+    parser = model_parser()
+    with readable_errors():
+        parsed = parser.parse_object({key: config[key] for key in ("model", "data") if key in config})
+        made: Namespace = parser.instantiate(parsed)
+    return made.model, made.data

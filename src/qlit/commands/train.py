@@ -1,0 +1,201 @@
+"""`qlit fit`, `qlit validate` and `qlit test`: LightningCLI around the classifier, the data and the tracker."""
+
+import logging
+import signal
+import sys
+import tempfile
+import warnings
+from pathlib import Path
+from typing import Any
+
+from lightning.pytorch import Callback, LightningModule, Trainer
+from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
+from lightning.pytorch.utilities.exceptions import SIGTERMException
+
+from qlit.commands.checkpoints import read_notes
+from qlit.commands.options import readable_errors, value_of
+from qlit.commands.summary import evaluation_summary, fit_summary
+from qlit.training.datamodule import SentenceDataModule
+from qlit.training.module import SentenceClassifier
+from qlit.training.progress import EpochProgress
+from qlit.training.recorder import RunRecorder, best_and_last
+from qlit.training.tracking import MLflowTracker, RunStatus
+
+
+class Interruption(Callback):
+    """Remembers why a trainer stopped, and what a resumed run could start from."""
+
+    def __init__(self) -> None:
+        self.signal: signal.Signals | None = None
+        self.last_checkpoint = ""
+
+    def on_exception(self, trainer: Trainer, pl_module: LightningModule, exception: BaseException) -> None:  # noqa: ARG002
+        if isinstance(exception, KeyboardInterrupt):
+            self.signal = signal.SIGINT
+        elif isinstance(exception, SIGTERMException):
+            self.signal = signal.SIGTERM
+        self.last_checkpoint = getattr(trainer.checkpoint_callback, "last_model_path", "")
+
+
+class QlitCLI(LightningCLI):
+    """The paper's model, data and tracking as one config, with Lightning's trainer options."""
+
+    tracker: MLflowTracker | None = None
+
+    def __init__(self, arguments: list[str], interruption: Interruption | None = None, **options: Any) -> None:
+        self.interruption = interruption or Interruption()
+        super().__init__(
+            SentenceClassifier,
+            SentenceDataModule,
+            args=arguments,
+            save_config_callback=None,  # the recorder keeps it: Lightning's needs a log folder, which MLflow has not
+            seed_everything_default=42,
+            auto_configure_optimizers=False,
+            load_from_checkpoint_support=False,  # checkpoints carry the config themselves
+            trainer_defaults={
+                "enable_progress_bar": False,  # EpochProgress costs less and says more
+                "enable_model_summary": False,
+                "num_sanity_val_steps": 0,
+                "log_every_n_steps": 1,
+            },
+            **options,
+        )
+
+    def init_parser(self, **kwargs: Any) -> LightningArgumentParser:
+        return super().init_parser(**{**kwargs, "exit_on_error": False})
+
+    def parse_arguments(self, parser: LightningArgumentParser, args: Any) -> None:
+        self.config = parser.parse_args(args)
+
+    def _parse_ckpt_path(self) -> None:
+        """Lightning would let hyperparameters in a checkpoint override config and command line; ours hold none."""
+
+    @staticmethod
+    def subcommands() -> dict[str, set[str]]:
+        commands = LightningCLI.subcommands()
+        return {name: commands[name] for name in ("fit", "validate", "test")}
+
+    def add_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
+        parser.add_class_arguments(MLflowTracker, "tracking")
+        parser.add_argument(
+            "--test_after_fit", type=bool, default=True, help="Whether a fit ends with the test of its best checkpoint."
+        )
+
+    def before_instantiate_classes(self) -> None:
+        config = self._own_config()
+        if self.subcommand == "fit" and config.ckpt_path and config.tracking.run_id is None:
+            # A resumed fit goes on in its own run.
+            config.tracking.run_id = read_notes(config.ckpt_path).get("run_id")
+
+    def instantiate_trainer(self, **kwargs: Any) -> Trainer:
+        own, initialised = self._own_config(), self._get(self.config_init, "trainer")
+        if initialised["logger"] is not False:
+            self.tracker = self._get(self.config_init, "tracking")
+            kwargs["logger"] = [self.tracker, *_listed(initialised["logger"])]
+        text = self._parser(self.subcommand).dump(own, skip_none=False, skip_check=True)
+        callbacks: list[Callback] = [
+            self.interruption,
+            RunStatus(),
+            RunRecorder(own.clone().as_dict(), text),
+            EpochProgress(),
+        ]
+        if initialised["enable_checkpointing"] is not False:
+            callbacks.append(best_and_last())
+        kwargs["callbacks"] = [*callbacks, *_listed(initialised["callbacks"])]
+        return super().instantiate_trainer(**kwargs)
+
+    def _own_config(self) -> Any:
+        return self.config[self.subcommand] if self.subcommand else self.config
+
+    def _check_tracking(self, **_: Any) -> None:
+        if self.tracker is not None:
+            self.tracker.check()
+
+    before_fit = before_validate = before_test = _check_tracking
+
+    def after_fit(self) -> None:
+        config, best = self._own_config(), getattr(self.trainer.checkpoint_callback, "best_model_path", "")
+        scores: dict[str, float] = {}
+        if config.test_after_fit:
+            # Without checkpoints (a dry run), the weights at hand are what there is to test.
+            (tested,) = self.trainer.test(self.model, self.datamodule, ckpt_path=best or None, verbose=False)
+            scores = dict(tested)
+        if self.trainer.is_global_zero:
+            print(fit_summary(self.model, self.datamodule, self.tracker, best, scores))
+        self._close()
+
+    def after_validate(self) -> None:
+        self._print_scores("val")
+
+    def after_test(self) -> None:
+        self._print_scores("test")
+
+    def _print_scores(self, stage: str) -> None:
+        if self.trainer.is_global_zero:
+            scores = {name: value.item() for name, value in self.trainer.callback_metrics.items()}
+            print(evaluation_summary(self.datamodule, self.tracker, stage, scores))
+        self._close()
+
+    def _prepare_subcommand_kwargs(self, subcommand: str) -> dict[str, Any]:
+        options = super()._prepare_subcommand_kwargs(subcommand)
+        if subcommand != "fit":
+            options["verbose"] = False  # the summary says it
+        return options
+
+    def _close(self) -> None:
+        if self.tracker is not None:
+            self.tracker.close("FINISHED")
+
+
+def _listed(value: Any) -> list[Any]:
+    if value is None or value is True:
+        return []
+    return value if isinstance(value, list) else [value]
+
+
+def run(command: str, arguments: list[str]) -> int:
+    """Run `fit`, `validate` or `test` and return the exit status."""
+    quieten()
+    interruption = Interruption()
+    with tempfile.TemporaryDirectory() as folder:
+        try:
+            with readable_errors():
+                QlitCLI([command, *_with_config_of_checkpoint(command, arguments, Path(folder))], interruption)
+        except SystemExit as stop:  # Lightning ends so after a signal, with an exit status that does not tell
+            if interruption.signal is None:
+                return stop.code if isinstance(stop.code, int) else 0
+    if interruption.signal is None:
+        return 0
+    print(f"qlit {command}: stopped by {interruption.signal.name}", end="", file=sys.stderr)
+    go_on = f"; go on with: qlit fit --ckpt_path {interruption.last_checkpoint}" if interruption.last_checkpoint else ""
+    print(go_on, file=sys.stderr)
+    return 128 + interruption.signal
+
+
+def _with_config_of_checkpoint(command: str, arguments: list[str], folder: Path) -> list[str]:
+    """The arguments, with the config that a named checkpoint carries where none is given."""
+    path = value_of("--ckpt_path", arguments)
+    given = value_of("--config", arguments) or value_of("-c", arguments)
+    if path is None:
+        if command != "fit" and not {"-h", "--help"} & set(arguments):
+            raise ValueError(f"`qlit {command}` needs a checkpoint: name it with --ckpt_path.")
+        return arguments
+    notes = read_notes(path)
+    if given:
+        return arguments
+    config = folder / "config.yaml"
+    config.write_text(str(notes["config"]), encoding="utf-8")
+    return ["--config", str(config), *arguments]
+
+
+def quieten() -> None:
+    """Keep Lightning's tips and the warnings that do not concern a user of qlit out of the terminal."""
+    for name in ("lightning.pytorch", "lightning.fabric"):
+        logging.getLogger(name).setLevel(logging.WARNING)
+    for message in (
+        ".*exists and is not empty.*",  # a resumed run writes where it wrote before
+        ".*does not have many workers.*",  # batches are slices of a tensor
+        ".*`srun` command is available.*",
+        ".*treespec, LeafSpec.* is deprecated.*",  # Lightning 2.6 and torch 2.13
+    ):
+        warnings.filterwarnings("ignore", message=message)
