@@ -1,8 +1,8 @@
 """Command lines and configs: what was given, and what is wrong with it in one sentence."""
 
 import inspect
+import os
 import re
-import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
@@ -26,10 +26,9 @@ def value_of(option: str, arguments: Sequence[str]) -> str | None:
 def readable_errors() -> Iterator[None]:
     """Turn jsonargparse's account of a bad option or key into one sentence, with the nearest right name."""
     try:
-        with warnings.catch_warnings():
-            # Lightning 2.6 calls what jsonargparse 4.53 deprecates.
-            warnings.filterwarnings("ignore", message="(?s).*jsonargparse.*")
-            yield
+        # Lightning 2.6 calls what jsonargparse 4.53 deprecates; nobody who types a command can change that.
+        os.environ.setdefault("JSONARGPARSE_DEPRECATION_WARNINGS", "off")
+        yield
     except ArgumentError as error:
         raise UsageError(one_sentence(str(error))) from error
 

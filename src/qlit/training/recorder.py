@@ -8,6 +8,7 @@ import numpy as np
 from lightning.pytorch.callbacks import ModelCheckpoint
 
 from qlit.training import figures, provenance
+from qlit.training._names import make_run_name
 from qlit.training.datamodule import SentenceDataModule
 from qlit.training.module import SentenceClassifier
 from qlit.training.tracking import MLflowTracker
@@ -36,11 +37,15 @@ class RunRecorder(pl.Callback):
 
     def __init__(self, config: dict[str, Any], config_yaml: str) -> None:
         self.config, self.config_yaml = config, config_yaml
+        self._recorded = False
 
-    def setup(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
+    def setup(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:  # noqa: ARG002
         data, module = _data(trainer), _module(pl_module)
         tracker = tracker_of(trainer)
-        run_dir = tracker.run_dir if tracker and tracker.run_dir else Path(trainer.default_root_dir) / "mlruns"
+        if tracker is not None and tracker.run_dir is not None:
+            run_dir = tracker.run_dir
+        else:
+            run_dir = Path(trainer.default_root_dir) / "mlruns" / "untracked" / make_run_name()
         for checkpoint in trainer.checkpoint_callbacks:
             if isinstance(checkpoint, ModelCheckpoint) and checkpoint.dirpath is None:
                 checkpoint.dirpath = str(run_dir)  # rank 0's, which Lightning hands to the others
@@ -52,18 +57,19 @@ class RunRecorder(pl.Callback):
             "split_fingerprint": data.split.fingerprint,
             "run_id": tracker.run_id if tracker else None,
         }
-        if tracker is None:
+        if tracker is None or self._recorded:  # the test that ends a fit belongs to the fit's record
             return
+        self._recorded = True
         split = data.split
         sizes = {f"data.num_{part}": str(len(getattr(split, part))) for part in ("train", "validation", "test")}
         tags = {"split.fingerprint": split.fingerprint, "split.num_leaked": str(split.num_leaked), **sizes}
         if data.texts.note:
             tags["mlflow.note.content"] = data.texts.note
-        tracker.set_tags({**provenance.collect(), **tags, "stage": stage})
+        tracker.set_tags({**provenance.collect(), **tags, "command.name": str(trainer.state.fn.value)})
         tracker.log_hyperparams({key: self.config.get(key) for key in ("model", "data", "trainer", "seed_everything")})
         counts = parameter_counts(module)
         tracker.log_hyperparams({"parameters": counts})
-        tracker.log_text(self.config_yaml, "config.yaml" if stage == "fit" else f"config_{stage}.yaml")
+        tracker.log_text(self.config_yaml, "config.yaml")
 
     def on_fit_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         tracker, module = tracker_of(trainer), _module(pl_module)

@@ -1,0 +1,75 @@
+"""Runs of the real command on the built-in sample and the MiniLM body, small enough for tests."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import torch
+from mlflow import MlflowClient
+
+ROOT = Path(__file__).resolve().parents[2]
+QUICKSTART = ROOT / "configs" / "quickstart.yaml"
+# 64 sentences train, 16 validate, 20 test; the encoder keeps the 9 qubits that the body needs, with fewer gates.
+SMALL = [
+    "--config", str(QUICKSTART), "--trainer.max_epochs", "2",
+    "--data.num_per_label", "40", "--data.train_fraction", "0.8", "--data.max_test", "20",
+    "--model.head.encoder.connectivity", "1", "--model.head.encoder.num_layers", "0",
+    "--model.head.pqc.num_qubits", "4", "--model.head.pqc.num_reuploads", "1",
+]  # fmt: skip
+
+
+def command(*arguments: str) -> list[str]:
+    """The command line of `qlit` in this interpreter."""
+    return [sys.executable, "-W", "error::UserWarning:qlit", "-m", "qlit", *arguments]
+
+
+def start(folder: Path, *arguments: str, **environment: str) -> subprocess.Popen[str]:
+    """Start `qlit` in `folder`, in a process group of its own, one thread a process."""
+    return subprocess.Popen(
+        command(*arguments),
+        cwd=folder,
+        env={**os.environ, "OMP_NUM_THREADS": "1", **environment},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+
+
+def finish(process: subprocess.Popen[str]) -> tuple[int, str, str]:
+    """Exit status, standard output and standard error."""
+    out, err = process.communicate(timeout=300)
+    return process.returncode, out, err
+
+
+def run(folder: Path, *arguments: str, **environment: str) -> tuple[int, str, str]:
+    return finish(start(folder, *arguments, **environment))
+
+
+def client(folder: Path) -> MlflowClient:
+    """MLflow on the runs kept in `folder`."""
+    return MlflowClient(f"sqlite:///{folder}/mlruns/mlflow.db")
+
+
+def only_run(folder: Path, experiment: str = "quickstart"):
+    (found,) = all_runs(folder, experiment)
+    return found
+
+
+def all_runs(folder: Path, experiment: str = "quickstart"):
+    mlflow = client(folder)
+    return mlflow.search_runs([mlflow.get_experiment_by_name(experiment).experiment_id])
+
+
+def history(folder: Path, run_id: str, name: str) -> dict[int, float]:
+    """A metric by epoch; a value that was logged twice must be the same twice."""
+    values: dict[int, float] = {}
+    for point in client(folder).get_metric_history(run_id, name):
+        assert values.setdefault(point.step, point.value) == point.value
+    return values
+
+
+def weights(folder: Path, run_id: str, name: str = "last.ckpt") -> dict[str, torch.Tensor]:
+    path = folder / "mlruns" / "runs" / run_id / name
+    return torch.load(path, map_location="cpu", weights_only=True)["state_dict"]

@@ -1,0 +1,37 @@
+"""Two processes on one batch."""
+
+import pytest
+from commands.runs import SMALL, history, only_run, run
+from tolerances import DDP_ATOL
+
+# 63 train in batches of 16: uneven parts in the last batch; 17 validate, 21 test: uneven parts everywhere.
+UNEVEN = [
+    *SMALL, "--trainer.max_epochs", "3", "--data.train_fraction", "0.79", "--data.max_test", "21",
+    "--data.eval_batch_size", "8", "--model.lr_decay", "0.9",
+]  # fmt: skip
+TWO = ["--trainer.strategy", "ddp", "--trainer.devices", "2", "--trainer.accelerator", "cpu"]
+
+
+@pytest.fixture(scope="module")
+def folders(tmp_path_factory):
+    alone, together = tmp_path_factory.mktemp("alone"), tmp_path_factory.mktemp("together")
+    for folder, options in ((alone, []), (together, TWO)):
+        status, out, err = run(folder, "fit", *UNEVEN, *options)
+        assert status == 0, err
+        assert out.count("test accuracy") == 1  # one process prints
+    return alone, together
+
+
+def test_two_processes_give_the_losses_and_scores_of_one(folders):
+    alone, together = folders
+    runs = [only_run(folder) for folder in folders]
+    assert [each.info.status for each in runs] == ["FINISHED", "FINISHED"]
+    assert runs[0].data.tags["data.num_train"] == "63"
+    names = {name for name in runs[0].data.metrics if name.split("/")[0] in ("train", "val")}
+    assert {"train/loss", "train/accuracy", "val/loss", "val/f1", "val/auroc", "val/calibration_error"} <= names
+    for name in names:
+        one, two = (history(folder, each.info.run_id, name) for folder, each in zip(folders, runs, strict=True))
+        assert one.keys() == two.keys() == {0, 1, 2}
+        assert max(abs(one[epoch] - two[epoch]) for epoch in one) <= DDP_ATOL
+    for name, value in runs[0].data.metrics.items():
+        assert abs(runs[1].data.metrics[name] - value) <= DDP_ATOL

@@ -1,0 +1,86 @@
+"""Runs that are killed, stopped and resumed."""
+
+import os
+import signal
+import time
+from pathlib import Path
+
+import pytest
+import torch
+from commands.runs import SMALL, all_runs, finish, history, only_run, run, start, weights
+
+# Long enough to be caught in the middle; a schedule and shots, so that their state has to survive too.
+LONG = [*SMALL, "--trainer.max_epochs", "30", "--model.lr_decay", "0.95", "--test_after_fit", "false"]
+
+
+def last_epoch(folder: Path) -> int:
+    """Epoch of the newest `last.ckpt`, -1 before the first."""
+    (path,) = [*folder.glob("mlruns/runs/*/last.ckpt")] or [None]
+    return -1 if path is None else int(torch.load(path, weights_only=True)["epoch"])
+
+
+def wait_for_epoch(folder: Path, epoch: int, process) -> None:
+    deadline = time.monotonic() + 120
+    while last_epoch(folder) < epoch:
+        assert process.poll() is None, process.communicate()[1]
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+
+
+@pytest.fixture(scope="module")
+def undisturbed(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("undisturbed")
+    status, _, err = run(folder, "fit", *LONG)
+    assert status == 0, err
+    return folder
+
+
+def test_a_run_killed_in_mid_epoch_and_resumed_ends_as_one_that_never_was(undisturbed, tmp_path):
+    process = start(tmp_path, "fit", *LONG)
+    wait_for_epoch(tmp_path, 8, process)
+    os.killpg(process.pid, signal.SIGKILL)
+    finish(process)
+    killed_at = last_epoch(tmp_path)
+    assert 8 <= killed_at < 29
+    run_id = only_run(tmp_path).info.run_id
+    assert only_run(tmp_path).info.status == "RUNNING"  # nobody was left to say otherwise
+
+    status, out, err = run(tmp_path, "fit", "--ckpt_path", f"mlruns/runs/{run_id}/last.ckpt")
+    assert status == 0, err
+    resumed, reference = only_run(tmp_path), only_run(undisturbed)
+    assert resumed.info.run_id == run_id
+    assert resumed.info.status == "FINISHED"
+    for name in ("last.ckpt", "best.ckpt"):
+        ours, theirs = (weights(f, r.info.run_id, name) for f, r in ((tmp_path, resumed), (undisturbed, reference)))
+        assert all(torch.equal(ours[key], theirs[key]) for key in theirs)
+    for metric in ("train/loss", "train/accuracy", "val/loss", "val/accuracy", "val/auroc"):
+        expected = history(undisturbed, reference.info.run_id, metric)
+        found = history(tmp_path, run_id, metric)
+        assert len(expected) == 30
+        assert {epoch: found[epoch] for epoch in expected if epoch in found} == {
+            epoch: value for epoch, value in expected.items() if epoch in found
+        }
+        assert set(expected) - set(found) <= set(range(killed_at + 1))  # the last 2 s before a SIGKILL may be unsent
+        assert set(found) >= set(range(killed_at + 1, 30))
+
+
+@pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)], ids=["INT", "TERM"])
+def test_a_run_that_is_stopped_says_so_and_how_to_go_on(tmp_path, number, status):
+    process = start(tmp_path, "fit", *LONG, "--trainer.max_epochs", "3000")
+    wait_for_epoch(tmp_path, 2, process)
+    process.send_signal(number)
+    found, _, err = finish(process)
+    assert found == status
+    assert f"stopped by {number.name}; go on with: qlit fit --ckpt_path {tmp_path}" in err
+    assert "Traceback" not in err
+    assert only_run(tmp_path).info.status == "KILLED"
+
+
+def test_the_next_run_marks_one_whose_process_is_gone(tmp_path):
+    process = start(tmp_path, "fit", *LONG, "--trainer.max_epochs", "3000")
+    wait_for_epoch(tmp_path, 1, process)
+    os.killpg(process.pid, signal.SIGKILL)
+    finish(process)
+    status, _, err = run(tmp_path, "fit", *SMALL)
+    assert status == 0, err
+    assert sorted(each.info.status for each in all_runs(tmp_path)) == ["FINISHED", "KILLED"]
