@@ -17,9 +17,9 @@ from qlit.circuits import Circuit
 
 BATCH = -1  # the batch axis, among wires numbered from 0
 
-# Fused width in wires. Five give about four gates a matrix product at ring-shaped circuits; wider ones cost more
-# arithmetic than they save in passes (benchmarks/README.md). Groups of input angles have one matrix a sample, which
-# must stay small beside that sample's state.
+# Fused width in wires. Five give about four gates a matrix product at ring-shaped circuits. A step of the paper's head
+# (batch 16, 2 CPU cores) at 10 / 14 qubits took 73 / 552 ms with width 4, 76 / 361 with 5, 102 / 344 with 6. Groups of
+# input angles have one matrix a sample, which must stay small beside that sample's state.
 PARAMETER_WIDTH = 5
 ANGLE_WIDTH = 3
 GROUPS_PER_CHUNK = 64  # bounds the memory of the fused matrices, whatever the depth of the circuit
