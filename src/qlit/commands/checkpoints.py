@@ -20,9 +20,9 @@ def read_checkpoint(path: str | Path) -> dict[str, Any]:
         raise FileNotFoundError(f"There is no checkpoint {path} (in {Path.cwd()}); check the path.")
     try:
         checkpoint = torch.load(path, map_location="cpu", weights_only=True)
-    except (pickle.UnpicklingError, RuntimeError, EOFError, KeyError) as error:
+    except (pickle.UnpicklingError, RuntimeError, EOFError, LookupError, ValueError, TypeError) as error:
         raise ValueError(f"{path} is not a checkpoint of qlit: it cannot be read as one.") from error
-    if not isinstance(checkpoint, dict) or "config" not in checkpoint.get(CHECKPOINT_KEY, {}):
+    if not isinstance(checkpoint, dict) or "config" not in (checkpoint.get(CHECKPOINT_KEY) or {}):
         raise ValueError(f"{path} is not a checkpoint of qlit: it carries no config of a run.")
     return checkpoint
 

@@ -12,8 +12,9 @@ from qlit.commands.train import quieten
 from qlit.heads import Head
 from qlit.training.recorder import parameter_counts
 
-# Statevector batches alive at the peak of a training step of the torch engine, all told; measured against real steps
-# in tests/commands/test_describe.py.
+# Statevector batches of the widest circuit alive at the peak of the torch engine's backward sweep, beside the final
+# one that each circuit keeps for it; measured against real steps in tests/commands/test_describe.py. Not in it: about
+# 10 MiB for libraries, and what glibc leaves in gaps between blocks below 32 MiB, which may be twice as much again.
 STATES_AT_PEAK = 7
 
 
@@ -49,11 +50,12 @@ def describe(head: Head, counts: dict[str, int], batch_size: int) -> dict[str, A
     Returns:
         `parameters` by module and in `total`; `circuits` with the qubits, parameters, and 1- and 2-qubit gates of each;
         `batch_size`; `amplitudes`, statevector amplitudes of all circuits for one batch; and `bytes_per_step`, the
-        memory that a training step of the torch engine needs for its widest circuit.
+        memory that the statevectors of a training step need at its peak with the torch engine.
     """
     circuits = _circuits(head)
     dtype = next(head.parameters()).dtype
-    widest = max((2**circuit.num_qubits for circuit in circuits.values()), default=0)
+    amplitudes = [batch_size * 2**circuit.num_qubits for circuit in circuits.values()]
+    at_peak = STATES_AT_PEAK * max(amplitudes, default=0) + sum(amplitudes)
     return {
         "parameters": counts,
         "circuits": [
@@ -67,8 +69,8 @@ def describe(head: Head, counts: dict[str, int], batch_size: int) -> dict[str, A
             for name, circuit in circuits.items()
         ],
         "batch_size": batch_size,
-        "amplitudes": sum(batch_size * 2**circuit.num_qubits for circuit in circuits.values()),
-        "bytes_per_step": STATES_AT_PEAK * batch_size * widest * torch.finfo(dtype).bits // 8,
+        "amplitudes": sum(amplitudes),
+        "bytes_per_step": at_peak * torch.finfo(dtype).bits // 8,
     }
 
 

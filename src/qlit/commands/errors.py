@@ -28,7 +28,9 @@ def in_one_sentence(name: str, command: Callable[[], int]) -> int:
     bug and keeps its traceback, as does every error where QLIT_TRACEBACK is set.
     """
     try:
-        return command()
+        status = command()
+        sys.stdout.flush()  # a reader who has gone is noticed here, not at exit
+        return status
     except UsageError as error:
         print(f"{name}: {error}", file=sys.stderr)
         return 2

@@ -171,7 +171,9 @@ def open_experiment(client: Any, store: Store, name: str) -> str:
     if experiment is None:
         artifacts = None if store.is_http else (store.root / "artifacts").as_uri()
         try:
-            return str(client.create_experiment(name, artifact_location=artifacts))
+            # Without its kind, MLflow's UI takes an experiment for one on language model traces and hides the runs.
+            kind = {"mlflow.experimentKind": "custom_model_development"}
+            return str(client.create_experiment(name, artifact_location=artifacts, tags=kind))
         except MlflowException:  # another process was quicker
             experiment = client.get_experiment_by_name(name)
             if experiment is None:

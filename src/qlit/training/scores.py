@@ -49,6 +49,8 @@ class Scores(nn.Module):
         logits, labels, losses = (torch.cat(parts) for parts in zip(*self._waiting, strict=True))
         self._waiting.clear()
         logits = logits.float()
+        if self.confusion is not None:
+            self.confusion.reset()  # nobody asks for the counts of a fit's validations
         probabilities = logits[:, 0].sigmoid() if logits.shape[1] == 1 else logits.softmax(dim=1)
         if len(labels):
             self.metrics.update(probabilities, labels)
