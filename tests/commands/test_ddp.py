@@ -23,7 +23,6 @@ def folders(tmp_path_factory):
 
 
 def test_two_processes_give_the_losses_and_scores_of_one(folders):
-    alone, together = folders
     runs = [only_run(folder) for folder in folders]
     assert [each.info.status for each in runs] == ["FINISHED", "FINISHED"]
     assert runs[0].data.tags["data.num_train"] == "63"

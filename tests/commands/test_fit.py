@@ -26,7 +26,7 @@ def best(folder):
 
 
 def test_the_summary_says_what_a_person_wants_to_know(fitted):
-    folder, out, err = fitted
+    _, out, err = fitted
     assert "64 train / 16 validation / 20 test sentences" in out
     assert "(encoder 19, pqc 28, linear 2)" in out
     for line in ("best epoch", "validation accuracy", "test accuracy", "95 % interval", "mlflow ui", "qlit predict"):
@@ -126,3 +126,21 @@ def test_a_trainable_body_is_trained_and_goes_into_the_checkpoint(tmp_path):
     after = weights(tmp_path, only_run(tmp_path).info.run_id, "best.ckpt")
     moved = [name for name in before if not torch.equal(before[name], after[f"body.model.{name}"])]
     assert any(name.endswith("query.weight") for name in moved)
+
+
+def test_three_classes_from_a_local_file(tmp_path):
+    moods = {"calm": "The lake lay still", "cross": "He slammed the door", "merry": "They sang all evening"}
+    rows = [f"{mood},{start} on day {day}." for day in range(20) for mood, start in moods.items()]
+    (tmp_path / "moods.csv").write_text("\n".join(["mood,sentence", *rows]) + "\n")
+    status, out, err = run(
+        tmp_path, "fit", *SMALL, "--data.source", "moods.csv", "--data.text_column", "sentence",
+        "--data.label_column", "mood", "--data.num_per_label", "12", "--model.head.num_classes", "3",
+    )  # fmt: skip
+    assert status == 0, err
+    assert "28 train / 8 validation / 20 test sentences" in out
+    found = only_run(tmp_path)
+    assert {"test/accuracy", "test/f1", "test/auroc", "test/calibration_error"} <= found.data.metrics.keys()
+    best_checkpoint = str(tmp_path / "mlruns" / "runs" / found.info.run_id / "best.ckpt")
+    status, out, _ = run(tmp_path, "predict", best_checkpoint, "The lake lay still on day 3.", "--format", "csv")
+    assert status == 0
+    assert out.splitlines()[1].split(",")[1] in moods

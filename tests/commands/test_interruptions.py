@@ -45,7 +45,7 @@ def test_a_run_killed_in_mid_epoch_and_resumed_ends_as_one_that_never_was(undist
     run_id = only_run(tmp_path).info.run_id
     assert only_run(tmp_path).info.status == "RUNNING"  # nobody was left to say otherwise
 
-    status, out, err = run(tmp_path, "fit", "--ckpt_path", f"mlruns/runs/{run_id}/last.ckpt")
+    status, _, err = run(tmp_path, "fit", "--ckpt_path", f"mlruns/runs/{run_id}/last.ckpt")
     assert status == 0, err
     resumed, reference = only_run(tmp_path), only_run(undisturbed)
     assert resumed.info.run_id == run_id
