@@ -50,6 +50,10 @@ def test_a_run_killed_in_mid_epoch_and_resumed_ends_as_one_that_never_was(undist
     resumed, reference = only_run(tmp_path), only_run(undisturbed)
     assert resumed.info.run_id == run_id
     assert resumed.info.status == "FINISHED"
+    # A later test of the resumed run's checkpoint is a run of its own.
+    status, _, err = run(tmp_path, "test", "--ckpt_path", f"mlruns/runs/{run_id}/best.ckpt")
+    assert status == 0, err
+    assert len(all_runs(tmp_path)) == 2
     for name in ("last.ckpt", "best.ckpt"):
         ours, theirs = (weights(f, r.info.run_id, name) for f, r in ((tmp_path, resumed), (undisturbed, reference)))
         assert all(torch.equal(ours[key], theirs[key]) for key in theirs)

@@ -88,15 +88,19 @@ class QlitCLI(LightningCLI):
             config.tracking.run_id = read_notes(config.ckpt_path).get("run_id")
 
     def instantiate_trainer(self, **kwargs: Any) -> Trainer:
-        own, initialised = self._own_config(), self._get(self.config_init, "trainer")
+        initialised = self._get(self.config_init, "trainer")
         if initialised["logger"] is not False:
             self.tracker = self._get(self.config_init, "tracking")
             kwargs["logger"] = [self.tracker, *_listed(initialised["logger"])]
-        text = self._parser(self.subcommand).dump(own, skip_none=False, skip_check=True)
+        kept = self._own_config().clone()
+        kept.tracking.run_id = None  # who uses this config again makes another run
+        if "ckpt_path" in kept:
+            kept.ckpt_path = None
+        text = self._parser(self.subcommand).dump(kept, skip_none=False, skip_check=True)
         callbacks: list[Callback] = [
             self.interruption,
             RunStatus(),
-            RunRecorder(own.clone().as_dict(), text),
+            RunRecorder(kept.as_dict(), text),
             EpochProgress(),
         ]
         if initialised["enable_checkpointing"] is not False:

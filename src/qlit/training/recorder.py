@@ -11,7 +11,7 @@ from qlit.training import figures, provenance
 from qlit.training._names import make_run_name
 from qlit.training.datamodule import SentenceDataModule
 from qlit.training.module import SentenceClassifier
-from qlit.training.tracking import MLflowTracker
+from qlit.training.tracking import MLflowTracker, scrub
 
 
 def best_and_last() -> ModelCheckpoint:
@@ -36,7 +36,8 @@ class RunRecorder(pl.Callback):
     """
 
     def __init__(self, config: dict[str, Any], config_yaml: str) -> None:
-        self.config, self.config_yaml = config, config_yaml
+        # Checkpoints are handed on: a tracking URI's password has no place in them.
+        self.config, self.config_yaml = config, scrub(config_yaml)
         self._recorded = False
 
     def setup(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:  # noqa: ARG002
@@ -65,11 +66,14 @@ class RunRecorder(pl.Callback):
         tags = {"split.fingerprint": split.fingerprint, "split.num_leaked": str(split.num_leaked), **sizes}
         if data.texts.note:
             tags["mlflow.note.content"] = data.texts.note
-        tracker.set_tags({**provenance.collect(), **tags, "command.name": str(trainer.state.fn.value)})
+        tracker.set_tags({**provenance.collect(), **tags})
         tracker.log_hyperparams({key: self.config.get(key) for key in ("model", "data", "trainer", "seed_everything")})
-        counts = parameter_counts(module)
-        tracker.log_hyperparams({"parameters": counts})
         tracker.log_text(self.config_yaml, "config.yaml")
+
+    def on_fit_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        tracker = tracker_of(trainer)
+        if tracker is not None:
+            tracker.log_hyperparams({"parameters": parameter_counts(_module(pl_module))})
 
     def on_fit_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         tracker, module = tracker_of(trainer), _module(pl_module)
