@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+import warnings
 from pathlib import Path
 
 import torch
@@ -49,7 +50,9 @@ def run(folder: Path, *arguments: str, **environment: str) -> tuple[int, str, st
 
 def client(folder: Path) -> MlflowClient:
     """MLflow on the runs kept in `folder`."""
-    return MlflowClient(f"sqlite:///{folder}/mlruns/mlflow.db")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)  # MLflow 3.17 uses what SQLAlchemy 2.1 deprecates
+        return MlflowClient(f"sqlite:///{folder}/mlruns/mlflow.db")
 
 
 def only_run(folder: Path, experiment: str = "quickstart"):

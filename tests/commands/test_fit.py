@@ -6,11 +6,6 @@ import pytest
 import torch
 from commands.runs import SMALL, client, history, only_run, run, weights
 
-pytestmark = pytest.mark.filterwarnings(
-    "ignore::DeprecationWarning:mlflow",
-    "ignore::DeprecationWarning:sqlalchemy",
-)
-
 
 @pytest.fixture(scope="module")
 def fitted(tmp_path_factory):

@@ -1,0 +1,125 @@
+"""What jsonargparse finds wrong with real configs and command lines, in one sentence each."""
+
+import re
+from typing import Any
+
+import pytest
+from commands.runs import ROOT
+
+from qlit.commands.errors import UsageError
+from qlit.commands.model_config import model_of_config, model_parser
+from qlit.commands.options import readable_errors, value_of
+
+CONFIG = ROOT / "configs" / "single_sqe.yaml"
+
+
+@pytest.fixture
+def said(tmp_path, monkeypatch):
+    """The one sentence on the config with `old` replaced by `new`, and on options behind it."""
+    monkeypatch.chdir(tmp_path)
+
+    def parse(*options: str, old: str = "", new: str = "") -> str:
+        text = CONFIG.read_text()
+        assert old in text
+        (tmp_path / "config.yaml").write_text(text.replace(old, new, 1))
+        parser = model_parser(prog="qlit")
+        parser.add_argument("--config", action="config")
+        for name in ("trainer", "tracking", "seed_everything"):
+            parser.add_argument(f"--{name}", type=Any)
+        with pytest.raises(UsageError) as error, readable_errors():
+            parser.parse_args(["--config", "config.yaml", *options])
+        sentence = str(error.value)
+        assert "\n" not in sentence
+        assert "Namespace" not in sentence
+        return sentence
+
+    return parse
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "sentence"),
+    [
+        (
+            "num_reuploads: 4",
+            "num_reupload: 4",
+            "unknown key 'num_reupload' in model.head.pqc; did you mean 'num_reuploads'?",
+        ),
+        (
+            "num_layers: 2",
+            "num_layer: 2",
+            "unknown key 'num_layer' in model.head.encoder; did you mean 'num_layers'?",
+        ),
+        ("batch_size: 16", "batchsize: 16", "unknown key 'batchsize' in data; did you mean 'batch_size'?"),
+        ("lr_decay: 1.0", "lr_decya: 1.0", "unknown key 'lr_decya' in model; did you mean 'lr_decay'?"),
+        ("lr_decay: 1.0", "zzz: 1.0", "unknown key 'zzz' in model"),
+        ("\ndata:", "\ndate:", "unknown key 'date.source'; did you mean 'data.source'?"),
+    ],
+)
+def test_an_unknown_key_is_named_with_its_place_and_the_nearest_right_one(said, old, new, sentence):
+    assert said(old=old, new=new) == sentence
+
+
+@pytest.mark.parametrize(
+    ("options", "sentence"),
+    [
+        (["--data.batchsize", "8"], "unknown option --data.batchsize; did you mean '--data.batch_size'?"),
+        (["--data.batchsize=8"], "unknown option --data.batchsize; did you mean '--data.batch_size'?"),
+        (["--model.weight_dcay", "0"], "unknown option --model.weight_dcay; did you mean '--model.weight_decay'?"),
+        (["--xyzzy"], "unknown option --xyzzy"),
+    ],
+)
+def test_an_unknown_option_is_named_with_the_nearest_right_one(said, options, sentence):
+    assert said(*options) == sentence
+
+
+@pytest.mark.xfail(raises=AssertionError, reason="names are compared without the group they belong to")
+def test_a_right_key_in_the_wrong_place_is_not_its_own_suggestion(said):
+    assert "did you mean '--data.batch_size'?" in said("--batch_size", "8")
+    assert "did you mean 'batch_size'?" not in said(old="lr_decay: 1.0", new="batch_size: 16")
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "parts"),
+    [
+        ("  lr: 2.5e-3", "  lr: fast", ['"model.lr": Expected a float. Got value: fast']),
+        ("batch_size: 16", "batch_size: many", ['"data.batch_size": Expected a int. Got value: many']),
+        ("num_qubits: 10 # Q", "num_qubits: ten # Q", ['"pqc.num_qubits": Expected a int. Got value: ten']),
+        ("num_qubits: 10 # 2", "num_qubits: ten # 2", ['"num_qubits": Expected a int. Got value: ten']),
+        ("sampler: gaussian", "sampler: gauss", ["'gaussian', 'multinomial'", "Got value: gauss"]),
+        ("heads.HybridHead", "heads.HybridHat", ["'qlit.heads.HybridHat'", "no attribute 'HybridHat'"]),
+        ("num_qubits: 10 # Q", "", ["the following arguments are required: pqc.num_qubits"]),
+        ("  lr: 2.5e-3", "  lr: [1", ["line 58", "did not find expected ',' or ']'"]),
+    ],
+)
+def test_a_value_of_the_wrong_type_is_named_with_its_key(said, old, new, parts):
+    sentence = said(old=old, new=new)
+    for part in parts:
+        assert part in sentence
+
+
+def test_a_config_file_that_is_not_there_is_named(said, tmp_path):
+    assert said("--config", "gone.yaml") == f"\"config\": File does not exist: '{tmp_path}/gone.yaml'"
+    assert said("--config") == "argument --config: expected one argument"
+
+
+def test_a_config_carried_by_a_checkpoint_is_read_alone():
+    module, data = model_of_config(CONFIG.read_text())
+    assert module.head.num_classes == 2
+    assert (data.body_name, data.batch_size) == ("sentence-transformers/paraphrase-mpnet-base-v2", 16)
+    with pytest.raises(UsageError, match=re.escape("unknown key 'shot' in model.head.pqc; did you mean 'shots'?")):
+        model_of_config(CONFIG.read_text().replace("shots: 8192", "shot: 8192"))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "value"),
+    [
+        ([], None),
+        (["--ckpt_path"], None),
+        (["--ckpt_path", "a"], "a"),
+        (["--ckpt_path=a=b"], "a=b"),
+        (["--ckpt_path", "a", "--x", "y", "--ckpt_path=c"], "c"),
+        (["--ckpt_paths", "a"], None),
+    ],
+)
+def test_the_last_value_of_an_option_counts(arguments, value):
+    assert value_of("--ckpt_path", arguments) == value
