@@ -1,0 +1,45 @@
+"""What README and docs promise is there."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+from qlit.cli import _COMMANDS
+
+ROOT = Path(__file__).resolve().parents[1]
+PAGES = [ROOT / "README.md", ROOT / "configs" / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+
+every_page = pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+
+
+@every_page
+def test_links_lead_somewhere(page):
+    links = re.findall(r"\]\(([^)#]+)[^)]*\)", page.read_text())
+    missing = [link for link in links if "://" not in link and not (page.parent / link).exists()]
+    assert not missing
+
+
+@every_page
+def test_commands_targets_and_files_exist(page):
+    text = page.read_text()
+    assert set(re.findall(r"\bqlit (?!describe|predict)([a-z]+) -", text)) <= _COMMANDS.keys()
+    targets = set(re.findall(r"^([a-z]+):.*##", (ROOT / "Makefile").read_text(), flags=re.MULTILINE))
+    assert set(re.findall(r"(?:`|    )make ([a-z]+)", text)) <= targets
+    for path in re.findall(r"\b((?:configs|tests|docs|src)/[\w/.-]+\.(?:yaml|py|md))\b", text):
+        assert (ROOT / path).is_file(), path
+
+
+def test_the_python_of_the_readme_runs():
+    blocks = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(), flags=re.DOTALL)
+    assert blocks
+    for block in blocks:
+        names: dict[str, object] = {}
+        exec(block, names)
+        assert names["logits"].shape == (16, 1)
+        assert sum(parameter.numel() for parameter in names["head"].parameters()) == 353
+
+
+def test_every_config_is_in_the_table_of_configs():
+    table = (ROOT / "configs" / "README.md").read_text()
+    assert all(path.name in table for path in (ROOT / "configs").rglob("*.yaml"))
