@@ -80,6 +80,8 @@ class SentenceClassifier(pl.LightningModule):
         self.body = data.body
         if stage == "fit":
             self._fit_center(data)
+            if self.body is not None:
+                self.body.train()  # it was loaded for evaluation, and Lightning keeps modules as they are
 
     def _fit_center(self, data: SentenceDataModule) -> None:
         embeddings = data.train_embeddings
