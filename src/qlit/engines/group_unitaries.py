@@ -91,6 +91,7 @@ class _Tables:
 
 
 @lru_cache(maxsize=512)
+@torch.inference_mode(False)  # kept for training too, even if an evaluation asks first
 def _tables(group_set: GroupSet, num_slots: int, dtype: torch.dtype, device: torch.device) -> _Tables:
     groups = group_set.groups
     size = 2 ** len(groups[0].wires) if groups else 1

@@ -39,6 +39,7 @@ def outcome_signs(num_wires: int, *, dtype: torch.dtype, device: torch.device) -
 
 
 @lru_cache(maxsize=32)
+@torch.inference_mode(False)  # kept for training too, even if an evaluation asks first
 def _signs(num_qubits: int, wires: tuple[int, ...], dtype: torch.dtype, device: torch.device) -> Tensor:
     index = torch.arange(2**num_qubits, device=device)[:, None]
     shifts = torch.tensor([num_qubits - 1 - wire for wire in wires], device=device)
