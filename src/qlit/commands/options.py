@@ -42,26 +42,38 @@ def one_sentence(message: str) -> str:
     if unknown := re.search(r"(?:Group '([\w.]+)' does not accept option|Option) '([\w.]+)'", message):
         group, key = unknown[1], unknown[2]
         where = ".".join(part for part in (place, group) if part)
-        return f"unknown key {key!r}{f' in {where}' if where else ''}{nearest(key, _known_names())}"
+        return f"unknown key {key!r}{f' in {where}' if where else ''}{_hint(key)}"
     message = re.sub(r"<class '([^']+)'>", r"\1", message)
     message = re.sub(r"Namespace\(.*", "...", message, flags=re.DOTALL)
     return " ".join(message.replace('Parser key "', '"').split())
 
 
+def _hint(key: str) -> str:
+    """Where a key belongs that stands in the wrong place, or the nearest right one."""
+    names = _known_names()
+    if at_home := [name for name in names if name.rpartition(".")[2] == key]:
+        return f"; there is {at_home[0]!r}"
+    return nearest(key, names if "." in key else [name.rpartition(".")[2] for name in names])
+
+
 def _known_names() -> list[str]:
-    """Every key of the configs, alone and with its group."""
+    """Every key of a config, in full; those of heads as they can be typed, without `init_args`."""
     from lightning.pytorch import Trainer
 
-    from qlit import heads
+    from qlit.heads import HybridHead, ParallelEncoders, ReuploadingPQC, SimulatedQuantumEncoder
     from qlit.training.datamodule import SentenceDataModule
     from qlit.training.module import SentenceClassifier
     from qlit.training.tracking import MLflowTracker
 
-    groups = {"model": SentenceClassifier, "data": SentenceDataModule, "tracking": MLflowTracker, "trainer": Trainer}
-    names = ["config", "ckpt_path", "seed_everything", "test_after_fit", *groups]
-    for group, of_group in groups.items():
-        keys = list(inspect.signature(of_group).parameters)
-        names += [*keys, *(f"{group}.{key}" for key in keys)]
-    for name in heads.__all__:
-        names += [key for key in inspect.signature(getattr(heads, name)).parameters if key not in ("args", "kwargs")]
-    return names
+    places: list[tuple[str, type]] = [
+        ("model", SentenceClassifier),
+        ("model.head", HybridHead),
+        ("model.head.pqc", ReuploadingPQC),
+        ("model.head.encoder", ParallelEncoders),
+        ("model.head.encoder", SimulatedQuantumEncoder),
+        ("data", SentenceDataModule),
+        ("tracking", MLflowTracker),
+        ("trainer", Trainer),
+    ]
+    names = ["config", "ckpt_path", "seed_everything", "test_after_fit", "model", "data", "tracking", "trainer"]
+    return names + [f"{place}.{key}" for place, of_place in places for key in inspect.signature(of_place).parameters]
