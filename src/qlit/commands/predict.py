@@ -63,11 +63,11 @@ def _sentences(given: Sequence[str], file: str | None) -> list[str]:
     elif file and file != "-":
         if not Path(file).is_file():
             raise FileNotFoundError(f"There is no file {file} (in {Path.cwd()}); check the path.")
-        sentences = Path(file).read_text(encoding="utf-8").splitlines()
+        sentences = _lines(Path(file).read_text(encoding="utf-8-sig"))
     else:
         if sys.stdin.isatty() and not file:
             raise ValueError("There is nothing to label: give sentences, --file, or lines on standard input.")
-        sentences = sys.stdin.read().splitlines()
+        sentences = _lines(sys.stdin.read())
     blank = [number for number, sentence in enumerate(sentences, 1) if not sentence.strip()]
     if blank or not sentences:
         raise ValueError(
@@ -76,6 +76,10 @@ def _sentences(given: Sequence[str], file: str | None) -> list[str]:
             else "There is nothing to label: the input is empty."
         )
     return sentences
+
+
+def _lines(text: str) -> list[str]:
+    return text.removesuffix("\n").split("\n") if text else []  # `splitlines` would cut at U+2028 and the like too
 
 
 @torch.inference_mode()

@@ -1,0 +1,311 @@
+"""`qlit predict` on checkpoints of untrained heads and a body of eleven words."""
+
+import csv
+import io
+import json
+import re
+from typing import NamedTuple
+
+import pytest
+import torch
+import yaml
+from tiny_body import make_tiny_body
+
+from qlit.cli import main
+from qlit.commands.model_config import model_of_config
+from qlit.data import EmbeddingCache, resolve_body
+from qlit.data.trainable import TrainableBody
+
+SENTENCES = ["good film", "a dull film", "it was not very good", "the film"]
+HEAD = {
+    "num_classes": 2,
+    "encoder": {
+        "class_path": "qlit.heads.SimulatedQuantumEncoder",
+        "init_args": {"num_qubits": 3, "connectivity": 1, "num_layers": 0, "init_std": 1.0},
+    },
+    "pqc": {"num_qubits": 2, "num_reuploads": 1, "init_std": 1.0},
+}
+
+
+class Checkpoint(NamedTuple):
+    """A checkpoint file, the labels it names, and the model it was made of."""
+
+    path: str
+    labels: list[str]
+    module: torch.nn.Module
+    body: str
+
+    def probabilities(self, sentences, batch_size=256):
+        """Of every class, shape (N, k), from the module itself, with the shots that `qlit predict` draws."""
+        body = resolve_body(self.body)
+        parts = []
+        with torch.no_grad():
+            for first in range(0, len(sentences), batch_size):
+                batch = sentences[first : first + batch_size]
+                if self.module.body is None:
+                    inputs = EmbeddingCache().embed(batch, body, show_progress=False)
+                else:
+                    inputs = self.module.body.tokenize(batch)
+                self.module.head.seed_shots(first, 0, len(batch))
+                parts.append(self.module(inputs).double())
+        logits = torch.cat(parts)
+        if logits.shape[1] > 1:
+            return logits.softmax(dim=1)
+        return torch.cat((1 - logits.sigmoid(), logits.sigmoid()), dim=1)
+
+
+@pytest.fixture(scope="module")
+def make(tmp_path_factory):
+    """Save a checkpoint as `qlit fit` does, of a head with changes."""
+    folder = tmp_path_factory.mktemp("checkpoints")
+    body = str(make_tiny_body(folder / "body"))
+
+    def save(name, labels, *, trainable_body=False, is_run=True, **changes):
+        torch.manual_seed(0)
+        head = {"class_path": "qlit.heads.HybridHead", "init_args": {**HEAD, **changes}}
+        config = yaml.safe_dump({"model": {"head": head}, "data": {"body": body, "trainable_body": trainable_body}})
+        module, _ = model_of_config(config)
+        if trainable_body:
+            module.body = TrainableBody(resolve_body(body))
+            with torch.no_grad():
+                vectors = next(module.body.parameters())
+                vectors.copy_(vectors.flip(1))  # what it learnt must come from the checkpoint
+        saved = Checkpoint(str(folder / f"{name}.ckpt"), labels, module.eval(), body)
+        if is_run:
+            # Engines keep tables, which must not be made in inference mode first (training/test_module.py says why).
+            with torch.no_grad():
+                module.head.linear.weight.mul_(50)
+                probabilities = saved.probabilities(SENTENCES)
+                logits = probabilities.log() if module.head.num_classes > 2 else probabilities[:, 1:].logit()
+                module.head.linear.bias.sub_(logits.median(dim=0).values)  # so that labels differ
+        notes = {"config": config, "label_names": labels, "dataset": "few", "note": "", "run_id": None, "history": {}}
+        torch.save({"state_dict": module.state_dict(), "qlit": notes, "epoch": 3}, saved.path)
+        return saved
+
+    return save
+
+
+@pytest.fixture(scope="module")
+def two(make):
+    return make("two", ["bad", "good"])
+
+
+@pytest.fixture(scope="module")
+def three(make):
+    return make("three", ["bad", "so, so", "good"], num_classes=3)
+
+
+@pytest.fixture
+def predict(capsys):
+    """Standard output of `qlit predict`, which must work."""
+
+    def run(*arguments):
+        status = main(["predict", *map(str, arguments)])
+        out, err = capsys.readouterr()
+        assert status == 0, err
+        return out
+
+    return run
+
+
+@pytest.fixture
+def refused(capsys):
+    """The one sentence with which `qlit predict` refuses."""
+
+    def run(*arguments):
+        status = main(["predict", *map(str, arguments)])
+        out, err = capsys.readouterr()
+        assert (status, out) == (1, "")
+        *progress, said = err.splitlines()
+        assert all("embedding" in line for line in progress)
+        assert said.startswith("qlit predict: ")
+        return said.removeprefix("qlit predict: ")
+
+    return run
+
+
+@pytest.fixture
+def stdin(monkeypatch):
+    def give(text, *, is_terminal=False):
+        stream = io.StringIO(text)
+        stream.isatty = lambda: is_terminal
+        monkeypatch.setattr("sys.stdin", stream)
+
+    return give
+
+
+def rows_of(out):
+    return [json.loads(line) for line in out.removesuffix("\n").split("\n")]
+
+
+# --- what comes out ---
+
+
+@pytest.mark.parametrize("which", ["two", "three", "trainable"])
+def test_probabilities_are_those_of_the_modules_logits(which, make, predict, request):
+    if which == "trainable":
+        saved = make("trainable", ["bad", "good"], trainable_body=True)
+    else:
+        saved = request.getfixturevalue(which)
+    rows = rows_of(predict(saved.path, *SENTENCES, "--format", "jsonl"))
+    assert [row["text"] for row in rows] == SENTENCES
+    best, chosen = saved.probabilities(SENTENCES).max(dim=1)
+    assert [row["label"] for row in rows] == [saved.labels[k] for k in chosen]
+    assert [row["probability"] for row in rows] == pytest.approx(best.tolist(), abs=1e-6)  # printed with 6 digits
+    assert len({row["label"] for row in rows}) > 1
+    assert len({row["probability"] for row in rows}) == len(SENTENCES)
+
+
+def test_what_a_trainable_body_learnt_comes_from_the_checkpoint(make, two):
+    trained = make("learnt", ["bad", "good"], trainable_body=True)
+    assert (trained.probabilities(SENTENCES) - two.probabilities(SENTENCES)).abs().max() > 0.01
+
+
+def test_the_same_call_gives_the_same_bytes(two, predict):
+    first = predict(two.path, *SENTENCES, "--format", "csv")
+    assert predict(two.path, *SENTENCES, "--format", "csv") == first
+    assert len(first.splitlines()) == 1 + len(SENTENCES)
+
+
+def test_more_sentences_than_a_batch_are_labelled_in_order(two, predict, tmp_path):
+    sentences = [f"{SENTENCES[k % 4]} {'very ' * (k % 5)}it" for k in range(300)]
+    (tmp_path / "many.txt").write_text("\n".join(sentences))
+    rows = rows_of(predict(two.path, "--file", tmp_path / "many.txt", "--format", "jsonl"))
+    assert [row["text"] for row in rows] == sentences
+    best = two.probabilities(sentences).max(dim=1).values
+    assert [row["probability"] for row in rows] == pytest.approx(best.tolist(), abs=1e-6)
+
+
+def test_a_table_is_for_people(three, predict):
+    sentences = ["good film", "a\tfilm\nand " + "very " * 30, *SENTENCES]
+    head, *lines = predict(three.path, *sentences).splitlines()
+    assert head.split() == ["label", "probability", "sentence"]
+    column = head.index("sentence")
+    assert [line[column:] for line in lines] == ["good film", "a film and " + ("very " * 30)[:56] + "...", *SENTENCES]
+    for line, row in zip(lines, three.probabilities(sentences), strict=True):
+        label, probability = re.fullmatch(r"(.*?) +(0\.\d{3})  ", line[:column]).groups()
+        assert label == three.labels[row.argmax()]
+        assert float(probability) == pytest.approx(row.max().item(), abs=5e-4 + 1e-9)
+
+
+AWKWARD = ["naïve, très 🙂", 'he said "good"', "line one\nline two", "a\u2028b", " good ", "=1+1"]
+
+
+def test_csv_and_json_give_back_awkward_sentences(three, predict, tmp_path):
+    out = predict(three.path, *AWKWARD, "--format", "csv", "--output", tmp_path / "labels.csv")
+    assert out == ""
+    with (tmp_path / "labels.csv").open(encoding="utf-8", newline="") as file:
+        rows = list(csv.DictReader(file, strict=True))
+    assert [row["text"] for row in rows] == AWKWARD
+    assert {row["label"] for row in rows} <= set(three.labels)
+    assert all(re.fullmatch(r"0\.\d{6}", row["probability"]) for row in rows)
+    out = predict(three.path, *AWKWARD, "--format", "jsonl")
+    assert [row["text"] for row in rows_of(out)] == AWKWARD
+    assert "très 🙂" in out
+
+
+# --- where sentences come from ---
+
+
+def test_arguments_a_file_and_standard_input_are_labelled_alike(two, predict, stdin, tmp_path):
+    given = predict(two.path, *SENTENCES)
+    (tmp_path / "unix.txt").write_bytes("\n".join(SENTENCES).encode() + b"\n")
+    (tmp_path / "windows.txt").write_bytes(b"\xef\xbb\xbf" + "\r\n".join(SENTENCES).encode())
+    for name in ("unix.txt", "windows.txt"):
+        assert predict(two.path, "--file", tmp_path / name) == given
+    for options in ([], ["--file", "-"]):
+        stdin("\n".join(SENTENCES) + "\n")
+        assert predict(two.path, *options) == given
+    assert predict(two.path, *SENTENCES, "--output", tmp_path / "out.txt") == ""
+    assert (tmp_path / "out.txt").read_text(encoding="utf-8") == given
+
+
+def test_a_line_ends_at_a_newline_only(two, predict, tmp_path):
+    (tmp_path / "one.txt").write_text("good\u2028film\x0cit\x85was\n", encoding="utf-8")
+    (row,) = rows_of(predict(two.path, "--file", tmp_path / "one.txt", "--format", "jsonl"))
+    assert row["text"] == "good\u2028film\x0cit\x85was"
+
+
+def test_a_body_that_has_moved_is_named(make, predict, refused, tmp_path):
+    saved = make("moved", ["bad", "good"])
+    gone = torch.load(saved.path, weights_only=True)
+    gone["qlit"]["config"] = gone["qlit"]["config"].replace(saved.body, f"{tmp_path}/gone")
+    torch.save(gone, tmp_path / "moved.ckpt")
+    assert f"There is no body folder {tmp_path}/gone" in refused(tmp_path / "moved.ckpt", "good film")
+    there = predict(tmp_path / "moved.ckpt", "good film", "--body", saved.body)
+    assert there == predict(saved.path, "good film")
+
+
+# --- what is refused ---
+
+
+def test_blank_lines_are_refused_with_their_number(two, refused, stdin, tmp_path):
+    (tmp_path / "gaps.txt").write_text("good\n\nbad\n  \n")
+    said = refused(two.path, "--file", tmp_path / "gaps.txt")
+    assert said == "Every line must be a sentence, but line 2 is blank (2 in all); remove it."
+    stdin("good film\nit was\n\t\n")
+    assert "line 3 is blank (1 in all)" in refused(two.path)
+    assert "line 1 is blank (1 in all)" in refused(two.path, "")
+
+
+def test_nothing_to_label_is_said(two, refused, stdin, tmp_path):
+    nothing = "There is nothing to label: "
+    stdin("good film\n", is_terminal=True)
+    assert refused(two.path) == nothing + "give sentences, --file, or lines on standard input."
+    stdin("")
+    assert refused(two.path) == nothing + "the input is empty."
+    (tmp_path / "empty.txt").touch()
+    assert refused(two.path, "--file", tmp_path / "empty.txt") == nothing + "the input is empty."
+    assert refused(two.path, "--file", tmp_path / "gone.txt").startswith(f"There is no file {tmp_path}/gone.txt (in ")
+    assert refused(two.path, "good", "--file", tmp_path / "empty.txt") == "Give sentences or --file, not both."
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        "hello",
+        "Red wine, chocolate and a pen",  # reads as pickle, and pops from an empty stack
+        "",
+        b"PK\x03\x04 and no more",
+        [1, 2],
+        {"state_dict": {}},
+        {"state_dict": {}, "qlit": None},
+        {"state_dict": {}, "qlit": {"label_names": ["a", "b"]}},
+        torch.nn.Linear(2, 2),
+    ],
+    ids=repr,
+)
+def test_a_file_that_is_no_checkpoint_is_refused(refused, tmp_path, content):
+    path = tmp_path / "some.ckpt"
+    if isinstance(content, str | bytes):
+        path.write_bytes(content if isinstance(content, bytes) else content.encode())
+    else:
+        torch.save(content, path)
+    assert refused(path, "good film").startswith(f"{path} is not a checkpoint of qlit: it ca")
+
+
+def test_a_checkpoint_that_is_not_there_is_refused(refused, tmp_path):
+    assert refused(tmp_path / "gone.ckpt", "good").startswith(f"There is no checkpoint {tmp_path}/gone.ckpt (in ")
+    assert refused(tmp_path, "good").startswith(f"There is no checkpoint {tmp_path} (in ")
+
+
+def test_a_checkpoint_whose_weights_are_not_of_its_config_is_refused(two, refused, tmp_path):
+    other = torch.load(two.path, weights_only=True)
+    other["state_dict"]["head.pqc.theta"] = torch.zeros(3)
+    torch.save(other, tmp_path / "other.ckpt")
+    said = refused(tmp_path / "other.ckpt", "good film")
+    assert said.startswith("The checkpoint is of another model than the config: head.pqc.theta has shape (3,) there")
+
+
+def test_a_body_of_another_width_is_refused(make, refused):
+    encoder = {**HEAD["encoder"], "init_args": {**HEAD["encoder"]["init_args"], "num_qubits": 2}}
+    narrow = make("narrow", ["bad", "good"], is_run=False, encoder=encoder)
+    assert "8 features needs num_qubits >= 3, but the encoder has num_qubits=2" in refused(narrow.path, "good film")
+
+
+def test_usage_errors_are_2(two, capsys):
+    for arguments in ([], [two.path, "good", "--format", "xml"], [two.path, "--labels"]):
+        with pytest.raises(SystemExit) as stop:
+            main(["predict", *arguments])
+        assert stop.value.code == 2
+        assert "usage: qlit predict" in capsys.readouterr().err

@@ -1,0 +1,67 @@
+"""The `qlit` command before any command is loaded."""
+
+import subprocess
+import sys
+from importlib.metadata import entry_points
+
+import pytest
+from data.helpers import environment
+
+from qlit import __version__
+from qlit.cli import main
+
+COMMANDS = ("fit", "validate", "test", "predict", "describe")
+
+
+@pytest.mark.parametrize("arguments", [["--help"], ["-h"], ["help"]])
+def test_help_names_every_command(capsys, arguments):
+    assert main(arguments) == 0
+    out, err = capsys.readouterr()
+    assert err == ""
+    assert out.startswith(f"qlit {__version__}: ")
+    for name in COMMANDS:
+        assert any(line.split()[:1] == [name] for line in out.splitlines()), name
+
+
+@pytest.mark.parametrize("arguments", [["--version"], ["-V"]])
+def test_the_version(capsys, arguments):
+    assert main(arguments) == 0
+    assert capsys.readouterr() == (f"qlit {__version__}\n", "")
+
+
+def test_without_a_command_the_help_is_shown_and_the_status_is_2(capsys):
+    assert main([]) == 2
+    assert "usage: qlit COMMAND" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("word", "hint"),
+    [("fitt", "; did you mean 'fit'?"), ("descibe", "; did you mean 'describe'?"), ("zzz", "")],
+)
+def test_an_unknown_command_is_named_with_the_nearest_one(capsys, word, hint):
+    assert main([word, "--config", "x"]) == 2
+    assert capsys.readouterr() == ("", f"qlit: there is no command '{word}'{hint}. See qlit --help.\n")
+
+
+@pytest.mark.parametrize("arguments", [["--help"], ["--version"], ["fitt"], []])
+def test_nothing_heavy_is_imported_before_a_command_is_known(arguments):
+    heavy = ("torch", "lightning", "mlflow", "numpy", "jsonargparse", "transformers", "sentence_transformers")
+    code = f"import sys; from qlit.cli import main; main({arguments!r})\nassert 'qlit.cli' in sys.modules\n" + (
+        f"loaded = [name for name in {heavy} if name in sys.modules]\nassert not loaded, loaded"
+    )
+    done = subprocess.run([sys.executable, "-c", code], env=environment(), capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+
+
+def test_python_m_qlit_is_the_command_and_its_status():
+    done = subprocess.run([sys.executable, "-m", "qlit", "fitt"], env=environment(), capture_output=True, text=True)
+    assert done.returncode == 2
+    assert done.stderr.startswith("qlit: there is no command 'fitt'")
+
+
+def test_an_installed_package_has_the_command():
+    """Where the package runs from its checkout, there is nothing installed to look at."""
+    installed = entry_points(group="console_scripts", name="qlit")
+    if not installed:
+        pytest.skip("qlit is not installed")
+    assert {entry.load() for entry in installed} == {main}

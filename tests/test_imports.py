@@ -1,0 +1,108 @@
+"""Who may import whom (docs/layout.md), read from the source; and tests that lie where their subject lies."""
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+PACKAGE = ROOT / "src" / "qlit"
+
+# Rooms of the package, and those that each may import beside itself.
+ROOMS: dict[str, set[str]] = {
+    "circuits": set(),
+    "engines": {"circuits"},
+    "heads": {"circuits", "engines"},
+    "data": set(),
+    "training": {"data", "heads"},
+    "commands": {"circuits", "engines", "heads", "data", "training"},
+}
+_TRAINING_ONLY = {"lightning", "pytorch_lightning", "mlflow", "optuna"}
+_TEXT_ONLY = {"transformers", "sentence_transformers"}
+FOREIGN_TO: dict[str, set[str]] = {
+    "circuits": {*_TRAINING_ONLY, *_TEXT_ONLY, "torch"},
+    "engines": {*_TRAINING_ONLY, *_TEXT_ONLY},
+    "heads": {*_TRAINING_ONLY, *_TEXT_ONLY},
+    "data": _TRAINING_ONLY,
+}
+
+
+def imported(tree: ast.AST) -> Iterator[str]:
+    """Dotted names of what a tree imports, wherever it does; `from a import b` is a.b, which may be a module."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            base = "." * node.level + (node.module or "")
+            yield from (f"{base}.{alias.name}" for alias in node.names)
+
+
+def violations(room: str, source: str) -> list[str]:
+    """What a module of a room imports against the rules; modules beside the rooms import lazily alone."""
+    tree = ast.parse(source)
+    if room not in ROOMS:
+        # Bodies of functions run when they are called; all other statements run at import.
+        eager = [node for node in tree.body if not isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)]
+        names = [name for node in eager for name in imported(node)]
+        return [name for name in names if name.startswith((".", "qlit.")) and not _is_free(name)]
+    wrong = []
+    for name in imported(tree):
+        top, _, rest = name.partition(".")
+        ours_but_far = top == "qlit" and not _is_free(name) and rest.split(".")[0] not in {room, *ROOMS[room]}
+        if top == "" or ours_but_far or top in FOREIGN_TO.get(room, set()):
+            wrong.append(name)
+    return wrong
+
+
+def _is_free(name: str) -> bool:
+    return name in ("qlit", "qlit.__version__")
+
+
+def test_every_room_has_a_rule():
+    rooms = {path.name for path in PACKAGE.iterdir() if path.is_dir() and any(path.rglob("*.py"))}
+    assert rooms == set(ROOMS), "a new room needs its rule here and in docs/layout.md"
+
+
+@pytest.mark.parametrize("room", [*ROOMS, "cli.py", "__main__.py", "__init__.py"])
+def test_imports_point_in_the_right_direction(room):
+    files = sorted((PACKAGE / room).rglob("*.py")) if room in ROOMS else [PACKAGE / room]
+    assert files
+    wrong = {str(file.relative_to(PACKAGE)): violations(room, file.read_text(encoding="utf-8")) for file in files}
+    if room == "__main__.py":
+        assert wrong.pop("__main__.py") == ["qlit.cli.main"]  # `python -m qlit` is the command
+    assert {name: found for name, found in wrong.items() if found} == {}
+
+
+@pytest.mark.parametrize(
+    ("room", "source", "found"),
+    [
+        ("circuits", "import torch", ["torch"]),
+        ("circuits", "def f():\n    from torch.nn import Module", ["torch.nn.Module"]),
+        ("circuits", "from qlit.engines import Engine", ["qlit.engines.Engine"]),
+        ("circuits", "from qlit.circuits.circuit import Gate\nimport math, torchvision", []),
+        ("engines", "import torch\nfrom qlit import __version__, circuits", []),
+        ("engines", "from qlit import heads", ["qlit.heads"]),
+        ("engines", "import qlit.heads.pqc as pqc", ["qlit.heads.pqc"]),
+        ("engines", "from ..circuits import Circuit", ["..circuits.Circuit"]),
+        ("heads", "import lightning.pytorch as pl", ["lightning.pytorch"]),
+        ("heads", "from sentence_transformers import SentenceTransformer\nimport qlit", [
+            "sentence_transformers.SentenceTransformer",
+        ]),
+        ("data", "if TYPE_CHECKING:\n    from qlit.heads import Head\nimport transformers", ["qlit.heads.Head"]),
+        ("data", "from mlflow import MlflowClient\nimport optuna", ["mlflow.MlflowClient", "optuna"]),
+        ("training", "import lightning, mlflow\nfrom qlit.engines import fusion", ["qlit.engines.fusion"]),
+        ("training", "from qlit.commands.errors import nearest", ["qlit.commands.errors.nearest"]),
+        ("commands", "from qlit.circuits import Circuit\nimport qlit.training.module, mlflow", []),
+        ("commands", "from qlit.cli import main", ["qlit.cli.main"]),
+        ("cli.py", "from qlit import __version__\ndef main():\n    from qlit.commands import errors", []),
+        ("cli.py", "try:\n    from qlit.commands import errors\nexcept ImportError: ...", ["qlit.commands.errors"]),
+    ],
+)  # fmt: skip
+def test_the_checker_finds_what_is_wrong_and_nothing_else(room, source, found):
+    assert violations(room, source) == found
+
+
+def test_tests_lie_where_their_subjects_lie():
+    folders = {path.name for path in (ROOT / "tests").iterdir() if any(path.glob("test_*.py"))}
+    assert folders == set(ROOMS)
