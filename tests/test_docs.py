@@ -43,3 +43,10 @@ def test_the_python_of_the_readme_runs():
 def test_every_config_is_in_the_table_of_configs():
     table = (ROOT / "configs" / "README.md").read_text()
     assert all(path.name in table for path in (ROOT / "configs").rglob("*.yaml"))
+
+
+@pytest.mark.parametrize("name", ["single_sqe.yaml", "multi_sqe.yaml"])
+def test_every_key_of_the_papers_configs_is_explained(name):
+    lines = (ROOT / "configs" / name).read_text().splitlines()
+    bare = [line for line in lines if re.match(r"\s*\w+: \S", line) and "#" not in line]
+    assert not bare
