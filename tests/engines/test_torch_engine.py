@@ -9,7 +9,7 @@ from qlit.circuits import ansatz, encoder_circuit, reuploading_circuit
 from qlit.engines import TorchEngine, engine_by_name, fusion
 
 MEASURE_PEAK = """
-import resource, sys, torch
+import re, sys, torch
 from qlit.circuits import ansatz
 from qlit.engines import TorchEngine
 torch.set_num_threads(1)
@@ -18,7 +18,8 @@ theta = torch.zeros(circuit.num_parameters, requires_grad=True)
 state = torch.nn.functional.normalize(torch.ones(64, 2**14)).requires_grad_()
 for _ in range(2):
     TorchEngine().expectation(circuit, theta, state=state, wires=[0]).sum().backward()
-print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024)
+# Not ru_maxrss, in which a process starts with the peak of its parent.
+print(int(re.search(r"VmHWM:\\s+(\\d+) kB", open("/proc/self/status").read())[1]) * 1024)
 """
 
 
@@ -74,3 +75,21 @@ def test_engines_by_name():
     assert engine_by_name("reference").name == "reference"
     with pytest.raises(ValueError, match="no engine 'qpu'; there are: auto, reference, torch"):
         engine_by_name("qpu")
+
+
+EVALUATE_THEN_FIT = """
+import torch
+from qlit.circuits import ansatz
+from qlit.engines import TorchEngine
+circuit = ansatz(3, 1, 1)
+theta = torch.zeros(circuit.num_parameters, requires_grad=True)
+with torch.inference_mode():  # as Lightning's validate and test
+    TorchEngine().expectation(circuit, theta)
+TorchEngine().expectation(circuit, theta).sum().backward()
+"""
+
+
+def test_an_evaluation_may_come_before_a_fit():
+    """In a process of its own: what engines keep must not have been made by another test."""
+    done = subprocess.run([sys.executable, "-c", EVALUATE_THEN_FIT], capture_output=True, text=True)
+    assert (done.returncode, done.stderr) == (0, "")
