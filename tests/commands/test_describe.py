@@ -116,7 +116,7 @@ def test_later_configs_and_options_win(facts, tmp_path):
         (["--model.head.pqc.num_reuploads", "0"], 1, "`num_reuploads >= 1` must hold"),
         (["--model.head.pqc.num_qubits", "14"], 1, "num_outputs=14, num_qubits=10"),
         (["--model.head.pqc.engine", "qpu"], 1, "There is no engine 'qpu'"),
-        (["--model.lr", "0"], 1, "`lr > 0` must hold, but got lr=0.0."),
+        (["--model.lr", "0"], 1, "`lr > 0` must hold, but got lr=0.0;"),
         (["--model.head.pqc.num_qubits", "ten"], 2, "Got value: ten"),
         (["--model.learning_rate", "1"], 2, "unknown option --model.learning_rate"),
         (["--config", "gone.yaml"], 2, "gone.yaml"),
@@ -172,3 +172,11 @@ def test_a_training_step_needs_the_memory_that_is_told(num_encoders):
     told = describe(names["head"](15, num_encoders), {"total": 0}, 64)["bytes_per_step"]
     assert told == (8 + num_encoders) * 64 * 2**15 * 4
     assert 0.8 < int(done.stdout) / told < 1.3
+
+
+def test_double_precision_needs_double_the_memory(capsys):
+    told = []
+    for options in ([], ["--trainer.precision", "64-true"]):
+        assert main(["describe", "--config", str(CONFIGS / "single_sqe.yaml"), "--json", *options]) == 0
+        told.append(json.loads(capsys.readouterr().out)["bytes_per_step"])
+    assert told[1] == 2 * told[0]

@@ -19,7 +19,7 @@ def said(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
 
     def parse(*options: str, old: str = "", new: str = "") -> str:
-        text = CONFIG.read_text()
+        text = re.sub(r" *#.*", "", CONFIG.read_text())
         assert old in text
         (tmp_path / "config.yaml").write_text(text.replace(old, new, 1))
         parser = model_parser(prog="qlit")
@@ -82,12 +82,12 @@ def test_a_right_key_in_the_wrong_place_is_not_its_own_suggestion(said):
     [
         ("  lr: 2.5e-3", "  lr: fast", ['"model.lr": Expected a float. Got value: fast']),
         ("batch_size: 16", "batch_size: many", ['"data.batch_size": Expected a int. Got value: many']),
-        ("num_qubits: 10 # Q", "num_qubits: ten # Q", ['"pqc.num_qubits": Expected a int. Got value: ten']),
-        ("num_qubits: 10 # 2", "num_qubits: ten # 2", ['"num_qubits": Expected a int. Got value: ten']),
+        ("pqc:\n        num_qubits: 10", "pqc:\n        num_qubits: ten", ['"pqc.num_qubits": Expected a int. Got']),
+        ("num_qubits: 10", "num_qubits: ten", ['"encoder"', '"num_qubits": Expected a int. Got value: ten']),
         ("sampler: gaussian", "sampler: gauss", ["'gaussian', 'multinomial'", "Got value: gauss"]),
         ("heads.HybridHead", "heads.HybridHat", ["'qlit.heads.HybridHat'", "no attribute 'HybridHat'"]),
-        ("num_qubits: 10 # Q", "", ["the following arguments are required: pqc.num_qubits"]),
-        ("  lr: 2.5e-3", "  lr: [1", ["line 58", "did not find expected ',' or ']'"]),
+        ("pqc:\n        num_qubits: 10", "pqc:", ["the following arguments are required: pqc.num_qubits"]),
+        ("  lr: 2.5e-3", "  lr: [1", ["Problems parsing config", "line ", "did not find expected ',' or ']'"]),
     ],
 )
 def test_a_value_of_the_wrong_type_is_named_with_its_key(said, old, new, parts):
@@ -106,7 +106,7 @@ def test_a_config_carried_by_a_checkpoint_is_read_alone():
     assert module.head.num_classes == 2
     assert (data.body_name, data.batch_size) == ("sentence-transformers/paraphrase-mpnet-base-v2", 16)
     with pytest.raises(UsageError, match=re.escape("unknown key 'shot' in model.head.pqc; did you mean 'shots'?")):
-        model_of_config(CONFIG.read_text().replace("shots: 8192", "shot: 8192"))
+        model_of_config(CONFIG.read_text().replace("shots:", "shot:"))
 
 
 @pytest.mark.parametrize(

@@ -72,7 +72,6 @@ def make(tmp_path_factory):
                 vectors.copy_(vectors.flip(1))  # what it learnt must come from the checkpoint
         saved = Checkpoint(str(folder / f"{name}.ckpt"), labels, module.eval(), body)
         if is_run:
-            # Engines keep tables, which must not be made in inference mode first (training/test_module.py says why).
             with torch.no_grad():
                 module.head.linear.weight.mul_(50)
                 probabilities = saved.probabilities(SENTENCES)
@@ -309,3 +308,22 @@ def test_usage_errors_are_2(two, capsys):
             main(["predict", *arguments])
         assert stop.value.code == 2
         assert "usage: qlit predict" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("options", "sentence"),
+    [
+        (["--file", "latin.txt"], "latin.txt is not UTF-8 text"),
+        (["fine", "--output", "nowhere/out.csv"], "There is no folder for the output nowhere/out.csv"),
+        (["fine", "--device", "nonsense"], "Torch cannot use the device 'nonsense' here"),
+        (["fine", "caf\udce9"], "sentence 2 has bytes that are not"),
+    ],
+)
+def test_what_cannot_be_read_or_written_is_known_before_the_work(tmp_path, monkeypatch, capsys, options, sentence):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "latin.txt").write_bytes("café".encode("latin-1"))
+    assert main(["predict", "not_even_looked_for.ckpt", *options]) == 1
+    said = capsys.readouterr()
+    assert sentence in said.err
+    assert "Traceback" not in said.err
+    assert said.out == ""

@@ -27,12 +27,16 @@ def run(command: str, arguments: list[str]) -> int:
     parser.add_argument("-c", "--config", action="config", help="config file; later ones win")
     parser.add_argument("--json", action="store_true", help="print JSON")
     parser.add_argument("--draw", action="store_true", help="draw the circuits as well")
-    for name in ("trainer", "tracking", "seed_everything", "test_after_fit", "ckpt_path"):
+    for name in ("trainer", "tracking"):
+        parser.add_argument(f"--{name}", type=dict[str, Any], default={}, help="as for qlit fit")
+    for name in ("seed_everything", "test_after_fit", "ckpt_path"):
         parser.add_argument(f"--{name}", type=Any, help="as for qlit fit; says nothing of the model")
     quieten()
     with readable_errors():
         options = parser.parse_args(arguments)
         made = parser.instantiate(options)
+    if str(options.trainer.get("precision")) in ("64", "64-true"):
+        made.model.double()
     facts = describe(made.model.head, parameter_counts(made.model), made.data.batch_size)
     if options.json:
         print(json.dumps(facts, indent=2))

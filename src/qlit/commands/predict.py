@@ -41,6 +41,10 @@ def run(command: str, arguments: list[str]) -> int:
     options = parser.parse_args(arguments)
     quieten()
 
+    # Whatever may be wrong with the output or the device is known before the work, not after it.
+    _check_device(options.device)
+    if options.output and not Path(options.output).resolve().parent.is_dir():
+        raise FileNotFoundError(f"There is no folder for the output {options.output} (in {Path.cwd()}); make it first.")
     sentences = _sentences(options.sentences, options.file)
     checkpoint = read_checkpoint(options.checkpoint)
     notes = checkpoint[CHECKPOINT_KEY]
@@ -63,7 +67,10 @@ def _sentences(given: Sequence[str], file: str | None) -> list[str]:
     elif file and file != "-":
         if not Path(file).is_file():
             raise FileNotFoundError(f"There is no file {file} (in {Path.cwd()}); check the path.")
-        sentences = _lines(Path(file).read_text(encoding="utf-8-sig"))
+        try:
+            sentences = _lines(Path(file).read_text(encoding="utf-8-sig"))
+        except UnicodeDecodeError as error:
+            raise ValueError(f"{file} is not UTF-8 text ({error}); convert it first, say with iconv.") from error
     else:
         if sys.stdin.isatty() and not file:
             raise ValueError("There is nothing to label: give sentences, --file, or lines on standard input.")
@@ -75,7 +82,19 @@ def _sentences(given: Sequence[str], file: str | None) -> list[str]:
             if blank
             else "There is nothing to label: the input is empty."
         )
+    broken = [
+        number for number, sentence in enumerate(sentences, 1) if any("\ud800" <= c <= "\udfff" for c in sentence)
+    ]
+    if broken:
+        raise ValueError(f"Sentences must be UTF-8 text, but sentence {broken[0]} has bytes that are not.")
     return sentences
+
+
+def _check_device(name: str) -> None:
+    try:
+        torch.zeros(1, device=name)
+    except (RuntimeError, AssertionError) as error:
+        raise ValueError(f"Torch cannot use the device {name!r} here: {str(error).splitlines()[0]}") from error
 
 
 def _lines(text: str) -> list[str]:

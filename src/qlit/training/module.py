@@ -1,5 +1,6 @@
 """The LightningModule: (trainable body,) head, loss, optimiser, scores; and what a checkpoint says of itself."""
 
+import math
 import os
 from typing import Any, final
 
@@ -46,8 +47,8 @@ class SentenceClassifier(pl.LightningModule):
     ) -> None:
         super().__init__()
         for name, value in (("lr", lr), ("body_lr", body_lr)):
-            if not value > 0:
-                raise ValueError(f"`{name} > 0` must hold, but got {name}={value}.")
+            if not 0 < value < math.inf:
+                raise ValueError(f"`{name} > 0` must hold, but got {name}={value}; it must be a finite number.")
         if not 0 < lr_decay <= 1:
             raise ValueError(f"`0 < lr_decay <= 1` must hold, but got {lr_decay=}; 1 keeps the learning rate.")
         if not weight_decay >= 0:
