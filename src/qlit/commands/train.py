@@ -15,6 +15,7 @@ from lightning.pytorch.utilities.exceptions import SIGTERMException
 from qlit.commands.checkpoints import read_notes
 from qlit.commands.options import readable_errors, value_of
 from qlit.commands.summary import evaluation_summary, fit_summary
+from qlit.training.checkpoint_io import AtomicCheckpointIO
 from qlit.training.datamodule import SentenceDataModule
 from qlit.training.module import SentenceClassifier
 from qlit.training.progress import EpochProgress
@@ -106,6 +107,7 @@ class QlitCLI(LightningCLI):
         if initialised["enable_checkpointing"] is not False:
             callbacks.append(best_and_last())
         kwargs["callbacks"] = [*callbacks, *_listed(initialised["callbacks"])]
+        kwargs["plugins"] = [AtomicCheckpointIO(), *_listed(initialised["plugins"])]
         return super().instantiate_trainer(**kwargs)
 
     def _own_config(self) -> Any:

@@ -1,0 +1,26 @@
+"""Checkpoints that are whole or not there."""
+
+from pathlib import Path
+from typing import Any, final
+
+import torch
+from lightning.pytorch.plugins.io import TorchCheckpointIO
+
+
+@final
+class AtomicCheckpointIO(TorchCheckpointIO):
+    """Writes a checkpoint beside its place and renames it into it, so that a kill leaves the previous one.
+
+    Lightning's own way writes it to the system's temporary folder; where that is another file system, the last step is
+    a copy, and a kill during it leaves half a checkpoint.
+    """
+
+    def save_checkpoint(self, checkpoint: dict[str, Any], path: Any, storage_options: Any | None = None) -> None:  # noqa: ARG002
+        target = Path(path)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        temporary = target.with_name(f".{target.name}.part")  # of one name: the next one replaces what a kill left
+        try:
+            torch.save(checkpoint, temporary)
+            temporary.replace(target)
+        finally:
+            temporary.unlink(missing_ok=True)
