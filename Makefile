@@ -31,7 +31,8 @@ format: $(VENV)/installed-dev ## format the code
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
-ui: $(VENV)/installed ## open the runs kept under mlruns/ in MLflow's UI on port 5000
+ui: $(VENV)/installed ## serve the runs kept under mlruns/ in MLflow's UI on port 5000
+	@echo "open http://127.0.0.1:5000/#/experiments?workflowType=machine_learning"
 	$(BIN)/mlflow ui --backend-store-uri sqlite:///$(CURDIR)/mlruns/mlflow.db --port 5000
 
 clean: ## remove .venv and caches; runs stay

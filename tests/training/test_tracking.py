@@ -69,6 +69,7 @@ def test_nothing_happens_before_start(tmp_path, monkeypatch):
     tracker.close()
     assert (tracker.name, tracker.version, tracker.run_dir, tracker.save_dir) == ("qlit", None, None, None)
     assert tracker.ui_command == f"mlflow ui --backend-store-uri sqlite:///{tmp_path}/mlruns/mlflow.db --port 5000"
+    assert tracker.ui_page is None
     assert list(tmp_path.iterdir()) == []
 
 
@@ -76,6 +77,8 @@ def test_a_run_keeps_what_was_logged(folder):
     tracker = MLflowTracker(experiment="e", run_name="r", tags={"team": "q"}, parent_run_id="p1")
     tracker.start()
     tracker.start()
+    page = f"http://127.0.0.1:5000/#/experiments/1/runs/{tracker.run_id}?workflowType=machine_learning"
+    assert tracker.ui_page == page
     assert tracker.run_dir == folder / "mlruns" / "runs" / tracker.run_id
     for step in range(3):
         tracker.log_metrics({"val/loss": 1 / (1 + step), "rate=x": math.nan}, step)

@@ -68,9 +68,9 @@ def _accuracy_line(name: str, accuracy: float, num_samples: int) -> str:
 
 
 def _where(tracker: MLflowTracker | None) -> list[str]:
-    if tracker is None or tracker.run_id is None:
+    if tracker is None or tracker.ui_page is None:
         return []
-    return [_line("run", tracker.run_id), _line("browse runs", tracker.ui_command)]
+    return [_line("open the UI", tracker.ui_command), _line("and this run", tracker.ui_page)]
 
 
 def _line(name: str, value: str, remark: str = "") -> str:

@@ -48,6 +48,11 @@ class Store:
         page = f"/#/experiments/{experiment_id}" + (f"/runs/{run_id}" if run_id else "") if experiment_id else ""
         return shown.rstrip("/") + page
 
+    def page(self, experiment_id: str, run_id: str) -> str:
+        """The page of a run in MLflow's UI, once `ui_command` runs; opened as a training run, not as an evaluation."""
+        server = scrub(self.uri).rstrip("/") if self.is_http else "http://127.0.0.1:5000"
+        return f"{server}/#/experiments/{experiment_id}/runs/{run_id}?workflowType=machine_learning"
+
 
 def locate(tracking_uri: str | None) -> Store:
     """The store that `tracking_uri` names.
@@ -171,9 +176,7 @@ def open_experiment(client: Any, store: Store, name: str) -> str:
     if experiment is None:
         artifacts = None if store.is_http else (store.root / "artifacts").as_uri()
         try:
-            # Without its kind, MLflow's UI takes an experiment for one on language model traces and hides the runs.
-            kind = {"mlflow.experimentKind": "custom_model_development"}
-            return str(client.create_experiment(name, artifact_location=artifacts, tags=kind))
+            return str(client.create_experiment(name, artifact_location=artifacts))
         except MlflowException:  # another process was quicker
             experiment = client.get_experiment_by_name(name)
             if experiment is None:

@@ -132,6 +132,11 @@ class MLflowTracker(Logger):
         return self._run.store.ui_command(self._run.experiment_id, self._run.run_id)
 
     @property
+    def ui_page(self) -> str | None:
+        """The page of the run in that UI; None before `start` and on ranks other than zero."""
+        return self._run.store.page(self._run.experiment_id, self._run.run_id) if self._run else None
+
+    @property
     @rank_zero_experiment
     def experiment(self) -> Any:
         """The `MlflowClient`, for what this class does not offer; its calls are not shielded from outages."""
