@@ -29,7 +29,7 @@ def run(command: str, arguments: list[str]) -> int:
     parser = argparse.ArgumentParser(
         prog=f"qlit {command}",
         description="Label sentences with a checkpoint; without any or --file, lines of standard input.",
-        epilog="Embeddings of the sentences are kept in the embedding cache (see QLIT_CACHE in the README).",
+        epilog="Embeddings of the sentences are kept in the embedding cache (docs/runs.md says where).",
     )
     parser.add_argument("checkpoint", help="a best.ckpt or last.ckpt of `qlit fit`; it carries all that is needed")
     parser.add_argument("sentences", nargs="*", help="sentences to label")
