@@ -3,7 +3,7 @@ import pickle
 
 import pytest
 
-from qlit.circuits import Circuit, Gate, ansatz, cnot, reuploading_circuit, ry
+from qlit.circuits import Circuit, Gate, ansatz, cnot, reuploading_circuit, ry, x, z
 
 
 def test_a_circuit_counts_gates_as_executed_and_parameters_once():
@@ -12,6 +12,12 @@ def test_a_circuit_counts_gates_as_executed_and_parameters_once():
     assert (circuit.num_parameters, circuit.num_angles) == (1, 1)
     assert len(circuit) == 5
     assert list(circuit)[2] == cnot(0, 1)
+
+
+def test_x_and_z_are_one_qubit_gates_without_parameters():
+    circuit = Circuit(2, (x(0), z(1), z(1), cnot(0, 1), ry(1, parameter=0)))
+    assert (circuit.num_one_qubit_gates, circuit.num_two_qubit_gates, circuit.num_parameters) == (4, 1, 1)
+    assert [gate.kind for gate in circuit] == ["x", "z", "z", "cnot", "ry"]
 
 
 def test_a_circuit_is_immutable_hashable_and_picklable():
@@ -42,7 +48,10 @@ def test_circuits_of_one_width_are_joined_by_adding():
         (lambda: ry(0), "either a parameter or an angle"),
         (lambda: ry(0, parameter=0, angle=0), "either a parameter or an angle"),
         (lambda: Gate("cnot", (0,)), "two wires"),
-        (lambda: Gate("rx", (0,), 0), "'ry' or 'cnot'"),
+        (lambda: Gate("rx", (0,), 0), "one of 'ry', 'cnot', 'x', 'z', but got 'rx'"),
+        (lambda: Gate("x", (0, 1)), "A Pauli gate has one wire and no slot"),
+        (lambda: Gate("z", (0,), parameter=0), "A Pauli gate has one wire and no slot"),
+        (lambda: Circuit(2, (x(2),)), "0 <= wire < 2"),
     ],
 )
 def test_a_circuit_that_cannot_be_is_refused(make, message):
@@ -58,6 +67,16 @@ def test_the_drawing_shows_every_gate_on_its_wire():
         "1: ---|-t1-",
         "      |",
         "2: ---X-t0-",
+    ]
+
+
+def test_x_and_z_are_drawn_as_letters():
+    circuit = Circuit(3, (x(0), cnot(0, 1), z(2), z(0), x(1)))
+    assert circuit.draw().splitlines() == [
+        "0: X-o-Z-",
+        "     |",
+        "1: --X-X-",
+        "2: Z-----",
     ]
 
 

@@ -5,7 +5,19 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from qlit.circuits import Circuit, ansatz, cnot, encoder_circuit, reuploading_circuit, ry
+from qlit.circuits import Circuit, Gate, ansatz, cnot, encoder_circuit, reuploading_circuit, ry, x, z
+
+
+def with_errors(circuit: Circuit) -> Circuit:
+    """X, Z and Y (as X, then Z) in turn behind every third gate, on the wire it acts on."""
+    errors = [(x,), (z,), (x, z)]
+    gates: list[Gate] = []
+    for k, gate in enumerate(circuit):
+        gates.append(gate)
+        if k % 3 == 0:
+            gates += [pauli(gate.wires[-1]) for pauli in errors[k // 3 % 3]]
+    return Circuit(circuit.num_qubits, tuple(gates))
+
 
 CIRCUITS = {
     "one RY": Circuit(1, (ry(0, parameter=0),)),
@@ -21,6 +33,15 @@ CIRCUITS = {
         3, (ry(0, parameter=0), cnot(0, 2), ry(2, angle=0), cnot(2, 1), cnot(1, 2), ry(1, angle=1), ry(1, angle=0))
     ),
     "CNOTs alone": Circuit(4, (cnot(3, 0), cnot(0, 1), cnot(1, 0), cnot(2, 3), ry(3, parameter=0), cnot(3, 2))),
+    "angles alone": Circuit(2, (ry(0, angle=0), ry(1, angle=1))),
+    "one X": Circuit(1, (x(0),)),
+    "one Z": Circuit(2, (z(1),)),
+    "Y as X and Z between RY": Circuit(2, (ry(0, parameter=0), x(0), z(0), ry(0, parameter=1), cnot(0, 1))),
+    "an X or Z between a CNOT and its RY": Circuit(
+        3, (cnot(0, 1), x(1), ry(1, parameter=0), cnot(1, 2), z(2), ry(2, angle=0), z(0), cnot(2, 0), x(0))
+    ),
+    "ansatz with errors": with_errors(ansatz(5, 2, 1)),
+    "re-uploading with errors": with_errors(reuploading_circuit(5, 2, 1, 1, 1)),
     "one parameter, many gates": Circuit(3, (*(ry(w, parameter=0) for w in (0, 1, 2, 1)), cnot(2, 0))),
 }
 
@@ -36,10 +57,12 @@ def random_circuit(seed: int) -> Circuit:
     num_slots = {"parameter": 1 + below(12), "angle": 1 + below(6)}
     gates = [ry(below(num_qubits), **{kind: slot}) for kind, n in num_slots.items() for slot in range(n)]
     for _ in range(10 + below(50)):
-        kind = ("cnot", "cnot", "parameter", "parameter", "angle")[below(5)]
+        kind = ("cnot", "cnot", "parameter", "parameter", "angle", "x", "z")[below(7)]
         if kind == "cnot":
             control = below(num_qubits)
             gates.append(cnot(control, (control + 1 + below(num_qubits - 1)) % num_qubits))
+        elif kind in ("x", "z"):
+            gates.append(Gate(kind, (below(num_qubits),)))
         else:
             gates.append(ry(below(num_qubits), **{kind: below(num_slots[kind])}))
     order = torch.randperm(len(gates), generator=generator)

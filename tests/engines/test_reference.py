@@ -6,7 +6,7 @@ import torch
 from engines.cases import CIRCUITS, random_inputs
 from tolerances import DENSE_ATOL, FINITE_DIFFERENCE_ATOL
 
-from qlit.circuits import Circuit, cnot, ry
+from qlit.circuits import Circuit, cnot, ry, x, z
 from qlit.engines import ReferenceEngine
 from qlit.engines.reference import gate_matrix, unitary
 
@@ -21,6 +21,15 @@ def test_cnot_flips_the_target_where_the_control_is_one_and_wire_0_is_the_most_s
     assert moved == [0, 1, 2, 3, 5, 4, 7, 6]
     moved = [int(np.argmax(gate_matrix(cnot(2, 1), 3)[:, k].real)) for k in range(8)]
     assert moved == [0, 3, 2, 1, 4, 7, 6, 5]
+
+
+def test_x_and_z_are_paulis_and_one_after_the_other_they_are_y_up_to_its_phase():
+    flip, sign = gate_matrix(x(0), 1), gate_matrix(z(0), 1)
+    np.testing.assert_array_equal(flip, [[0, 1], [1, 0]])
+    np.testing.assert_array_equal(sign, [[1, 0], [0, -1]])
+    np.testing.assert_array_equal(unitary(Circuit(1, (x(0), z(0))), np.zeros(0), np.zeros(0)), [[0, 1], [-1, 0]])  # iY
+    assert [int(np.argmax(gate_matrix(x(1), 3)[:, k].real)) for k in range(8)] == [2, 3, 0, 1, 6, 7, 4, 5]
+    np.testing.assert_array_equal(np.diag(gate_matrix(z(0), 2)), [1, 1, -1, -1])
 
 
 @pytest.mark.parametrize("circuit", CIRCUITS.values(), ids=CIRCUITS.keys())

@@ -1,11 +1,13 @@
-"""A circuit as pure data: an immutable sequence of RY and CNOT gates, with counts and a text drawing."""
+"""A circuit as pure data: an immutable sequence of RY, CNOT, X and Z gates, with counts and a text drawing."""
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Literal, Self
+from typing import Literal, Self, get_args
 
-GateKind = Literal["ry", "cnot"]
+GateKind = Literal["ry", "cnot", "x", "z"]
+
+_KINDS = get_args(GateKind)
 
 
 @dataclass(frozen=True, slots=True)
@@ -13,8 +15,9 @@ class Gate:
     """One gate of a circuit.
 
     Args:
-        kind: "ry" is RY(t) = exp(-i t Y / 2); "cnot" flips its second wire where its first is 1.
-        wires: (target,) of an RY, (control, target) of a CNOT.
+        kind: "ry" is RY(t) = exp(-i t Y / 2); "cnot" flips its second wire where its first is 1; "x" flips its wire;
+            "z" changes the sign where its wire is 1. X, then Z, is i Y.
+        wires: (control, target) of a CNOT, (target,) of any other.
         parameter: Slot of the trainable parameter that is the angle of this RY (radians); None otherwise.
         angle: Slot of the per-sample input angle that is the angle of this RY (radians); None otherwise.
 
@@ -36,8 +39,11 @@ class Gate:
                 raise ValueError(f"A CNOT has two wires and no slot, but got {self}.")
             if self.wires[0] == self.wires[1]:
                 raise ValueError(f"A CNOT's control and target must differ, but both are wire {self.wires[0]}.")
+        elif self.kind in _KINDS:
+            if len(self.wires) != 1 or self.parameter is not None or self.angle is not None:
+                raise ValueError(f"A Pauli gate has one wire and no slot, but got {self}.")
         else:
-            raise ValueError(f"The gate kind must be 'ry' or 'cnot', but got {self.kind!r}.")
+            raise ValueError(f"The gate kind must be one of {', '.join(map(repr, _KINDS))}, but got {self.kind!r}.")
 
 
 def ry(wire: int, *, parameter: int | None = None, angle: int | None = None) -> Gate:
@@ -48,6 +54,16 @@ def ry(wire: int, *, parameter: int | None = None, angle: int | None = None) -> 
 def cnot(control: int, target: int) -> Gate:
     """CNOT that flips `target` where `control` is 1."""
     return Gate("cnot", (control, target))
+
+
+def x(wire: int) -> Gate:
+    """Pauli-X: flips `wire`."""
+    return Gate("x", (wire,))
+
+
+def z(wire: int) -> Gate:
+    """Pauli-Z: changes the sign where `wire` is 1."""
+    return Gate("z", (wire,))
 
 
 @dataclass(frozen=True)
@@ -107,13 +123,13 @@ class Circuit:
 
     @cached_property
     def num_one_qubit_gates(self) -> int:
-        """RY gates as executed (a re-uploaded block counts every time)."""
-        return sum(gate.kind == "ry" for gate in self.gates)
+        """RY, X and Z gates as executed (a re-uploaded block counts every time)."""
+        return sum(len(gate.wires) == 1 for gate in self.gates)
 
     @cached_property
     def num_two_qubit_gates(self) -> int:
         """CNOT gates as executed."""
-        return sum(gate.kind == "cnot" for gate in self.gates)
+        return sum(len(gate.wires) == 2 for gate in self.gates)
 
     def __len__(self) -> int:
         return len(self.gates)

@@ -11,7 +11,8 @@ def draw(circuit: Circuit, *, width: int = 100) -> str:
         width: Longest line, in characters; a longer drawing goes on below. At least 24.
 
     Returns:
-        The drawing: `o` a CNOT's control, `X` its target, `t3` RY by parameter 3, `x3` RY by input angle 3.
+        The drawing: `o` a CNOT's control, an `X` joined to it its target; `X` or `Z` alone those gates; `t3` RY by
+        parameter 3, `x3` RY by input angle 3.
 
     Raises:
         ValueError: If `width < 24`.
@@ -70,6 +71,8 @@ def _column(moment: list[Gate], num_qubits: int) -> list[str]:
                 gaps[wire] = "|"
                 cells[wire] = "|"
             cells[control], cells[target] = "o", "X"
+        elif gate.kind in ("x", "z"):
+            cells[gate.wires[0]] = gate.kind.upper()
         else:
             cells[gate.wires[0]] = f"x{gate.angle}" if gate.parameter is None else f"t{gate.parameter}"
     longest = max(map(len, cells))

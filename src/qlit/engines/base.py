@@ -56,7 +56,7 @@ class Run:
 class Engine(ABC):
     """Runs circuits. Subclasses say what they can do and implement the two private methods.
 
-    Amplitudes are real throughout (RY and CNOT are real matrices). Results are differentiable once with respect to
+    Amplitudes are real throughout (all gates are real matrices). Results are differentiable once with respect to
     parameters, angles and, where `capabilities.state_gradients`, the initial state.
     """
 

@@ -12,6 +12,7 @@ plan tracks, so that nothing is moved back before the next group needs it.
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import Literal
 
 from qlit.circuits import Circuit
 
@@ -27,16 +28,29 @@ GROUPS_PER_CHUNK = 64  # bounds the memory of the fused matrices, whatever the d
 
 @dataclass(frozen=True)
 class Factor:
-    """RY on `target`, after a CNOT from `control` if there is one; without a slot, the CNOT alone."""
+    """A CNOT from `control` to `target`, if there is one; then RY on `target`, if there is a slot; or a Pauli alone.
+
+    Args:
+        control: Control of the CNOT; None for none.
+        target: Wire of the RY or the Pauli, and target of the CNOT.
+        slot: Slot of the RY's angle; None for no RY.
+        is_angle: Whether that slot is of an input angle rather than a parameter.
+        pauli: "x" or "z" on `target`, with neither control nor slot; None for none.
+    """
 
     control: int | None
     target: int
-    slot: int | None
-    is_angle: bool
+    slot: int | None = None
+    is_angle: bool = False
+    pauli: Literal["x", "z"] | None = None
 
     @property
     def wires(self) -> frozenset[int]:
         return frozenset({self.target} if self.control is None else {self.control, self.target})
+
+    @property
+    def is_bare_cnot(self) -> bool:
+        return self.control is not None and self.slot is None
 
 
 @dataclass(frozen=True)
@@ -129,25 +143,22 @@ def plan(circuit: Circuit) -> Plan:
 
 
 def _factors(circuit: Circuit) -> list[Factor]:
-    """Gates as factors; a CNOT directly followed by an RY on its target makes one."""
+    """Gates as factors; a CNOT directly followed by an RY of a parameter on its target makes one."""
     factors: list[Factor] = []
-    pending: tuple[int, int] | None = None
     for gate in circuit:
-        if gate.kind == "ry":
-            control = None
-            if pending is not None and pending[1] == gate.wires[0] and gate.angle is None:
-                control, pending = pending[0], None
-            elif pending is not None:
-                factors.append(Factor(*pending, slot=None, is_angle=False))
-                pending = None
-            slot = gate.angle if gate.parameter is None else gate.parameter
-            factors.append(Factor(control, gate.wires[0], slot, is_angle=gate.angle is not None))
+        target = gate.wires[-1]
+        if gate.kind == "cnot":
+            factors.append(Factor(gate.wires[0], target))
+        elif gate.kind == "ry":
+            before = factors[-1] if factors else None
+            if gate.angle is not None:
+                factors.append(Factor(None, target, gate.angle, is_angle=True))
+            elif before is not None and before.is_bare_cnot and before.target == target:
+                factors[-1] = Factor(before.control, target, gate.parameter)
+            else:
+                factors.append(Factor(None, target, gate.parameter))
         else:
-            if pending is not None:
-                factors.append(Factor(*pending, slot=None, is_angle=False))
-            pending = (gate.wires[0], gate.wires[1])
-    if pending is not None:
-        factors.append(Factor(*pending, slot=None, is_angle=False))
+            factors.append(Factor(None, target, pauli=gate.kind))
     return factors
 
 

@@ -1,10 +1,14 @@
 """Matrices of fused groups, made together, and the way back from their gradients to the angles'.
 
-A group's matrix is a product of factors RY(theta) CNOT on K = 2**width rows. A factor acts on whole rows, so a product
-of many small sparse matrices becomes a few row lookups for all groups at once:
+A group's matrix is a product of factors RY(theta) CNOT, X or Z on K = 2**width rows. A factor acts on whole rows, so a
+product of many small sparse matrices becomes a few row lookups for all groups at once:
 
     row i of CNOT(c, t) M  is  row same(i) of M, that is i with bit t flipped where bit c is set
+    row i of X(t) M        is  row same(i) of M, that is i with bit t flipped
+    row i of Z(t) M        is  M[i], with its sign changed where bit t is set
     row i of RY(theta) M   is  cos(theta / 2) M[i] + sign(i) sin(theta / 2) M[i with bit t flipped]
+
+X and Z are factors with an angle of 0 that nobody reads; the sign of Z is kept with the cosine.
 
 Backwards, with D = dL/dM behind a factor and M its result: dL/dtheta = <D, J M> / 2 since dRY/dtheta = J RY / 2, where
 J M has rows sign(i) M[i with bit t flipped]; and D in front of the factor is its transpose times D.
@@ -33,7 +37,7 @@ class GroupUnitaries:
     def __init__(self, group_set: GroupSet, angles_LS: Tensor) -> None:
         self._tables = tables = _tables(group_set, angles_LS.shape[1], angles_LS.dtype, angles_LS.device)
         half_LGF = torch.nn.functional.pad(angles_LS / 2, (0, 1))[:, tables.slots]
-        self._cos_FLR1 = _by_row(half_LGF.cos(), tables.size)
+        self._cos_FLR1 = _by_row(half_LGF.cos(), tables.size) * tables.z_signs
         self._sin_FLR1 = _by_row(half_LGF.sin(), tables.size)
         identity = torch.eye(tables.size, dtype=angles_LS.dtype, device=angles_LS.device)
         self._products = [identity.repeat(len(angles_LS), len(group_set.groups), 1)]  # (L, R, K), growing by factors
@@ -87,6 +91,7 @@ class _FactorTables:
 class _Tables:
     size: int  # K
     slots: Tensor  # (G, F); S where a factor has no slot: an angle of zero
+    z_signs: Tensor  # (F, 1, R, 1): -1 in the rows whose sign a factor's Z changes, 1 elsewhere
     factors: list[_FactorTables]
 
 
@@ -99,6 +104,7 @@ def _tables(group_set: GroupSet, num_slots: int, dtype: torch.dtype, device: tor
     row = torch.arange(size)
     first_row = size * torch.arange(len(groups))[:, None]
     slot_GF = torch.full((len(groups), num_factors), num_slots)
+    z_signs_FGK = torch.ones(num_factors, len(groups), size)
     factors: list[_FactorTables] = []
     for f in range(num_factors):
         same, flip = row.repeat(len(groups), 1), row.repeat(len(groups), 1)
@@ -108,8 +114,10 @@ def _tables(group_set: GroupSet, num_slots: int, dtype: torch.dtype, device: tor
                 continue  # shorter groups end with identities: rows stay, sign 0
             factor = group.factors[f]
             bit = {wire: 1 << (len(group.wires) - 1 - k) for k, wire in enumerate(group.wires)}
-            same[g] = _flipped_by_cnot(row, factor, bit)
+            same[g] = _same(row, factor, bit)
             flip[g] = row ^ bit[factor.target]
+            if factor.pauli == "z":
+                z_signs_FGK[f, g, (row & bit[factor.target]) != 0] = -1.0
             sign[g] = torch.where((row & bit[factor.target]) == 0, -1.0, 1.0)
             if factor.slot is not None:
                 slot_GF[g, f] = factor.slot
@@ -122,11 +130,14 @@ def _tables(group_set: GroupSet, num_slots: int, dtype: torch.dtype, device: tor
                 sign_of_same=sign.gather(1, same).flatten()[:, None].to(dtype=dtype, device=device),
             )
         )
-    return _Tables(size, slot_GF.to(device), factors)
+    z_signs = z_signs_FGK.flatten(1)[:, None, :, None].to(dtype=dtype, device=device)
+    return _Tables(size, slot_GF.to(device), z_signs, factors)
 
 
-def _flipped_by_cnot(row_K: Tensor, factor: Factor, bit: dict[int, int]) -> Tensor:
-    """The row that a factor's CNOT brings to each row; the rows themselves without one."""
+def _same(row_K: Tensor, factor: Factor, bit: dict[int, int]) -> Tensor:
+    """The row that a factor's CNOT or X brings to each row; the rows themselves without one."""
+    if factor.pauli == "x":
+        return row_K ^ bit[factor.target]
     if factor.control is None:
         return row_K
     return torch.where((row_K & bit[factor.control]) == 0, row_K, row_K ^ bit[factor.target])
