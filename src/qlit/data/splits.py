@@ -57,12 +57,9 @@ def draw_split(
             or validation lacks a label.
     Source: arXiv:2504.08732, which splits the drawn sentences "as 85%/15%".
     """
-    if num_per_label < 2:
-        raise ValueError(
-            f"`num_per_label >= 2` must hold (training and validation need one each), got {num_per_label}."
-        )
-    if not 0 < train_fraction < 1:
-        raise ValueError(f"`0 < train_fraction < 1` must hold, but got {train_fraction=}.")
+    num_train, _ = train_and_validation_sizes(
+        len(data.label_names), num_per_label=num_per_label, train_fraction=train_fraction
+    )
     if seed < 0:
         raise ValueError(f"`seed >= 0` must hold, but got {seed=}.")
     if max_test is not None and max_test < 1:
@@ -82,7 +79,6 @@ def draw_split(
     by_label = [order[labels[order] == label][:num_per_label] for label in range(len(data.label_names))]
     drawn = _shuffled(np.concatenate(by_label), stream)
     rest = order[~np.isin(order, drawn)]
-    num_train = math.floor(train_fraction * len(drawn) + 1e-9)  # 0.29 * 100 is 28.999...
     train, validation, test = drawn[:num_train], drawn[num_train:], np.sort(rest[:max_test])
 
     if not len(test):
@@ -103,6 +99,19 @@ def draw_split(
     seen = {data.texts[index] for index in drawn}
     num_leaked = sum(data.texts[index] in seen for index in test)
     return Split(train, validation, test, _fingerprint(data, (train, validation, test)), num_leaked)
+
+
+def train_and_validation_sizes(num_classes: int, *, num_per_label: int, train_fraction: float) -> tuple[int, int]:
+    """How many sentences train and validate; arguments and errors as `draw_split`."""
+    if num_per_label < 2:
+        raise ValueError(
+            f"`num_per_label >= 2` must hold (training and validation need one each), got {num_per_label}."
+        )
+    if not 0 < train_fraction < 1:
+        raise ValueError(f"`0 < train_fraction < 1` must hold, but got {train_fraction=}.")
+    num_drawn = num_per_label * num_classes
+    num_train = math.floor(train_fraction * num_drawn + 1e-9)  # 0.29 * 100 is 28.999...
+    return num_train, num_drawn - num_train
 
 
 def _shuffled(values: Indices, stream: np.random.PCG64) -> Indices:
