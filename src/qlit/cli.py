@@ -12,7 +12,7 @@ _COMMANDS = {
     "validate": ("qlit.commands.train", "score a checkpoint on the validation split"),
     "test": ("qlit.commands.train", "score a checkpoint on the test split"),
     "predict": ("qlit.commands.predict", "label sentences with a checkpoint"),
-    "describe": ("qlit.commands.describe", "parameters, gates and memory of a model, before any run"),
+    "describe": ("qlit.commands.describe", "parameters, gates, memory and time of a model, before a long run"),
 }
 
 _HELP = f"""qlit {__version__}: quantum, quantum-inspired and classical heads on sentence embeddings (arXiv:2504.08732)

@@ -1,25 +1,33 @@
-"""`qlit describe`: published counts from the configs, and the memory of a real training step."""
+"""`qlit describe`: published counts from the configs, and what it tells of memory and time."""
 
 import json
-import subprocess
-import sys
+import re
 
 import pytest
+import torch
 from commands.runs import ROOT
-from data.helpers import environment
 
 from qlit.cli import main
-from qlit.commands.describe import describe
+from qlit.commands import cost, describe
 
 CONFIGS = ROOT / "configs"
+# A single encoder that is quick to run.
+NARROW = ("single_sqe.yaml", "--model.head.encoder.num_qubits", "4", "--model.head.encoder.connectivity", "3",
+          "--model.head.pqc.num_qubits", "4")  # fmt: skip
+
+
+@pytest.fixture(autouse=True)
+def _little_time(monkeypatch):
+    monkeypatch.setattr(cost, "BUDGET_S", 0.1)
 
 
 @pytest.fixture
 def shown(capsys):
-    """Exit status, standard output and standard error of `qlit describe`."""
+    """Exit status, standard output and standard error of `qlit describe`, which runs no step unless `timed`."""
 
-    def run(config: str, *options: str) -> tuple[int, str, str]:
-        status = main(["describe", "--config", str(CONFIGS / config), *options])
+    def run(config: str, *options: str, timed: bool = False) -> tuple[int, str, str]:
+        switch = [] if timed else ["--no_timing"]
+        status = main(["describe", "--config", str(CONFIGS / config), *switch, *options])
         return status, *capsys.readouterr()
 
     return run
@@ -27,8 +35,8 @@ def shown(capsys):
 
 @pytest.fixture
 def facts(shown):
-    def run(config: str, *options: str) -> dict:
-        status, out, err = shown(config, "--json", *options)
+    def run(config: str, *options: str, timed: bool = False) -> dict:
+        status, out, err = shown(config, "--json", *options, timed=timed)
         assert (status, err) == (0, "")
         return json.loads(out)
 
@@ -52,6 +60,7 @@ def test_single_encoder_heads_have_the_published_counts(facts, num_qubits, publi
         "num_parameters": 7 * num_qubits,
         "one_qubit_gates": 20 * num_qubits,
         "two_qubit_gates": 11 * num_qubits,
+        "engine": "torch",
     }
     assert found["batch_size"] == 16
     assert found["amplitudes"] == 2 * 16 * 2**num_qubits
@@ -82,8 +91,13 @@ def test_every_config_is_described_as_a_table(shown, facts, config):
     assert lines[0].split() == ["trainable", "parameters", f"{known['parameters']['total']:,}"]
     for circuit in known["circuits"]:
         (row,) = [line for line in lines if line.startswith(f"{circuit['name']} ")]
-        assert row.split()[1:] == [f"{value:,}" for key, value in circuit.items() if key != "name"]
-    assert f"a batch of {known['batch_size']} has {known['amplitudes']:,} amplitudes" in lines[-1]
+        assert row.split()[1:] == [
+            value if key == "engine" else f"{value:,}" for key, value in circuit.items() if key != "name"
+        ]
+    assert any(
+        line.startswith(f"a batch of {known['batch_size']} has {known['amplitudes']:,} amplitudes") for line in lines
+    )
+    assert lines[-1] == "not timed: --no_timing was given."
     assert max(map(len, lines)) <= 120
 
 
@@ -116,6 +130,9 @@ def test_later_configs_and_options_win(facts, tmp_path):
         (["--model.head.pqc.num_reuploads", "0"], 1, "`num_reuploads >= 1` must hold"),
         (["--model.head.pqc.num_qubits", "14"], 1, "num_outputs=14, num_qubits=10"),
         (["--model.head.pqc.engine", "qpu"], 1, "There is no engine 'qpu'"),
+        (["--data.batch_size", "0"], 1, "`batch_size >= 1` must hold, but got batch_size=0"),
+        (["--data.eval_batch_size", "-1"], 1, "`eval_batch_size >= 1` must hold"),
+        (["--data.train_fraction", "1.5"], 1, "`0 < train_fraction < 1` must hold"),
         (["--model.lr", "0"], 1, "`lr > 0` must hold, but got lr=0.0;"),
         (["--model.head.pqc.num_qubits", "ten"], 2, "Got value: ten"),
         (["--model.learning_rate", "1"], 2, "unknown option --model.learning_rate"),
@@ -130,53 +147,120 @@ def test_a_model_that_cannot_be_is_refused_in_one_sentence(shown, options, statu
     assert err.count("\n") == 1
 
 
-# --- memory ---
-
-HEAD = """
-from functools import partial
-from qlit.heads import HybridHead, ParallelEncoders, ReuploadingPQC, SimulatedQuantumEncoder
-def head(num_qubits, num_encoders):
-    encoder = partial(SimulatedQuantumEncoder, num_qubits=num_qubits, connectivity=1)
-    encoders = partial(ParallelEncoders, num_encoders=num_encoders, encoder=encoder)
-    return HybridHead(encoders, ReuploadingPQC(num_qubits, num_reuploads=1))
-"""
-MEASURE_STEP = """
-import re, sys, torch
-def memory(name):
-    return int(re.search(name + r":\\s+(\\d+) kB", open("/proc/self/status").read())[1]) * 1024
-def step(head, batch_size):
-    head.seed_shots(0, 0, batch_size)
-    head(torch.ones(batch_size, 8)).sum().backward()
-small, large = head(3, 1), head(15, int(sys.argv[1]))
-step(small, 2)
-before = memory("VmRSS")
-step(large, 64)
-print(memory("VmHWM") - before)  # not ru_maxrss, in which a process starts with its parent's
-"""
+# --- memory and time ---
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
-@pytest.mark.parametrize("num_encoders", [1, 3])
-def test_a_training_step_needs_the_memory_that_is_told(num_encoders):
-    """A batch of states is 8 MiB here, and at most 64 MiB + 8 MiB a circuit are alive at once."""
-    # With a fixed threshold every block is given back when it is freed; glibc's own moves, and leaves gaps.
-    env = environment(MALLOC_MMAP_THRESHOLD_=str(2**20), OMP_NUM_THREADS="1")
-    done = subprocess.run(
-        [sys.executable, "-c", HEAD + MEASURE_STEP, str(num_encoders)],
-        env=env,
-        check=True,
-        capture_output=True,
-    )
-    names: dict = {}
-    exec(HEAD, names)
-    told = describe(names["head"](15, num_encoders), {"total": 0}, 64)["bytes_per_step"]
-    assert told == (8 + num_encoders) * 64 * 2**15 * 4
-    assert 0.8 < int(done.stdout) / told < 1.3
-
-
-def test_double_precision_needs_double_the_memory(capsys):
-    told = []
-    for options in ([], ["--trainer.precision", "64-true"]):
-        assert main(["describe", "--config", str(CONFIGS / "single_sqe.yaml"), "--json", *options]) == 0
-        told.append(json.loads(capsys.readouterr().out)["bytes_per_step"])
+def test_double_precision_needs_double_the_memory(facts):
+    told = [
+        facts("single_sqe.yaml", *options)["bytes_per_step"] for options in ([], ["--trainer.precision", "64-true"])
+    ]
     assert told[1] == 2 * told[0]
+
+
+def test_times_are_measured_and_added_up(facts):
+    found = facts(*NARROW, "--trainer.max_epochs", "10", "--data.eval_batch_size", "12", timed=True)
+    timing = found["timing"]
+    assert found["not_timed"] is None
+    assert (found["steps_per_epoch"], found["validated_per_epoch"], found["max_epochs"]) == (28, 77, 10)
+    assert (timing["inference_batch_size"], found["bytes_free"] > 2**20) == (12, True)
+    assert min(timing["steps_timed"], timing["inference_batches_timed"]) >= 1
+    assert 0 < timing["step_s"] < 5
+    assert 0 < timing["inference_s_per_1000"] < 60
+    epoch = 28 * timing["step_s"] + 77 * timing["inference_s_per_1000"] / 1000
+    assert timing["epoch_s"] == pytest.approx(epoch)
+    assert timing["run_s"] == pytest.approx(10 * epoch)
+
+
+def test_times_are_shown_in_the_table(shown):
+    status, out, err = shown(*NARROW, timed=True)
+    assert (status, err) == (0, "")
+    lines = out.splitlines()
+    assert max(map(len, lines)) <= 120
+    start = next(k for k, line in enumerate(lines) if line.startswith("measured here (CPU, "))
+    number = r" +[\d.,]+ (ms|s|min|h|days)  "
+    patterns = (
+        rf"  training step{number}batch of 16, (median of \d+|one timed)",
+        rf"  1,000 test sentences{number}batch of \d+, (median of \d+|one timed)",
+        rf"  epoch{number}28 steps, 77 sentences validated",
+        rf"  all 800 epochs{number}the head alone, without embedding and logging",
+    )
+    for line, pattern in zip(lines[start + 1 :], patterns, strict=True):
+        assert re.fullmatch(pattern, line), line
+
+
+@pytest.mark.parametrize("epochs", ["null", "-1"])
+def test_without_a_number_of_epochs_a_run_has_no_time(facts, epochs):
+    timing = facts(*NARROW, "--trainer.max_epochs", epochs, timed=True)["timing"]
+    assert timing["run_s"] is None
+    assert timing["epoch_s"] > 0
+
+
+def test_without_timing_nothing_is_run(facts, monkeypatch):
+    monkeypatch.setattr(describe, "measure", None)
+    found = facts("single_sqe.yaml")
+    assert found["not_timed"] == "--no_timing was given."
+    assert {found["timing"][key] for key in ("step_s", "inference_s_per_1000", "epoch_s", "run_s")} == {None}
+    assert found["bytes_per_step"] == (2 + 7) * 16 * 2**10 * 4
+
+
+def test_a_step_that_does_not_fit_is_not_run_but_told(shown, facts, monkeypatch):
+    monkeypatch.setattr(describe, "measure", None)
+    monkeypatch.setattr(describe, "bytes_free", lambda _: 3 * 2**30)
+    options = ("single_sqe.yaml", "--model.head.encoder.num_qubits", "23")
+    told = f"a training step needs {(8 * 2**23 + 2**10) * 16 * 4 / 2**30:.1f} GiB, but only 3.0 GiB are free."
+    assert facts(*options, timed=True)["not_timed"] == told
+    status, out, err = shown(*options, timed=True)
+    assert (status, err) == (0, "")
+    assert out.splitlines()[-1] == f"not timed: {told}"
+
+
+def test_a_head_that_only_evaluates_is_described_with_the_reason_that_it_is_not_timed(shown, facts):
+    options = (*NARROW, "--model.head.pqc.sampler", "multinomial")
+    assert facts(*options, timed=True)["not_timed"].startswith("The multinomial sampler blocks gradients")
+    _, out, _ = shown(*options, timed=True)
+    assert max(map(len, out.splitlines())) <= 120
+
+
+def test_an_engine_that_does_not_tell_its_memory_is_timed_without_it(shown, facts):
+    options = (*NARROW, "--model.head.pqc.engine", "reference", "--data.batch_size", "1")
+    found = facts(*options, timed=True)
+    assert [circuit["engine"] for circuit in found["circuits"]] == ["torch", "reference"]
+    assert found["bytes_per_step"] is None
+    assert found["timing"]["step_s"] > 0
+    assert "what a training step needs is not known" in shown(*options)[1]
+
+
+def test_steps_are_timed_in_the_precision_of_the_config(facts, monkeypatch):
+    seen = []
+
+    def measured(head, **_):
+        seen.append({parameter.dtype for parameter in head.parameters()})
+        raise ValueError("seen")
+
+    monkeypatch.setattr(describe, "measure", measured)
+    for precision in ("32-true", "64-true", "64", "bf16-mixed"):
+        facts(*NARROW, "--trainer.precision", precision, timed=True)
+    assert seen == [{torch.float32}, {torch.float64}, {torch.float64}, {torch.float32}]
+
+
+def test_a_step_longer_than_the_budget_is_timed_once(facts, monkeypatch):
+    monkeypatch.setattr(cost, "BUDGET_S", 0.0)
+    timing = facts(*NARROW, timed=True)["timing"]
+    assert (timing["steps_timed"], timing["inference_batches_timed"]) == (1, 1)
+    assert timing["inference_batch_size"] == 16
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [
+        (0.000321, "0.32 ms"),
+        (0.0567, "56.7 ms"),
+        (0.76, "0.76 s"),
+        (54, "54 s"),
+        (28 * 60, "28 min"),
+        (4.31 * 3600, "4.3 h"),
+        (722.8 * 3600, "30.1 days"),
+    ],
+)
+def test_durations_are_readable(seconds, text):
+    assert describe._duration(seconds) == text

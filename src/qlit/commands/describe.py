@@ -1,32 +1,37 @@
 """`qlit describe`: what a config's model is and needs, without loading data or body."""
 
 import json
+import textwrap
 from typing import Any
 
 import torch
 
-from qlit.circuits import Circuit
+from qlit.commands.cost import bytes_free, bytes_per_step, circuits_of, measure
 from qlit.commands.model_config import model_parser
 from qlit.commands.options import readable_errors
 from qlit.commands.train import quieten
+from qlit.data.splits import train_and_validation_sizes
 from qlit.heads import Head
+from qlit.training.datamodule import SentenceDataModule
 from qlit.training.recorder import parameter_counts
 
-# Statevector batches of the widest circuit alive at the peak of the torch engine's backward sweep, beside the final
-# one that each circuit keeps for it; measured against real steps in tests/commands/test_describe.py. Not in it: about
-# 10 MiB for libraries, and what glibc leaves in gaps between blocks below 32 MiB, which may be twice as much again.
-STATES_AT_PEAK = 7
+_DTYPES = {"64": torch.float64, "64-true": torch.float64, "16-true": torch.float16, "bf16-true": torch.bfloat16}
+_MOST_COLUMNS = 110
+_TEST_LABEL = "  1,000 test sentences"
 
 
 def run(command: str, arguments: list[str]) -> int:
     """Run `qlit describe` and return its exit status."""
     parser = model_parser(
         prog=f"qlit {command}",
-        description="Trainable parameters by module, gates, amplitudes and memory of a config's model; loads nothing.",
+        description="Trainable parameters by module, gates, memory and time of a config's model. Time is measured: a "
+        "few training steps and inference batches on random embeddings, about 2 seconds in all. Loads neither data "
+        "nor body.",
     )
     parser.add_argument("-c", "--config", action="config", help="config file; later ones win")
-    parser.add_argument("--json", action="store_true", help="print JSON")
+    parser.add_argument("--json", action="store_true", help="print JSON; times in seconds, memory in bytes")
     parser.add_argument("--draw", action="store_true", help="draw the circuits as well")
+    parser.add_argument("--no_timing", action="store_true", help="run nothing, and so tell no times")
     for name in ("trainer", "tracking"):
         parser.add_argument(f"--{name}", type=dict[str, Any], default={}, help="as for qlit fit")
     for name in ("seed_everything", "test_after_fit", "ckpt_path"):
@@ -35,15 +40,16 @@ def run(command: str, arguments: list[str]) -> int:
     with readable_errors():
         options = parser.parse_args(arguments)
         made = parser.instantiate(options)
-    if str(options.trainer.get("precision")) in ("64", "64-true"):
-        made.model.double()
-    facts = describe(made.model.head, parameter_counts(made.model), made.data.batch_size)
+    head, data, trainer = made.model.head, made.data, options.trainer
+    head.to(_DTYPES.get(str(trainer.get("precision")), torch.float32))
+    facts = describe(head, parameter_counts(made.model), data.batch_size)
+    facts |= estimate(head, data, trainer, timed=not options.no_timing)
     if options.json:
         print(json.dumps(facts, indent=2))
         return 0
     print(_table(facts))
     if options.draw:
-        for name, circuit in _circuits(made.model.head).items():
+        for name, (circuit, _) in circuits_of(head).items():
             print(f"\n{name}\n{circuit.draw()}")
     return 0
 
@@ -52,14 +58,11 @@ def describe(head: Head, counts: dict[str, int], batch_size: int) -> dict[str, A
     """Counts of a head as plain values.
 
     Returns:
-        `parameters` by module and in `total`; `circuits` with the qubits, parameters, and 1- and 2-qubit gates of each;
-        `batch_size`; `amplitudes`, statevector amplitudes of all circuits for one batch; and `bytes_per_step`, the
-        memory that the statevectors of a training step need at its peak with the torch engine.
+        `parameters` by module and in `total`; `circuits` with the qubits, parameters, 1- and 2-qubit gates and engine
+        of each; `batch_size`; `amplitudes`, statevector amplitudes of all circuits for one batch; and
+        `bytes_per_step`, the memory that the statevectors of a training step need at its peak, None if not known.
     """
-    circuits = _circuits(head)
-    dtype = next(head.parameters()).dtype
-    amplitudes = [batch_size * 2**circuit.num_qubits for circuit in circuits.values()]
-    at_peak = STATES_AT_PEAK * max(amplitudes, default=0) + sum(amplitudes)
+    circuits = circuits_of(head)
     return {
         "parameters": counts,
         "circuits": [
@@ -69,39 +72,142 @@ def describe(head: Head, counts: dict[str, int], batch_size: int) -> dict[str, A
                 "num_parameters": circuit.num_parameters,
                 "one_qubit_gates": circuit.num_one_qubit_gates,
                 "two_qubit_gates": circuit.num_two_qubit_gates,
+                "engine": engine.name,
             }
-            for name, circuit in circuits.items()
+            for name, (circuit, engine) in circuits.items()
         ],
         "batch_size": batch_size,
-        "amplitudes": sum(amplitudes),
-        "bytes_per_step": at_peak * torch.finfo(dtype).bits // 8,
+        "amplitudes": sum(batch_size * 2**circuit.num_qubits for circuit, _ in circuits.values()),
+        "bytes_per_step": bytes_per_step(head, batch_size),
     }
 
 
-def _circuits(head: Head) -> dict[str, Circuit]:
-    """The circuits of a head by the name of the module that runs them."""
-    named = ((name, getattr(module, "circuit", None)) for name, module in head.named_modules())
-    return {name: circuit for name, circuit in named if isinstance(circuit, Circuit)}
+def estimate(head: Head, data: SentenceDataModule, trainer: dict[str, Any], *, timed: bool) -> dict[str, Any]:
+    """How long a fit takes with a head, from a few real steps; one process, the head alone.
+
+    Nothing is run where `timed` is false or a step would not fit into memory.
+
+    Args:
+        head: The head, in the precision it will be trained in; see `measure` for what happens to it.
+        data: Data module, of which nothing is loaded.
+        trainer: Trainer options, of which `accelerator` and `max_epochs` are read.
+        timed: Whether to measure.
+
+    Returns:
+        `device`, and `bytes_free` on it; `steps_per_epoch`, `validated_per_epoch` (sentences), `max_epochs` (None if
+        the config does not say); `timing`, seconds or None; and `not_timed`, why they are None, or None.
+
+    Raises:
+        ValueError: If the data module's numbers are out of range.
+    """
+    use_gpu = str(trainer.get("accelerator", "auto")) in ("auto", "gpu", "cuda") and torch.cuda.is_available()
+    device = torch.device("cuda" if use_gpu else "cpu")
+    for name, size in (("batch_size", data.batch_size), ("eval_batch_size", data.eval_batch_size)):
+        if size < 1:
+            raise ValueError(f"`{name} >= 1` must hold, but got {name}={size}.")
+    num_train, num_validated = train_and_validation_sizes(
+        head.num_classes, num_per_label=data.num_per_label, train_fraction=data.train_fraction
+    )
+    num_steps = -(-num_train // data.batch_size)
+    max_epochs = trainer.get("max_epochs")
+    facts: dict[str, Any] = {
+        "device": str(device),
+        "bytes_free": bytes_free(device),
+        "num_threads": torch.get_num_threads(),
+        "steps_per_epoch": num_steps,
+        "validated_per_epoch": num_validated,
+        "max_epochs": max_epochs,
+        "timing": {
+            "step_s": None,
+            "steps_timed": 0,
+            "inference_s_per_1000": None,
+            "inference_batch_size": None,
+            "inference_batches_timed": 0,
+            "epoch_s": None,
+            "run_s": None,
+        },
+        "not_timed": None,
+    }
+    needed = bytes_per_step(head, data.batch_size)
+    if not timed:
+        return facts | {"not_timed": "--no_timing was given."}
+    if needed is not None and needed > facts["bytes_free"]:
+        told = f"a training step needs {_bytes(needed)}, but only {_bytes(facts['bytes_free'])} are free."
+        return facts | {"not_timed": told}
+    try:
+        found = measure(head, batch_size=data.batch_size, eval_batch_size=data.eval_batch_size, device=device)
+    except ValueError as error:  # a head that only evaluates (multinomial shots) can be described nevertheless
+        return facts | {"not_timed": str(error)}
+    inference_s_per_row = found.inference_s / found.inference_batch_size
+    epoch_s = num_steps * found.step_s + num_validated * inference_s_per_row
+    facts["timing"] = {
+        "step_s": found.step_s,
+        "steps_timed": found.num_steps,
+        "inference_s_per_1000": 1000 * inference_s_per_row,
+        "inference_batch_size": found.inference_batch_size,
+        "inference_batches_timed": found.num_inference_batches,
+        "epoch_s": epoch_s,
+        "run_s": max_epochs * epoch_s if isinstance(max_epochs, int) and max_epochs > 0 else None,
+    }
+    return facts
 
 
 def _table(facts: dict[str, Any]) -> str:
     counts = dict(facts["parameters"])
     total = counts.pop("total")
-    width = max(len(name) for name in [*counts, "trainable parameters", *(c["name"] for c in facts["circuits"])])
+    names = [_TEST_LABEL, *(f"  {name}" for name in counts), *(c["name"] for c in facts["circuits"])]
+    width = max(map(len, names))
     lines = [f"{'trainable parameters':<{width}}  {total:>9,}"]
     lines += [f"{'  ' + name:<{width}}  {count:>9,}" for name, count in counts.items()]
-    lines += ["", f"{'circuit':<{width}}  {'qubits':>9}  {'parameters':>10}  {'RY gates':>9}  {'CNOT gates':>10}"]
+    head = f"{'qubits':>9}  {'parameters':>10}  {'1-qubit gates':>13}  {'2-qubit gates':>13}"
+    lines += ["", f"{'circuit':<{width}}  {head}  engine"]
     lines += [
         f"{c['name']:<{width}}  {c['num_qubits']:>9}  {c['num_parameters']:>10,}  "
-        f"{c['one_qubit_gates']:>9,}  {c['two_qubit_gates']:>10,}"
+        f"{c['one_qubit_gates']:>13,}  {c['two_qubit_gates']:>13,}  {c['engine']}"
         for c in facts["circuits"]
     ]
-    lines += [
-        "",
-        f"a batch of {facts['batch_size']} has {facts['amplitudes']:,} amplitudes; "
-        f"a training step needs about {_bytes(facts['bytes_per_step'])} (torch engine)",
+    lines += ["", f"a batch of {facts['batch_size']} has {facts['amplitudes']:,} amplitudes; {_memory(facts)}", ""]
+    return "\n".join(lines + _times(facts, width))
+
+
+def _memory(facts: dict[str, Any]) -> str:
+    free = f"{_bytes(facts['bytes_free'])} are free{'' if facts['device'] == 'cpu' else ' on the GPU'}"
+    if facts["bytes_per_step"] is None:
+        return f"what a training step needs is not known; {free}"
+    return f"a training step needs about {_bytes(facts['bytes_per_step'])}, {free}"
+
+
+def _times(facts: dict[str, Any], width: int) -> list[str]:
+    timing = facts["timing"]
+    if facts["not_timed"] is not None:
+        return textwrap.wrap(f"not timed: {facts['not_timed']}", _MOST_COLUMNS, subsequent_indent="  ")
+    num_threads = facts["num_threads"]
+    where = f"CPU, {num_threads} thread{'s' * (num_threads > 1)}" if facts["device"] == "cpu" else "GPU"
+    rows = [
+        ("  training step", timing["step_s"], _timed(timing["steps_timed"], facts["batch_size"])),
+        (
+            _TEST_LABEL,
+            timing["inference_s_per_1000"],
+            _timed(timing["inference_batches_timed"], timing["inference_batch_size"]),
+        ),
+        (
+            "  epoch",
+            timing["epoch_s"],
+            f"{facts['steps_per_epoch']} steps, {facts['validated_per_epoch']} sentences validated",
+        ),
     ]
-    return "\n".join(lines)
+    if timing["run_s"] is not None:
+        rows.append(
+            (f"  all {facts['max_epochs']:,} epochs", timing["run_s"], "the head alone, without embedding and logging")
+        )
+    return [
+        f"measured here ({where})",
+        *(f"{name:<{width}}  {_duration(seconds):>9}  {how}" for name, seconds, how in rows),
+    ]
+
+
+def _timed(num_timed: int, batch_size: int) -> str:
+    return f"batch of {batch_size}, {f'median of {num_timed}' if num_timed > 1 else 'one timed'}"
 
 
 def _bytes(count: float) -> str:
@@ -109,4 +215,14 @@ def _bytes(count: float) -> str:
         if count < 1024:
             return f"{count:.0f} {unit}"
         count /= 1024
-    return f"{count:.1f} GiB"
+    return f"{count:,.1f} GiB"
+
+
+def _duration(seconds: float) -> str:
+    if seconds < 0.1:
+        return f"{1000 * seconds:.2f} ms" if seconds < 0.01 else f"{1000 * seconds:.1f} ms"
+    if seconds < 120:
+        return f"{seconds:.2f} s" if seconds < 10 else f"{seconds:.0f} s"
+    if seconds < 2 * 3600:
+        return f"{seconds / 60:.0f} min"
+    return f"{seconds / 3600:.1f} h" if seconds < 72 * 3600 else f"{seconds / 86400:,.1f} days"

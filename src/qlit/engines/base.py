@@ -24,12 +24,16 @@ class Capabilities:
         device_types: Torch device types it runs on; None for any.
         state_gradients: Whether gradients with respect to the initial state are given (they always are for
             parameters and angles).
+        states_at_peak: Batches of statevectors of a circuit alive at the peak of a training step, its initial states
+            and autograd's copies of them included, beside the final states that every circuit of a step keeps; None
+            if the engine's memory is not of that kind.
     """
 
     max_qubits: int
     dtypes: tuple[torch.dtype, ...]
     device_types: tuple[str, ...] | None = None
     state_gradients: bool = True
+    states_at_peak: int | None = None
 
 
 @dataclass(frozen=True)

@@ -29,7 +29,10 @@ class TorchEngine(StatevectorEngine):
     """
 
     name: ClassVar[str] = "torch"
-    capabilities: ClassVar[Capabilities] = Capabilities(max_qubits=24, dtypes=(torch.float32, torch.float64))
+    # The peak is in the backward sweep; measured against real steps in tests/commands/test_cost.py.
+    capabilities: ClassVar[Capabilities] = Capabilities(
+        max_qubits=24, dtypes=(torch.float32, torch.float64), states_at_peak=7
+    )
 
     def _statevector(self, run: Run) -> Tensor:
         state = run.state
