@@ -1,47 +1,16 @@
 """The module on a real trainer, a real data module and a body of eleven words."""
 
-from functools import partial
-
 import lightning.pytorch as pl
 import pytest
 import torch
-from tiny_body import EMBEDDING_DIM, make_tiny_body
+from tiny_body import EMBEDDING_DIM
+from training.small import head, trainer
 
-from qlit.commands.train import quieten
-from qlit.heads import HybridHead, ReuploadingPQC, SimulatedQuantumEncoder
-from qlit.training.datamodule import SentenceDataModule
 from qlit.training.module import SentenceClassifier, check_weights
 
 pytestmark = pytest.mark.filterwarnings(
     "ignore:.*treespec, LeafSpec.*:FutureWarning",  # Lightning 2.6 with torch 2.13
 )
-
-
-@pytest.fixture(scope="module")
-def body(tmp_path_factory):
-    return make_tiny_body(tmp_path_factory.mktemp("tiny") / "body")
-
-
-@pytest.fixture
-def data(body, tmp_path):
-    """30 sentences of each of two labels: 17 train, 7 validate, 36 test."""
-    rows = [f"{'good' if k % 2 else 'bad'} film {k}\t{k % 2}" for k in range(60)]
-    (tmp_path / "few.tsv").write_text("\n".join(["text\tlabel", *rows]) + "\n")
-    settings = {"num_per_label": 12, "train_fraction": 0.74, "batch_size": 5}
-    return lambda **kwargs: SentenceDataModule(str(tmp_path / "few.tsv"), body=str(body), **{**settings, **kwargs})
-
-
-def head(num_qubits=3, num_classes=2, shots=8192, **kwargs):
-    torch.manual_seed(0)
-    encoder = partial(SimulatedQuantumEncoder, num_qubits=num_qubits, connectivity=1, num_layers=0, **kwargs)
-    return HybridHead(encoder, ReuploadingPQC(2, num_reuploads=1, shots=shots), num_classes=num_classes)
-
-
-def trainer(**kwargs):
-    quieten()
-    off = ("logger", "enable_checkpointing", "enable_progress_bar", "enable_model_summary", "num_sanity_val_steps")
-    settings = {**dict.fromkeys(off, False), "max_epochs": 2, **kwargs}
-    return pl.Trainer(accelerator="cpu", **settings)
 
 
 # --- what is refused ---
@@ -175,8 +144,13 @@ def test_evaluations_draw_the_same_shots_and_epochs_of_training_do_not(data):
     before = running.callback_metrics["val/loss"].item()
     running.validate(module, data(), verbose=False)
     assert running.callback_metrics["val/loss"].item() == before
-    seeds = {module._seed(stage, *numbers) for stage in ("train", "val") for numbers in ((0, 0), (0, 1), (1, 0))}
-    assert len(seeds) == 6
+    trained = SentenceClassifier(head(shots=5)), trainer(max_epochs=2, limit_train_batches=1)
+    draws = []
+    trained[0].head.seed_shots = lambda *numbers: draws.append(numbers)
+    trained[1].fit(trained[0], data())
+    (first, validated, second, again) = draws
+    assert validated == again
+    assert len({first[0], second[0], validated[0]}) == 3
 
 
 def test_learning_rates_decay_once_an_epoch_and_a_trainable_body_has_its_own(data):

@@ -15,11 +15,12 @@ from lightning.pytorch.utilities.exceptions import SIGTERMException
 from qlit.commands.checkpoints import read_notes
 from qlit.commands.options import readable_errors, value_of
 from qlit.commands.summary import evaluation_summary, fit_summary
+from qlit.training.best_and_last import BestAndLast
 from qlit.training.checkpoint_io import AtomicCheckpointIO
 from qlit.training.datamodule import SentenceDataModule
 from qlit.training.module import SentenceClassifier
 from qlit.training.progress import EpochProgress
-from qlit.training.recorder import RunRecorder, best_and_last
+from qlit.training.recorder import RunRecorder
 from qlit.training.tracking import MLflowTracker, RunStatus
 
 
@@ -105,7 +106,7 @@ class QlitCLI(LightningCLI):
             EpochProgress(),
         ]
         if initialised["enable_checkpointing"] is not False:
-            callbacks.append(best_and_last())
+            callbacks.append(BestAndLast())
         kwargs["callbacks"] = [*callbacks, *_listed(initialised["callbacks"])]
         kwargs["plugins"] = [AtomicCheckpointIO(), *_listed(initialised["plugins"])]
         return super().instantiate_trainer(**kwargs)

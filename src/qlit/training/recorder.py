@@ -14,19 +14,6 @@ from qlit.training.module import SentenceClassifier
 from qlit.training.tracking import MLflowTracker, scrub
 
 
-def best_and_last() -> ModelCheckpoint:
-    """Keeps `best.ckpt`, the highest validation accuracy and among equals the lowest loss, and `last.ckpt`."""
-    return ModelCheckpoint(
-        monitor="val/selection",
-        mode="max",
-        filename="best",
-        save_last=True,
-        save_on_train_epoch_end=True,
-        enable_version_counter=False,
-        auto_insert_metric_name=False,
-    )
-
-
 class RunRecorder(pl.Callback):
     """Writes a run's config, origin, split, figures and best checkpoint to its tracker.
 
