@@ -18,6 +18,7 @@ from qlit.commands.summary import evaluation_summary, fit_summary
 from qlit.training.best_and_last import BestAndLast
 from qlit.training.checkpoint_io import AtomicCheckpointIO
 from qlit.training.datamodule import SentenceDataModule
+from qlit.training.epoch_loop import use_direct_steps
 from qlit.training.module import SentenceClassifier
 from qlit.training.progress import EpochProgress
 from qlit.training.recorder import RunRecorder
@@ -109,7 +110,9 @@ class QlitCLI(LightningCLI):
             callbacks.append(BestAndLast())
         kwargs["callbacks"] = [*callbacks, *_listed(initialised["callbacks"])]
         kwargs["plugins"] = [AtomicCheckpointIO(), *_listed(initialised["plugins"])]
-        return super().instantiate_trainer(**kwargs)
+        trainer = super().instantiate_trainer(**kwargs)
+        use_direct_steps(trainer)
+        return trainer
 
     def _own_config(self) -> Any:
         return self.config[self.subcommand] if self.subcommand else self.config

@@ -87,8 +87,8 @@ class Shots:
         # sqrt(p) * e - p * (sqrt(p) . e) has covariance diag(p) - p p^T for standard normal e: no V x V matrix needed.
         # Its own dependence on p is left out of the gradient: of order 1 / sqrt(S), and singular at p = 0.
         with torch.no_grad():
-            root_BV = probabilities_BV.sqrt()
-            spread_BV = root_BV * noise_BV - probabilities_BV * (root_BV * noise_BV).sum(dim=1, keepdim=True)
+            scaled_BV = probabilities_BV.sqrt() * noise_BV
+            spread_BV = scaled_BV - probabilities_BV * scaled_BV.sum(dim=1, keepdim=True)
         counts_BV = self.num_shots * probabilities_BV + self.num_shots**0.5 * spread_BV
         rectified_BV: Tensor = counts_BV.clamp(min=0)
         return rectified_BV

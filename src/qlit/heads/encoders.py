@@ -3,6 +3,7 @@
 Shapes: B batch, D features of an embedding, N = 2**num_qubits amplitudes, O outputs.
 """
 
+import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from typing import Any, final
@@ -50,9 +51,9 @@ def amplitude_encoding(features_BD: Tensor, num_qubits: int, *, pad_with: float 
     """
     check_amplitudes(features_BD.shape[1], num_qubits)
     padding = 2**num_qubits - features_BD.shape[1]
-    amplitudes_BN = nn.functional.pad(features_BD, (0, padding), value=pad_with)
-    norms_B1 = amplitudes_BN.norm(dim=1, keepdim=True)
-    if not bool(((norms_B1 > 0) & norms_B1.isfinite()).all()):
+    amplitudes_BN = nn.functional.pad(features_BD, (0, padding), value=pad_with) if padding else features_BD
+    norms_B1 = torch.linalg.vector_norm(amplitudes_BN, dim=1, keepdim=True)
+    if not all(0 < norm < math.inf for (norm,) in norms_B1.tolist()):  # one transfer; a NaN is not above 0
         raise ValueError("Amplitude encoding needs finite vectors that are not all zeros, but a batch holds another.")
     state_BN: Tensor = amplitudes_BN / norms_B1
     return state_BN

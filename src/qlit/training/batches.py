@@ -11,6 +11,8 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
+_BATCHES_AT_ONCE = 64
+
 
 class Batch(NamedTuple):
     """One process's part of a batch.
@@ -87,15 +89,24 @@ class BatchLoader:
         return -(-len(self.labels) // self.batch_size)
 
     def __iter__(self) -> Iterator[Batch]:
-        order = self.sampler.indices()
-        for number in range(len(self)):
-            whole = order[number * self.batch_size : (number + 1) * self.batch_size]
-            first = len(whole) * self.rank // self.world_size
-            last = len(whole) * (self.rank + 1) // self.world_size
-            mine = whole[first:last]
-            yield Batch(self._inputs(mine), self.labels[mine], first, len(whole), number)
+        order, size = self.sampler.indices(), self.batch_size
+        for first_number in range(0, len(self), _BATCHES_AT_ONCE):
+            # Rows are put in order for some batches at once; a batch is then a view.
+            chunk = order[first_number * size : (first_number + _BATCHES_AT_ONCE) * size]
+            labels = self.labels[chunk]
+            inputs = self.inputs[chunk] if isinstance(self.inputs, Tensor) else None
+            for start in range(0, len(chunk), size):
+                num_rows = min(size, len(chunk) - start)
+                first = num_rows * self.rank // self.world_size
+                last = num_rows * (self.rank + 1) // self.world_size
+                mine = slice(start + first, start + last)
+                yield Batch(
+                    self._tokens(chunk[mine]) if inputs is None else inputs[mine],
+                    labels[mine],
+                    first,
+                    num_rows,
+                    first_number + start // size,
+                )
 
-    def _inputs(self, indices: Tensor) -> Any:
-        if isinstance(self.inputs, Tensor):
-            return self.inputs[indices]
+    def _tokens(self, indices: Tensor) -> Any:
         return self.tokenize([self.inputs[k] for k in indices.tolist()])

@@ -1,12 +1,11 @@
 """The LightningModule: (trainable body,) head, loss, optimiser, scores; and what a checkpoint says of itself."""
 
 import math
-import os
-from typing import Any, final
+from typing import Any, Literal, final
 
 import lightning.pytorch as pl
-import numpy as np
 import torch
+from lightning.pytorch.plugins.precision import MixedPrecision
 from torch import Tensor, nn
 
 from qlit.data.trainable import TrainableBody
@@ -14,10 +13,11 @@ from qlit.heads import Head
 from qlit.training.batches import Batch
 from qlit.training.datamodule import SentenceDataModule
 from qlit.training.scores import Scores
+from qlit.training.seeds import seed_of
 
 CHECKPOINT_KEY = "qlit"  # where a checkpoint keeps its own config, labels and run
 
-_STAGES = ("train", "val", "test")
+Stage = Literal["train", "val", "test"]
 
 
 @final
@@ -56,9 +56,11 @@ class SentenceClassifier(pl.LightningModule):
         self.head = head
         self.body: TrainableBody | None = None
         self.lr, self.lr_decay, self.weight_decay, self.body_lr = lr, lr_decay, weight_decay, body_lr
+        stages = ("train", "val", "test")
         self.scores = nn.ModuleDict(
-            {f"{stage}_scores": Scores(head.num_classes, full=stage != "train") for stage in _STAGES}
+            {f"{stage}_scores": Scores(head.num_classes, full=stage != "train") for stage in stages}
         )
+        self._of_head = (next(head.parameters()),)  # in a tuple, so that it is not registered twice
         self.checkpoint_notes: dict[str, Any] = {}
         """Plain values that every checkpoint carries: config, label names, run; see `CHECKPOINT_KEY`."""
         self.history: dict[str, list[tuple[int, float]]] = {}
@@ -67,7 +69,7 @@ class SentenceClassifier(pl.LightningModule):
     def forward(self, inputs: Any) -> Tensor:
         """Logits, shape (B, 1) or (B, k), of embeddings (B, D) or of a trainable body's token features."""
         embeddings: Tensor = inputs if self.body is None else self.body(inputs)
-        logits: Tensor = self.head(embeddings.to(next(self.head.parameters()).dtype))
+        logits: Tensor = self.head(embeddings.to(self._of_head[0].dtype))
         return logits
 
     def setup(self, stage: str) -> None:
@@ -98,7 +100,11 @@ class SentenceClassifier(pl.LightningModule):
         groups: list[dict[str, Any]] = [{"params": list(self.head.parameters()), "lr": self.lr}]
         if self.body is not None:
             groups.append({"params": list(self.body.parameters()), "lr": self.body_lr})
-        optimizer = torch.optim.Adam(groups, lr=self.lr, weight_decay=self.weight_decay)
+        # One fused call on the CPU, where a handful of small parameters is all overhead. Elsewhere torch chooses, and
+        # under mixed precision Lightning clips no gradients of a fused optimiser.
+        is_mixed = isinstance(self.trainer.precision_plugin, MixedPrecision)
+        fused = True if self.device.type == "cpu" and not is_mixed else None
+        optimizer = torch.optim.Adam(groups, lr=self.lr, weight_decay=self.weight_decay, fused=fused)
         if self.lr_decay == 1:
             return optimizer
         schedule = torch.optim.lr_scheduler.ExponentialLR(optimizer, self.lr_decay)
@@ -106,7 +112,11 @@ class SentenceClassifier(pl.LightningModule):
 
     def on_train_epoch_start(self) -> None:
         # Every epoch starts from its own seed, so that a resumed run draws what an undisturbed one would (dropout).
-        torch.manual_seed(self._seed("train", self.current_epoch, self.global_rank))
+        seed = seed_of("dropout", self.current_epoch, self.global_rank)
+        if self.device.type == "cpu":
+            torch.default_generator.manual_seed(seed)  # what is below, without its look at other devices
+        else:
+            torch.manual_seed(seed)
 
     def training_step(self, batch: Batch) -> Tensor:
         losses = self._losses("train", batch)
@@ -120,10 +130,10 @@ class SentenceClassifier(pl.LightningModule):
     def test_step(self, batch: Batch) -> None:
         self._losses("test", batch)
 
-    def _losses(self, stage: str, batch: Batch) -> Tensor:
+    def _losses(self, stage: Stage, batch: Batch) -> Tensor:
         # Training sees new shots every epoch; an evaluation is the same whenever it is made.
         epoch = self.current_epoch if stage == "train" else 0
-        self.head.seed_shots(self._seed(stage, epoch, batch.number), batch.first_row, batch.num_rows)
+        self.head.seed_shots(seed_of(stage, epoch, batch.number), batch.first_row, batch.num_rows)
         logits = self(batch.inputs)
         if logits.shape[1] == 1:
             losses = nn.functional.binary_cross_entropy_with_logits(
@@ -134,13 +144,7 @@ class SentenceClassifier(pl.LightningModule):
         self.scores_of(stage).add(logits, batch.labels, losses)
         return losses
 
-    def _seed(self, stage: str, *numbers: int) -> int:
-        """A seed for one purpose, from the run's seed; the same in every process and after a resume."""
-        run_seed = int(os.environ.get("PL_GLOBAL_SEED", "0"))
-        words = np.random.SeedSequence([run_seed, _STAGES.index(stage), *numbers]).generate_state(2)
-        return int(words[0]) << 31 ^ int(words[1])  # torch takes 63 bits
-
-    def scores_of(self, stage: str) -> Scores:
+    def scores_of(self, stage: Stage) -> Scores:
         """Scores of "train", "val" or "test"."""
         scores = self.scores[f"{stage}_scores"]
         assert isinstance(scores, Scores)
@@ -155,19 +159,26 @@ class SentenceClassifier(pl.LightningModule):
         # second term lies in (0, 1] times less than half the step from one possible accuracy to the next.
         num_samples = len(self.trainer.datamodule.split.validation)  # type: ignore[attr-defined]
         tie = 1 / (1 + values["loss"].double())
-        self.log("val/selection", values["accuracy"].double() + tie / (2 * num_samples), sync_dist=True)
+        self.trainer.callback_metrics["val/selection"] = values["accuracy"].double() + tie / (2 * num_samples)
 
     def on_test_epoch_end(self) -> None:
         self._log_scores("test")
 
-    def _log_scores(self, stage: str) -> dict[str, Tensor]:
-        values = self.scores_of(stage).compute()
+    def _log_scores(self, stage: Stage) -> dict[str, Tensor]:
+        values = self.scores_of(stage).compute()  # over all processes
         named = {f"{stage}/{name}": value for name, value in values.items()}
-        # Loggers count steps in batches unless told otherwise; curves over epochs are what people compare.
-        self.log_dict({**named, "step": float(self.current_epoch)}, sync_dist=True)
-        if self.trainer.state.fn == "fit":
-            for name, value in named.items():
-                self.history.setdefault(name, []).append((self.current_epoch, value.item()))
+        if self.trainer.state.fn != "fit":
+            # Loggers count steps in batches unless told otherwise; curves over epochs are what people compare.
+            self.log_dict({**named, "step": float(self.current_epoch)})
+            return values
+        # `log_dict` would keep, reduce and copy each value as a metric of its own: some 5 ms an epoch for what is one
+        # number each already.
+        self.trainer.callback_metrics.update(named)
+        plain = {name: value.item() for name, value in named.items()}
+        for logger in self.trainer.loggers:
+            logger.log_metrics(plain, step=self.current_epoch)
+        for name, number in plain.items():
+            self.history.setdefault(name, []).append((self.current_epoch, number))
         return values
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:

@@ -20,11 +20,12 @@ class Scores(nn.Module):
 
     def __init__(self, num_classes: int, *, full: bool = True) -> None:
         super().__init__()
-        task: dict[str, Any] = {"task": "binary"}
+        # Not validated by each metric anew: probabilities are made here, labels checked where they are read.
+        task: dict[str, Any] = {"task": "binary", "validate_args": False}
         micro: dict[str, Any] = {}
         macro: dict[str, Any] = {}
         if num_classes > 2:
-            task = {"task": "multiclass", "num_classes": num_classes}
+            task |= {"task": "multiclass", "num_classes": num_classes}
             micro, macro = {"average": "micro"}, {"average": "macro"}
         metrics: dict[str, Any] = {"accuracy": Accuracy(**task, **micro)}
         if full:

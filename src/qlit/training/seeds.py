@@ -1,0 +1,31 @@
+"""Seeds of a run by purpose, epoch and batch: the same in every process and after a resume."""
+
+import os
+from functools import lru_cache
+from typing import Literal, get_args
+
+import numpy as np
+
+Purpose = Literal["train", "val", "test", "dropout"]
+
+_AT_ONCE = 64
+
+
+def seed_of(purpose: Purpose, epoch: int, number: int) -> int:
+    """The seed, in 63 bits, of one batch (or process) of one epoch, from the run's own seed.
+
+    Args:
+        purpose: What is drawn with it: shots of one of the three splits, or dropout.
+        epoch: Epoch.
+        number: Number of the batch in the epoch; for dropout, of the process.
+    Cost: seeds are drawn 64 at a time, so next to nothing.
+    """
+    first, rest = divmod(number, _AT_ONCE)
+    run_seed = int(os.environ.get("PL_GLOBAL_SEED", "0"))  # where Lightning keeps it, for child processes too
+    return _seeds(run_seed, get_args(Purpose).index(purpose), epoch, first)[rest]
+
+
+@lru_cache(maxsize=16)
+def _seeds(*numbers: int) -> list[int]:
+    words = np.random.SeedSequence(numbers).generate_state(2 * _AT_ONCE).reshape(-1, 2)
+    return [first << 31 ^ second for first, second in words.tolist()]
