@@ -122,10 +122,11 @@ def test_metrics_are_sent_in_batches(monkeypatch):
     tracker.start()
     sent = []
     monkeypatch.setattr(tracker, "_put", sent.append)
-    tracker.save()
-    for step in range(501):
+    tracker._last_flush = time.monotonic()
+    for step in range(1001):
         tracker.log_metrics({"x": step}, step)
-    assert [len(record["values"]) for record in sent] == [500]
+        tracker.save()  # as Lightning does whenever it has logged anything
+    assert [len(record["values"]) for record in sent] == [1000]
     tracker.finalize("success")
     assert len(sent[1]["values"]) == 1
     tracker.close()
@@ -250,7 +251,7 @@ for number in range(3):
         time.sleep(max(0, start_at - time.time()))
         tracker = MLflowTracker(run_name=f"process {number}")
         tracker.log_metrics({"x": number}, 0)
-        tracker.save()
+        tracker.finalize("success")
         if number == 0:
             os.write(ready_to_write, b"!")
             signal.pause()
@@ -603,7 +604,7 @@ def test_an_outage_loses_and_doubles_nothing(server, tmp_path, monkeypatch, capf
     def log(*steps):
         for step in steps:
             tracker.log_metrics({"x": step / 10}, step)
-            tracker.save()
+            tracker.finalize("success")
 
     log(0, 1, 2)
     server.kill()

@@ -27,7 +27,7 @@ __all__ = ["MLflowTracker", "RunStatus", "scrub"]
 
 Status = Literal["FINISHED", "FAILED", "KILLED"]
 
-_FLUSH_S, _FLUSH_METRICS = 2.0, 500
+_FLUSH_S, _FLUSH_METRICS = 2.0, 1000
 _PARAM_CHARS = 500
 
 
@@ -152,7 +152,7 @@ class MLflowTracker(Logger):
 
     @rank_zero_only
     def log_metrics(self, metrics: Mapping[str, float], step: int | None = None) -> None:
-        """Log scalars. They are sent after 2 s, or when 500 wait.
+        """Log scalars. They are sent after 2 s, or when 1000 wait.
 
         Args:
             metrics: Scalars by name. NaN stays NaN; MLflow stores infinity as +-1.797e308.
@@ -160,8 +160,7 @@ class MLflowTracker(Logger):
         """
         now_ms = time.time_ns() // 1_000_000
         self._metrics += [(clean_key(key), float(value), now_ms, step or 0) for key, value in metrics.items()]
-        if len(self._metrics) >= _FLUSH_METRICS or time.monotonic() - self._last_flush >= _FLUSH_S:
-            self.save()
+        self.save()
 
     @rank_zero_only
     def log_hyperparams(self, params: Mapping[str, Any] | argparse.Namespace, *_: Any, **__: Any) -> None:
@@ -225,7 +224,11 @@ class MLflowTracker(Logger):
 
     @rank_zero_only
     def save(self) -> None:
-        """Send the metrics that wait."""
+        """Send the metrics that wait if it is time to; Lightning calls this whenever it has logged anything."""
+        if len(self._metrics) >= _FLUSH_METRICS or time.monotonic() - self._last_flush >= _FLUSH_S:
+            self._flush()
+
+    def _flush(self) -> None:
         self._last_flush = time.monotonic()
         if self._metrics:
             metrics, self._metrics = self._metrics, []
@@ -234,7 +237,7 @@ class MLflowTracker(Logger):
     @rank_zero_only
     def finalize(self, status: str) -> None:  # noqa: ARG002 - Lightning calls this after fit and test alike
         """Send the metrics that wait; the run stays open until `close`."""
-        self.save()
+        self._flush()
 
     @rank_zero_only
     def close(self, status: Status = "FINISHED", error: str | None = None) -> None:
@@ -254,7 +257,7 @@ class MLflowTracker(Logger):
             return
         self._closed = True
         atexit.unregister(self._at_exit)
-        self.save()
+        self._flush()
         if error:
             self.set_tag("error", error)
         self._put({"kind": "status", "status": status, "end_time": time.time_ns() // 1_000_000})
