@@ -4,6 +4,7 @@ import os
 import sys
 from collections.abc import Sequence
 from importlib import import_module
+from typing import Any
 
 from qlit import __version__
 
@@ -48,7 +49,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     # process has one's core, all wait for it: a 10-qubit step beside one busy process took 277 ms, and 72 ms with
     # threads that sleep (66 and 55 ms with the machine to itself). Read when torch is imported.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
-    return in_one_sentence(f"qlit {command}", lambda: import_module(_COMMANDS[command][0]).run(command, argv))
+    return in_one_sentence(f"qlit {command}", lambda: _imported(_COMMANDS[command][0]).run(command, argv))
+
+
+def _imported(module: str) -> Any:
+    from qlit.training._imports import large_imports
+
+    with large_imports():
+        return import_module(module)
 
 
 if __name__ == "__main__":
