@@ -116,6 +116,14 @@ def test_a_run_keeps_what_was_logged(folder):
         tracker.log_file(folder / "nothing")
 
 
+def test_a_new_database_is_flushed_to_disk_once_it_is_there(folder):
+    (folder / "mlruns" / "mlflow.db").unlink()
+    tracker = MLflowTracker()
+    tracker.start()
+    with tracker.experiment._tracking_client.store.engine.connect() as connection:
+        assert connection.exec_driver_sql("PRAGMA synchronous").scalar() == 2  # FULL
+
+
 @pytest.mark.usefixtures("folder")
 def test_metrics_are_sent_in_batches(monkeypatch):
     tracker = MLflowTracker()

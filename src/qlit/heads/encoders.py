@@ -51,7 +51,7 @@ def amplitude_encoding(features_BD: Tensor, num_qubits: int, *, pad_with: float 
     """
     check_amplitudes(features_BD.shape[1], num_qubits)
     padding = 2**num_qubits - features_BD.shape[1]
-    amplitudes_BN = nn.functional.pad(features_BD, (0, padding), value=pad_with) if padding else features_BD
+    amplitudes_BN = torch.constant_pad_nd(features_BD, (0, padding), pad_with) if padding else features_BD
     norms_B1 = torch.linalg.vector_norm(amplitudes_BN, dim=1, keepdim=True)
     if not all(0 < norm < math.inf for (norm,) in norms_B1.tolist()):  # one transfer; a NaN is not above 0
         raise ValueError("Amplitude encoding needs finite vectors that are not all zeros, but a batch holds another.")

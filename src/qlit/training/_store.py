@@ -20,7 +20,7 @@ from qlit.training._secrets import scrub
 
 _DATABASE_PORTS = {"postgresql": 5432, "mysql": 3306, "mssql": 1433}
 _START_PROBE_S = 3.0
-_CREATION_LOCK_S = 120.0  # creating the schema takes about 6 s; queueing behind others is normal
+_CREATION_LOCK_S = 120.0  # creating the schema takes seconds; queueing behind others is normal
 
 
 @dataclass(frozen=True)

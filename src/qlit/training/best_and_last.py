@@ -35,7 +35,7 @@ class BestAndLast(ModelCheckpoint):
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         super().on_train_epoch_end(trainer, pl_module)
-        if trainer.fast_dev_run:
+        if trainer.fast_dev_run:  # type: ignore[attr-defined]
             return
         now = time.monotonic()
         if trainer.strategy.broadcast(_is_last_epoch(trainer) or now >= self._due):  # all processes write, or none

@@ -91,7 +91,7 @@ def _asks_for_nothing(trainer: Trainer) -> bool:
         and type(trainer.strategy) is SingleDeviceStrategy
         and trainer.strategy.root_device.type == "cpu"
         and type(trainer.precision_plugin) is Precision
-        and type(trainer.profiler) is PassThroughProfiler
+        and type(trainer.profiler) is PassThroughProfiler  # type: ignore[attr-defined]
         and len(trainer.optimizers) == 1
         and trainer.accumulate_grad_batches == 1
         and not trainer.gradient_clip_val

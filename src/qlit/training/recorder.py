@@ -10,7 +10,7 @@ from lightning.pytorch.callbacks import ModelCheckpoint
 from qlit.training import figures, provenance
 from qlit.training._names import make_run_name
 from qlit.training.datamodule import SentenceDataModule
-from qlit.training.module import SentenceClassifier
+from qlit.training.module import SentenceClassifier, Stage
 from qlit.training.tracking import MLflowTracker, scrub
 
 
@@ -83,7 +83,7 @@ class RunRecorder(pl.Callback):
         if trainer.state.fn == "validate":
             self._draw_scores(trainer, pl_module, "val")
 
-    def _draw_scores(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
+    def _draw_scores(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: Stage) -> None:
         scores, texts = _module(pl_module).scores_of(stage), _data(trainer).texts
         counts = scores.confusion_counts().cpu().numpy()  # over all processes, so all take part
         tracker = tracker_of(trainer)
