@@ -111,12 +111,12 @@ class Circuit:
     def _angle_slots(self) -> frozenset[int]:
         return frozenset(gate.angle for gate in self.gates if gate.angle is not None)
 
-    @property
+    @cached_property
     def num_parameters(self) -> int:
         """Trainable parameters (each counted once, however many gates read it)."""
         return len(self._parameter_slots)
 
-    @property
+    @cached_property
     def num_angles(self) -> int:
         """Input angles a sample brings."""
         return len(self._angle_slots)
