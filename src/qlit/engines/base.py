@@ -4,9 +4,10 @@ Shapes: B batch, A input angles, P parameters, W measured wires, N = 2**num_qubi
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import ClassVar
+from functools import lru_cache
+from typing import ClassVar, NamedTuple
 
 import torch
 from torch import Tensor
@@ -36,8 +37,7 @@ class Capabilities:
     states_at_peak: int | None = None
 
 
-@dataclass(frozen=True)
-class Run:
+class Run(NamedTuple):
     """One checked request: everything an engine needs, with shapes that agree.
 
     Args:
@@ -92,8 +92,7 @@ class Engine(ABC):
             ValueError: If a shape, type, device or wire does not fit; the message says which and what would.
         """
         run = self._checked(circuit, parameters, angles, state, wires)
-        with torch.autocast(parameters.device.type, enabled=False):  # amplitudes need all the bits they have
-            return self._expectation(run)
+        return _in_full_precision(self._expectation, run)
 
     def probabilities(
         self,
@@ -110,8 +109,11 @@ class Engine(ABC):
             Probabilities, shape (B, 2**W); the first measured wire is the most significant bit of the outcome.
         """
         run = self._checked(circuit, parameters, angles, state, wires)
-        with torch.autocast(parameters.device.type, enabled=False):
-            return self._probabilities(run)
+        return _in_full_precision(self._probabilities, run)
+
+    def taken_on(self, device_type: str) -> "Engine":  # noqa: ARG002 - an engine that chooses asks for it
+        """The engine that runs tensors of a torch device type: this one, unless it chooses among others."""
+        return self
 
     @abstractmethod
     def _expectation(self, run: Run) -> Tensor: ...
@@ -150,9 +152,9 @@ class Engine(ABC):
                 f"but {'none were' if angles is None else f'angles of shape {tuple(angles.shape)} were'} given."
             )
         if angles is not None:
-            batch_size = len(angles)
+            batch_size = angles.shape[0]
         elif state is not None:
-            batch_size = len(state)
+            batch_size = state.shape[0]
         for name, tensor, width in (("angles", angles, circuit.num_angles), ("state", state, 2**circuit.num_qubits)):
             if tensor is None:
                 continue
@@ -166,14 +168,29 @@ class Engine(ABC):
             raise ValueError(
                 f"Engine {self.name!r} gives no gradients with respect to the initial state; engine 'torch' does."
             )
-        measured = tuple(range(circuit.num_qubits)) if wires is None else tuple(wires)
-        if not measured or len(set(measured)) != len(measured):
-            raise ValueError(f"Measured wires must be at least one and distinct, but got {measured}.")
-        if not all(0 <= wire < circuit.num_qubits for wire in measured):
-            raise ValueError(f"`0 <= wire < {circuit.num_qubits}` must hold, but got measured wires {measured}.")
+        measured = _checked_wires(circuit.num_qubits, None if wires is None else tuple(wires))
         return Run(circuit, parameters, angles, state, measured, batch_size)
 
 
+def _in_full_precision(compute: Callable[[Run], Tensor], run: Run) -> Tensor:
+    """Amplitudes need all the bits they have: autocast is switched off where it is on."""
+    device_type = run.parameters.device.type
+    if not torch.is_autocast_enabled(device_type):
+        return compute(run)
+    with torch.autocast(device_type, enabled=False):
+        return compute(run)
+
+
+@lru_cache(maxsize=256)  # as all that is checked again at every step of a training, it has to be quick
+def _checked_wires(num_qubits: int, wires: tuple[int, ...] | None) -> tuple[int, ...]:
+    measured = tuple(range(num_qubits)) if wires is None else wires
+    if not measured or len(set(measured)) != len(measured):
+        raise ValueError(f"Measured wires must be at least one and distinct, but got {measured}.")
+    if not all(0 <= wire < num_qubits for wire in measured):
+        raise ValueError(f"`0 <= wire < {num_qubits}` must hold, but got measured wires {measured}.")
+    return measured
+
+
 def _check_shape(name: str, tensor: Tensor, shape: tuple[int, ...]) -> None:
-    if tuple(tensor.shape) != shape:
+    if tensor.shape != shape:
         raise ValueError(f"`{name}` must have shape {shape}, but has {tuple(tensor.shape)}.")
