@@ -1,0 +1,289 @@
+// The passes: 2^num_gates vectors are loaded, each gate turns its register bit, and they are stored, for every visit of a
+// block. Which controls lie in registers is a template argument, so that a CNOT costs nothing: it exchanges names.
+// Rotations are divided by their cosine: two multiply-adds a pair instead of four (native.md, "Two multiply-adds").
+
+namespace {
+
+// A group on its way over one block.
+template <class V>
+struct Run {
+    const char* from;
+    char* to;
+    ptrdiff_t cotangent_from, cotangent_to;  // bytes from a state's vector to its cotangent's
+    Space from_space, to_space;
+    unsigned fixed;     // gates whose control, told by the position of block and window, is set
+    const V* tangents;  // by step
+    V* sums;            // by step; backward only
+};
+
+// Whether the pair that starts at register r sees a set control.
+constexpr bool is_swapped(int control, int r) { return control >= 1 && control < kInsideControl && (r >> (control - 1) & 1); }
+
+// Keeps a product apart from the sum it goes into: an instruction each, where one multiply-add would do. Processors such as
+// Zen 3 cannot store while they multiply-add on both pipes; with the first gate of a pass split so, a pass of two gates
+// backward took 13.0 cycles a visit instead of 17.5 (Zen 3, block in the L1 cache, 24 multiply-adds and 8 stores).
+template <bool Split, class V>
+QLIT_INLINE V product(V a, V b) {
+    V c = a * b;
+#if defined(__x86_64__)
+    if constexpr (Split) asm("" : "+x"(c));
+#endif
+    return c;
+}
+
+// y0 = p - t q, y1 = q + t p, with (p, q) the pair, exchanged where the control is set.
+template <class T, int Slot, int Control, int N, class V>
+QLIT_INLINE void turn(V* x, V t) {
+    constexpr bool split = QLIT_SPLIT_FIRST && Slot == 0;
+#pragma GCC unroll 8
+    for (int r = 0; r < N; r++)
+        if (!(r >> Slot & 1)) {
+            const int u = r | 1 << Slot;
+            V p = is_swapped(Control, r) ? x[u] : x[r], q = is_swapped(Control, r) ? x[r] : x[u];
+            if constexpr (Control == kInsideControl) {
+                const V kept = p;
+                p = halves<T>(p, q), q = halves<T>(q, kept);
+            }
+            x[r] = p - product<split>(t, q), x[u] = q + product<split>(t, p);
+        }
+}
+
+// The inverse on state and cotangent; returns <cotangent| J |state> behind the rotation's inverse, J = [[0, -1], [1, 0]]
+// on the target. (It is the same on either side, but for the scale: native.md, "Gradients".)
+template <class T, int Slot, int Control, int N, class V>
+QLIT_INLINE V turn_back(V* x, V* l, V t) {
+    constexpr bool split = QLIT_SPLIT_FIRST && Slot == 0;
+    V sum{};
+#pragma GCC unroll 8
+    for (int r = 0; r < N; r++)
+        if (!(r >> Slot & 1)) {
+            const int u = r | 1 << Slot;
+            V p = x[r] + product<split>(t, x[u]), q = x[u] - t * x[r], lp = l[r] + product<split>(t, l[u]), lq = l[u] - t * l[r];
+            const V part = lq * p - lp * q;
+            sum = r ? sum + part : part;
+            if constexpr (Control == kInsideControl) {
+                V kept = p;
+                p = halves<T>(p, q), q = halves<T>(q, kept);
+                kept = lp;
+                lp = halves<T>(lp, lq), lq = halves<T>(lq, kept);
+            }
+            x[r] = is_swapped(Control, r) ? q : p, x[u] = is_swapped(Control, r) ? p : q;
+            l[r] = is_swapped(Control, r) ? lq : lp, l[u] = is_swapped(Control, r) ? lp : lq;
+        }
+    return sum;
+}
+
+// The register bits' strides in bytes.
+struct Strides {
+    int64_t s0 = 0, s1 = 0, s2 = 0, s01 = 0;
+};
+
+// The 2^G vectors of a visit, and back.
+template <int G, class V>
+QLIT_INLINE void load(V* x, const char* p, const Strides& s) {
+    auto at = [](const char* where) QLIT_LAMBDA { return *reinterpret_cast<const V*>(where); };
+    x[0] = at(p), x[1] = at(p + s.s0);
+    if constexpr (G > 1) x[2] = at(p + s.s1), x[3] = at(p + s.s01);
+    if constexpr (G > 2) {
+        const char* q = p + s.s2;
+        x[4] = at(q), x[5] = at(q + s.s0), x[6] = at(q + s.s1), x[7] = at(q + s.s01);
+    }
+}
+
+template <int G, class V>
+QLIT_INLINE void store(const V* x, char* p, const Strides& s) {
+    auto put = [](char* where, V v) QLIT_LAMBDA { *reinterpret_cast<V*>(where) = v; };
+    put(p, x[0]), put(p + s.s0, x[1]);
+    if constexpr (G > 1) put(p + s.s1, x[2]), put(p + s.s01, x[3]);
+    if constexpr (G > 2) {
+        char* q = p + s.s2;
+        put(q, x[4]), put(q + s.s0, x[5]), put(q + s.s1, x[6]), put(q + s.s01, x[7]);
+    }
+}
+
+// Tells the visits of one case apart: where they begin, how they walk, which angles are negated.
+struct Case {
+    const char* from;
+    char* to;
+    Strides load, store;
+    uint64_t walk_from, walk_to, num_visits;
+    unsigned set;
+};
+
+template <int G, class V, class F>
+QLIT_INLINE void each_case(const Group& group, const Run<V>& run, F&& visit_all) {
+    const Offsets &from = group.at[run.from_space], &to = group.at[run.to_space];
+    Case now{.from = {}, .to = {}, .load = {}, .store = {}, .walk_from = from.walk, .walk_to = to.walk,
+             .num_visits = group.visits_a_case, .set = 0};
+    now.load = {int64_t(from.strides[0]), int64_t(from.strides[1]), int64_t(from.strides[2]),
+                int64_t(from.strides[0] + from.strides[1])};
+    uint64_t case_from = 0, case_to = 0;
+    for (int c = 0; c < group.num_cases; c++) {
+        now.set = run.fixed ^ group.by_case[c];
+        now.from = run.from + case_from, now.to = run.to + case_to;
+        // Register r goes where r ^ pending came from: the other way along those bits.
+        int64_t strides[kMaxRegisterBits];
+        for (int k = 0; k < kMaxRegisterBits; k++) {
+            const int64_t stride = int64_t(to.strides[k]), flip = -int64_t(group.pending[now.set] >> k & 1);
+            now.to += stride & flip;
+            strides[k] = (stride ^ flip) - flip;
+        }
+        now.store = {strides[0], strides[1], strides[2], strides[0] + strides[1]};
+        visit_all(now);
+        case_from = (case_from - from.controls) & from.controls;
+        case_to = (case_to - to.controls) & to.controls;
+    }
+}
+
+// A step through the bits of `walk`, carried over those between them.
+QLIT_INLINE uint64_t next(uint64_t position, uint64_t walk) { return (position - walk) & walk; }
+
+template <class T, int G, int C0, int C1, int C2>
+__attribute__((noinline)) void forward_group(const Group& group, const Run<typename Wide<T>::V>& run) {
+    using V = typename Wide<T>::V;
+    V tangents[3];
+    for (int k = 0; k < 3; k++) tangents[k] = k < G ? run.tangents[group.steps[k]] : V{};
+    each_case<G>(group, run, [&](const Case& now) QLIT_LAMBDA {
+        const unsigned negated = group.negated[now.set];
+        const V t0 = negated & 1 ? -tangents[0] : tangents[0], t1 = negated & 2 ? -tangents[1] : tangents[1],
+                t2 = negated & 4 ? -tangents[2] : tangents[2];
+        const Case visits = now;
+        uint64_t i = 0, o = 0;
+        for (uint64_t n = visits.num_visits; n; n--) {
+            V x[1 << G];
+            load<G>(x, visits.from + i, visits.load);
+            turn<T, 0, C0, 1 << G>(x, t0);
+            if constexpr (G > 1) turn<T, 1, C1, 1 << G>(x, t1);
+            if constexpr (G > 2) turn<T, 2, C2, 1 << G>(x, t2);
+            store<G>(x, visits.to + o, visits.store);
+            i = next(i, visits.walk_from), o = next(o, visits.walk_to);
+        }
+    });
+}
+
+template <class T, int G, int C0, int C1, int C2>
+__attribute__((noinline)) void backward_group(const Group& group, const Run<typename Wide<T>::V>& run) {
+    using V = typename Wide<T>::V;
+    V tangents[3], sums[3] = {};
+    for (int k = 0; k < 3; k++) tangents[k] = k < G ? run.tangents[group.steps[k]] : V{};
+    const ptrdiff_t cotangent_from = run.cotangent_from, cotangent_to = run.cotangent_to;
+    each_case<G>(group, run, [&](const Case& now) QLIT_LAMBDA {
+        const unsigned negated = group.negated[now.set];
+        const V t0 = negated & 1 ? -tangents[0] : tangents[0], t1 = negated & 2 ? -tangents[1] : tangents[1],
+                t2 = negated & 4 ? -tangents[2] : tangents[2];
+        const Case visits = now;
+        V sum0{}, sum1{}, sum2{};
+        uint64_t i = 0, o = 0;
+        for (uint64_t n = visits.num_visits; n; n--) {
+            V x[1 << G], l[1 << G];
+            load<G>(x, visits.from + i, visits.load);
+            load<G>(l, visits.from + i + cotangent_from, visits.load);
+            sum0 += turn_back<T, 0, C0, 1 << G>(x, l, t0);
+            if constexpr (G > 1) sum1 += turn_back<T, 1, C1, 1 << G>(x, l, t1);
+            if constexpr (G > 2) sum2 += turn_back<T, 2, C2, 1 << G>(x, l, t2);
+            store<G>(x, visits.to + o, visits.store);
+            store<G>(l, visits.to + o + cotangent_to, visits.store);
+            i = next(i, visits.walk_from), o = next(o, visits.walk_to);
+        }
+        sums[0] += negated & 1 ? -sum0 : sum0;
+        sums[1] += negated & 2 ? -sum1 : sum1;
+        sums[2] += negated & 4 ? -sum2 : sum2;
+    });
+    for (int k = 0; k < G; k++) run.sums[group.steps[k]] += sums[k];
+}
+
+// A target inside the vectors: x + (-t, t) exchanged(x), and exchanged(x) + (-t, t) x where the control is set.
+template <class T>
+__attribute__((noinline)) void forward_inside(const Group& group, const Run<typename Wide<T>::V>& run) {
+    using V = typename Wide<T>::V;
+    const V t = run.tangents[group.steps[0]], signed_t = halves<T>(-t, t), one = all<T>(T(1));
+    each_case<2>(group, run, [&](const Case& now) QLIT_LAMBDA {
+        const V kept = now.set & 1 ? signed_t : one, turned = now.set & 1 ? one : signed_t;
+        const Case visits = now;
+        uint64_t i = 0, o = 0;
+        for (uint64_t n = visits.num_visits; n; n--) {
+            V x[4];
+            load<2>(x, visits.from + i, visits.load);
+#pragma GCC unroll 4
+            for (int r = 0; r < 4; r++) x[r] = kept * x[r] + turned * exchanged<T>(x[r]);
+            store<2>(x, visits.to + o, visits.store);
+            i = next(i, visits.walk_from), o = next(o, visits.walk_to);
+        }
+    });
+}
+
+template <class T>
+__attribute__((noinline)) void backward_inside(const Group& group, const Run<typename Wide<T>::V>& run) {
+    using V = typename Wide<T>::V;
+    const V t = run.tangents[group.steps[0]], signed_t = halves<T>(t, -t), one = all<T>(T(1));
+    const ptrdiff_t cotangent_from = run.cotangent_from, cotangent_to = run.cotangent_to;
+    V sums{};
+    each_case<2>(group, run, [&](const Case& now) QLIT_LAMBDA {
+        const V kept = now.set & 1 ? -signed_t : one, turned = now.set & 1 ? one : signed_t;
+        const Case visits = now;
+        V sum[4] = {};
+        uint64_t i = 0, o = 0;
+        for (uint64_t n = visits.num_visits; n; n--) {
+            V x[4], l[4];
+            load<2>(x, visits.from + i, visits.load);
+            load<2>(l, visits.from + i + cotangent_from, visits.load);
+#pragma GCC unroll 4
+            for (int r = 0; r < 4; r++) {
+                x[r] = kept * x[r] + turned * exchanged<T>(x[r]), l[r] = kept * l[r] + turned * exchanged<T>(l[r]);
+                sum[r] += l[r] * exchanged<T>(x[r]);
+            }
+            store<2>(x, visits.to + o, visits.store);
+            store<2>(l, visits.to + o + cotangent_to, visits.store);
+            i = next(i, visits.walk_from), o = next(o, visits.walk_to);
+        }
+        // Behind a CNOT the two amplitudes have changed places.
+        const V all_four = (sum[0] + sum[1]) + (sum[2] + sum[3]);
+        sums += now.set & 1 ? -all_four : all_four;
+    });
+    run.sums[group.steps[0]] += halves<T>(-sums, sums);
+}
+
+template <class T>
+using GroupKernel = void (*)(const Group&, const Run<typename Wide<T>::V>&);
+
+// All kernels that a schedule can ask for, by code.
+template <class T, bool Backward, int RegisterBits>
+struct KernelTable {
+    GroupKernel<T> at[kNumCodes] = {};
+
+    template <int C0, int C1, int C2>
+    constexpr void put3() {
+        if constexpr (Backward) at[kernel_code(C0, C1, C2)] = backward_group<T, 3, C0, C1, C2>;
+        else at[kernel_code(C0, C1, C2)] = forward_group<T, 3, C0, C1, C2>;
+    }
+    template <int C0, int C1>
+    constexpr void put2() {
+        if constexpr (C0 != 3 && C1 != 3) {
+            if constexpr (Backward) at[kernel_code(C0, C1)] = backward_group<T, 2, C0, C1, 0>;
+            else at[kernel_code(C0, C1)] = forward_group<T, 2, C0, C1, 0>;
+        }
+        if constexpr (RegisterBits > 2) {
+            put3<C0, C1, 0>(), put3<C0, C1, 1>(), put3<C0, C1, 2>();
+            if constexpr (Wide<T>::inside) put3<C0, C1, kInsideControl>();
+        }
+    }
+    template <int C0>
+    constexpr void put1() {
+        if constexpr (C0 == 0 || C0 == kInsideControl) {
+            if constexpr (Backward) at[kernel_code(C0)] = backward_group<T, 1, C0, 0, 0>;
+            else at[kernel_code(C0)] = forward_group<T, 1, C0, 0, 0>;
+        }
+        put2<C0, 0>(), put2<C0, 1>(), put2<C0, 3>();
+        if constexpr (Wide<T>::inside) put2<C0, kInsideControl>();
+    }
+    constexpr KernelTable() {
+        put1<0>(), put1<2>(), put1<3>();
+        if constexpr (Wide<T>::inside) {
+            put1<kInsideControl>();
+            if constexpr (Backward) at[kInsideTarget] = backward_inside<T>;
+            else at[kInsideTarget] = forward_inside<T>;
+        }
+    }
+};
+
+}  // namespace

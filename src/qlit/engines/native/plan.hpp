@@ -1,0 +1,124 @@
+// The plan of a circuit: which gates run in which pass over the state, and on which bits. Pure data, made once.
+//
+// A state is an array of vectors; the bits of a vector's index are basis bits ("vector bits"). Where a vector holds two
+// amplitudes of each sample, basis bit 0 lies inside it and the others follow. See native.md for the mathematics.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <vector>
+
+namespace qlit {
+
+enum class Kind : int32_t { ry_parameter = 0, ry_angle = 1, cnot = 2, x = 3, z = 4 };
+
+// A gate as Python hands it over: first wire (target, or the control of a CNOT), second wire, slot.
+struct Instruction {
+    Kind kind;
+    int32_t wire, other, slot;
+};
+
+// What happens to the amplitudes: a rotation of basis bit `target`, behind a CNOT from `control` unless that is -1.
+// X and Z never touch amplitudes: they are `frame` steps, which only turn signs (see native.md, "Pauli frame").
+struct Step {
+    enum class Slot : int32_t { none, parameter, angle, x, z } slot;
+    int32_t target, control, index;
+    bool frame() const { return slot == Slot::x || slot == Slot::z; }
+};
+
+inline constexpr int kMaxRegisterBits = 3;
+
+// Where an amplitude is found while a pass runs: in the copy of its block, in the copy of its window, in the state.
+enum Space : int { in_block = 0, in_window = 1, in_state = 2 };
+
+// The bits of a pass as byte offsets in one space.
+struct Offsets {
+    uint64_t strides[kMaxRegisterBits];  // of its register bits
+    uint64_t controls;                   // of the controls that are found in the index inside the block
+    uint64_t walk;                       // of all other bits of the block
+};
+
+// One pass over a block: 2^num_gates vectors are loaded, gate k turns register bit k, and they are stored. A gate's control
+// is a register bit or lies inside the vectors (both known to the kernel, by `code`), or is a bit of the vector's index.
+// The latter split the block's visits into `num_cases` equal cases. `by_case` tells which gates see a set control (a bit
+// a gate), to be combined with those known from the position of block and window. By these bits, `pending` tells on which
+// register bits an X is left for the store, and `negated` which angles change sign.
+struct Group {
+    Offsets at[3];  // by space
+    uint64_t visits_a_case;
+    uint64_t control_in_window[kMaxRegisterBits], control_in_state[kMaxRegisterBits];
+    int32_t steps[kMaxRegisterBits];
+    int32_t code;
+    uint8_t num_gates, num_cases, by_case[8], pending[8], negated[8];
+};
+
+// What a gate's control is to a kernel: 0 none or outside, 1 + k register bit k, 4 the bit inside the vector.
+inline constexpr int kInsideControl = 4, kControls = 5, kInsideTarget = 0;
+
+// The number of a kernel: a target inside the vector is 0; else the controls of its gates in base 5, behind a leading 1.
+constexpr int kernel_code(int c0) { return kControls + c0; }
+constexpr int kernel_code(int c0, int c1) { return (kControls + c0) * kControls + c1; }
+constexpr int kernel_code(int c0, int c1, int c2) { return ((kControls + c0) * kControls + c1) * kControls + c2; }
+inline constexpr int kNumCodes = 2 * kControls * kControls * kControls;
+
+// Groups that run on one block, small enough for the L1 cache. The masks walk the blocks of a window.
+struct Block {
+    uint64_t others_in_window, others_in_state;  // bytes
+    int32_t size_bits, first, count;             // groups
+};
+
+// Blocks that run on one window, small enough for the L2 cache. `others` walks the windows of the state.
+struct Window {
+    uint64_t others, walk;            // bytes; `walk` its own vectors
+    int32_t size_bits, first, count;  // blocks
+    int32_t first_group, num_groups;
+    bool whole;
+};
+
+struct Schedule {
+    std::vector<Group> groups;
+    std::vector<Block> blocks;
+    std::vector<Window> windows;
+};
+
+// What the kernels see: no containers, so that code for one processor never leaks into code for all.
+struct ScheduleView {
+    const Group* groups;
+    const Block* blocks;
+    const Window* windows;
+    int32_t num_windows, block_bits, window_bits;
+};
+
+// What a processor's registers and caches take.
+struct Blocking {
+    size_t vector_bytes;
+    int inside_bits;              // basis bits inside a vector: 0 or 1
+    int register_bits;            // of one pass, at most
+    int block_bits, window_bits;  // vector bits, at most
+};
+
+struct Rotation {
+    int step, target, control;  // basis bits
+    int order;                  // its place among all
+};
+
+// Rotations in the order they run in; `backward` if they are to be undone (rotation first, then its CNOT).
+Schedule schedule(int num_vector_bits, const Blocking& blocking, bool backward, std::vector<Rotation> rotations);
+
+class Plan {
+public:
+    Plan(int num_qubits, int num_parameters, int num_angles, const std::vector<Instruction>& instructions, Blocking forward,
+         Blocking backward);
+    Plan(const Plan&) = delete;  // the views point into it
+
+    int num_qubits, num_bits;  // basis bits, padded so that a pass always finds its bits
+    int num_parameters, num_angles;
+    std::vector<Step> steps;
+    int num_rotations;
+    ScheduleView forward, backward;
+
+private:
+    Schedule forward_, backward_;
+};
+
+}  // namespace qlit

@@ -1,0 +1,121 @@
+#include "threads.hpp"
+
+#include <pthread.h>
+
+#include <algorithm>
+#include <atomic>
+#include <chrono>
+#include <condition_variable>
+#include <exception>
+#include <memory>
+#include <mutex>
+#include <thread>
+#include <vector>
+
+namespace qlit {
+namespace {
+
+// Long enough to bridge the time between two calls of a training step, short against a time slice.
+constexpr auto kWaitAwake = std::chrono::microseconds(200);
+
+void relax() {
+#if defined(__x86_64__)
+    __builtin_ia32_pause();
+#elif defined(__aarch64__)
+    asm volatile("yield");
+#endif
+}
+
+struct Job {
+    void (*task)(void*, int, int);
+    void* context;
+    int num_tasks, num_workers;
+    std::atomic<int> next_task{0}, next_worker{1}, at_work{0};
+    std::mutex mutex;
+    std::exception_ptr error;
+
+    void work(int worker) {
+        for (int k; (k = next_task.fetch_add(1)) < num_tasks;) try {
+                task(context, k, worker);
+            } catch (...) {
+                const std::lock_guard lock(mutex);
+                error = std::current_exception();
+            }
+    }
+};
+
+class Team {
+public:
+    void run(Job& job) {
+        while (int(helpers_.size()) < job.num_workers - 1) helpers_.emplace_back([this] { help(); }).detach();
+        {
+            const std::lock_guard lock(mutex_);
+            job_ = &job;
+            calls_.fetch_add(1, std::memory_order_release);
+        }
+        changed_.notify_all();
+        job.work(0);
+        {
+            const std::lock_guard lock(mutex_);
+            job_ = nullptr;  // nobody joins from here on
+        }
+        while (job.at_work.load(std::memory_order_acquire)) relax();
+    }
+
+    std::mutex busy;
+
+private:
+    void help() {
+        for (unsigned seen = 0;;) {
+            const auto until = std::chrono::steady_clock::now() + kWaitAwake;
+            while (calls_.load(std::memory_order_acquire) == seen && std::chrono::steady_clock::now() < until) relax();
+            Job* job;
+            int worker;
+            {
+                std::unique_lock lock(mutex_);
+                changed_.wait(lock, [&] { return calls_.load(std::memory_order_relaxed) != seen; });
+                seen = calls_.load(std::memory_order_relaxed);
+                job = job_;
+                if (!job || (worker = job->next_worker.fetch_add(1)) >= job->num_workers) continue;
+                job->at_work.fetch_add(1);
+            }
+            job->work(worker);
+            job->at_work.fetch_sub(1, std::memory_order_release);
+        }
+    }
+
+    std::vector<std::thread> helpers_;
+    std::mutex mutex_;
+    std::condition_variable changed_;
+    std::atomic<unsigned> calls_{0};
+    Job* job_ = nullptr;
+};
+
+// Never destroyed: helpers may outlive every other object of the process. A child of fork has no helpers: it gets a new one.
+std::atomic<Team*> team_;
+
+Team& team() {
+    static const bool registered = [] {
+        team_ = new Team;
+        pthread_atfork(nullptr, nullptr, [] { team_ = new Team; });
+        return true;
+    }();
+    (void)registered;
+    return *team_.load();
+}
+
+}  // namespace
+
+void run_tasks(int num_tasks, int num_threads, void (*task)(void*, int, int), void* context) {
+    Job job{task, context, num_tasks, std::min(num_tasks, num_threads), {}, {}, {}, {}, {}};
+    job.next_worker = 1;
+    Team& here = team();
+    if (job.num_workers > 1 && here.busy.try_lock()) {
+        const std::lock_guard lock(here.busy, std::adopt_lock);
+        here.run(job);
+    } else
+        job.work(0);
+    if (job.error) std::rethrow_exception(job.error);
+}
+
+}  // namespace qlit

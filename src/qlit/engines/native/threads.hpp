@@ -1,0 +1,16 @@
+// A team of threads for tiles. The caller works too; helpers wait a moment for the next call, then sleep.
+#pragma once
+
+namespace qlit {
+
+// Runs task(k, worker) for k = 0 .. num_tasks - 1 on at most num_threads threads, worker < num_threads. Which thread runs
+// which task is left open, so tasks must not depend on it. An exception of a task is thrown again here.
+// A second caller at the same time, and a caller inside a task, run theirs alone. Safe after fork.
+void run_tasks(int num_tasks, int num_threads, void (*task)(void* context, int task, int worker), void* context);
+
+template <class F>
+void run_tasks(int num_tasks, int num_threads, F&& task) {
+    run_tasks(num_tasks, num_threads, [](void* context, int k, int worker) { (*static_cast<F*>(context))(k, worker); }, &task);
+}
+
+}  // namespace qlit
