@@ -2,10 +2,14 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
-INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
+# The two variables hold for what compiling the native engine needs, in old and in new versions of pip.
+PINNED := PIP_CONSTRAINT=constraints.txt PIP_BUILD_CONSTRAINT=constraints.txt
+INSTALL := $(PINNED) $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
+NATIVE := $(addprefix src/qlit/engines/native/,CMakeLists.txt) $(wildcard src/qlit/engines/native/*.?pp)
+SANITIZED := build/sanitized
 
 .DEFAULT_GOAL := help
-.PHONY: help setup fit test lint types format check ui clean
+.PHONY: help setup fit test sanitize lint types format check ui clean
 
 help: ## list what there is
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -17,6 +21,14 @@ fit: $(VENV)/installed ## run the main job on the built-in sample (about a minut
 
 test: $(VENV)/installed-dev ## run the whole test suite
 	$(BIN)/python -m pytest
+
+# The sanitizers' libraries come first: the interpreter is not linked to them, and exceptions are looked up in libstdc++.
+# Leaks are not looked for: interpreter and torch keep much until the process ends.
+sanitize: $(VENV)/installed-dev $(SANITIZED)/installed ## test the native engine with address and undefined-behaviour sanitizers
+	LD_PRELOAD="$$($(CXX) -print-file-name=libasan.so) $$($(CXX) -print-file-name=libstdc++.so)" \
+	ASAN_OPTIONS=detect_leaks=0 UBSAN_OPTIONS=print_stacktrace=1 \
+	QLIT_NATIVE_LIBRARY="$$(ls $(CURDIR)/$(SANITIZED)/qlit/engines/_native*.so)" \
+		$(BIN)/python -m pytest tests/engines/test_native_engine.py
 
 check: lint types ## lint and type check
 
@@ -35,17 +47,27 @@ ui: $(VENV)/installed ## serve the runs kept under mlruns/ in MLflow's UI on por
 	@echo "open http://127.0.0.1:5000/#/experiments?workflowType=machine_learning"
 	$(BIN)/mlflow ui --backend-store-uri sqlite:///$(CURDIR)/mlruns/mlflow.db --port 5000
 
-clean: ## remove .venv and caches; runs stay
-	rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache
+clean: ## remove .venv, builds and caches; runs stay
+	rm -rf $(VENV) build .mypy_cache .pytest_cache .ruff_cache
 
-$(VENV)/installed: pyproject.toml constraints.txt
+$(VENV)/installed: pyproject.toml constraints.txt $(NATIVE)
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
 		{ echo "qlit needs Python 3.11 or newer; name one with: make $(MAKECMDGOALS) PYTHON=python3.11"; exit 1; }
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	@echo "installing qlit and what it needs into $(VENV); the first time takes a few minutes"
 	$(INSTALL) --editable '.[quickstart]'
+	@$(BIN)/python -c 'from qlit.engines.native_engine import is_built; is_built() or print("installed without the native\
+	 engine, which could not be compiled; circuits run on the torch engine, many times slower: see README.md")'
 	@touch $@
 
 $(VENV)/installed-dev: $(VENV)/installed
-	$(INSTALL) --editable '.[quickstart,dev]'
+	$(INSTALL) 'qlit[quickstart,dev]' # is installed: its extras are added, and nothing is compiled again
+	@touch $@
+
+# Where it cannot be compiled, pip installs qlit without it: hence the look at the library.
+$(SANITIZED)/installed: pyproject.toml constraints.txt $(NATIVE) | $(VENV)/installed
+	rm -rf $(SANITIZED)
+	$(INSTALL) --no-deps --target $(SANITIZED) --config-settings=cmake.define.QLIT_SANITIZE=ON \
+		--config-settings=cmake.define.QLIT_EMULATE_AVX512=ON .
+	@ls $(SANITIZED)/qlit/engines/_native*.so
 	@touch $@
