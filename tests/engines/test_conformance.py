@@ -6,10 +6,11 @@ from engines.cases import CIRCUITS, random_circuit, random_inputs
 from tolerances import ENGINE_ATOL
 
 from qlit.circuits import reuploading_circuit
-from qlit.engines import Engine, ReferenceEngine, TorchEngine
+from qlit.engines import Engine, NativeEngine, ReferenceEngine, TorchEngine
 
 ENGINES = [
     TorchEngine(),
+    NativeEngine(),
 ]
 REFERENCE = ReferenceEngine()
 

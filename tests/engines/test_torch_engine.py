@@ -71,9 +71,9 @@ def test_autocast_does_not_touch_amplitudes():
 
 
 def test_engines_by_name():
-    assert engine_by_name("auto").name == "torch"
-    assert engine_by_name("reference").name == "reference"
-    with pytest.raises(ValueError, match="no engine 'qpu'; there are: auto, reference, torch"):
+    for name in ("auto", "native", "reference", "torch"):
+        assert engine_by_name(name).name == name
+    with pytest.raises(ValueError, match="no engine 'qpu'; there are: auto, native, reference, torch"):
         engine_by_name("qpu")
 
 

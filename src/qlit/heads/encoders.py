@@ -56,7 +56,7 @@ def amplitude_encoding(features_BD: Tensor, num_qubits: int, *, pad_with: float 
     if not all(0 < norm < math.inf for (norm,) in norms_B1.tolist()):  # one transfer; a NaN is not above 0
         raise ValueError("Amplitude encoding needs finite vectors that are not all zeros, but a batch holds another.")
     state_BN: Tensor = amplitudes_BN / norms_B1
-    return state_BN
+    return state_BN.contiguous()
 
 
 def check_amplitudes(num_features: int, num_qubits: int) -> None:
@@ -85,7 +85,7 @@ class SimulatedQuantumEncoder(Encoder):
         center: Whether to subtract the mean embedding of the training split first; it is fitted once, on that split
             alone, and saved with the weights.
         init_std: Standard deviation of the normal distribution the starting parameters are drawn from, radians.
-        engine: Engine that runs the circuit: auto, torch or reference.
+        engine: Engine that runs the circuit: auto, native, torch or reference.
 
     Raises:
         ValueError: If a number is out of range.

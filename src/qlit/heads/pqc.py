@@ -32,7 +32,7 @@ class ReuploadingPQC(nn.Module):
             2**Q outcomes, as published. With gaussian the latter is biased where outcomes outnumber shots.
         measured_wires: Wires whose <Z> is handed on, distinct.
         init_std: Standard deviation of the normal distribution the starting parameters are drawn from, radians.
-        engine: Engine that runs the circuit: auto, torch or reference.
+        engine: Engine that runs the circuit: auto, native, torch or reference.
 
     Raises:
         ValueError: If a number is out of range.
@@ -70,6 +70,7 @@ class ReuploadingPQC(nn.Module):
 
     def forward(self, angles_BQ: Tensor) -> Tensor:
         """<Z> of the measured wires, shape (B, W), for angles in radians, shape (B, Q)."""
+        angles_BQ = angles_BQ.contiguous()
         if self.shots is None:
             return self.engine.expectation(self.circuit, self.theta, angles=angles_BQ, wires=self.measured_wires)
         probabilities_BV = self.engine.probabilities(

@@ -1,0 +1,48 @@
+"""The engine that `engine: auto` names: the fastest there is for the tensors at hand."""
+
+import sys
+from functools import lru_cache
+from typing import ClassVar, final
+
+from torch import Tensor
+
+from qlit.engines import native_engine
+from qlit.engines.base import Capabilities, Engine, Run
+from qlit.engines.native_engine import NativeEngine
+from qlit.engines.torch_engine import TorchEngine
+
+
+@final
+class AutoEngine(Engine):
+    """`native` for tensors on the CPU where its extension was built, `torch` for all others."""
+
+    name: ClassVar[str] = "auto"
+    capabilities: ClassVar[Capabilities] = TorchEngine.capabilities
+
+    def __init__(self) -> None:
+        self._torch = TorchEngine()
+        self._native = NativeEngine() if native_engine.is_built() else None
+
+    def taken_on(self, device_type: str) -> Engine:
+        """The engine that runs tensors of a torch device type."""
+        if device_type != "cpu":
+            return self._torch
+        if self._native is None:
+            _tell_once()
+            return self._torch
+        return self._native
+
+    def _expectation(self, run: Run) -> Tensor:
+        return self.taken_on(run.parameters.device.type)._expectation(run)
+
+    def _probabilities(self, run: Run) -> Tensor:
+        return self.taken_on(run.parameters.device.type)._probabilities(run)
+
+
+@lru_cache(maxsize=1)
+def _tell_once() -> None:
+    print(
+        f"qlit: its compiled engine is not there ({native_engine.why_not_built()}), so circuits run on the torch "
+        "engine, many times slower. Install a C++20 compiler and install qlit again.",
+        file=sys.stderr,
+    )
