@@ -60,7 +60,7 @@ def test_single_encoder_heads_have_the_published_counts(facts, num_qubits, publi
         "num_parameters": 7 * num_qubits,
         "one_qubit_gates": 20 * num_qubits,
         "two_qubit_gates": 11 * num_qubits,
-        "engine": "torch",
+        "engine": "native",
     }
     assert found["batch_size"] == 16
     assert found["amplitudes"] == 2 * 16 * 2**num_qubits
@@ -200,14 +200,14 @@ def test_without_timing_nothing_is_run(facts, monkeypatch):
     found = facts("single_sqe.yaml")
     assert found["not_timed"] == "--no_timing was given."
     assert {found["timing"][key] for key in ("step_s", "inference_s_per_1000", "epoch_s", "run_s")} == {None}
-    assert found["bytes_per_step"] == (2 + 7) * 16 * 2**10 * 4
+    assert found["bytes_per_step"] == (2 + 1) * 16 * 2**10 * 4
 
 
 def test_a_step_that_does_not_fit_is_not_run_but_told(shown, facts, monkeypatch):
     monkeypatch.setattr(describe, "measure", None)
-    monkeypatch.setattr(describe, "bytes_free", lambda _: 3 * 2**30)
-    options = ("single_sqe.yaml", "--model.head.encoder.num_qubits", "23")
-    told = f"a training step needs {(8 * 2**23 + 2**10) * 16 * 4 / 2**30:.1f} GiB, but only 3.0 GiB are free."
+    monkeypatch.setattr(describe, "bytes_free", lambda _: 3 * 2**29)
+    options = ("single_sqe.yaml", "--model.head.encoder.num_qubits", "24")
+    told = f"a training step needs {(2 * 2**24 + 2**10) * 16 * 4 / 2**30:.1f} GiB, but only 1.5 GiB are free."
     assert facts(*options, timed=True)["not_timed"] == told
     status, out, err = shown(*options, timed=True)
     assert (status, err) == (0, "")
@@ -224,7 +224,7 @@ def test_a_head_that_only_evaluates_is_described_with_the_reason_that_it_is_not_
 def test_an_engine_that_does_not_tell_its_memory_is_timed_without_it(shown, facts):
     options = (*NARROW, "--model.head.pqc.engine", "reference", "--data.batch_size", "1")
     found = facts(*options, timed=True)
-    assert [circuit["engine"] for circuit in found["circuits"]] == ["torch", "reference"]
+    assert [circuit["engine"] for circuit in found["circuits"]] == ["native", "reference"]
     assert found["bytes_per_step"] is None
     assert found["timing"]["step_s"] > 0
     assert "what a training step needs is not known" in shown(*options)[1]

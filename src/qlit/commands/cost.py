@@ -44,25 +44,25 @@ class Measured:
     num_features: int
 
 
-def circuits_of(head: Head) -> dict[str, tuple[Circuit, Engine]]:
-    """The circuits of a head and the engines that run them, by the name of the module that holds both."""
+def circuits_of(head: Head, device: torch.device) -> dict[str, tuple[Circuit, Engine]]:
+    """The circuits of a head and the engines that run them on a device, by the name of the module that holds both."""
     found: dict[str, tuple[Circuit, Engine]] = {}
     for name, module in head.named_modules():
         circuit, engine = getattr(module, "circuit", None), getattr(module, "engine", None)
         if isinstance(circuit, Circuit) and isinstance(engine, Engine):
-            found[name] = (circuit, engine)
+            found[name] = (circuit, engine.taken_on(device.type))
     return found
 
 
-def bytes_per_step(head: Head, batch_size: int) -> int | None:
-    """Memory of the statevectors of a training step at its peak; None if an engine does not tell.
+def bytes_per_step(head: Head, batch_size: int, device: torch.device) -> int | None:
+    """Memory of the statevectors of a training step on a device at its peak; None if an engine does not tell.
 
     Every circuit keeps its final states for the backward pass, and one circuit at a time is at its engine's peak.
     Not in it: about 10 MiB for libraries, and what an allocator leaves in gaps between small blocks (glibc: blocks
     below 32 MiB), which may be twice as much again.
     """
     kept, peak = 0, 0
-    for circuit, engine in circuits_of(head).values():
+    for circuit, engine in circuits_of(head, device).values():
         states_at_peak = engine.capabilities.states_at_peak
         if states_at_peak is None:
             return None
@@ -112,7 +112,7 @@ def measure(head: Head, *, batch_size: int, eval_batch_size: int, device: torch.
 
     inference_budget_s = (1 - _SHARE_OF_STEPS) * BUDGET_S
     in_time = inference_budget_s / (step_s * _FORWARD_SHARE)
-    needed = bytes_per_step(head, batch_size)  # inference needs less, but how much less no engine tells
+    needed = bytes_per_step(head, batch_size, device)  # inference needs less, but how much less no engine tells
     in_memory = bytes_free(device) / needed if needed else in_time
     num_rows = min(eval_batch_size, batch_size * _whole_batches(in_time, in_memory))
     evaluated_BD = embeddings(num_rows)

@@ -42,27 +42,33 @@ def run(command: str, arguments: list[str]) -> int:
         made = parser.instantiate(options)
     head, data, trainer = made.model.head, made.data, options.trainer
     head.to(_DTYPES.get(str(trainer.get("precision")), torch.float32))
-    facts = describe(head, parameter_counts(made.model), data.batch_size)
-    facts |= estimate(head, data, trainer, timed=not options.no_timing)
+    device = _device_of(trainer)
+    facts = describe(head, parameter_counts(made.model), data.batch_size, device)
+    facts |= estimate(head, data, trainer, device, timed=not options.no_timing)
     if options.json:
         print(json.dumps(facts, indent=2))
         return 0
     print(_table(facts))
     if options.draw:
-        for name, (circuit, _) in circuits_of(head).items():
+        for name, (circuit, _) in circuits_of(head, device).items():
             print(f"\n{name}\n{circuit.draw()}")
     return 0
 
 
-def describe(head: Head, counts: dict[str, int], batch_size: int) -> dict[str, Any]:
-    """Counts of a head as plain values.
+def _device_of(trainer: dict[str, Any]) -> torch.device:
+    use_gpu = str(trainer.get("accelerator", "auto")) in ("auto", "gpu", "cuda") and torch.cuda.is_available()
+    return torch.device("cuda" if use_gpu else "cpu")
+
+
+def describe(head: Head, counts: dict[str, int], batch_size: int, device: torch.device) -> dict[str, Any]:
+    """Counts of a head on a device as plain values.
 
     Returns:
         `parameters` by module and in `total`; `circuits` with the qubits, parameters, 1- and 2-qubit gates and engine
         of each; `batch_size`; `amplitudes`, statevector amplitudes of all circuits for one batch; and
         `bytes_per_step`, the memory that the statevectors of a training step need at its peak, None if not known.
     """
-    circuits = circuits_of(head)
+    circuits = circuits_of(head, device)
     return {
         "parameters": counts,
         "circuits": [
@@ -78,11 +84,13 @@ def describe(head: Head, counts: dict[str, int], batch_size: int) -> dict[str, A
         ],
         "batch_size": batch_size,
         "amplitudes": sum(batch_size * 2**circuit.num_qubits for circuit, _ in circuits.values()),
-        "bytes_per_step": bytes_per_step(head, batch_size),
+        "bytes_per_step": bytes_per_step(head, batch_size, device),
     }
 
 
-def estimate(head: Head, data: SentenceDataModule, trainer: dict[str, Any], *, timed: bool) -> dict[str, Any]:
+def estimate(
+    head: Head, data: SentenceDataModule, trainer: dict[str, Any], device: torch.device, *, timed: bool
+) -> dict[str, Any]:
     """How long a fit takes with a head, from a few real steps; one process, the head alone.
 
     Nothing is run where `timed` is false or a step would not fit into memory.
@@ -90,7 +98,8 @@ def estimate(head: Head, data: SentenceDataModule, trainer: dict[str, Any], *, t
     Args:
         head: The head, in the precision it will be trained in; see `measure` for what happens to it.
         data: Data module, of which nothing is loaded.
-        trainer: Trainer options, of which `accelerator` and `max_epochs` are read.
+        trainer: Trainer options, of which `max_epochs` is read.
+        device: Where it would run.
         timed: Whether to measure.
 
     Returns:
@@ -100,8 +109,6 @@ def estimate(head: Head, data: SentenceDataModule, trainer: dict[str, Any], *, t
     Raises:
         ValueError: If the data module's numbers are out of range.
     """
-    use_gpu = str(trainer.get("accelerator", "auto")) in ("auto", "gpu", "cuda") and torch.cuda.is_available()
-    device = torch.device("cuda" if use_gpu else "cpu")
     for name, size in (("batch_size", data.batch_size), ("eval_batch_size", data.eval_batch_size)):
         if size < 1:
             raise ValueError(f"`{name} >= 1` must hold, but got {name}={size}.")
@@ -128,7 +135,7 @@ def estimate(head: Head, data: SentenceDataModule, trainer: dict[str, Any], *, t
         },
         "not_timed": None,
     }
-    needed = bytes_per_step(head, data.batch_size)
+    needed = bytes_per_step(head, data.batch_size, device)
     if not timed:
         return facts | {"not_timed": "--no_timing was given."}
     if needed is not None and needed > facts["bytes_free"]:
