@@ -9,7 +9,7 @@ NATIVE := $(addprefix src/qlit/engines/native/,CMakeLists.txt) $(wildcard src/ql
 SANITIZED := build/sanitized
 
 .DEFAULT_GOAL := help
-.PHONY: help setup fit test sanitize lint types format check ui clean
+.PHONY: help setup fit test sanitize lint types format check bench ui clean
 
 help: ## list what there is
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -42,6 +42,9 @@ types: $(VENV)/installed-dev ## check types
 format: $(VENV)/installed-dev ## format the code
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
+
+bench: $(VENV)/installed ## time a training step of our engines and of the peers installed (BENCH="--qubits 10")
+	$(BIN)/python benchmarks/bench.py $(BENCH)
 
 ui: $(VENV)/installed ## serve the runs kept under mlruns/ in MLflow's UI on port 5000
 	@echo "open http://127.0.0.1:5000/#/experiments?workflowType=machine_learning"

@@ -1,0 +1,42 @@
+"""TorchQuantum, the paper's simulator: batched complex64 statevectors, autograd through one product a gate."""
+
+from importlib.metadata import version
+
+import torch
+import torchquantum as tq
+import torchquantum.functional as tqf
+from work import BATCH_SIZE, Contestant, Gate, Result, Work
+
+
+def build(work: Work, _name: str, num_threads: int) -> Contestant:
+    torch.set_num_threads(num_threads)
+    num_qubits = work.num_qubits
+    encoder_gates, pqc_gates = work.encoder_gates, work.pqc_gates
+    encoder_parameters = torch.tensor(work.encoder_parameters).requires_grad_()
+    pqc_parameters = torch.tensor(work.pqc_parameters).requires_grad_()
+    states_BN = torch.tensor(work.states).to(torch.complex64)
+
+    def run(
+        device: tq.QuantumDevice, gates: list[Gate], parameters: torch.Tensor, angles: torch.Tensor | None = None
+    ) -> None:
+        for kind, wire, slot in gates:
+            if kind == "cnot":
+                tqf.cnot(device, wires=[wire, slot])
+            elif kind == "ry":
+                tqf.ry(device, wires=wire, params=parameters[slot].view(1, 1).expand(BATCH_SIZE, 1))
+            else:
+                tqf.ry(device, wires=wire, params=angles[:, slot : slot + 1])
+
+    def step() -> Result:
+        encoder_parameters.grad = pqc_parameters.grad = None
+        device = tq.QuantumDevice(n_wires=num_qubits, bsz=BATCH_SIZE)
+        device.set_states(states_BN)
+        run(device, encoder_gates, encoder_parameters)
+        angles = tq.expval(device, list(range(num_qubits)), [tq.PauliZ()] * num_qubits)
+        device = tq.QuantumDevice(n_wires=num_qubits, bsz=BATCH_SIZE)
+        run(device, pqc_gates, pqc_parameters, angles)
+        loss = tq.expval(device, [0], [tq.PauliZ()]).sum()
+        loss.backward()
+        return loss.item(), encoder_parameters.grad.numpy(), pqc_parameters.grad.numpy()
+
+    return Contestant(f"torchquantum {version('torchquantum')}, torch {torch.__version__}", step)
