@@ -15,8 +15,11 @@
 namespace qlit {
 namespace {
 
-// Long enough to bridge the time between two calls of a training step, short against a time slice.
-constexpr auto kWaitAwake = std::chrono::microseconds(200);
+// How long to wait awake: for the next call, long enough to bridge the time between two calls of a training step; for
+// helpers at work, no longer than threads on cores of their own differ. Then the waiting thread sleeps, so that its core
+// is free for a helper that was robbed of its own, by a thread of torch's that waits awake for one.
+constexpr auto kAwakeForCalls = std::chrono::microseconds(200);
+constexpr auto kAwakeForHelpers = std::chrono::microseconds(50);
 
 void relax() {
 #if defined(__x86_64__)
@@ -26,11 +29,20 @@ void relax() {
 #endif
 }
 
+template <class F>
+void wait_awake(std::chrono::microseconds at_most, F&& done) {
+    const auto until = std::chrono::steady_clock::now() + at_most;
+    while (!done() && std::chrono::steady_clock::now() < until) {
+        for (int k = 0; k < 8; k++) relax();
+        std::this_thread::yield();  // to a thread of torch's, say, that has work for this core
+    }
+}
+
 struct Job {
     void (*task)(void*, int, int);
     void* context;
     int num_tasks, num_workers;
-    std::atomic<int> next_task{0}, next_worker{1}, at_work{0};
+    std::atomic<int> next_task{0}, next_worker{1};
     std::mutex mutex;
     std::exception_ptr error;
 
@@ -59,7 +71,8 @@ public:
             const std::lock_guard lock(mutex_);
             job_ = nullptr;  // nobody joins from here on
         }
-        while (job.at_work.load(std::memory_order_acquire)) relax();
+        wait_awake(kAwakeForHelpers, [this] { return at_work_.load(std::memory_order_acquire) == 0; });
+        for (int n; (n = at_work_.load(std::memory_order_acquire));) at_work_.wait(n, std::memory_order_acquire);
     }
 
     std::mutex busy;
@@ -67,8 +80,7 @@ public:
 private:
     void help() {
         for (unsigned seen = 0;;) {
-            const auto until = std::chrono::steady_clock::now() + kWaitAwake;
-            while (calls_.load(std::memory_order_acquire) == seen && std::chrono::steady_clock::now() < until) relax();
+            wait_awake(kAwakeForCalls, [&] { return calls_.load(std::memory_order_acquire) != seen; });
             Job* job;
             int worker;
             {
@@ -77,10 +89,11 @@ private:
                 seen = calls_.load(std::memory_order_relaxed);
                 job = job_;
                 if (!job || (worker = job->next_worker.fetch_add(1)) >= job->num_workers) continue;
-                job->at_work.fetch_add(1);
+                at_work_.fetch_add(1);
             }
             job->work(worker);
-            job->at_work.fetch_sub(1, std::memory_order_release);
+            at_work_.fetch_sub(1, std::memory_order_release);
+            at_work_.notify_one();
         }
     }
 
@@ -88,6 +101,7 @@ private:
     std::mutex mutex_;
     std::condition_variable changed_;
     std::atomic<unsigned> calls_{0};
+    std::atomic<int> at_work_{0};  // helpers
     Job* job_ = nullptr;
 };
 
@@ -107,7 +121,7 @@ Team& team() {
 }  // namespace
 
 void run_tasks(int num_tasks, int num_threads, void (*task)(void*, int, int), void* context) {
-    Job job{task, context, num_tasks, std::min(num_tasks, num_threads), {}, {}, {}, {}, {}};
+    Job job{task, context, num_tasks, std::min(num_tasks, num_threads), {}, {}, {}, {}};
     job.next_worker = 1;
     Team& here = team();
     if (job.num_workers > 1 && here.busy.try_lock()) {
