@@ -2,10 +2,11 @@ import os
 import subprocess
 import sys
 
+import psutil
 import pytest
 import torch
 
-from qlit.circuits import ansatz, encoder_circuit, reuploading_circuit
+from qlit.circuits import Circuit, ansatz, encoder_circuit, reuploading_circuit, ry
 from qlit.engines import TorchEngine, engine_by_name, fusion
 
 MEASURE_PEAK = """
@@ -93,3 +94,12 @@ def test_an_evaluation_may_come_before_a_fit():
     """In a process of its own: what engines keep must not have been made by another test."""
     done = subprocess.run([sys.executable, "-c", EVALUATE_THEN_FIT], capture_output=True, text=True)
     assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_states_that_memory_does_not_hold_are_refused_before_they_are_made(monkeypatch):
+    class Full:
+        available = 100 * 2**20
+
+    monkeypatch.setattr(psutil, "virtual_memory", Full)
+    with pytest.raises(ValueError, match=r"The statevectors of a batch of 64 need 0\.5 GiB, but 0\.1 GiB are free\."):
+        TorchEngine().expectation(Circuit(20, (ry(0, angle=0),)), torch.zeros(0), angles=torch.zeros(64, 1))

@@ -1,5 +1,6 @@
 from functools import partial
 
+import psutil
 import pytest
 import torch
 
@@ -87,3 +88,18 @@ def test_numbers_out_of_range_are_refused():
         ParallelEncoders(14, num_encoders=3, encoder=small)
     with pytest.raises(ValueError, match=r"num_outputs=5, num_qubits=4"):
         small(5)
+
+
+def test_states_that_memory_does_not_hold_are_refused_before_they_are_made(monkeypatch):
+    class Full:
+        available = 100 * 2**20
+
+    monkeypatch.setattr(psutil, "virtual_memory", Full)
+    with pytest.raises(ValueError, match=r"The statevectors of a batch of 64 need 0\.5 GiB, but 0\.1 GiB are free\."):
+        amplitude_encoding(torch.ones(64, 8), 20)
+
+
+@pytest.mark.parametrize(("engine", "most"), [("auto", 24), ("native", 26), ("torch", 24), ("reference", 8)])
+def test_an_encoder_wider_than_its_engine_takes_is_refused_when_it_is_made(engine, most):
+    with pytest.raises(ValueError, match=f"at most {most} qubits, but this one has {most + 1}"):
+        SimulatedQuantumEncoder(2, num_qubits=most + 1, connectivity=1, num_layers=0, engine=engine)

@@ -115,6 +115,14 @@ class Engine(ABC):
         """The engine that runs tensors of a torch device type: this one, unless it chooses among others."""
         return self
 
+    def check_width(self, circuit: Circuit) -> None:
+        """Raise a ValueError if the circuit is wider than this engine takes."""
+        if circuit.num_qubits > self.capabilities.max_qubits:
+            raise ValueError(
+                f"Engine {self.name!r} takes circuits of at most {self.capabilities.max_qubits} qubits, "
+                f"but this one has {circuit.num_qubits}."
+            )
+
     @abstractmethod
     def _expectation(self, run: Run) -> Tensor: ...
 
@@ -130,11 +138,7 @@ class Engine(ABC):
         wires: Sequence[int] | None,
     ) -> Run:
         can = self.capabilities
-        if circuit.num_qubits > can.max_qubits:
-            raise ValueError(
-                f"Engine {self.name!r} takes circuits of at most {can.max_qubits} qubits, "
-                f"but this one has {circuit.num_qubits}."
-            )
+        self.check_width(circuit)
         if parameters.dtype not in can.dtypes:
             allowed = ", ".join(str(dtype).removeprefix("torch.") for dtype in can.dtypes)
             raise ValueError(f"Engine {self.name!r} computes in {allowed}, but the parameters are {parameters.dtype}.")

@@ -13,17 +13,16 @@ from functools import lru_cache
 from types import ModuleType
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, final
 
-import psutil
 import torch
 from torch import Tensor
 
 from qlit.circuits import Circuit
 from qlit.engines.base import Capabilities, Engine, Run
+from qlit.engines.memory import check_free
 
 if TYPE_CHECKING:
     from qlit.engines import _native
 
-_CHECKED_FROM_BYTES = 2**28  # asking how much memory is free takes as long as a small circuit
 _KINDS = {"ry": 0, "cnot": 2, "x": 3, "z": 4}
 
 
@@ -180,14 +179,7 @@ def _check_memory(executable: "_native._Executable", batch_size: int, num_thread
     # Each thread at work holds a tile's state or cotangent, and copies of parts of it that fit a cache.
     at_work = executable.state_bytes(min(batch_size, num_threads * executable.samples_per_tile))
     needed = at_work + (executable.state_bytes(batch_size) if keep else 0)
-    if needed < _CHECKED_FROM_BYTES:
-        return
-    free = psutil.virtual_memory().available
-    if needed > free:
-        raise ValueError(
-            f"The statevectors of this circuit need {needed / 2**30:.1f} GiB for a batch of {batch_size}, but "
-            f"{free / 2**30:.1f} GiB are free. Take fewer qubits, a smaller batch or fewer threads."
-        )
+    check_free(needed, f"The statevectors of a batch of {batch_size}")
 
 
 class _Differentiable(torch.autograd.Function):

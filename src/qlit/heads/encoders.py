@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from qlit.circuits import encoder_circuit
 from qlit.engines import engine_by_name
+from qlit.engines.memory import check_free
 
 
 class Encoder(nn.Module, ABC):
@@ -50,6 +51,9 @@ def amplitude_encoding(features_BD: Tensor, num_qubits: int, *, pad_with: float 
     Source: arXiv:2504.08732, sec. III.C.
     """
     check_amplitudes(features_BD.shape[1], num_qubits)
+    if features_BD.device.type == "cpu":
+        num_bytes = 2 * features_BD.shape[0] * 2**num_qubits * features_BD.itemsize  # padded, and then normalised
+        check_free(num_bytes, f"The statevectors of a batch of {features_BD.shape[0]}")
     padding = 2**num_qubits - features_BD.shape[1]
     amplitudes_BN = torch.constant_pad_nd(features_BD, (0, padding), pad_with) if padding else features_BD
     norms_B1 = torch.linalg.vector_norm(amplitudes_BN, dim=1, keepdim=True)
@@ -116,6 +120,7 @@ class SimulatedQuantumEncoder(Encoder):
         self.center = center
         self.circuit = encoder_circuit(num_qubits, connectivity=connectivity, num_layers=num_layers)
         self.engine = engine_by_name(engine)
+        self.engine.check_width(self.circuit)
         self.theta = nn.Parameter(init_std * torch.randn(self.circuit.num_parameters))
         self.angle_scale = nn.Parameter(torch.ones(()))
         self.mean: Tensor

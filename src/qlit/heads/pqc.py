@@ -65,6 +65,7 @@ class ReuploadingPQC(nn.Module):
             raise ValueError(f"Measured wires must lie in 0 .. {num_qubits - 1}, but got {self.measured_wires}.")
         self._sampled_wires = tuple(range(num_qubits)) if register == "full" else self.measured_wires
         self.engine = engine_by_name(engine)
+        self.engine.check_width(self.circuit)
         self.theta = nn.Parameter(init_std * torch.randn(self.circuit.num_parameters))
         self._noise_rows: tuple[int, int, int] | None = None
 

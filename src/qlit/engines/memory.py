@@ -1,0 +1,22 @@
+"""Whether statevectors fit into memory, asked before they are made: a system that runs out of it kills the process."""
+
+import psutil
+
+_ASKED_FROM_BYTES = 2**28  # asking how much is free takes as long as a small circuit
+
+
+def check_free(num_bytes: int, what: str) -> None:
+    """Raise a ValueError if the CPU's free memory does not hold `num_bytes`.
+
+    Args:
+        num_bytes: Bytes that are needed at once.
+        what: What needs them, for the message: "The statevectors of a batch of 16".
+    """
+    if num_bytes < _ASKED_FROM_BYTES:
+        return
+    free = psutil.virtual_memory().available
+    if num_bytes > free:
+        raise ValueError(
+            f"{what} need {num_bytes / 2**30:.1f} GiB, but {free / 2**30:.1f} GiB are free. Take fewer qubits or a "
+            "smaller batch."
+        )
