@@ -16,7 +16,7 @@ help: ## list what there is
 
 setup: $(VENV)/installed ## create .venv with qlit and the small body of the quick start
 
-fit: $(VENV)/installed ## run the main job on the built-in sample (about a minute)
+fit: $(VENV)/installed ## run the main job on the built-in sample (some ten seconds)
 	$(BIN)/qlit fit --config configs/quickstart.yaml
 
 test: $(VENV)/installed-dev ## run the whole test suite
