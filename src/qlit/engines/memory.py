@@ -1,6 +1,7 @@
 """Whether statevectors fit into memory, asked before they are made: a system that runs out of it kills the process."""
 
 import psutil
+from torch import Tensor
 
 _ASKED_FROM_BYTES = 2**28  # asking how much is free takes as long as a small circuit
 
@@ -20,3 +21,10 @@ def check_free(num_bytes: int, what: str) -> None:
             f"{what} need {num_bytes / 2**30:.1f} GiB, but {free / 2**30:.1f} GiB are free. Take fewer qubits or a "
             "smaller batch."
         )
+
+
+def check_states(num_batches: int, batch_size: int, num_qubits: int, like: Tensor) -> None:
+    """`check_free` for so many batches of statevectors, of the type of `like`, if that is on the CPU."""
+    if like.device.type == "cpu":
+        num_bytes = num_batches * batch_size * 2**num_qubits * like.itemsize
+        check_free(num_bytes, f"The statevectors of a batch of {batch_size}")

@@ -18,7 +18,7 @@ from qlit.engines import fusion
 from qlit.engines.base import Capabilities, Run
 from qlit.engines.fusion import Chunk, Move, Plan, Step
 from qlit.engines.group_unitaries import GroupUnitaries
-from qlit.engines.memory import check_free
+from qlit.engines.memory import check_states
 from qlit.engines.statevector import StatevectorEngine
 
 
@@ -37,9 +37,7 @@ class TorchEngine(StatevectorEngine):
 
     def _statevector(self, run: Run) -> Tensor:
         state = run.state
-        if run.parameters.device.type == "cpu":
-            one_batch = run.batch_size * 2**run.circuit.num_qubits * run.parameters.itemsize
-            check_free(2 * one_batch, f"The statevectors of a batch of {run.batch_size}")  # forward alone
+        check_states(2, run.batch_size, run.circuit.num_qubits, run.parameters)  # what forward alone needs
         if state is None:
             state = run.parameters.new_zeros(run.batch_size, 2**run.circuit.num_qubits)
             state[:, 0] = 1

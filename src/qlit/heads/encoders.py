@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from qlit.circuits import encoder_circuit
 from qlit.engines import engine_by_name
-from qlit.engines.memory import check_free
+from qlit.engines.memory import check_states
 
 
 class Encoder(nn.Module, ABC):
@@ -51,9 +51,7 @@ def amplitude_encoding(features_BD: Tensor, num_qubits: int, *, pad_with: float 
     Source: arXiv:2504.08732, sec. III.C.
     """
     check_amplitudes(features_BD.shape[1], num_qubits)
-    if features_BD.device.type == "cpu":
-        num_bytes = 2 * features_BD.shape[0] * 2**num_qubits * features_BD.itemsize  # padded, and then normalised
-        check_free(num_bytes, f"The statevectors of a batch of {features_BD.shape[0]}")
+    check_states(2, features_BD.shape[0], num_qubits, features_BD)  # padded, and then normalised
     padding = 2**num_qubits - features_BD.shape[1]
     amplitudes_BN = torch.constant_pad_nd(features_BD, (0, padding), pad_with) if padding else features_BD
     norms_B1 = torch.linalg.vector_norm(amplitudes_BN, dim=1, keepdim=True)
