@@ -3,9 +3,10 @@
 import pytest
 import torch
 from engines.cases import CIRCUITS, random_circuit, random_inputs
+from engines.errors import as_gates, drawn_errors
 from tolerances import ENGINE_ATOL
 
-from qlit.circuits import reuploading_circuit
+from qlit.circuits import DepolarizingNoise, reuploading_circuit
 from qlit.engines import Engine, NativeEngine, ReferenceEngine, TorchEngine
 
 ENGINES = [
@@ -153,6 +154,8 @@ def test_the_same_call_gives_the_same_bits(engine):
         ({"wires": []}, "at least one and distinct"),
         ({"wires": [1, 1]}, "at least one and distinct"),
         ({"wires": [5]}, "0 <= wire < 5"),
+        ({"errors": torch.zeros(2, 5, dtype=torch.uint8)}, r"`errors` must have shape \(2, 155\)"),
+        ({"errors": torch.zeros(2, 155)}, "`errors` must be torch.uint8, but is torch.float32"),
     ],
 )
 def test_what_does_not_fit_is_refused(engine, change, message):
@@ -166,3 +169,59 @@ def test_a_circuit_too_wide_is_refused(engine):
     width = engine.capabilities.max_qubits + 1
     with pytest.raises(ValueError, match=f"at most {width - 1} qubits"):
         engine.expectation(type(CIRCUITS["one RY"])(width, ()), torch.zeros(0))
+
+
+@every_engine
+def test_what_an_engine_cannot_do_is_refused(engine):
+    circuit, parameters = CIRCUITS["figure 3"], torch.zeros(36)
+    if not engine.capabilities.channels:
+        with pytest.raises(ValueError, match=r"runs no exact noise channels. Engine 'density_matrix' does"):
+            engine.expectation(circuit, parameters, noise=DepolarizingNoise(0.1, 0.1))
+    if not engine.capabilities.samples:
+        with pytest.raises(ValueError, match=r"draws no shots itself. Take `sampler: gaussian`"):
+            engine.expectation(circuit, parameters, shots=100)
+
+
+@every_engine
+@pytest.mark.parametrize("with_state", [True, False], ids=["state", "zero state"])
+@pytest.mark.parametrize("circuit", CIRCUITS.values(), ids=CIRCUITS.keys())
+def test_pauli_errors_are_gates_that_differ_from_sample_to_sample(engine, circuit, with_state):
+    assert_errors_are_gates(engine, circuit, batch_size=5, with_state=with_state)
+
+
+@every_engine
+@pytest.mark.parametrize("seed", range(20))
+def test_pauli_errors_in_random_circuits_are_gates(engine, seed):
+    assert_errors_are_gates(engine, random_circuit(seed), batch_size=1 + seed % 5, with_state=seed % 2 == 0, seed=seed)
+
+
+def assert_errors_are_gates(engine: Engine, circuit, *, batch_size, with_state, seed=0):
+    inputs = random_inputs(circuit, batch_size, dtype=torch.float64, with_state=with_state, seed=seed)
+    errors = drawn_errors(circuit, batch_size, seed=seed)
+    generator = torch.Generator().manual_seed(seed)
+    weights = torch.randn(batch_size, circuit.num_qubits, generator=generator, dtype=torch.float64)
+    ours = values_and_gradients(engine, circuit, inputs, weights, errors=errors)
+    outcomes = engine.probabilities(
+        circuit,
+        inputs.parameters,
+        angles=inputs.angles,
+        state=inputs.state,
+        wires=(1, 0)[-circuit.num_qubits :],
+        errors=errors,
+    )
+    expected, by_leaf = [], [torch.zeros_like(leaf) for leaf in inputs.leaves]
+    for b in range(batch_size):
+        own = {
+            name: None if (whole := getattr(inputs, name)) is None else whole[b : b + 1] for name in ("angles", "state")
+        }
+        with_gates = as_gates(circuit, errors[b])
+        value = REFERENCE.expectation(with_gates, inputs.parameters, **own)
+        expected.append(value)
+        gradients = torch.autograd.grad((value * weights[b]).sum(), inputs.leaves, allow_unused=True)
+        for total, gradient in zip(by_leaf, gradients, strict=True):
+            total += 0 if gradient is None else gradient
+        joint = REFERENCE.probabilities(with_gates, inputs.parameters, **own, wires=(1, 0)[-circuit.num_qubits :])
+        torch.testing.assert_close(outcomes[b : b + 1], joint, rtol=0, atol=1e-10)
+    torch.testing.assert_close(ours[0], torch.cat(expected), rtol=0, atol=1e-10)
+    for mine, theirs in zip(ours[1:], by_leaf, strict=True):
+        torch.testing.assert_close(torch.zeros_like(theirs) if mine is None else mine, theirs, rtol=0, atol=1e-10)

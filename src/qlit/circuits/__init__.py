@@ -2,9 +2,11 @@
 
 from qlit.circuits.ansatz import ansatz, encoder_circuit, reuploading_circuit, ring, rings
 from qlit.circuits.circuit import Circuit, Gate, cnot, ry, x, z
+from qlit.circuits.noise import DepolarizingNoise
 
 __all__ = [
     "Circuit",
+    "DepolarizingNoise",
     "Gate",
     "ansatz",
     "cnot",

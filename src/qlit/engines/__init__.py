@@ -1,9 +1,10 @@
 """Engines: circuit + parameters + inputs -> expectation values and their gradients."""
 
 from qlit.engines.auto_engine import AutoEngine
-from qlit.engines.base import Capabilities, Engine
+from qlit.engines.base import Engine
 from qlit.engines.native_engine import NativeEngine
 from qlit.engines.reference import ReferenceEngine
+from qlit.engines.run import Capabilities
 from qlit.engines.torch_engine import TorchEngine
 
 __all__ = ["AutoEngine", "Capabilities", "Engine", "NativeEngine", "ReferenceEngine", "TorchEngine", "engine_by_name"]

@@ -1,14 +1,16 @@
 """The engine that `engine: auto` names: the fastest there is for the tensors at hand."""
 
 import sys
+from dataclasses import replace
 from functools import lru_cache
 from typing import ClassVar, final
 
 from torch import Tensor
 
 from qlit.engines import native_engine
-from qlit.engines.base import Capabilities, Engine, Run
+from qlit.engines.base import Engine
 from qlit.engines.native_engine import NativeEngine
+from qlit.engines.run import Capabilities, Run
 from qlit.engines.torch_engine import TorchEngine
 
 
@@ -17,7 +19,8 @@ class AutoEngine(Engine):
     """`native` for tensors on the CPU where its extension was built, `torch` for all others."""
 
     name: ClassVar[str] = "auto"
-    capabilities: ClassVar[Capabilities] = TorchEngine.capabilities
+    # Errors are left to the engine that is taken.
+    capabilities: ClassVar[Capabilities] = replace(TorchEngine.capabilities, pauli_errors=True)
 
     def __init__(self) -> None:
         self._torch = TorchEngine()
@@ -33,10 +36,10 @@ class AutoEngine(Engine):
         return self._native
 
     def _expectation(self, run: Run) -> Tensor:
-        return self.taken_on(run.parameters.device.type)._expectation(run)
+        return self.taken_on(run.parameters.device.type)._erroneous_expectation(run)
 
     def _probabilities(self, run: Run) -> Tensor:
-        return self.taken_on(run.parameters.device.type)._probabilities(run)
+        return self.taken_on(run.parameters.device.type)._erroneous_probabilities(run)
 
 
 @lru_cache(maxsize=1)

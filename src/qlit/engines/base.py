@@ -1,60 +1,19 @@
 """The one interface of all engines: circuit + parameters + inputs -> probabilities and expectation values.
 
-Shapes: B batch, A input angles, P parameters, W measured wires, N = 2**num_qubits amplitudes.
+Shapes: B batch, A input angles, P parameters, W measured wires, G gates, N = 2**num_qubits amplitudes.
 """
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from functools import lru_cache
-from typing import ClassVar, NamedTuple
+from typing import ClassVar
 
 import torch
 from torch import Tensor
 
-from qlit.circuits import Circuit
-
-
-@dataclass(frozen=True)
-class Capabilities:
-    """What an engine can do; asked before it is used.
-
-    Args:
-        max_qubits: Widest circuit it takes.
-        dtypes: Floating point types of parameters, angles, states and results.
-        device_types: Torch device types it runs on; None for any.
-        state_gradients: Whether gradients with respect to the initial state are given (they always are for
-            parameters and angles).
-        states_at_peak: Batches of statevectors of a circuit alive at the peak of a training step, its initial states
-            and autograd's copies of them included, beside the final states that every circuit of a step keeps; None
-            if the engine's memory is not of that kind.
-    """
-
-    max_qubits: int
-    dtypes: tuple[torch.dtype, ...]
-    device_types: tuple[str, ...] | None = None
-    state_gradients: bool = True
-    states_at_peak: int | None = None
-
-
-class Run(NamedTuple):
-    """One checked request: everything an engine needs, with shapes that agree.
-
-    Args:
-        circuit: The circuit.
-        parameters: Trainable angles, radians, shape (P,).
-        angles: Input angles, radians, shape (B, A), or None if the circuit reads none.
-        state: Initial statevectors, real and normalised (not checked), shape (B, N), or None for |0..0>.
-        wires: Measured wires, distinct, in the order of the result.
-        batch_size: B; 1 if neither angles nor state are given.
-    """
-
-    circuit: Circuit
-    parameters: Tensor
-    angles: Tensor | None
-    state: Tensor | None
-    wires: tuple[int, ...]
-    batch_size: int
+from qlit.circuits import Circuit, DepolarizingNoise
+from qlit.engines.pauli_errors import as_signs
+from qlit.engines.run import Capabilities, Run
 
 
 class Engine(ABC):
@@ -75,8 +34,11 @@ class Engine(ABC):
         angles: Tensor | None = None,
         state: Tensor | None = None,
         wires: Sequence[int] | None = None,
+        errors: Tensor | None = None,
+        noise: DepolarizingNoise | None = None,
+        shots: int | None = None,
     ) -> Tensor:
-        """Exact expectation values <Z> of some wires.
+        """Expectation values <Z> of some wires: exact, unless `shots` are asked of an engine that samples itself.
 
         Args:
             circuit: The circuit.
@@ -84,6 +46,10 @@ class Engine(ABC):
             angles: Radians, shape (B, A); needed exactly when the circuit reads input angles.
             state: Initial statevectors, real, normalised (not checked), shape (B, N); None for |0..0>.
             wires: Measured wires; None for all, in order.
+            errors: Pauli errors behind the gates, uint8, shape (B, G) for G gates: bit 0 an X and bit 1 a Z on the
+                gate's first wire, bits 2 and 3 the same on its second; both are a Y up to a sign.
+            noise: Depolarising channels behind the gates, exactly; of engines with `capabilities.channels`.
+            shots: Measurements a sample to estimate from; of engines with `capabilities.samples`.
 
         Returns:
             <Z>, no unit, in [-1, 1] up to rounding, shape (B, W).
@@ -91,8 +57,8 @@ class Engine(ABC):
         Raises:
             ValueError: If a shape, type, device or wire does not fit; the message says which and what would.
         """
-        run = self._checked(circuit, parameters, angles, state, wires)
-        return _in_full_precision(self._expectation, run)
+        run = self._checked(circuit, parameters, angles, state, wires, errors, noise, shots)
+        return _in_full_precision(self._erroneous_expectation, run)
 
     def probabilities(
         self,
@@ -102,14 +68,17 @@ class Engine(ABC):
         angles: Tensor | None = None,
         state: Tensor | None = None,
         wires: Sequence[int] | None = None,
+        errors: Tensor | None = None,
+        noise: DepolarizingNoise | None = None,
+        shots: int | None = None,
     ) -> Tensor:
-        """Exact probabilities of the joint outcomes of some wires; arguments and errors as `expectation`.
+        """Probabilities of the joint outcomes of some wires; arguments and errors as `expectation`.
 
         Returns:
             Probabilities, shape (B, 2**W); the first measured wire is the most significant bit of the outcome.
         """
-        run = self._checked(circuit, parameters, angles, state, wires)
-        return _in_full_precision(self._probabilities, run)
+        run = self._checked(circuit, parameters, angles, state, wires, errors, noise, shots)
+        return _in_full_precision(self._erroneous_probabilities, run)
 
     def taken_on(self, device_type: str) -> "Engine":  # noqa: ARG002 - an engine that chooses asks for it
         """The engine that runs tensors of a torch device type: this one, unless it chooses among others."""
@@ -129,6 +98,19 @@ class Engine(ABC):
     @abstractmethod
     def _probabilities(self, run: Run) -> Tensor: ...
 
+    def _erroneous_expectation(self, run: Run) -> Tensor:
+        """`_expectation`, with Pauli errors turned into signs for an engine that does not insert them itself."""
+        if run.errors is None or self.capabilities.pauli_errors:
+            return self._expectation(run)
+        framed = as_signs(run)
+        return framed.expectation(self._expectation(framed.run))
+
+    def _erroneous_probabilities(self, run: Run) -> Tensor:
+        if run.errors is None or self.capabilities.pauli_errors:
+            return self._probabilities(run)
+        framed = as_signs(run)
+        return framed.probabilities(self._probabilities(framed.run))
+
     def _checked(
         self,
         circuit: Circuit,
@@ -136,6 +118,9 @@ class Engine(ABC):
         angles: Tensor | None,
         state: Tensor | None,
         wires: Sequence[int] | None,
+        errors: Tensor | None,
+        noise: DepolarizingNoise | None,
+        shots: int | None,
     ) -> Run:
         can = self.capabilities
         self.check_width(circuit)
@@ -159,6 +144,8 @@ class Engine(ABC):
             batch_size = angles.shape[0]
         elif state is not None:
             batch_size = state.shape[0]
+        elif errors is not None:
+            batch_size = errors.shape[0]
         for name, tensor, width in (("angles", angles, circuit.num_angles), ("state", state, 2**circuit.num_qubits)):
             if tensor is None:
                 continue
@@ -172,8 +159,22 @@ class Engine(ABC):
             raise ValueError(
                 f"Engine {self.name!r} gives no gradients with respect to the initial state; engine 'torch' does."
             )
+        if errors is not None:
+            _check_shape("errors", errors, (batch_size, len(circuit)))
+            if errors.dtype != torch.uint8:
+                raise ValueError(f"`errors` must be torch.uint8, but is {errors.dtype}.")
+        if noise is not None and not can.channels:
+            raise ValueError(
+                f"Engine {self.name!r} runs no exact noise channels. Engine 'density_matrix' does, for few qubits; "
+                "noise trajectories run on any engine with statevectors."
+            )
+        if shots is not None and not can.samples:
+            raise ValueError(
+                f"Engine {self.name!r} gives exact results and draws no shots itself. Take `sampler: gaussian` or "
+                "`sampler: multinomial`, which draw them from exact probabilities, or a device (engine 'pennylane')."
+            )
         measured = _checked_wires(circuit.num_qubits, None if wires is None else tuple(wires))
-        return Run(circuit, parameters, angles, state, measured, batch_size)
+        return Run(circuit, parameters, angles, state, measured, batch_size, errors, noise, shots)
 
 
 def _in_full_precision(compute: Callable[[Run], Tensor], run: Run) -> Tensor:

@@ -17,8 +17,9 @@ import torch
 from torch import Tensor
 
 from qlit.circuits import Circuit
-from qlit.engines.base import Capabilities, Engine, Run
+from qlit.engines.base import Engine
 from qlit.engines.memory import check_free
+from qlit.engines.run import Capabilities, Run
 
 if TYPE_CHECKING:
     from qlit.engines import _native

@@ -6,7 +6,8 @@ from functools import lru_cache
 import torch
 from torch import Tensor
 
-from qlit.engines.base import Engine, Run
+from qlit.engines.base import Engine
+from qlit.engines.run import Run
 
 
 class StatevectorEngine(Engine):

@@ -15,10 +15,10 @@ import torch
 from torch import Tensor
 
 from qlit.engines import fusion
-from qlit.engines.base import Capabilities, Run
 from qlit.engines.fusion import Chunk, Move, Plan, Step
 from qlit.engines.group_unitaries import GroupUnitaries
 from qlit.engines.memory import check_states
+from qlit.engines.run import Capabilities, Run
 from qlit.engines.statevector import StatevectorEngine
 
 

@@ -1,0 +1,66 @@
+"""What an engine is asked and what it can do: plain data.
+
+Shapes: B batch, A input angles, P parameters, W measured wires, G gates, N = 2**num_qubits amplitudes.
+"""
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from qlit.circuits import Circuit, DepolarizingNoise
+
+
+@dataclass(frozen=True)
+class Capabilities:
+    """What an engine can do; asked before it is used.
+
+    Args:
+        max_qubits: Widest circuit it takes.
+        dtypes: Floating point types of parameters, angles, states and results.
+        device_types: Torch device types it runs on; None for any.
+        state_gradients: Whether gradients with respect to the initial state are given (they always are for
+            parameters and angles).
+        states_at_peak: Batches of statevectors of a circuit alive at the peak of a training step, its initial states
+            and autograd's copies of them included, beside the final states that every circuit of a step keeps; None
+            if the engine's memory is not of that kind.
+        pauli_errors: Whether it inserts Pauli errors itself; for others they are turned into signs of angles.
+        channels: Whether it runs depolarising channels exactly (`noise`).
+        samples: Whether it estimates from finite shots itself (`shots`), as a device does.
+    """
+
+    max_qubits: int
+    dtypes: tuple[torch.dtype, ...]
+    device_types: tuple[str, ...] | None = None
+    state_gradients: bool = True
+    states_at_peak: int | None = None
+    pauli_errors: bool = False
+    channels: bool = False
+    samples: bool = False
+
+
+class Run(NamedTuple):
+    """One checked request: everything an engine needs, with shapes that agree.
+
+    Args:
+        circuit: The circuit.
+        parameters: Trainable angles, radians, shape (P,).
+        angles: Input angles, radians, shape (B, A), or None if the circuit reads none.
+        state: Initial statevectors, real and normalised (not checked), shape (B, N), or None for |0..0>.
+        wires: Measured wires, distinct, in the order of the result.
+        batch_size: B; 1 if neither angles, state nor errors are given.
+        errors: Pauli errors behind every gate, shape (B, G), or None; see `pauli_errors.py`.
+        noise: Depolarising channels behind every gate, or None.
+        shots: Measurements a sample the engine estimates from, or None for exact results.
+    """
+
+    circuit: Circuit
+    parameters: Tensor
+    angles: Tensor | None
+    state: Tensor | None
+    wires: tuple[int, ...]
+    batch_size: int
+    errors: Tensor | None = None
+    noise: DepolarizingNoise | None = None
+    shots: int | None = None
