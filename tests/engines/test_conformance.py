@@ -7,11 +7,12 @@ from engines.errors import as_gates, drawn_errors
 from tolerances import ENGINE_ATOL
 
 from qlit.circuits import DepolarizingNoise, reuploading_circuit
-from qlit.engines import Engine, NativeEngine, ReferenceEngine, TorchEngine
+from qlit.engines import DensityMatrixEngine, Engine, NativeEngine, ReferenceEngine, TorchEngine
 
 ENGINES = [
     TorchEngine(),
     NativeEngine(),
+    DensityMatrixEngine(),
 ]
 REFERENCE = ReferenceEngine()
 
@@ -155,7 +156,7 @@ def test_the_same_call_gives_the_same_bits(engine):
         ({"wires": [1, 1]}, "at least one and distinct"),
         ({"wires": [5]}, "0 <= wire < 5"),
         ({"errors": torch.zeros(2, 5, dtype=torch.uint8)}, r"`errors` must have shape \(2, 155\)"),
-        ({"errors": torch.zeros(2, 155)}, "`errors` must be torch.uint8, but is torch.float32"),
+        ({"errors": torch.zeros(2, 155)}, "`errors` must be torch.uint8 on the CPU, but is torch.float32 on cpu"),
     ],
 )
 def test_what_does_not_fit_is_refused(engine, change, message):

@@ -2,15 +2,26 @@
 
 from qlit.engines.auto_engine import AutoEngine
 from qlit.engines.base import Engine
+from qlit.engines.density_matrix import DensityMatrixEngine
 from qlit.engines.native_engine import NativeEngine
 from qlit.engines.reference import ReferenceEngine
 from qlit.engines.run import Capabilities
 from qlit.engines.torch_engine import TorchEngine
 
-__all__ = ["AutoEngine", "Capabilities", "Engine", "NativeEngine", "ReferenceEngine", "TorchEngine", "engine_by_name"]
+__all__ = [
+    "AutoEngine",
+    "Capabilities",
+    "DensityMatrixEngine",
+    "Engine",
+    "NativeEngine",
+    "ReferenceEngine",
+    "TorchEngine",
+    "engine_by_name",
+]
 
 _ENGINES: dict[str, type[Engine]] = {
     "auto": AutoEngine,
+    "density_matrix": DensityMatrixEngine,
     "native": NativeEngine,
     "reference": ReferenceEngine,
     "torch": TorchEngine,
@@ -18,7 +29,7 @@ _ENGINES: dict[str, type[Engine]] = {
 
 
 def engine_by_name(name: str) -> Engine:
-    """The engine of that name: auto, native, torch or reference.
+    """The engine of that name: auto, native, torch, density_matrix or reference.
 
     Raises:
         ValueError: If there is no engine of that name, or it is `native` and was not built.

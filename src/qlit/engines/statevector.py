@@ -1,4 +1,4 @@
-"""What statevector engines share: measurement of a final state, in plain torch and so differentiable by autograd."""
+"""Measurement of final states in plain torch, and so differentiable by autograd."""
 
 from abc import abstractmethod
 from functools import lru_cache
@@ -18,20 +18,27 @@ class StatevectorEngine(Engine):
         """Final statevectors, real, shape (B, N)."""
 
     def _expectation(self, run: Run) -> Tensor:
-        probabilities_BN = self._statevector(run).square()
-        return probabilities_BN @ _signs(
-            run.circuit.num_qubits, run.wires, probabilities_BN.dtype, probabilities_BN.device
-        )
+        return expectation_of(self._statevector(run).square(), run)
 
     def _probabilities(self, run: Run) -> Tensor:
-        num_qubits = run.circuit.num_qubits
-        joint = self._statevector(run).square().reshape(run.batch_size, *[2] * num_qubits)
-        unmeasured = [1 + wire for wire in range(num_qubits) if wire not in run.wires]
-        marginal = joint.sum(dim=unmeasured) if unmeasured else joint
-        # The sum leaves the measured wires in ascending order; the caller's order decides the bits of the outcome.
-        ascending = sorted(run.wires)
-        order = [1 + ascending.index(wire) for wire in run.wires]
-        return marginal.permute(0, *order).reshape(run.batch_size, 2 ** len(run.wires))
+        return marginal_of(self._statevector(run).square(), run)
+
+
+def expectation_of(probabilities_BN: Tensor, run: Run) -> Tensor:
+    """<Z> of a run's measured wires from the probabilities of all outcomes, shape (B, W)."""
+    return probabilities_BN @ _signs(run.circuit.num_qubits, run.wires, probabilities_BN.dtype, probabilities_BN.device)
+
+
+def marginal_of(probabilities_BN: Tensor, run: Run) -> Tensor:
+    """Joint probabilities of a run's measured wires from those of all outcomes, shape (B, 2**W)."""
+    num_qubits = run.circuit.num_qubits
+    joint = probabilities_BN.reshape(run.batch_size, *[2] * num_qubits)
+    unmeasured = [1 + wire for wire in range(num_qubits) if wire not in run.wires]
+    marginal = joint.sum(dim=unmeasured) if unmeasured else joint
+    # The sum leaves the measured wires in ascending order; the caller's order decides the bits of the outcome.
+    ascending = sorted(run.wires)
+    order = [1 + ascending.index(wire) for wire in run.wires]
+    return marginal.permute(0, *order).reshape(run.batch_size, 2 ** len(run.wires))
 
 
 def outcome_signs(num_wires: int, *, dtype: torch.dtype, device: torch.device) -> Tensor:

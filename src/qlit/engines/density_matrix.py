@@ -1,0 +1,144 @@
+"""The density matrix engine: depolarising noise exactly, for small circuits; the twin of noise trajectories.
+
+RY, CNOT, X and Z are real matrices, and a depolarising channel mixes a state with one that is real too, so density
+matrices stay real. Gradients are autograd's: a run is cut into pieces, and only what lies between them is kept, so that
+memory grows with the square root of the number of gates.
+
+Shapes: B batch, N = 2**num_qubits, Q qubits; a matrix in flight has an axis for each qubit of its rows, then of its
+columns.
+"""
+
+import math
+from collections.abc import Callable
+from functools import lru_cache
+from typing import ClassVar, final
+
+import torch
+from torch import Tensor
+from torch.utils.checkpoint import checkpoint
+
+from qlit.circuits import Gate
+from qlit.engines.base import Engine
+from qlit.engines.memory import check_free
+from qlit.engines.run import Capabilities, Run
+from qlit.engines.statevector import expectation_of, marginal_of
+
+# Matrices alive while one gate and its channel run: before, after, and what autograd keeps of each of their steps.
+_AT_ONCE = 3
+_KEPT_A_GATE = 6
+
+
+@final
+class DensityMatrixEngine(Engine):
+    """Real density matrices in float32 or float64 on any torch device; 4**Q numbers a sample, at most 12 qubits.
+
+    Source: Nielsen and Chuang (2010), sec. 8.3.4. Cost: O(gates * 4**Q) a sample.
+    """
+
+    name: ClassVar[str] = "density_matrix"
+    capabilities: ClassVar[Capabilities] = Capabilities(
+        max_qubits=12, dtypes=(torch.float32, torch.float64), channels=True
+    )
+
+    def _expectation(self, run: Run) -> Tensor:
+        return expectation_of(self._diagonal(run), run)
+
+    def _probabilities(self, run: Run) -> Tensor:
+        return marginal_of(self._diagonal(run), run)
+
+    def _diagonal(self, run: Run) -> Tensor:
+        """Probabilities of all outcomes, shape (B, N)."""
+        num_qubits, gates = run.circuit.num_qubits, run.circuit.gates
+        wants = [tensor for tensor in (run.parameters, run.angles, run.state) if tensor is not None]
+        differentiable = torch.is_grad_enabled() and any(tensor.requires_grad for tensor in wants)
+        piece = max(1, math.isqrt(len(gates)))
+        alive = _AT_ONCE + (piece * _KEPT_A_GATE + -(-len(gates) // piece) if differentiable else 0)
+        if run.parameters.device.type == "cpu":
+            num_bytes = alive * run.batch_size * 4**num_qubits * run.parameters.itemsize
+            check_free(num_bytes, f"The density matrices of a batch of {run.batch_size} on {num_qubits} qubits")
+
+        state_BN = run.state
+        if state_BN is None:
+            state_BN = run.parameters.new_zeros(run.batch_size, 2**num_qubits)
+            state_BN[:, 0] = 1
+        matrix = torch.einsum("bi,bj->bij", state_BN, state_BN).reshape(-1, *[2] * (2 * num_qubits))
+        if not run.circuit.num_parameters:
+            matrix = matrix + run.parameters.sum()  # of none: an empty gradient rather than no gradient
+        for start in range(0, len(gates), piece):
+            act = _piece(gates[start : start + piece], run)
+            matrix = checkpoint(act, matrix, use_reentrant=False) if differentiable else act(matrix)
+        square = matrix.reshape(run.batch_size, 2**num_qubits, 2**num_qubits)
+        return square.diagonal(dim1=1, dim2=2)
+
+
+def _piece(gates: tuple[Gate, ...], run: Run) -> Callable[[Tensor], Tensor]:
+    """The gates and the channels behind them, as a function of a matrix in flight."""
+
+    def act(matrix: Tensor) -> Tensor:
+        for gate in gates:
+            matrix = _gate(gate, matrix, run)
+            if run.noise is not None:
+                matrix = _depolarised(matrix, gate.wires, run.noise.probability(gate))
+        return matrix
+
+    return act
+
+
+def _gate(gate: Gate, matrix: Tensor, run: Run) -> Tensor:
+    """U rho U^T."""
+    num_qubits = run.circuit.num_qubits
+    wire = gate.wires[-1]
+    rows, columns = 1 + wire, 1 + num_qubits + wire
+    if gate.kind == "ry":
+        theta_B = run.parameters[gate.parameter] if gate.angle is None else _column(run.angles, gate.angle)
+        return _rotated(_rotated(matrix, rows, theta_B), columns, theta_B)
+    if gate.kind == "x":
+        return matrix.flip(rows, columns)
+    if gate.kind == "z":
+        signs = matrix.new_tensor([1, -1])
+        return matrix * _along(signs, rows, matrix) * _along(signs, columns, matrix)
+    order_N = _cnot_order(num_qubits, *gate.wires).to(matrix.device)
+    square = matrix.reshape(-1, len(order_N), len(order_N))
+    return square[:, order_N][:, :, order_N].reshape_as(matrix)
+
+
+def _column(angles_BA: Tensor | None, slot: int) -> Tensor:
+    assert angles_BA is not None, "the interface checks that angles are given when the circuit reads them"
+    return angles_BA[:, slot]
+
+
+def _rotated(matrix: Tensor, axis: int, theta_B: Tensor) -> Tensor:
+    """RY(theta) along one axis; theta for all samples, shape (), or for each, shape (B,)."""
+    zero, one = matrix.unbind(axis)
+    shape = (-1, *[1] * (zero.dim() - 1))
+    cosine, sine = torch.cos(theta_B / 2).reshape(shape), torch.sin(theta_B / 2).reshape(shape)
+    return torch.stack((cosine * zero - sine * one, sine * zero + cosine * one), dim=axis)
+
+
+def _along(values: Tensor, axis: int, matrix: Tensor) -> Tensor:
+    return values.reshape(*[-1 if k == axis else 1 for k in range(matrix.dim())])
+
+
+@lru_cache(maxsize=1024)
+def _cnot_order(num_qubits: int, control: int, target: int) -> Tensor:
+    """Which basis state a CNOT brings to each place; shape (N,)."""
+    index_N = torch.arange(2**num_qubits)
+    return index_N ^ (((index_N >> (num_qubits - 1 - control)) & 1) << (num_qubits - 1 - target))
+
+
+def _depolarised(matrix: Tensor, wires: tuple[int, ...], probability: float) -> Tensor:
+    """With k wires and d = 4**k, p / (d - 1) of each Pauli but I is p d / (d - 1) of the state that knows nothing."""
+    if probability == 0:
+        return matrix
+    num_paulis = 4 ** len(wires)
+    lost = probability * num_paulis / (num_paulis - 1)
+    num_qubits = (matrix.dim() - 1) // 2
+    mixed: Tensor = matrix * (1 - lost)
+    # Diagonals in the wires, the trace's terms, come last, one axis a wire.
+    kept, of_mixed = matrix, mixed
+    for removed, wire in enumerate(sorted(wires, reverse=True)):
+        axes = {"dim1": 1 + wire, "dim2": 1 + num_qubits - removed + wire}
+        kept, of_mixed = kept.diagonal(**axes), of_mixed.diagonal(**axes)
+    over = tuple(range(-len(wires), 0))
+    of_mixed += kept.sum(dim=over, keepdim=True) * (lost / 2 ** len(wires))
+    return mixed
