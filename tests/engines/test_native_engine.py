@@ -10,6 +10,7 @@ import psutil
 import pytest
 import torch
 from engines.cases import CIRCUITS, random_circuit, random_inputs
+from engines.errors import drawn_errors
 from engines.test_conformance import assert_agrees_with_the_twin, values_and_gradients
 from tolerances import ENGINE_ATOL
 
@@ -115,6 +116,40 @@ def test_wide_circuits_agree_with_the_torch_engine(kernels, num_qubits):
     theirs = values_and_gradients(TorchEngine(), circuit, inputs, weights)
     for mine, other in zip(ours, theirs, strict=True):
         torch.testing.assert_close(mine, other, rtol=0, atol=ENGINE_ATOL[torch.float64])
+
+
+@every_kernel
+@every_dtype
+@pytest.mark.parametrize("batch_size", [1, 7, 8, 17, 33])
+@pytest.mark.parametrize(
+    "circuit",
+    [
+        encoder_circuit(9, connectivity=2, num_layers=1),
+        reuploading_circuit(6, 2, 1, 1, 2),
+        # CNOTs that share a control commute, but not with the errors between them.
+        Circuit(4, (*(cnot(0, wire) for wire in (1, 2, 3)), *(ry(wire, parameter=wire) for wire in range(4)))),
+    ],
+    ids=["encoder", "re-uploading", "star"],
+)
+def test_errors_in_every_sample_of_every_tile(kernels, dtype, circuit, batch_size):
+    inputs = random_inputs(circuit, batch_size, dtype=dtype, with_state=True)
+    errors, weights = drawn_errors(circuit, batch_size), torch.ones(batch_size, circuit.num_qubits)
+    ours = values_and_gradients(NativeEngine(kernels), circuit, inputs, weights, errors=errors)
+    theirs = values_and_gradients(TorchEngine(), circuit, inputs, weights, errors=errors)
+    for mine, other in zip(ours, theirs, strict=True):
+        tolerance = ENGINE_ATOL[dtype] * max(1, len(circuit) / 50) * max(1, batch_size / 4)
+        torch.testing.assert_close(mine, other, rtol=0, atol=tolerance)
+
+
+def test_a_graph_with_errors_that_is_retained_can_be_swept_again():
+    circuit = reuploading_circuit(5, 2, 1, 1, 1)
+    inputs = random_inputs(circuit, 9, dtype=torch.float64, with_state=False)
+    errors = drawn_errors(circuit, 9)
+    values = NativeEngine().expectation(circuit, inputs.parameters, angles=inputs.angles, errors=errors)
+    first = torch.autograd.grad(values.sum(), inputs.leaves, retain_graph=True)
+    second = torch.autograd.grad(values.sum(), inputs.leaves)
+    for a, b in zip(first, second, strict=True):
+        torch.testing.assert_close(a, b, rtol=0, atol=1e-12)
 
 
 @every_kernel

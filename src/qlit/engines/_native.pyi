@@ -15,8 +15,6 @@ class _Executable:
     ) -> None: ...
     @property
     def samples_per_tile(self) -> int: ...
-    @property
-    def num_rotations(self) -> int: ...
     def state_bytes(self, batch_size: int) -> int: ...
     def forward(
         self,
@@ -24,6 +22,7 @@ class _Executable:
         parameters: int,
         angles: int,
         initial: int,
+        errors: int,
         batch_size: int,
         results: int,
         states: int,
@@ -34,6 +33,7 @@ class _Executable:
         measurement: Measurement,
         parameters: int,
         angles: int,
+        errors: int,
         batch_size: int,
         states: int,
         by_results: int,
@@ -42,7 +42,9 @@ class _Executable:
         by_initial: int,
         num_threads: int,
     ) -> None: ...
-    def repeat(self, parameters: int, angles: int, batch_size: int, states: int, num_threads: int) -> None: ...
+    def repeat(
+        self, parameters: int, angles: int, errors: int, batch_size: int, states: int, num_threads: int
+    ) -> None: ...
 
 class ExecutableFloat32(_Executable): ...
 class ExecutableFloat64(_Executable): ...

@@ -46,8 +46,8 @@ class Engine(ABC):
             angles: Radians, shape (B, A); needed exactly when the circuit reads input angles.
             state: Initial statevectors, real, normalised (not checked), shape (B, N); None for |0..0>.
             wires: Measured wires; None for all, in order.
-            errors: Pauli errors behind the gates, uint8, shape (B, G) for G gates: bit 0 an X and bit 1 a Z on the
-                gate's first wire, bits 2 and 3 the same on its second; both are a Y up to a sign.
+            errors: Pauli errors behind the gates, uint8, on the CPU, shape (B, G) for G gates: bit 0 an X and bit 1 a Z
+                on the gate's first wire, bits 2 and 3 the same on its second; both are a Y up to a sign.
             noise: Depolarising channels behind the gates, exactly; of engines with `capabilities.channels`.
             shots: Measurements a sample to estimate from; of engines with `capabilities.samples`.
 
@@ -161,8 +161,8 @@ class Engine(ABC):
             )
         if errors is not None:
             _check_shape("errors", errors, (batch_size, len(circuit)))
-            if errors.dtype != torch.uint8:
-                raise ValueError(f"`errors` must be torch.uint8, but is {errors.dtype}.")
+            if errors.dtype != torch.uint8 or errors.device.type != "cpu":
+                raise ValueError(f"`errors` must be torch.uint8 on the CPU, but is {errors.dtype} on {errors.device}.")
         if noise is not None and not can.channels:
             raise ValueError(
                 f"Engine {self.name!r} runs no exact noise channels. Engine 'density_matrix' does, for few qubits; "

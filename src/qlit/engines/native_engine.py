@@ -84,7 +84,11 @@ class NativeEngine(Engine):
     name: ClassVar[str] = "native"
     # Beside the final states, one batch: cotangents backward, initial states (which are read, not kept) forward.
     capabilities: ClassVar[Capabilities] = Capabilities(
-        max_qubits=26, dtypes=(torch.float32, torch.float64), device_types=("cpu",), states_at_peak=1
+        max_qubits=26,
+        dtypes=(torch.float32, torch.float64),
+        device_types=("cpu",),
+        states_at_peak=1,
+        pauli_errors=True,
     )
 
     def __init__(self, kernels: str | None = None) -> None:
@@ -105,8 +109,8 @@ class NativeEngine(Engine):
         return self._run(run, probabilities=True)
 
     def _run(self, run: Run, *, probabilities: bool) -> Tensor:
-        parameters, angles, state = run.parameters, run.angles, run.state
-        for name, tensor in (("parameters", parameters), ("angles", angles), ("state", state)):
+        parameters, angles, state, errors = run.parameters, run.angles, run.state, run.errors
+        for name, tensor in (("parameters", parameters), ("angles", angles), ("state", state), ("errors", errors)):
             if tensor is not None and not tensor.is_contiguous():
                 raise ValueError(
                     f"Engine 'native' reads contiguous tensors, but `{name}` has shape {tuple(tensor.shape)} and "
@@ -118,9 +122,9 @@ class NativeEngine(Engine):
             or (angles is not None and angles.requires_grad)
             or (state is not None and state.requires_grad)
         ):
-            result: Tensor = _differentiable(program, run.batch_size, parameters, angles, state)
+            result: Tensor = _differentiable(program, run.batch_size, parameters, angles, state, errors)
             return result
-        results, _ = _forward(program, run.batch_size, parameters, angles, state, keep=False)
+        results, _ = _forward(program, run.batch_size, parameters, angles, state, errors, keep=False)
         return results
 
 
@@ -152,7 +156,14 @@ def _address(tensor: Tensor | None) -> int:
 
 
 def _forward(
-    program: _Program, batch_size: int, parameters: Tensor, angles: Tensor | None, state: Tensor | None, *, keep: bool
+    program: _Program,
+    batch_size: int,
+    parameters: Tensor,
+    angles: Tensor | None,
+    state: Tensor | None,
+    errors: Tensor | None,
+    *,
+    keep: bool,
 ) -> tuple[Tensor, Tensor | None]:
     """Results, shape (B, W) or (B, 2**W), and the memory of the final states if it is to be kept."""
     num_threads = torch.get_num_threads()
@@ -168,6 +179,7 @@ def _forward(
             parameters.data_ptr(),
             _address(angles),
             _address(state),
+            _address(errors),
             batch_size,
             results.data_ptr(),
             _address(states),
@@ -194,9 +206,10 @@ class _Differentiable(torch.autograd.Function):
         parameters_P: Tensor,
         angles_BA: Tensor | None,
         initial_BN: Tensor | None,
+        errors_BG: Tensor | None,
     ) -> Tensor:
-        results, states = _forward(program, batch_size, parameters_P, angles_BA, initial_BN, keep=True)
-        ctx.save_for_backward(parameters_P, angles_BA, states)
+        results, states = _forward(program, batch_size, parameters_P, angles_BA, initial_BN, errors_BG, keep=True)
+        ctx.save_for_backward(parameters_P, angles_BA, errors_BG, states)
         ctx.program, ctx.batch_size = program, batch_size
         ctx.initial_shape = None if initial_BN is None else initial_BN.shape
         ctx.swept_back = False
@@ -208,26 +221,32 @@ class _Differentiable(torch.autograd.Function):
         return _backward_once(ctx, by_results) if torch.is_grad_enabled() else _backward(ctx, by_results)
 
 
-def _backward(ctx: Any, by_results: Tensor) -> tuple[None, None, Tensor, Tensor | None, Tensor | None]:
-    parameters_P, angles_BA, states = ctx.saved_tensors
+def _backward(ctx: Any, by_results: Tensor) -> tuple[None, None, Tensor, Tensor | None, Tensor | None, None]:
+    parameters_P, angles_BA, errors_BG, states = ctx.saved_tensors
     program: _Program = ctx.program
     batch_size, num_threads = ctx.batch_size, torch.get_num_threads()
-    *_, wants_angles, wants_initial = ctx.needs_input_grad
+    *_, wants_angles, wants_initial, _ = ctx.needs_input_grad
     by_results = by_results.contiguous()  # a sum's cotangent is one number, expanded
     by_parameters = torch.empty_like(parameters_P)
     by_angles = torch.empty_like(angles_BA) if wants_angles else None
     by_initial = parameters_P.new_empty(ctx.initial_shape) if wants_initial else None
     if not batch_size:
-        return None, None, by_parameters.zero_(), by_angles, by_initial
+        return None, None, by_parameters.zero_(), by_angles, by_initial, None
     if ctx.swept_back:  # a graph that was retained: its states are at the circuit's beginning
         program.executable.repeat(
-            parameters_P.data_ptr(), _address(angles_BA), batch_size, states.data_ptr(), num_threads
+            parameters_P.data_ptr(),
+            _address(angles_BA),
+            _address(errors_BG),
+            batch_size,
+            states.data_ptr(),
+            num_threads,
         )
     ctx.swept_back = True
     program.executable.backward(
         program.measurement,
         parameters_P.data_ptr(),
         _address(angles_BA),
+        _address(errors_BG),
         batch_size,
         states.data_ptr(),
         by_results.data_ptr(),
@@ -236,7 +255,7 @@ def _backward(ctx: Any, by_results: Tensor) -> tuple[None, None, Tensor, Tensor 
         _address(by_initial),
         num_threads,
     )
-    return None, None, by_parameters, by_angles, by_initial
+    return None, None, by_parameters, by_angles, by_initial, None
 
 
 _backward_once = torch.autograd.function.once_differentiable(_backward)

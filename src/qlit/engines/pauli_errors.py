@@ -50,7 +50,7 @@ class Framed(NamedTuple):
 def as_signs(run: Run) -> Framed:
     """The run with its errors moved behind the last gate."""
     assert run.errors is not None, "who has no errors needs no frame"
-    signs_BR, flips_BQ = _signs_and_flips(run.circuit, run.errors.cpu().numpy())
+    signs_BR, flips_BQ = _signs_and_flips(run.circuit, run.errors.numpy())
     flips_BW = torch.from_numpy(flips_BQ)[:, list(run.wires)].to(run.parameters.device)
     circuit, sources = _each_rotation_its_own(run.circuit)
     if not sources:  # and so neither parameters nor angles

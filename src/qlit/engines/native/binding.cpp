@@ -34,8 +34,9 @@ std::vector<qlit::Instruction> instructions(const std::vector<std::vector<int32_
 template <class T>
 void bind(nb::module_& module, const char* name) {
     using Executable = qlit::Executable<T>;
-    auto inputs = [](uintptr_t parameters, uintptr_t angles, uintptr_t initial, int64_t batch_size) {
-        return qlit::Inputs<T>{at<const T>(parameters), at<const T>(angles), at<const T>(initial), batch_size};
+    auto inputs = [](uintptr_t parameters, uintptr_t angles, uintptr_t initial, uintptr_t errors, int64_t batch_size) {
+        return qlit::Inputs<T>{at<const T>(parameters), at<const T>(angles), at<const T>(initial), at<const uint8_t>(errors),
+                               batch_size};
     };
     nb::class_<Executable>(module, name)
         .def("__init__",
@@ -44,28 +45,28 @@ void bind(nb::module_& module, const char* name) {
                  new (self) Executable(num_qubits, num_parameters, num_angles, instructions(rows), kernels);
              })
         .def_prop_ro("samples_per_tile", &Executable::samples_per_tile)
-        .def_prop_ro("num_rotations", [](const Executable& self) { return self.plan().num_rotations; })
         .def("state_bytes", &Executable::state_bytes)
         .def("forward",
              [inputs](const Executable& self, const qlit::Measurement& measurement, uintptr_t parameters, uintptr_t angles,
-                      uintptr_t initial, int64_t batch_size, uintptr_t results, uintptr_t states, int num_threads) {
+                      uintptr_t initial, uintptr_t errors, int64_t batch_size, uintptr_t results, uintptr_t states,
+                      int num_threads) {
                  const nb::gil_scoped_release release;
-                 self.forward(inputs(parameters, angles, initial, batch_size), measurement, at<T>(results), at<char>(states),
-                              num_threads);
+                 self.forward(inputs(parameters, angles, initial, errors, batch_size), measurement, at<T>(results),
+                              at<char>(states), num_threads);
              })
         .def("backward",
              [inputs](const Executable& self, const qlit::Measurement& measurement, uintptr_t parameters, uintptr_t angles,
-                      int64_t batch_size, uintptr_t states, uintptr_t by_results, uintptr_t by_parameters,
+                      uintptr_t errors, int64_t batch_size, uintptr_t states, uintptr_t by_results, uintptr_t by_parameters,
                       uintptr_t by_angles, uintptr_t by_initial, int num_threads) {
                  const nb::gil_scoped_release release;
-                 self.backward(inputs(parameters, angles, 0, batch_size), measurement, at<char>(states),
+                 self.backward(inputs(parameters, angles, 0, errors, batch_size), measurement, at<char>(states),
                                at<const T>(by_results), {at<T>(by_parameters), at<T>(by_angles), at<T>(by_initial)},
                                num_threads);
              })
-        .def("repeat", [inputs](const Executable& self, uintptr_t parameters, uintptr_t angles, int64_t batch_size,
-                                uintptr_t states, int num_threads) {
+        .def("repeat", [inputs](const Executable& self, uintptr_t parameters, uintptr_t angles, uintptr_t errors,
+                                int64_t batch_size, uintptr_t states, int num_threads) {
             const nb::gil_scoped_release release;
-            self.repeat(inputs(parameters, angles, 0, batch_size), at<char>(states), num_threads);
+            self.repeat(inputs(parameters, angles, 0, errors, batch_size), at<char>(states), num_threads);
         });
 }
 

@@ -16,6 +16,20 @@ struct Coefficients {
     Frame frame;     // at the end of the circuit
 };
 
+// Joins the errors behind a gate to the frame; `first` and `second` are the bits of its wires.
+template <class T>
+void add_errors(const Tile<T>& tile, Frame& frame, int gate, int first, int second) {
+    if (!tile.errors || gate < 0) return;
+    for (int s = 0; s < tile.num_samples; s++) {
+        const uint8_t error = tile.errors[int64_t(s) * tile.num_gates + gate];
+        if (!error) continue;
+        if (error & x_first) frame.x[first] ^= 1u << s;
+        if (error & z_first) frame.z[first] ^= 1u << s;
+        if (error & x_second) frame.x[second] ^= 1u << s;
+        if (error & z_second) frame.z[second] ^= 1u << s;
+    }
+}
+
 template <class T>
 Coefficients<T> coefficients(const Tile<T>& tile, char*& memory) {
     using V = typename Wide<T>::V;
@@ -29,9 +43,13 @@ Coefficients<T> coefficients(const Tile<T>& tile, char*& memory) {
         const Step& step = tile.steps[k];
         if (step.frame()) {
             (step.slot == Step::Slot::x ? fx : fz)[step.target] ^= every;
+            add_errors(tile, c.frame, step.gate, step.target, step.target);
             continue;
         }
-        if (step.control >= 0) fx[step.target] ^= fx[step.control], fz[step.control] ^= fz[step.target];
+        if (step.control >= 0) {
+            fx[step.target] ^= fx[step.control], fz[step.control] ^= fz[step.target];
+            add_errors(tile, c.frame, step.cnot, step.control, step.target);
+        }
         const uint32_t negative = fx[step.target] ^ fz[step.target];
         c.signs[k] = negative;
         uint32_t odd = 0;
@@ -55,6 +73,7 @@ Coefficients<T> coefficients(const Tile<T>& tile, char*& memory) {
             for (int lane = 0; lane < kLanes<T>; lane++)
                 if (negative >> (lane % kSamples<T>) & 1) c.tangents[k][lane] = -c.tangents[k][lane];
         fx[step.target] ^= odd, fz[step.target] ^= odd;
+        add_errors(tile, c.frame, step.gate, step.target, step.target);
     }
     return c;
 }

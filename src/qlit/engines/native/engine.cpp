@@ -136,13 +136,14 @@ Tile<T> Executable<T>::tile(const Inputs<T>& inputs, const Tables& tables, const
     Tile<T> tile{};
     tile.steps = plan_.steps.data(), tile.num_steps = int32_t(plan_.steps.size());
     tile.num_qubits = plan_.num_qubits, tile.num_bits = plan_.num_bits;
-    tile.num_parameters = plan_.num_parameters, tile.num_angles = plan_.num_angles;
+    tile.num_parameters = plan_.num_parameters, tile.num_angles = plan_.num_angles, tile.num_gates = plan_.num_gates;
     tile.schedule = schedule;
     tile.parameters = tables.parameters.template as<HalfAngle<T>>();
     const int64_t first = k * kernels_.samples;
     tile.angles = tables.angles.template as<HalfAngle<T>>() + (inputs.angles ? first * plan_.num_angles : 0);
     tile.num_samples = int32_t(std::min<int64_t>(kernels_.samples, inputs.batch_size - first));
     tile.initial = inputs.initial ? inputs.initial + (first << plan_.num_qubits) : nullptr;
+    tile.errors = inputs.errors ? inputs.errors + first * plan_.num_gates : nullptr;
     return tile;
 }
 

@@ -14,6 +14,7 @@ std::vector<const KernelSet*> available_kernels();
 template <class T>
 struct Inputs {
     const T *parameters, *angles, *initial;  // (P), (B, A) or null, (B, N) or null
+    const uint8_t* errors;                   // (B, number of instructions) or null; see tile.hpp
     int64_t batch_size;
 };
 

@@ -1,6 +1,7 @@
 #include "plan.hpp"
 
 #include <algorithm>
+#include <utility>
 
 namespace qlit {
 namespace {
@@ -8,53 +9,57 @@ namespace {
 // The CNOT in front of a rotation of its target is done by the rotation's pass; others become rotations by zero.
 class Folding {
 public:
-    explicit Folding(int num_qubits) : num_qubits_(num_qubits), waiting_(num_qubits, -1) {}
+    explicit Folding(int num_qubits) : num_qubits_(num_qubits), waiting_(num_qubits) {}
 
     std::vector<Step> run(const std::vector<Instruction>& instructions) {
-        for (const Instruction& gate : instructions) add(gate);
+        for (int k = 0; k < int(instructions.size()); k++) add(instructions[k], k);
         for (int wire = 0; wire < num_qubits_; wire++) emit_into(wire);
         return std::move(steps_);
     }
 
 private:
-    void add(const Instruction& gate) {
+    struct Cnot {
+        int control = -1, number = -1;
+    };
+
+    void add(const Instruction& gate, int number) {
         switch (gate.kind) {
             case Kind::cnot:
-                emit_into(gate.wire);
+                // Two CNOTs from one control commute, but not with an error between them.
+                emit_touching(gate.wire);
                 emit_touching(gate.other);
-                waiting_[gate.other] = gate.wire;
+                waiting_[gate.other] = {gate.wire, number};
                 break;
             case Kind::x:
             case Kind::z:
                 emit_touching(gate.wire);
-                steps_.push_back({gate.kind == Kind::x ? Step::Slot::x : Step::Slot::z, bit_of(gate.wire), -1, -1});
+                steps_.push_back({gate.kind == Kind::x ? Step::Slot::x : Step::Slot::z, bit_of(gate.wire), -1, -1, number, -1});
                 break;
             case Kind::ry_parameter:
             case Kind::ry_angle: {
-                const int control = waiting_[gate.wire];
-                waiting_[gate.wire] = -1;
+                const Cnot cnot = std::exchange(waiting_[gate.wire], {});
                 emit_touching(gate.wire);
                 steps_.push_back({gate.kind == Kind::ry_parameter ? Step::Slot::parameter : Step::Slot::angle,
-                                  bit_of(gate.wire), control < 0 ? -1 : bit_of(control), gate.slot});
+                                  bit_of(gate.wire), bit_of(cnot.control), gate.slot, number, cnot.number});
             }
         }
     }
 
     void emit_into(int target) {
-        if (waiting_[target] < 0) return;
-        steps_.push_back({Step::Slot::none, bit_of(target), bit_of(waiting_[target]), -1});
-        waiting_[target] = -1;
+        const Cnot cnot = std::exchange(waiting_[target], {});
+        if (cnot.control >= 0)
+            steps_.push_back({Step::Slot::none, bit_of(target), bit_of(cnot.control), -1, -1, cnot.number});
     }
 
     void emit_touching(int wire) {
         for (int target = 0; target < num_qubits_; target++)
-            if (target == wire || waiting_[target] == wire) emit_into(target);
+            if (target == wire || waiting_[target].control == wire) emit_into(target);
     }
 
-    int bit_of(int wire) const { return num_qubits_ - 1 - wire; }
+    int bit_of(int wire) const { return wire < 0 ? -1 : num_qubits_ - 1 - wire; }
 
     int num_qubits_;
-    std::vector<int> waiting_;  // by target: the control of a CNOT not yet emitted
+    std::vector<Cnot> waiting_;  // by target: a CNOT not yet emitted
     std::vector<Step> steps_;
 };
 
@@ -74,14 +79,14 @@ Plan::Plan(int num_qubits, int num_parameters, int num_angles, const std::vector
       num_bits(std::max(num_qubits, kMaxRegisterBits + forward.inside_bits)),
       num_parameters(num_parameters),
       num_angles(num_angles),
+      num_gates(int(instructions.size())),
       steps(Folding(num_qubits).run(instructions)) {
     std::vector<Rotation> rotations;
     for (int k = 0; k < int(steps.size()); k++)
         if (!steps[k].frame()) rotations.push_back({k, steps[k].target, steps[k].control, int(rotations.size())});
-    num_rotations = int(rotations.size());
     forward_ = schedule(num_bits - forward.inside_bits, forward, false, rotations);
     std::reverse(rotations.begin(), rotations.end());
-    for (int k = 0; k < num_rotations; k++) rotations[k].order = k;
+    for (int k = 0; k < int(rotations.size()); k++) rotations[k].order = k;
     backward_ = schedule(num_bits - backward.inside_bits, backward, true, rotations);
     this->forward = view(forward_);
     this->backward = view(backward_);

@@ -20,9 +20,11 @@ struct Instruction {
 
 // What happens to the amplitudes: a rotation of basis bit `target`, behind a CNOT from `control` unless that is -1.
 // X and Z never touch amplitudes: they are `frame` steps, which only turn signs (see native.md, "Pauli frame").
+// `gate` and `cnot` are the instructions it stands for, -1 for none: errors are told by instruction.
 struct Step {
     enum class Slot : int32_t { none, parameter, angle, x, z } slot;
     int32_t target, control, index;
+    int32_t gate, cnot;
     bool frame() const { return slot == Slot::x || slot == Slot::z; }
 };
 
@@ -112,9 +114,8 @@ public:
     Plan(const Plan&) = delete;  // the views point into it
 
     int num_qubits, num_bits;  // basis bits, padded so that a pass always finds its bits
-    int num_parameters, num_angles;
+    int num_parameters, num_angles, num_gates;
     std::vector<Step> steps;
-    int num_rotations;
     ScheduleView forward, backward;
 
 private:

@@ -15,19 +15,23 @@ struct HalfAngle {
     bool odd;
 };
 
+// Bits of a Pauli error behind a gate: on its first wire (the control of a CNOT, else the only one), and on a CNOT's target.
+enum Error : uint8_t { x_first = 1, z_first = 2, x_second = 4, z_second = 8 };
+
 enum class Measure : int32_t { expectation, probabilities };
 
 template <class T>
 struct Tile {
     // the circuit
     const Step* steps;
-    int32_t num_steps, num_qubits, num_bits, num_parameters, num_angles;
+    int32_t num_steps, num_qubits, num_bits, num_parameters, num_angles, num_gates;
     ScheduleView schedule;
     const HalfAngle<T>* parameters;  // (num_parameters)
     const HalfAngle<T>* angles;      // (samples of this tile, num_angles)
     // the samples
     int32_t num_samples;
-    const T* initial;  // (num_samples, 2^num_qubits), or null for |0..0>
+    const T* initial;       // (num_samples, 2^num_qubits), or null for |0..0>
+    const uint8_t* errors;  // (num_samples, num_gates), or null; see `Error`
     // the measurement
     Measure measure;
     const int32_t* measured_bits;
