@@ -2,7 +2,16 @@
 
 from qlit.heads.base import Head
 from qlit.heads.encoders import Encoder, ParallelEncoders, SimulatedQuantumEncoder
+from qlit.heads.gate_noise import GateNoise
 from qlit.heads.hybrid import HybridHead
 from qlit.heads.pqc import ReuploadingPQC
 
-__all__ = ["Encoder", "Head", "HybridHead", "ParallelEncoders", "ReuploadingPQC", "SimulatedQuantumEncoder"]
+__all__ = [
+    "Encoder",
+    "GateNoise",
+    "Head",
+    "HybridHead",
+    "ParallelEncoders",
+    "ReuploadingPQC",
+    "SimulatedQuantumEncoder",
+]

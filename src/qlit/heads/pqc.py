@@ -3,15 +3,27 @@
 Shapes: B batch, Q qubits, W measured wires.
 """
 
-from collections.abc import Sequence
-from typing import Literal, final
+from collections.abc import Callable, Sequence
+from typing import Literal, NamedTuple, final
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
 from qlit.circuits import reuploading_circuit
 from qlit.engines import engine_by_name
 from qlit.engines.shots import Sampler, Shots
+from qlit.heads.gate_noise import GateNoise
+
+_ERRORS = 1  # tells the random numbers of errors from those of shots, which share a seed
+
+
+class _Seeded(NamedTuple):
+    """Whose randomness the next call has."""
+
+    seed: int
+    first_row: int
+    num_rows: int
 
 
 @final
@@ -31,8 +43,9 @@ class ReuploadingPQC(nn.Module):
         register: Which outcomes are sampled: `measured`, the joint outcomes of the measured wires; or `full`, all
             2**Q outcomes, as published. With gaussian the latter is biased where outcomes outnumber shots.
         measured_wires: Wires whose <Z> is handed on, distinct.
+        noise: Gate noise in training, evaluation or both; null for perfect gates. Shots come on top of it.
         init_std: Standard deviation of the normal distribution the starting parameters are drawn from, radians.
-        engine: Engine that runs the circuit: auto, native, torch or reference.
+        engine: Engine that runs the circuit: auto, native, torch, density_matrix or reference.
 
     Raises:
         ValueError: If a number is out of range.
@@ -51,6 +64,7 @@ class ReuploadingPQC(nn.Module):
         sampler: Sampler = "gaussian",
         register: Literal["measured", "full"] = "measured",
         measured_wires: Sequence[int] = (0,),
+        noise: GateNoise | None = None,
         init_std: float = 0.1,
         engine: str = "auto",
     ) -> None:
@@ -64,36 +78,61 @@ class ReuploadingPQC(nn.Module):
         if not self.measured_wires or not set(self.measured_wires) <= set(range(num_qubits)):
             raise ValueError(f"Measured wires must lie in 0 .. {num_qubits - 1}, but got {self.measured_wires}.")
         self._sampled_wires = tuple(range(num_qubits)) if register == "full" else self.measured_wires
+        self.noise = noise
         self.engine = engine_by_name(engine)
+        if noise is not None:
+            self.engine = noise.engine(self.engine)
         self.engine.check_width(self.circuit)
         self.theta = nn.Parameter(init_std * torch.randn(self.circuit.num_parameters))
-        self._noise_rows: tuple[int, int, int] | None = None
+        self._seeded: _Seeded | None = None
 
     def forward(self, angles_BQ: Tensor) -> Tensor:
         """<Z> of the measured wires, shape (B, W), for angles in radians, shape (B, Q)."""
         angles_BQ = angles_BQ.contiguous()
+        seeded, self._seeded = self._seeded, None
         if self.shots is None:
-            return self.engine.expectation(self.circuit, self.theta, angles=angles_BQ, wires=self.measured_wires)
-        probabilities_BV = self.engine.probabilities(
-            self.circuit, self.theta, angles=angles_BQ, wires=self._sampled_wires
-        )
-        generator, noise_BV = self._randomness(probabilities_BV)
+            return self._run(self.engine.expectation, angles_BQ, self.measured_wires, seeded)
+        probabilities_BV = self._run(self.engine.probabilities, angles_BQ, self._sampled_wires, seeded)
+        generator, noise_BV = self._randomness(probabilities_BV, seeded)
         estimates = self.shots.estimate(probabilities_BV, generator=generator, noise_BV=noise_BV)
         if self._sampled_wires == self.measured_wires:
             return estimates
         return estimates[:, list(self.measured_wires)]
 
     def seed_shots(self, seed: int, first_row: int, num_rows: int) -> None:
-        """Fix the shot noise of the next call as that of rows `first_row`, .. of a batch of `num_rows`.
+        """Fix the shots and errors of the next call as those of rows `first_row`, .. of a batch of `num_rows`.
 
         With it, a resumed run and a batch split over processes see the noise of an undisturbed, undivided one.
         """
-        self._noise_rows = (seed, first_row, num_rows)
+        self._seeded = _Seeded(seed, first_row, num_rows)
 
-    def _randomness(self, probabilities_BV: Tensor) -> tuple[torch.Generator | None, Tensor | None]:
-        if self._noise_rows is None or self.shots is None:
+    def _run(
+        self, compute: Callable[..., Tensor], angles_BQ: Tensor, wires: tuple[int, ...], seeded: _Seeded | None
+    ) -> Tensor:
+        """What an engine gives for the circuit, under gate noise where there is some."""
+        if self.noise is None:
+            return compute(self.circuit, self.theta, angles=angles_BQ, wires=wires)
+        if seeded is None:
+            rng, rows = np.random.default_rng(int(torch.randint(2**62, ()))), None
+        else:
+            rng, rows = np.random.default_rng((seeded.seed, _ERRORS)), (seeded.first_row, seeded.num_rows)
+        return self.noise.apply(
+            compute,
+            self.circuit,
+            self.theta,
+            training=self.training,
+            rng=rng,
+            rows=rows,
+            angles=angles_BQ,
+            wires=wires,
+        )
+
+    def _randomness(
+        self, probabilities_BV: Tensor, seeded: _Seeded | None
+    ) -> tuple[torch.Generator | None, Tensor | None]:
+        if seeded is None or self.shots is None:
             return None, None
-        (seed, first_row, num_rows), self._noise_rows = self._noise_rows, None
+        seed, first_row, num_rows = seeded
         num_samples, num_outcomes = probabilities_BV.shape
         if self.shots.sampler == "multinomial":
             return torch.Generator(probabilities_BV.device).manual_seed(seed + first_row), None

@@ -1,0 +1,134 @@
+"""Gate noise of a PQC: what fails how often, and how that is simulated in training and in evaluation."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from qlit.circuits import Circuit, DepolarizingNoise
+from qlit.engines import DensityMatrixEngine, Engine
+from qlit.engines.trajectories import mean_over_trajectories, pauli_errors_of
+
+Method = Literal["trajectories", "injection", "density_matrix"]
+
+
+@dataclass(frozen=True)
+class GateNoise:
+    """A depolarising channel behind every gate of a PQC; see `DepolarizingNoise` for what p1 and p2 mean.
+
+    The three methods mean the same channel. `trajectories` estimate its result without bias by random Pauli errors:
+    the error-free trajectory exactly, and some with errors for every sample. `density_matrix` is exact, for few qubits.
+    `injection` draws one Pauli pattern a step for the whole batch: noise-aware training as published.
+
+    Args:
+        p1: Error probability of a one-qubit gate, in [0, 1].
+        p2: Error probability of a two-qubit gate, in [0, 1].
+        training: How noise is simulated in training: trajectories, injection or density_matrix; null for no noise.
+        evaluation: How in validation, test and prediction: trajectories or density_matrix; null for no noise.
+        num_trajectories: Trajectories with errors a sample in training, at least 1.
+        num_evaluation_trajectories: The same in evaluation.
+
+    Raises:
+        ValueError: If a number is out of range or a method unknown.
+    Source: arXiv:2504.08732, sec. IV.D, Fig. 11, Table XV; injection arXiv:2110.11331.
+    """
+
+    p1: float
+    p2: float
+    training: Method | None = "trajectories"
+    evaluation: Literal["trajectories", "density_matrix"] | None = "trajectories"
+    num_trajectories: int = 4
+    num_evaluation_trajectories: int = 16
+
+    def __post_init__(self) -> None:
+        _ = self.channel  # checks the probabilities
+        if self.training not in ("trajectories", "injection", "density_matrix", None):
+            raise ValueError(
+                "Noise in training is simulated by 'trajectories', 'injection' or 'density_matrix', or is null, but "
+                f"got training={self.training!r}."
+            )
+        if self.evaluation not in ("trajectories", "density_matrix", None):
+            raise ValueError(
+                "Noise in evaluation is simulated by 'trajectories' or 'density_matrix', or is null, but got "
+                f"evaluation={self.evaluation!r}: a single pattern of errors says little about a sentence."
+            )
+        for name in ("num_trajectories", "num_evaluation_trajectories"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"`{name} >= 1` must hold, but got {name}={getattr(self, name)}.")
+
+    @property
+    def channel(self) -> DepolarizingNoise:
+        """What fails how often."""
+        return DepolarizingNoise(self.p1, self.p2)
+
+    def engine(self, engine: Engine) -> Engine:
+        """The engine that runs the density matrix in place of one that is left to choose.
+
+        Raises:
+            ValueError: If a density matrix is asked of an engine that has none.
+        """
+        if "density_matrix" not in (self.training, self.evaluation) or engine.capabilities.channels:
+            return engine
+        if engine.name != "auto":
+            raise ValueError(
+                f"Engine {engine.name!r} has no density matrix. Take `engine: density_matrix` or `engine: auto`, or "
+                "noise by `trajectories`."
+            )
+        return DensityMatrixEngine()
+
+    def runs(self, *, training: bool) -> int:
+        """Circuits run for each sample."""
+        method, count = self._method(training=training)
+        return 1 + count if method == "trajectories" else 1
+
+    def _method(self, *, training: bool) -> tuple[Method | None, int]:
+        if training:
+            return self.training, self.num_trajectories
+        return self.evaluation, self.num_evaluation_trajectories
+
+    def apply(
+        self,
+        compute: Callable[..., Tensor],
+        circuit: Circuit,
+        parameters: Tensor,
+        *,
+        training: bool,
+        rng: np.random.Generator,
+        rows: tuple[int, int] | None,
+        angles: Tensor,
+        **options: Any,
+    ) -> Tensor:
+        """What a noisy circuit gives, by the method of training or evaluation.
+
+        Args:
+            compute: `expectation` or `probabilities` of an engine.
+            circuit: The circuit.
+            parameters: Radians, shape (P,).
+            training: Whether this is training.
+            rng: Source of the errors.
+            rows: (first, all) if the samples are a part of a batch; see `mean_over_trajectories`.
+            angles: Radians, shape (B, A).
+            options: Handed on to `compute`.
+        """
+        method, count = self._method(training=training)
+        if method == "trajectories":
+            return mean_over_trajectories(
+                compute,
+                circuit,
+                parameters,
+                self.channel,
+                num_trajectories=count,
+                rng=rng,
+                rows=rows,
+                angles=angles,
+                **options,
+            )
+        if method == "density_matrix":
+            options["noise"] = self.channel
+        elif method == "injection":
+            pattern_1G = torch.from_numpy(pauli_errors_of(circuit, self.channel).drawn(1, rng))
+            options["errors"] = pattern_1G.repeat(len(angles), 1)
+        return compute(circuit, parameters, angles=angles, **options)
