@@ -80,11 +80,21 @@ def test_a_right_key_in_the_wrong_place_is_not_its_own_suggestion(said):
 @pytest.mark.parametrize(
     ("old", "new", "parts"),
     [
-        ("  lr: 2.5e-3", "  lr: fast", ['"model.lr": Expected a float. Got value: fast']),
-        ("batch_size: 16", "batch_size: many", ['"data.batch_size": Expected a int. Got value: many']),
-        ("pqc:\n        num_qubits: 10", "pqc:\n        num_qubits: ten", ['"pqc.num_qubits": Expected a int. Got']),
-        ("num_qubits: 10", "num_qubits: ten", ['"encoder"', '"num_qubits": Expected a int. Got value: ten']),
-        ("sampler: gaussian", "sampler: gauss", ["'gaussian', 'multinomial'", "Got value: gauss"]),
+        ("  lr: 2.5e-3", "  lr: fast", ["model.lr must be float, but got fast"]),
+        ("batch_size: 16", "batch_size: many", ["data.batch_size must be int, but got many"]),
+        (
+            "pqc:\n        num_qubits: 10",
+            "pqc:\n        num_qubits: ten",
+            ["model.head.pqc.num_qubits must be int, but got ten"],
+        ),
+        ("num_qubits: 10", "num_qubits: ten", ["model.head.encoder.num_qubits must be int, but got ten"]),
+        (
+            "sampler: gaussian",
+            "sampler: gauss",
+            ["pqc.sampler must be one of 'gaussian', 'multinomial', but got gauss"],
+        ),
+        ("shots: 8192", "shots: some", ["model.head.pqc.shots must be int or null, but got some"]),
+        ("p1: 0.0", "p1: little", ["model.head.pqc.noise.p1 must be float, but got little"]),
         ("heads.HybridHead", "heads.HybridHat", ["'qlit.heads.HybridHat'", "no attribute 'HybridHat'"]),
         ("pqc:\n        num_qubits: 10", "pqc:", ["the following arguments are required: pqc.num_qubits"]),
         ("  lr: 2.5e-3", "  lr: [1", ["Problems parsing config", "line ", "did not find expected ',' or ']'"]),

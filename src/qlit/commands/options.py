@@ -43,9 +43,21 @@ def one_sentence(message: str) -> str:
         group, key = unknown[1], unknown[2]
         where = ".".join(part for part in (place, group) if part)
         return f"unknown key {key!r}{f' in {where}' if where else ''}{_hint(key)}"
+    if one_type := re.search(r'Parser key "[^"]+":\s*Expected an? (.+?)\. Got value: (.*)$', message):
+        return f"{place} must be {_types(one_type[1])}, but got {one_type[2]}"
+    if types := re.search(
+        r"\n *Subtypes: \[(.+)\]\n *Errors:\n(?: *- Expected .+\n)+ *Given.+\n *Given value: (.*)$", message
+    ):
+        return f"{place} must be {' or '.join(map(_types, types[1].split(', <')))}, but got {types[2]}"
     message = re.sub(r"<class '([^']+)'>", r"\1", message)
     message = re.sub(r"Namespace\(.*", "...", message, flags=re.DOTALL)
     return " ".join(message.replace('Parser key "', '"').split())
+
+
+def _types(name: str) -> str:
+    """A type, or the values there are, as a config spells them."""
+    values = re.sub(r"^typing\.Literal\[(.*)\]$", r"one of \1", name)
+    return re.sub(r"<?class '([^']+)'>", r"\1", values).replace("NoneType", "null")
 
 
 def _hint(key: str) -> str:
@@ -60,7 +72,7 @@ def _known_names() -> list[str]:
     """Every key of a config, in full; those of heads as they can be typed, without `init_args`."""
     from lightning.pytorch import Trainer
 
-    from qlit.heads import HybridHead, ParallelEncoders, ReuploadingPQC, SimulatedQuantumEncoder
+    from qlit.heads import GateNoise, HybridHead, ParallelEncoders, ReuploadingPQC, SimulatedQuantumEncoder
     from qlit.training.datamodule import SentenceDataModule
     from qlit.training.module import SentenceClassifier
     from qlit.training.tracking import MLflowTracker
@@ -69,6 +81,7 @@ def _known_names() -> list[str]:
         ("model", SentenceClassifier),
         ("model.head", HybridHead),
         ("model.head.pqc", ReuploadingPQC),
+        ("model.head.pqc.noise", GateNoise),
         ("model.head.encoder", ParallelEncoders),
         ("model.head.encoder", SimulatedQuantumEncoder),
         ("data", SentenceDataModule),
