@@ -43,10 +43,13 @@ def one_sentence(message: str) -> str:
         group, key = unknown[1], unknown[2]
         where = ".".join(part for part in (place, group) if part)
         return f"unknown key {key!r}{f' in {where}' if where else ''}{_hint(key)}"
-    if one_type := re.search(r'Parser key "[^"]+":\s*Expected an? (.+?)\. Got value: (.*)$', message):
+    if one_type := re.search(
+        r'Parser key "[^"]+":\s*Expected an? (.+?)\. Got value: (.+?)(?:\. Got value: .*)?$', message, re.MULTILINE
+    ):
         return f"{place} must be {_types(one_type[1])}, but got {one_type[2]}"
     if types := re.search(
-        r"\n *Subtypes: \[(.+)\]\n *Errors:\n(?: *- Expected .+\n)+ *Given.+\n *Given value: (.*)$", message
+        r"\n *Subtypes: \[(.+)\]\n *Errors:\n(?: *- Expected .+\n)+ *Given.+\n *Given value: (?!Namespace)(.*)$",
+        message,
     ):
         return f"{place} must be {' or '.join(map(_types, types[1].split(', <')))}, but got {types[2]}"
     message = re.sub(r"<class '([^']+)'>", r"\1", message)
