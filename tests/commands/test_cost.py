@@ -68,7 +68,7 @@ def small_head(**options) -> HybridHead:
 
 def test_circuits_are_named_by_their_modules_and_come_with_their_engines():
     found = circuits_of(small_head(engine="reference"), CPU)
-    assert [(name, circuit.num_qubits, engine.name) for name, (circuit, engine) in found.items()] == [
+    assert [(name, circuit.num_qubits, engine.name) for name, (circuit, engine, _) in found.items()] == [
         ("encoder", 3, "reference"),
         ("pqc", 2, "native"),  # what `auto` takes on a CPU
     ]

@@ -60,6 +60,7 @@ def test_single_encoder_heads_have_the_published_counts(facts, num_qubits, publi
         "num_parameters": 7 * num_qubits,
         "one_qubit_gates": 20 * num_qubits,
         "two_qubit_gates": 11 * num_qubits,
+        "runs_a_sample": 1,
         "engine": "native",
     }
     assert found["batch_size"] == 16
@@ -99,6 +100,14 @@ def test_every_config_is_described_as_a_table(shown, facts, config):
     )
     assert lines[-1] == "not timed: --no_timing was given."
     assert max(map(len, lines)) <= 120
+
+
+def test_noise_trajectories_are_counted(facts):
+    quiet, noisy = facts("single_sqe.yaml"), facts("single_sqe_noisy.yaml")
+    assert [circuit["runs_a_sample"] for circuit in noisy["circuits"]] == [1, 3]
+    assert noisy["amplitudes"] == quiet["amplitudes"] + 2 * 16 * 2**10
+    assert noisy["bytes_per_step"] > quiet["bytes_per_step"]
+    assert noisy["parameters"] == quiet["parameters"]
 
 
 def test_circuits_are_drawn_under_their_names(shown):

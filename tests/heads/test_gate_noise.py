@@ -3,11 +3,12 @@ import torch
 
 from qlit.engines import DensityMatrixEngine, engine_by_name
 from qlit.heads import GateNoise, ReuploadingPQC
+from qlit.heads.gate_noise import NO_NOISE
 
 LOUD = {"p1": 0.01, "p2": 0.05}
 
 
-def pqc(noise=None, **kwargs):
+def pqc(noise=NO_NOISE, **kwargs):
     torch.manual_seed(0)
     return ReuploadingPQC(4, init_std=1.0, noise=noise, **({"shots": None} | kwargs)).double()
 
@@ -45,8 +46,8 @@ def test_injection_draws_one_pattern_for_the_whole_batch():
 def test_training_and_evaluation_are_switched_separately():
     ideal = pqc()(angles()).detach()
     for training in (True, False):
-        module = pqc(GateNoise(**LOUD, training="trajectories" if training else None, evaluation=None))
-        noisy = pqc(GateNoise(**LOUD, training=None, evaluation=None if training else "trajectories"))
+        module = pqc(GateNoise(**LOUD, training="trajectories" if training else "none", evaluation="none"))
+        noisy = pqc(GateNoise(**LOUD, training="none", evaluation="none" if training else "trajectories"))
         assert (not torch.equal(module.train()(angles()), ideal)) == training
         assert torch.equal(module.eval()(angles()), ideal)
         assert torch.equal(noisy.train()(angles()), ideal)
@@ -72,15 +73,15 @@ def test_seeded_errors_belong_to_the_rows_of_the_batch():
 def test_shots_come_on_top_of_the_noisy_probabilities(sampler):
     """Mean and variance of counting S shots of the noisy circuit: 1 - <Z>^2 over S with the exact, noisy <Z>."""
     noise = GateNoise(**LOUD, evaluation="density_matrix")
-    exact = pqc(noise).eval()(angles(40)).detach().flatten()
+    exact = pqc(noise).eval()(angles(10)).detach().flatten()
     module = pqc(noise, shots=200, sampler=sampler).eval()
     with torch.no_grad():
-        estimates = module(angles(40).repeat(400, 1)).reshape(400, 40)
+        estimates = module(angles(10).repeat(400, 1)).reshape(400, 10)
     variance = (1 - exact**2) / 200
     assert ((estimates.mean(dim=0) - exact).abs() <= 5 * (variance / 400).sqrt()).all()
     # The variance of a sample variance of n nearly normal numbers is 2 / n of its square.
     ratio = estimates.var(dim=0) / variance
-    assert ratio.mean().item() == pytest.approx(1, abs=5 * (2 / 400 / 40) ** 0.5)
+    assert ratio.mean().item() == pytest.approx(1, abs=5 * (2 / 400 / 10) ** 0.5)
 
 
 def test_a_density_matrix_needs_an_engine_that_has_one():
@@ -105,7 +106,7 @@ def test_density_matrices_too_wide_are_refused_at_once():
         ({"p1": 1.5}, r"lies in 0 \.\. 1, but got p1=1.5"),
         ({"p2": -0.1}, r"lies in 0 \.\. 1, but got p2=-0.1"),
         ({"training": "kraus"}, "but got training='kraus'"),
-        ({"evaluation": "injection"}, "a single pattern of errors says little"),
+        ({"evaluation": "injection"}, "one of trajectories, density_matrix, none, but got evaluation='injection'"),
         ({"num_trajectories": 0}, "num_trajectories=0"),
         ({"num_evaluation_trajectories": -3}, "num_evaluation_trajectories=-3"),
     ],

@@ -7,6 +7,7 @@ import statistics
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import psutil
 import torch
@@ -14,7 +15,7 @@ from torch import nn
 
 from qlit.circuits import Circuit
 from qlit.engines import Engine
-from qlit.heads import Head, SimulatedQuantumEncoder
+from qlit.heads import Head, ReuploadingPQC, SimulatedQuantumEncoder
 
 BUDGET_S = 2.0  # what measuring may take in all, unless one step alone takes longer
 _SHARE_OF_STEPS = 0.7
@@ -44,13 +45,22 @@ class Measured:
     num_features: int
 
 
-def circuits_of(head: Head, device: torch.device) -> dict[str, tuple[Circuit, Engine]]:
+class CircuitInUse(NamedTuple):
+    """A circuit of a head, the engine that runs it, and how often a training step runs it for each sample."""
+
+    circuit: Circuit
+    engine: Engine
+    runs: int
+
+
+def circuits_of(head: Head, device: torch.device) -> dict[str, CircuitInUse]:
     """The circuits of a head and the engines that run them on a device, by the name of the module that holds both."""
-    found: dict[str, tuple[Circuit, Engine]] = {}
+    found: dict[str, CircuitInUse] = {}
     for name, module in head.named_modules():
         circuit, engine = getattr(module, "circuit", None), getattr(module, "engine", None)
         if isinstance(circuit, Circuit) and isinstance(engine, Engine):
-            found[name] = (circuit, engine.taken_on(device.type))
+            runs = module.noise.runs(training=True) if isinstance(module, ReuploadingPQC) else 1
+            found[name] = CircuitInUse(circuit, engine.taken_on(device.type), runs)
     return found
 
 
@@ -62,11 +72,11 @@ def bytes_per_step(head: Head, batch_size: int, device: torch.device) -> int | N
     below 32 MiB), which may be twice as much again.
     """
     kept, peak = 0, 0
-    for circuit, engine in circuits_of(head, device).values():
+    for circuit, engine, runs in circuits_of(head, device).values():
         states_at_peak = engine.capabilities.states_at_peak
         if states_at_peak is None:
             return None
-        amplitudes = batch_size * 2**circuit.num_qubits
+        amplitudes = batch_size * runs * 2**circuit.num_qubits
         kept += amplitudes
         peak = max(peak, states_at_peak * amplitudes)
     return (kept + peak) * next(head.parameters()).dtype.itemsize

@@ -50,7 +50,7 @@ def run(command: str, arguments: list[str]) -> int:
         return 0
     print(_table(facts))
     if options.draw:
-        for name, (circuit, _) in circuits_of(head, device).items():
+        for name, (circuit, _, _) in circuits_of(head, device).items():
             print(f"\n{name}\n{circuit.draw()}")
     return 0
 
@@ -65,8 +65,9 @@ def describe(head: Head, counts: dict[str, int], batch_size: int, device: torch.
 
     Returns:
         `parameters` by module and in `total`; `circuits` with the qubits, parameters, 1- and 2-qubit gates and engine
-        of each; `batch_size`; `amplitudes`, statevector amplitudes of all circuits for one batch; and
-        `bytes_per_step`, the memory that the statevectors of a training step need at its peak, None if not known.
+        of each, and how often a training step runs it for a sample; `batch_size`; `amplitudes`, statevector amplitudes
+        of all circuits for one batch; and `bytes_per_step`, the memory that the statevectors of a training step need at
+        its peak, None if not known.
     """
     circuits = circuits_of(head, device)
     return {
@@ -78,12 +79,13 @@ def describe(head: Head, counts: dict[str, int], batch_size: int, device: torch.
                 "num_parameters": circuit.num_parameters,
                 "one_qubit_gates": circuit.num_one_qubit_gates,
                 "two_qubit_gates": circuit.num_two_qubit_gates,
+                "runs_a_sample": runs,
                 "engine": engine.name,
             }
-            for name, (circuit, engine) in circuits.items()
+            for name, (circuit, engine, runs) in circuits.items()
         ],
         "batch_size": batch_size,
-        "amplitudes": sum(batch_size * 2**circuit.num_qubits for circuit, _ in circuits.values()),
+        "amplitudes": sum(batch_size * runs * 2**circuit.num_qubits for circuit, _, runs in circuits.values()),
         "bytes_per_step": bytes_per_step(head, batch_size, device),
     }
 
@@ -166,11 +168,11 @@ def _table(facts: dict[str, Any]) -> str:
     width = max(map(len, names))
     lines = [f"{'trainable parameters':<{width}}  {total:>9,}"]
     lines += [f"{'  ' + name:<{width}}  {count:>9,}" for name, count in counts.items()]
-    head = f"{'qubits':>9}  {'parameters':>10}  {'1-qubit gates':>13}  {'2-qubit gates':>13}"
+    head = f"{'qubits':>9}  {'parameters':>10}  {'1-qubit gates':>13}  {'2-qubit gates':>13}  {'runs a sample':>13}"
     lines += ["", f"{'circuit':<{width}}  {head}  engine"]
     lines += [
         f"{c['name']:<{width}}  {c['num_qubits']:>9}  {c['num_parameters']:>10,}  "
-        f"{c['one_qubit_gates']:>13,}  {c['two_qubit_gates']:>13,}  {c['engine']}"
+        f"{c['one_qubit_gates']:>13,}  {c['two_qubit_gates']:>13,}  {c['runs_a_sample']:>13,}  {c['engine']}"
         for c in facts["circuits"]
     ]
     lines += ["", f"a batch of {facts['batch_size']} has {facts['amplitudes']:,} amplitudes; {_memory(facts)}", ""]

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from qlit.circuits import reuploading_circuit
 from qlit.engines import engine_by_name
 from qlit.engines.shots import Sampler, Shots
-from qlit.heads.gate_noise import GateNoise
+from qlit.heads.gate_noise import NO_NOISE, GateNoise
 
 _ERRORS = 1  # tells the random numbers of errors from those of shots, which share a seed
 
@@ -43,7 +43,7 @@ class ReuploadingPQC(nn.Module):
         register: Which outcomes are sampled: `measured`, the joint outcomes of the measured wires; or `full`, all
             2**Q outcomes, as published. With gaussian the latter is biased where outcomes outnumber shots.
         measured_wires: Wires whose <Z> is handed on, distinct.
-        noise: Gate noise in training, evaluation or both; null for perfect gates. Shots come on top of it.
+        noise: Gate noise in training, evaluation or both; by default gates are perfect. Shots come on top of it.
         init_std: Standard deviation of the normal distribution the starting parameters are drawn from, radians.
         engine: Engine that runs the circuit: auto, native, torch, density_matrix or reference.
 
@@ -64,7 +64,7 @@ class ReuploadingPQC(nn.Module):
         sampler: Sampler = "gaussian",
         register: Literal["measured", "full"] = "measured",
         measured_wires: Sequence[int] = (0,),
-        noise: GateNoise | None = None,
+        noise: GateNoise = NO_NOISE,
         init_std: float = 0.1,
         engine: str = "auto",
     ) -> None:
@@ -79,9 +79,7 @@ class ReuploadingPQC(nn.Module):
             raise ValueError(f"Measured wires must lie in 0 .. {num_qubits - 1}, but got {self.measured_wires}.")
         self._sampled_wires = tuple(range(num_qubits)) if register == "full" else self.measured_wires
         self.noise = noise
-        self.engine = engine_by_name(engine)
-        if noise is not None:
-            self.engine = noise.engine(self.engine)
+        self.engine = noise.engine(engine_by_name(engine))
         self.engine.check_width(self.circuit)
         self.theta = nn.Parameter(init_std * torch.randn(self.circuit.num_parameters))
         self._seeded: _Seeded | None = None
@@ -110,7 +108,7 @@ class ReuploadingPQC(nn.Module):
         self, compute: Callable[..., Tensor], angles_BQ: Tensor, wires: tuple[int, ...], seeded: _Seeded | None
     ) -> Tensor:
         """What an engine gives for the circuit, under gate noise where there is some."""
-        if self.noise is None:
+        if self.noise.method(training=self.training) == "none":
             return compute(self.circuit, self.theta, angles=angles_BQ, wires=wires)
         if seeded is None:
             rng, rows = np.random.default_rng(int(torch.randint(2**62, ()))), None
