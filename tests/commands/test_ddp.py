@@ -1,8 +1,11 @@
 """Two processes on one batch."""
 
+import numpy as np
 import pytest
-from commands.runs import SMALL, history, only_run, run
+from commands.runs import SMALL, client, history, only_run, run
 from tolerances import DDP_ATOL
+
+from qlit.training.predictions import FILE_NAME, Predictions
 
 # 63 train in batches of 16: uneven parts in the last batch; 17 validate, 21 test: uneven parts everywhere.
 UNEVEN = [
@@ -34,3 +37,19 @@ def test_two_processes_give_the_losses_and_scores_of_one(folders):
         assert max(abs(one[epoch] - two[epoch]) for epoch in one) <= DDP_ATOL
     for name, value in runs[0].data.metrics.items():
         assert abs(runs[1].data.metrics[name] - value) <= DDP_ATOL
+
+
+def test_two_processes_keep_the_predictions_and_pictures_of_one(folders, tmp_path):
+    kept, pictures = [], []
+    for number, folder in enumerate(folders):
+        run_id = only_run(folder).info.run_id
+        (tmp_path / str(number)).mkdir()
+        kept.append(Predictions.load(client(folder).download_artifacts(run_id, FILE_NAME, str(tmp_path / str(number)))))
+        pictures.append({item.path for item in client(folder).list_artifacts(run_id)})
+    one, two = kept
+    assert pictures[0] == pictures[1]
+    assert len(one.indices) == 21
+    assert one.split_fingerprint == two.split_fingerprint
+    np.testing.assert_array_equal(one.indices, two.indices)
+    np.testing.assert_array_equal(one.labels, two.labels)
+    np.testing.assert_allclose(one.probabilities, two.probabilities, rtol=0, atol=DDP_ATOL)

@@ -6,6 +6,9 @@ import pytest
 import torch
 from commands.runs import SMALL, client, history, only_run, run, weights
 
+from qlit.data import load_texts
+from qlit.training.predictions import FILE_NAME, Predictions
+
 
 @pytest.fixture(scope="module")
 def fitted(tmp_path_factory):
@@ -51,7 +54,17 @@ def test_the_run_is_whole_in_mlflow(fitted):
     assert history(folder, found.info.run_id, "train/loss").keys() == {0, 1}
     artifacts = {item.path for item in client(folder).list_artifacts(found.info.run_id)}
     pictures = {"training_curves", "test_confusion_matrix", "test_roc_curve", "test_reliability"}
-    assert artifacts == {"config.yaml", "checkpoint", *(f"{name}.png" for name in pictures)}
+    assert artifacts == {"config.yaml", "checkpoint", FILE_NAME, *(f"{name}.png" for name in pictures)}
+
+
+def test_the_kept_predictions_give_the_scores_of_the_test(fitted, tmp_path):
+    folder, _, _ = fitted
+    found = only_run(folder)
+    kept = Predictions.load(client(folder).download_artifacts(found.info.run_id, FILE_NAME, str(tmp_path)))
+    assert kept.is_right.mean() == pytest.approx(found.data.metrics["test/accuracy"], abs=1e-7)
+    assert kept.split_fingerprint == found.data.tags["split.fingerprint"]
+    assert (kept.dataset, kept.label_names, kept.probabilities.shape) == ("sample", ("0", "1"), (20,))
+    assert kept.labels.tolist() == [load_texts("sample").labels[index] for index in kept.indices]
 
 
 def test_the_checkpoint_of_the_best_epoch_is_the_one_tested(fitted):

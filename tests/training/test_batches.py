@@ -90,6 +90,14 @@ def test_a_rank_may_have_no_rows_of_a_batch():
     assert last[0].inputs.shape == (0, 2)
 
 
+@pytest.mark.parametrize("seed", [None, 3])
+def test_the_rows_of_a_process_are_those_it_sees(seed):
+    ranks = [loader(23, 5, seed=seed, rank=rank, world_size=3) for rank in range(3)]
+    for each in ranks:
+        assert each.rows().tolist() == seen(each)
+    assert sorted(torch.cat([each.rows() for each in ranks]).tolist()) == list(range(23))
+
+
 def test_texts_are_tokenised_batch_by_batch():
     asked = []
 

@@ -97,8 +97,7 @@ class BatchLoader:
             inputs = self.inputs[chunk] if isinstance(self.inputs, Tensor) else None
             for start in range(0, len(chunk), size):
                 num_rows = min(size, len(chunk) - start)
-                first = num_rows * self.rank // self.world_size
-                last = num_rows * (self.rank + 1) // self.world_size
+                first, last = self._part(num_rows)
                 mine = slice(start + first, start + last)
                 yield Batch(
                     self._tokens(chunk[mine]) if inputs is None else inputs[mine],
@@ -107,6 +106,18 @@ class BatchLoader:
                     num_rows,
                     first_number + start // size,
                 )
+
+    def rows(self) -> Tensor:
+        """Which samples this process is given in an epoch, in the order in which it sees them, shape (n,)."""
+        parts = []
+        for batch in torch.split(self.sampler.indices(), self.batch_size):
+            first, last = self._part(len(batch))
+            parts.append(batch[first:last])
+        return torch.cat(parts)
+
+    def _part(self, num_rows: int) -> tuple[int, int]:
+        """Where this process's part of a batch begins and ends."""
+        return num_rows * self.rank // self.world_size, num_rows * (self.rank + 1) // self.world_size
 
     def _tokens(self, indices: Tensor) -> Any:
         return self.tokenize([self.inputs[k] for k in indices.tolist()])

@@ -1,4 +1,4 @@
-"""What a run leaves behind: its origin, config, split and pictures in MLflow, its checkpoints in its own folder."""
+"""What a run leaves behind: origin, config, split, predictions, pictures in MLflow, checkpoints in its own folder."""
 
 from pathlib import Path
 from typing import Any
@@ -11,11 +11,12 @@ from qlit.training import figures, provenance
 from qlit.training._names import make_run_name
 from qlit.training.datamodule import SentenceDataModule
 from qlit.training.module import SentenceClassifier, Stage
+from qlit.training.predictions import gathered, keep_predictions, predictions_of
 from qlit.training.tracking import MLflowTracker, scrub
 
 
 class RunRecorder(pl.Callback):
-    """Writes a run's config, origin, split, figures and best checkpoint to its tracker.
+    """Writes a run's config, origin, split, test predictions, figures and best checkpoint to its tracker.
 
     Args:
         config: The resolved config, nested, as it would be typed.
@@ -77,24 +78,30 @@ class RunRecorder(pl.Callback):
             tracker.log_file(checkpoint.best_model_path, "checkpoint")
 
     def on_test_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        self._draw_scores(trainer, pl_module, "test")
+        self._keep_scores(trainer, pl_module, "test")
 
     def on_validation_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         if trainer.state.fn == "validate":
-            self._draw_scores(trainer, pl_module, "val")
+            self._keep_scores(trainer, pl_module, "val")
 
-    def _draw_scores(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: Stage) -> None:
-        scores, texts = _module(pl_module).scores_of(stage), _data(trainer).texts
-        counts = scores.confusion_counts().cpu().numpy()  # over all processes, so all take part
+    def _keep_scores(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: Stage) -> None:
+        scores, data = _module(pl_module).scores_of(stage), _data(trainer)
+        texts = data.texts
+        # Over all processes, so all take part.
+        counts = scores.confusion_counts().cpu().numpy()
+        seen = len(scores.labels)  # fewer than there are where batches are limited
+        loader: Any = trainer.test_dataloaders if stage == "test" else trainer.val_dataloaders
+        probabilities, labels, rows = gathered(scores.probabilities, scores.labels, loader.rows()[:seen])
         tracker = tracker_of(trainer)
         if tracker is None or not trainer.is_global_zero:
             return
+        if stage == "test":
+            keep_predictions(tracker, predictions_of(texts, data.split, probabilities, rows=rows))
         tracker.log_figure(
             figures.confusion_matrix(counts, texts.label_names, note=texts.note), f"{stage}_confusion_matrix.png"
         )
-        probabilities, labels = scores.probabilities.cpu().numpy(), scores.labels.cpu().numpy()
-        if trainer.world_size > 1 or not np.isfinite(probabilities).all():
-            return  # curves need every prediction in one place; a part of them would be drawn as the whole
+        if not np.isfinite(probabilities).all():
+            return  # there is no curve of what is no number
         if probabilities.ndim == 1:
             if 0 < labels.sum() < len(labels):
                 tracker.log_figure(figures.roc_curve(probabilities, labels, note=texts.note), f"{stage}_roc_curve.png")

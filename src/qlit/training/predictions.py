@@ -1,0 +1,143 @@
+"""What a run said of each test sentence, kept as a small artifact, so that runs can be compared sentence by sentence.
+
+Shapes: N predicted sentences, k classes.
+"""
+
+import json
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Self
+
+import numpy as np
+import torch
+from numpy.typing import ArrayLike, NDArray
+from safetensors import SafetensorError, safe_open
+from safetensors.numpy import save_file
+from torch import Tensor
+
+from qlit.data import LabelledTexts, Split
+from qlit.training.tracking import MLflowTracker
+
+FILE_NAME = "test_predictions.safetensors"
+
+
+@dataclass(frozen=True, eq=False)
+class Predictions:
+    """Predictions of test sentences.
+
+    Args:
+        indices: Rows of the sentences in the data set, ascending, int64, shape (N,).
+        labels: Their true classes, int64, shape (N,).
+        probabilities: Of class 1, shape (N,), or of each of k classes, shape (N, k); float32, in [0, 1].
+        split_fingerprint: Of the split, which covers sentences, labels and indices of all its parts.
+        label_names: Names of the classes.
+        dataset: Name of the data set.
+
+    Raises:
+        ValueError: If the shapes do not belong together or there is no sentence.
+    """
+
+    indices: NDArray[np.int64]
+    labels: NDArray[np.int64]
+    probabilities: NDArray[np.float32]
+    split_fingerprint: str
+    label_names: tuple[str, ...]
+    dataset: str
+
+    def __post_init__(self) -> None:
+        shapes = [self.indices.shape, self.labels.shape, self.probabilities.shape]
+        columns = () if len(self.label_names) == 2 and self.probabilities.ndim == 1 else (len(self.label_names),)
+        if not len(self.indices) or shapes != [(len(self.indices),)] * 2 + [(len(self.indices), *columns)]:
+            raise ValueError(
+                f"Indices, labels and probabilities must be (N,), (N,) and (N,) or (N, {len(self.label_names)}) "
+                f"with N > 0, but got {', '.join(map(str, shapes))}."
+            )
+
+    @property
+    def predicted(self) -> NDArray[np.int64]:
+        """The predicted classes, shape (N,): the likeliest, of two equal ones the first."""
+        if self.probabilities.ndim == 1:
+            return (self.probabilities > 0.5).astype(np.int64)
+        return np.asarray(self.probabilities.argmax(axis=1))
+
+    @property
+    def is_right(self) -> NDArray[np.bool_]:
+        """Whether each sentence was predicted as it is labelled, shape (N,)."""
+        return np.asarray(self.predicted == self.labels)
+
+    def save(self, path: str | Path) -> None:
+        """Write them to a safetensors file, which holds numbers and text only."""
+        arrays = {name: getattr(self, name) for name in ("indices", "labels", "probabilities")}
+        notes = {"label_names": json.dumps(self.label_names), "dataset": self.dataset}
+        save_file(arrays, path, metadata={**notes, "split_fingerprint": self.split_fingerprint})
+
+    @classmethod
+    def load(cls, path: str | Path) -> Self:
+        """Read what `save` wrote.
+
+        Raises:
+            ValueError: If the file is something else, or broken.
+        """
+        try:
+            with safe_open(path, framework="numpy") as file:
+                notes = file.metadata() or {}
+                return cls(
+                    **{name: file.get_tensor(name) for name in ("indices", "labels", "probabilities")},
+                    split_fingerprint=notes["split_fingerprint"],
+                    label_names=tuple(json.loads(notes["label_names"])),
+                    dataset=notes["dataset"],
+                )
+        except (SafetensorError, KeyError, ValueError) as error:
+            raise ValueError(f"{path} holds no test predictions of a run: {error}") from error
+
+
+def predictions_of(
+    texts: LabelledTexts, split: Split, probabilities: ArrayLike, *, rows: ArrayLike | None = None
+) -> Predictions:
+    """Predictions of a split's test sentences, from any kind of model.
+
+    Args:
+        texts: The data set.
+        split: Its split.
+        probabilities: Of class 1, shape (N,), or of each class, shape (N, k), in the order of `split.test` or `rows`.
+        rows: Which of `split.test` were predicted, positions in it, shape (N,); None for all.
+    Raises:
+        ValueError: If there are not as many probabilities as sentences.
+    """
+    values = np.asarray(probabilities, dtype=np.float32)
+    order: NDArray[np.int64] = np.arange(len(split.test)) if rows is None else np.asarray(rows, dtype=np.int64)
+    if len(values) != len(order):
+        raise ValueError(f"Each of {len(order)} test sentences needs a probability, but got {len(values)}.")
+    ascending = np.argsort(order, kind="stable")
+    indices = split.test[order[ascending]]
+    return Predictions(
+        indices=indices,
+        labels=np.asarray(texts.labels, dtype=np.int64)[indices],
+        probabilities=np.ascontiguousarray(values[ascending]),
+        split_fingerprint=split.fingerprint,
+        label_names=texts.label_names,
+        dataset=texts.name,
+    )
+
+
+def keep_predictions(tracker: MLflowTracker, predictions: Predictions) -> None:
+    """Keep predictions as the artifact `FILE_NAME` of a tracker's run: 12 bytes a sentence and class, about."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / FILE_NAME
+        predictions.save(path)
+        tracker.log_file(path)
+
+
+def gathered(*parts: Tensor) -> list[NDArray[Any]]:
+    """Each process's rows as those of all processes, one after the other; all processes must call it.
+
+    Args:
+        parts: Tensors of this process, shape (n, ...), where n may differ from process to process.
+    """
+    own = [part.detach().cpu().numpy() for part in parts]
+    if not (torch.distributed.is_available() and torch.distributed.is_initialized()):
+        return own
+    everyone: list[Any] = [None] * torch.distributed.get_world_size()
+    torch.distributed.all_gather_object(everyone, own)
+    return [np.concatenate(each) for each in zip(*everyone, strict=True)]

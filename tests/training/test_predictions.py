@@ -1,0 +1,87 @@
+"""Predictions of test sentences: made in any order, kept whole, read back or refused."""
+
+import numpy as np
+import pytest
+import torch
+from mlflow import MlflowClient
+from training.small import head, trainer
+
+from qlit.data import LabelledTexts, Split
+from qlit.training.module import SentenceClassifier
+from qlit.training.predictions import FILE_NAME, Predictions, gathered, predictions_of
+from qlit.training.recorder import RunRecorder
+from qlit.training.tracking import MLflowTracker, RunStatus
+
+pytestmark = pytest.mark.filterwarnings(
+    "ignore:.*treespec, LeafSpec.*:FutureWarning",  # Lightning 2.6 with torch 2.13
+    "ignore::DeprecationWarning:mlflow",
+)
+
+TEXTS = LabelledTexts(tuple("abcdef"), (0, 1, 0, 1, 1, 0), ("no", "yes"), "six")
+SPLIT = Split(np.array([0]), np.array([3]), np.array([1, 2, 4, 5]), "f" * 16, 0)
+
+
+def test_predictions_carry_labels_and_places_of_their_sentences():
+    made = predictions_of(TEXTS, SPLIT, [0.9, 0.6, 0.5, 0.1])
+    assert made.indices.tolist() == [1, 2, 4, 5]
+    assert made.labels.tolist() == [1, 0, 1, 0]
+    assert made.predicted.tolist() == [1, 1, 0, 0]
+    assert made.is_right.tolist() == [True, False, False, True]
+    assert (made.split_fingerprint, made.dataset) == ("f" * 16, "six")
+
+
+def test_rows_that_come_in_another_order_are_put_into_that_of_the_split():
+    made = predictions_of(TEXTS, SPLIT, [0.1, 0.9, 0.6], rows=[3, 0, 1])
+    assert made.indices.tolist() == [1, 2, 5]
+    assert made.labels.tolist() == [1, 0, 0]
+    np.testing.assert_allclose(made.probabilities, [0.9, 0.6, 0.1])
+
+
+def test_a_column_a_class_may_be_given():
+    made = predictions_of(TEXTS, SPLIT, [[0.2, 0.8], [0.5, 0.5], [0.9, 0.1], [0.6, 0.4]])
+    assert made.predicted.tolist() == [1, 0, 0, 0]
+
+
+@pytest.mark.parametrize("probabilities", [[0.9, 0.6, 0.5, 0.1], np.eye(4, 2) / 3 + 1 / 3])
+def test_what_is_kept_is_read_back(tmp_path, probabilities):
+    made = predictions_of(TEXTS, SPLIT, probabilities)
+    made.save(tmp_path / FILE_NAME)
+    read = Predictions.load(tmp_path / FILE_NAME)
+    for name in ("indices", "labels", "probabilities"):
+        np.testing.assert_array_equal(getattr(read, name), getattr(made, name))
+        assert getattr(read, name).dtype == getattr(made, name).dtype
+    for name in ("split_fingerprint", "label_names", "dataset"):
+        assert getattr(read, name) == getattr(made, name)
+
+
+def test_too_few_probabilities_or_columns_are_refused():
+    with pytest.raises(ValueError, match="Each of 4 test sentences needs a probability, but got 3"):
+        predictions_of(TEXTS, SPLIT, [0.5, 0.5, 0.5])
+    with pytest.raises(ValueError, match=r"or \(N, 2\) with N > 0, but got \(4,\), \(4,\), \(4, 3\)"):
+        predictions_of(TEXTS, SPLIT, np.ones((4, 3)))
+    with pytest.raises(ValueError, match="N > 0"):
+        predictions_of(TEXTS, SPLIT, [], rows=[])
+
+
+def test_another_file_is_refused(tmp_path):
+    (tmp_path / "x").write_text("text")
+    with pytest.raises(ValueError, match="x holds no test predictions of a run"):
+        Predictions.load(tmp_path / "x")
+
+
+def test_one_process_gathers_its_own():
+    (values,) = gathered(torch.tensor([1.0, 2.0]))
+    assert values.tolist() == [1.0, 2.0]
+
+
+def test_a_test_cut_short_keeps_what_it_predicted(data, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    tracker = MLflowTracker(experiment="cut")
+    callbacks = [RunStatus(), RunRecorder({}, "")]
+    module, module_data = SentenceClassifier(head()), data(eval_batch_size=10)
+    trainer(logger=tracker, callbacks=callbacks, limit_test_batches=2).test(module, module_data, verbose=False)
+    tracker.close()
+    path = MlflowClient(f"sqlite:///{tmp_path}/mlruns/mlflow.db").download_artifacts(tracker.run_id, FILE_NAME)
+    kept = Predictions.load(path)
+    assert kept.indices.tolist() == module_data.split.test[:20].tolist()
+    assert kept.is_right.mean() == pytest.approx(module.trainer.callback_metrics["test/accuracy"].item())
