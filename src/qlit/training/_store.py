@@ -104,6 +104,7 @@ def connect(store: Store) -> Any:
     """
     os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")  # no phoning home from a cluster; read on import
     os.environ.setdefault("MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT", "true")
+    os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
     if store.is_http:  # MLflow's own 7 retries with 120 s each would hold the training for minutes
         os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "1")
         os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "10")
@@ -121,7 +122,7 @@ def _unsynced_creation(store: Store) -> Iterator[None]:
     They are some hundreds, and seconds on a slow disk. A process killed on the way leaves what it would have left with
     them; only where the power fails may an empty database be broken. What is written afterwards is flushed as ever.
     """
-    if not store.is_sqlite or _database_file(store).exists():
+    if exists(store):
         yield
         return
     from sqlalchemy import Engine, event
@@ -197,6 +198,11 @@ def creation_lock(store: Store) -> AbstractContextManager[Any]:
         return nullcontext()
     store.root.mkdir(parents=True, exist_ok=True)
     return FileLock(f"{_database_file(store)}.lock", timeout=_CREATION_LOCK_S)
+
+
+def exists(store: Store) -> bool:
+    """Whether there is anything to open: a server or database is told by connecting, an SQLite file by looking."""
+    return not store.is_sqlite or _database_file(store).exists()
 
 
 def _database_file(store: Store) -> Path:

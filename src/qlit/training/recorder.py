@@ -10,6 +10,7 @@ from lightning.pytorch.callbacks import ModelCheckpoint
 from qlit.training import figures, provenance
 from qlit.training._names import make_run_name
 from qlit.training.datamodule import SentenceDataModule
+from qlit.training.identity import config_tags
 from qlit.training.module import SentenceClassifier, Stage
 from qlit.training.predictions import gathered, keep_predictions, predictions_of
 from qlit.training.tracking import MLflowTracker, scrub
@@ -28,7 +29,7 @@ class RunRecorder(pl.Callback):
         self.config, self.config_yaml = config, scrub(config_yaml)
         self._recorded = False
 
-    def setup(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:  # noqa: ARG002
+    def setup(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
         data, module = _data(trainer), _module(pl_module)
         tracker = tracker_of(trainer)
         if tracker is not None and tracker.run_dir is not None:
@@ -54,6 +55,8 @@ class RunRecorder(pl.Callback):
         tags = {"split.fingerprint": split.fingerprint, "split.num_leaked": str(split.num_leaked), **sizes}
         if data.texts.note:
             tags["mlflow.note.content"] = data.texts.note
+        if stage == "fit":
+            tags |= config_tags(self.config)
         tracker.set_tags({**provenance.collect(), **tags})
         tracker.log_hyperparams({key: self.config.get(key) for key in ("model", "data", "trainer", "seed_everything")})
         tracker.log_text(self.config_yaml, "config.yaml")

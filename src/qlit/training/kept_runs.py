@@ -1,0 +1,113 @@
+"""Runs that were made before: found by their config, and read with their test predictions."""
+
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from qlit.training import _reap, _store
+from qlit.training._secrets import scrub
+from qlit.training.identity import HASH
+from qlit.training.predictions import FILE_NAME, Predictions
+
+
+@dataclass(frozen=True, eq=False)
+class KeptRun:
+    """A run and what it said of the test sentences.
+
+    Args:
+        run_id: Its id in MLflow.
+        name: Its name there.
+        params: Its parameters by name.
+        tags: Its tags by name.
+        predictions: Of its test sentences.
+    """
+
+    run_id: str
+    name: str
+    params: dict[str, str]
+    tags: dict[str, str]
+    predictions: Predictions
+
+
+class KeptRuns:
+    """The runs of one MLflow store, to be read.
+
+    Args:
+        tracking_uri: As of `MLflowTracker`.
+    Raises:
+        ConnectionError: If a server is named and does not answer.
+        ValueError: If the URI is of no known kind.
+    """
+
+    def __init__(self, tracking_uri: str | None = None) -> None:
+        self._store = _store.locate(tracking_uri)
+        # A database that is not there holds no runs, and is not made by looking for them.
+        self._client: Any = None
+        if _store.exists(self._store):
+            with _store.creation_lock(self._store):
+                self._client = _store.connect(self._store)
+
+    def read(self, run_id: str) -> KeptRun:
+        """A run with its test predictions.
+
+        Raises:
+            ValueError: If there is no such run, or it keeps no predictions.
+        """
+        run = self._run(run_id)
+        if FILE_NAME not in {item.path for item in self._client.list_artifacts(run_id)}:
+            raise ValueError(
+                f"Run {run_id} keeps no test predictions ({FILE_NAME}): it was not tested, or by an older qlit. Test "
+                f"it with `qlit test --ckpt_path {self._store.root / 'runs' / run_id / 'best.ckpt'}`, which makes a "
+                "run that keeps them."
+            )
+        with tempfile.TemporaryDirectory() as folder:
+            predictions = Predictions.load(self._client.download_artifacts(run_id, FILE_NAME, folder))
+        tags = dict(run.data.tags)
+        return KeptRun(run_id, tags.get("mlflow.runName", run_id), dict(run.data.params), tags, predictions)
+
+    def _run(self, run_id: str) -> Any:
+        if self._client is not None:
+            from mlflow.exceptions import MlflowException
+
+            try:
+                run = self._client.get_run(run_id)
+            except MlflowException as error:
+                if error.error_code not in ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE"):
+                    raise
+            else:
+                if run.info.lifecycle_stage == "active":
+                    return run
+        raise ValueError(
+            f"There is no run {run_id!r} in MLflow at {scrub(self._store.uri)}; check the id, and the store "
+            "(`--tracking.tracking_uri`, MLFLOW_TRACKING_URI, or the folder with mlruns/)."
+        )
+
+    def finished(self, experiment: str, config_hash: str) -> str | None:
+        """The id of the youngest finished and tested fit with that config in an experiment; None if there is none."""
+        for run in self._fits(experiment, config_hash, "FINISHED"):
+            if FILE_NAME in {item.path for item in self._client.list_artifacts(run.info.run_id)}:
+                return str(run.info.run_id)
+        return None
+
+    def stopped(self, experiment: str, config_hash: str) -> Path | None:
+        """The last checkpoint of the youngest fit with that config that was stopped and can go on, if there is one."""
+        for run in self._fits(experiment, config_hash, "KILLED"):
+            checkpoint = self._store.root / "runs" / str(run.info.run_id) / "last.ckpt"
+            if checkpoint.is_file():
+                return checkpoint
+        return None
+
+    def _fits(self, experiment: str, config_hash: str, status: str) -> list[Any]:
+        """Fits with a config from their first epoch on, the youngest first."""
+        found = self._client.get_experiment_by_name(experiment) if self._client is not None else None
+        if found is None:
+            return []
+        _reap.reap(self._client, found.experiment_id)
+        runs = self._client.search_runs(
+            [found.experiment_id],
+            filter_string=f"attributes.status = '{status}' AND tags.`{HASH}` = '{config_hash}'",
+            order_by=["attributes.start_time DESC"],
+        )
+        # One that was resumed with another config has that one's hash, but did not begin with it.
+        return [run for run in runs if not any(name.startswith("resumed.") for name in run.data.tags)]

@@ -1,0 +1,70 @@
+"""Runs found by their config and read back, on a real MLflow store."""
+
+import numpy as np
+import pytest
+from mlflow import MlflowClient
+
+from qlit.training.identity import HASH
+from qlit.training.kept_runs import KeptRuns
+from qlit.training.predictions import Predictions, keep_predictions
+from qlit.training.tracking import MLflowTracker
+
+pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning:mlflow")
+
+SIX = Predictions(
+    np.arange(6), np.array([0, 1, 0, 1, 0, 1]), np.linspace(0, 1, 6, dtype=np.float32), "f" * 16, ("a", "b"), "six"
+)
+
+
+@pytest.fixture
+def uri(tmp_path):
+    return f"sqlite:///{tmp_path}/mlflow.db"
+
+
+def logged(uri, config_hash="h", status="FINISHED", *, with_predictions=True, tags=None):
+    """A run with these tags and status; its tracker."""
+    tracker = MLflowTracker(experiment="e", tracking_uri=uri, tags={HASH: config_hash, **(tags or {})})
+    tracker.log_hyperparams({"lr": 0.1})
+    if with_predictions:
+        keep_predictions(tracker, SIX)
+    tracker.close(status)
+    return tracker
+
+
+def test_runs_are_found_by_config_and_read_whole(uri):
+    first = logged(uri)
+    second = logged(uri)
+    logged(uri, with_predictions=False)
+    logged(uri, "other")
+    logged(uri, tags={"resumed.trainer.max_epochs": "9"})
+    kept = KeptRuns(uri)
+    assert kept.finished("e", "h") in (first.run_id, second.run_id)
+    assert kept.finished("e", "none") is kept.finished("nowhere", "h") is None
+    run = kept.read(first.run_id)
+    assert (run.run_id, run.params, run.tags[HASH]) == (first.run_id, {"lr": "0.1"}, "h")
+    assert run.predictions.probabilities.tolist() == SIX.probabilities.tolist()
+    assert run.predictions.split_fingerprint == SIX.split_fingerprint
+
+
+def test_a_stopped_run_is_found_by_its_last_checkpoint(uri):
+    killed = logged(uri, status="KILLED", with_predictions=False)
+    kept = KeptRuns(uri)
+    assert kept.stopped("e", "h") is None  # stopped before its first checkpoint
+    (killed.run_dir / "last.ckpt").touch()
+    assert kept.stopped("e", "h") == killed.run_dir / "last.ckpt"
+    assert kept.finished("e", "h") is None
+
+
+def test_what_is_not_there_is_told_in_a_sentence(uri, tmp_path):
+    with pytest.raises(ValueError, match="There is no run 'abc' in MLflow at sqlite:.*; check the id, and the store"):
+        KeptRuns(uri).read("abc")
+    assert KeptRuns(uri).finished("e", "h") is None
+    assert not list(tmp_path.iterdir())  # a store is not made by looking into it
+    bare = logged(uri, with_predictions=False)
+    with pytest.raises(ValueError, match=f"Run {bare.run_id} keeps no test predictions .*`qlit test --ckpt_path "):
+        KeptRuns(uri).read(bare.run_id)
+    with pytest.raises(ValueError, match=f"There is no run '{'0' * 32}'"):
+        KeptRuns(uri).read("0" * 32)
+    MlflowClient(uri).delete_run(bare.run_id)
+    with pytest.raises(ValueError, match=f"There is no run '{bare.run_id}'"):
+        KeptRuns(uri).read(bare.run_id)
