@@ -6,19 +6,16 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
-from matplotlib.layout_engine import ConstrainedLayoutEngine
 from matplotlib.ticker import MaxNLocator
 
-# Okabe and Ito's colours stay apart for colour-blind readers; markers and dashes tell them apart in grey too.
-_BLUE, _ORANGE, _GREY = "#0072B2", "#D55E00", "#666666"
+from qlit.training.figure_style import BLUE, GREY, ORANGE, clean, titled_figure
+
 _STAGES = {
-    "train": {"color": _BLUE, "marker": "o", "linestyle": "--", "label": "train"},
-    "val": {"color": _ORANGE, "marker": "s", "linestyle": "-", "label": "validation"},
+    "train": {"color": BLUE, "marker": "o", "linestyle": "--", "label": "train"},
+    "val": {"color": ORANGE, "marker": "s", "linestyle": "-", "label": "validation"},
 }
 _METRICS = ("loss", "accuracy")
-_TITLE_PT, _NOTE_PT = 13, 8.5
 
 
 def training_curves(
@@ -44,7 +41,7 @@ def training_curves(
         raise ValueError(f"`history` must hold at least one value, but got {dict(history)!r}.")
     best_epoch = _best_epoch(history) if best_epoch is None else best_epoch
     title = "Training" if best_epoch is None else f"Training, best epoch {best_epoch} (dotted)"
-    figure = _figure(4.4 * len(metrics), 3.6, title, note)
+    figure = titled_figure(4.4 * len(metrics), 3.6, title, note)
     for axes, metric in zip(np.atleast_1d(figure.subplots(1, len(metrics))), metrics, strict=True):
         for stage, style in _STAGES.items():
             points = history.get(f"{stage}/{metric}") or []
@@ -52,13 +49,13 @@ def training_curves(
                 epochs, values = zip(*sorted(points), strict=True)
                 axes.plot(epochs, values, markersize=4 if len(points) <= 30 else 0, **style)
         if best_epoch is not None:
-            axes.axvline(best_epoch, color=_GREY, linewidth=1, linestyle=":", zorder=0)
+            axes.axvline(best_epoch, color=GREY, linewidth=1, linestyle=":", zorder=0)
         axes.set(xlabel="epoch", ylabel=metric)
         if axes.get_xlim()[1] - axes.get_xlim()[0] < 1:  # one epoch only
             axes.set_xlim(np.mean(axes.get_xlim()) + np.array([-1, 1]))
         axes.xaxis.set_major_locator(MaxNLocator(integer=True))
         axes.legend(frameon=False)
-        _clean(axes)
+        clean(axes)
     return figure
 
 
@@ -89,7 +86,7 @@ def confusion_matrix(counts: npt.ArrayLike, label_names: Sequence[str], *, note:
     rows = counts.sum(axis=1, keepdims=True)
     shares = np.divide(counts, rows, out=np.zeros((k, k)), where=rows > 0)
     size = 1.9 + 0.8 * max(k, 2)
-    figure = _figure(size + 1.6, size, f"Accuracy {accuracy:.1%} of {total} examples", note)
+    figure = titled_figure(size + 1.6, size, f"Accuracy {accuracy:.1%} of {total} examples", note)
     axes = figure.subplots()
     image = axes.imshow(shares, cmap="Blues", vmin=0, vmax=1)
     names = [textwrap.shorten(str(name), 24, placeholder="...") for name in label_names]
@@ -133,21 +130,21 @@ def reliability_diagram(
     predicted = np.bincount(bins, probabilities, num_bins)[filled] / sizes[filled]
     observed = np.bincount(bins, labels, num_bins)[filled] / sizes[filled]
     error = float(np.sum(sizes[filled] * np.abs(observed - predicted)) / len(labels))
-    figure = _figure(5.6, 5.4, f"Expected calibration error {error:.3f}", note)
+    figure = titled_figure(5.6, 5.4, f"Expected calibration error {error:.3f}", note)
     upper, lower = figure.subplots(2, 1, sharex=True, height_ratios=[3, 1])
     centres = (np.arange(num_bins) + 0.5) / num_bins
-    upper.bar(centres[filled], observed, 0.9 / num_bins, color=_BLUE, alpha=0.45, label="observed")
-    upper.plot(predicted, observed, "s", color=_ORANGE, markersize=5, label="at the mean prediction")
-    upper.plot([0, 1], [0, 1], color=_GREY, linestyle=":", label="perfectly calibrated")
+    upper.bar(centres[filled], observed, 0.9 / num_bins, color=BLUE, alpha=0.45, label="observed")
+    upper.plot(predicted, observed, "s", color=ORANGE, markersize=5, label="at the mean prediction")
+    upper.plot([0, 1], [0, 1], color=GREY, linestyle=":", label="perfectly calibrated")
     upper.set(ylabel="observed frequency", xlim=(0, 1), ylim=(0, 1.02))
     upper.legend(frameon=False, loc="upper left")
-    bars = lower.bar(centres, sizes, 0.9 / num_bins, color=_GREY)
+    bars = lower.bar(centres, sizes, 0.9 / num_bins, color=GREY)
     if num_bins <= 12:
         lower.bar_label(bars, fontsize=8, padding=1)
     lower.set(xlabel=f"predicted probability ({num_bins} bins, {len(labels)} examples)", ylabel="count")
     lower.margins(y=0.25)
     for axes in (upper, lower):
-        _clean(axes)
+        clean(axes)
     return figure
 
 
@@ -170,14 +167,14 @@ def roc_curve(probabilities: npt.ArrayLike, labels: npt.ArrayLike, *, note: str 
     last_of_ties = np.append(np.diff(probabilities[order]) != 0, True)  # equal predictions share one threshold
     true_rate = np.append(0, np.cumsum(labels[order])[last_of_ties] / positives)
     false_rate = np.append(0, np.cumsum(1 - labels[order])[last_of_ties] / negatives)
-    figure = _figure(5.0, 5.0, f"Area under the ROC curve {np.trapezoid(true_rate, false_rate):.3f}", note)
+    figure = titled_figure(5.0, 5.0, f"Area under the ROC curve {np.trapezoid(true_rate, false_rate):.3f}", note)
     axes = figure.subplots()
-    axes.plot(false_rate, true_rate, color=_BLUE, linewidth=2, label=f"{positives} positive, {negatives} negative")
-    axes.plot([0, 1], [0, 1], color=_GREY, linestyle=":", label="chance")
+    axes.plot(false_rate, true_rate, color=BLUE, linewidth=2, label=f"{positives} positive, {negatives} negative")
+    axes.plot([0, 1], [0, 1], color=GREY, linestyle=":", label="chance")
     axes.set(xlabel="false positive rate", ylabel="true positive rate", xlim=(-0.01, 1.01), ylim=(-0.01, 1.01))
     axes.set_aspect("equal")
     axes.legend(frameon=False, loc="lower right")
-    _clean(axes)
+    clean(axes)
     return figure
 
 
@@ -190,24 +187,3 @@ def _checked(probabilities: npt.ArrayLike, labels: npt.ArrayLike) -> tuple[npt.N
     if not np.isin(y, (0, 1)).all():
         raise ValueError(f"`labels` must be 0 or 1, but got {np.unique(y)[:10]}.")
     return p, y
-
-
-def _figure(width: float, height: float, title: str, note: str | None) -> Figure:
-    """An empty figure (inches) with a title and, under it, the note."""
-    lines = textwrap.wrap(note or "", int(width * 16))
-    header = (1.9 * _TITLE_PT + 1.35 * _NOTE_PT * len(lines)) / 72  # inches
-    # matplotlib makes room for a title of one size only, so the place of title and note is kept free by hand.
-    layout = ConstrainedLayoutEngine(rect=(0, 0, 1, height / (height + header)))
-    figure = Figure(figsize=(width, height + header), dpi=120, layout=layout)
-    FigureCanvasAgg(figure)
-    top = 1 - 0.4 * _TITLE_PT / 72 / (height + header)
-    figure.text(0.5, top, title, fontsize=_TITLE_PT, ha="center", va="top")
-    below = top - 1.4 * _TITLE_PT / 72 / (height + header)
-    figure.text(0.5, below, "\n".join(lines), fontsize=_NOTE_PT, color=_GREY, ha="center", va="top")
-    return figure
-
-
-def _clean(axes: Any) -> None:
-    axes.spines[["top", "right"]].set_visible(False)
-    axes.grid(alpha=0.25)
-    axes.set_axisbelow(True)
