@@ -16,7 +16,9 @@ ROOMS: dict[str, set[str]] = {
     "heads": {"circuits", "engines"},
     "data": set(),
     "training": {"data", "heads"},
-    "commands": {"circuits", "engines", "heads", "data", "training"},
+    "studies": {"training"},
+    "reports": {"studies", "training"},
+    "commands": {"circuits", "engines", "heads", "data", "training", "studies", "reports"},
 }
 _TRAINING_ONLY = {"lightning", "pytorch_lightning", "mlflow", "optuna"}
 _TEXT_ONLY = {"transformers", "sentence_transformers"}
@@ -93,6 +95,9 @@ def test_imports_point_in_the_right_direction(room):
         ("data", "from mlflow import MlflowClient\nimport optuna", ["mlflow.MlflowClient", "optuna"]),
         ("training", "import lightning, mlflow\nfrom qlit.engines import fusion", ["qlit.engines.fusion"]),
         ("training", "from qlit.commands.errors import nearest", ["qlit.commands.errors.nearest"]),
+        ("studies", "from qlit.data import Split\nfrom qlit.training.scores import Scores", ["qlit.data.Split"]),
+        ("reports", "from qlit.studies import comparison\nimport qlit.commands.train", ["qlit.commands.train"]),
+        ("training", "from qlit.studies.comparison import compare", ["qlit.studies.comparison.compare"]),
         ("commands", "from qlit.circuits import Circuit\nimport qlit.training.module, mlflow", []),
         ("commands", "from qlit.cli import main", ["qlit.cli.main"]),
         ("cli.py", "from qlit import __version__\ndef main():\n    from qlit.commands import errors", []),

@@ -1,0 +1,70 @@
+"""A comparison as a table for the terminal."""
+
+from qlit.studies.comparison import Comparison, ModelResult, PairResult, SplitResult
+
+
+def comparison_text(comparison: Comparison) -> str:
+    """Models, differences and verdicts, as lines of text; accuracies in per cent, differences in points."""
+    splits = "1 split" if comparison.num_splits == 1 else f"{comparison.num_splits} splits"
+    lines = [f"{comparison.dataset}: {comparison.num_test:,} test sentences of {splits}, the same for every model", ""]
+    lines += _models(comparison.models)
+    lines += ["", *_pairs(comparison.pairs), ""]
+    lines += _sentences(comparison)
+    lines += [pair.verdict for pair in comparison.pairs]
+    if len(comparison.pairs) > 1:
+        lines.append(f"Each interval holds by itself; of {len(comparison.pairs)} together one is wrong more often.")
+    return "\n".join([*lines, comparison.budget])
+
+
+def _models(models: tuple[ModelResult, ...]) -> list[str]:
+    width = max(len("model"), *(len(model.name) for model in models))
+    lines = [f"{'model':<{width}}  parameters  mean accuracy  95 % interval     lowest  highest"]
+    for model in models:
+        parameters = "-" if model.num_parameters is None else f"{model.num_parameters:,}"
+        lines.append(
+            f"{model.name:<{width}}  {parameters:>10}  {100 * model.mean:>11.2f} %  "
+            f"{_range(model.low, model.high):<16}  {100 * min(model.accuracies):>6.2f}  "
+            f"{100 * max(model.accuracies):>7.2f}"
+        )
+    return lines
+
+
+def _pairs(pairs: tuple[PairResult, ...]) -> list[str]:
+    names = [f"{pair.second} - {pair.first}" for pair in pairs]
+    width = max(len("paired difference"), *map(len, names))
+    lines = [f"{'paired difference':<{width}}  points  95 % interval     p (paired t)  Cohen's d_z"]
+    for name, pair in zip(names, pairs, strict=True):
+        interval = "-" if pair.low is None or pair.high is None else _range(pair.low, pair.high)
+        p_value = "-" if pair.p_value is None else f"{pair.p_value:.2g}"
+        size = "-" if pair.cohens_dz is None else f"{pair.cohens_dz:.2f}"
+        lines.append(f"{name:<{width}}  {100 * pair.difference:>+6.2f}  {interval:<16}  {p_value:>12}  {size:>11}")
+    return lines
+
+
+def _sentences(comparison: Comparison) -> list[str]:
+    """The sentences of a single split, or how many splits tell a pair apart by their sentences."""
+    lines = []
+    for pair in comparison.pairs:
+        if comparison.num_splits == 1:
+            lines += _on_one_split(pair, pair.splits[0])
+        else:
+            told_apart = [split for split in pair.splits if split.mcnemar.mid_p < 0.05]
+            ahead = sum(split.difference > 0 for split in told_apart)
+            lines.append(
+                f"By its sentences alone (McNemar, mid-p < 0.05): {pair.second} is better on {ahead} of "
+                f"{len(pair.splits)} splits, {pair.first} on {len(told_apart) - ahead}."
+            )
+    return [*lines, ""]
+
+
+def _on_one_split(pair: PairResult, split: SplitResult) -> list[str]:
+    test = split.mcnemar
+    return [
+        f"only {pair.first} right: {test.only_first:,} sentences; only {pair.second} right: {test.only_second:,}",
+        f"McNemar p {test.exact_p:.2g} (exact), {test.mid_p:.2g} (mid-p); paired bootstrap "
+        f"{_range(split.low, split.high)} points; Cohen's h {split.cohens_h:+.3f}",
+    ]
+
+
+def _range(low: float, high: float) -> str:
+    return f"{100 * low:.2f} to {100 * high:.2f}"

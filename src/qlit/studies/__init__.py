@@ -1,0 +1,1 @@
+"""Many runs looked at together: statistics and fair comparisons."""

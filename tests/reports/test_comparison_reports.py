@@ -1,0 +1,52 @@
+"""A comparison as text and as a picture."""
+
+import pytest
+from studies.fakes import model
+
+from qlit.reports.comparison_figure import comparison_figure
+from qlit.reports.comparison_text import comparison_text
+from qlit.studies.comparison import compare
+
+
+@pytest.fixture(scope="module")
+def three():
+    """Three models on three splits."""
+    params = {"parameters.total": "1353"}
+    return compare(
+        [model("a", (0.7, 0.72, 0.71), params=params), model("b", (0.8, 0.83, 0.8)), model("c", (0.7, 0.71, 0.72))]
+    )
+
+
+def test_the_table_has_every_model_pair_and_verdict(three):
+    text = comparison_text(three)
+    assert text.startswith("set: 200 test sentences of 3 splits, the same for every model\n")
+    (row,) = [line for line in text.splitlines() if line.startswith("a ")]
+    assert row.split()[:4] == ["a", "1,353", "71.00", "%"]
+    for pair in three.pairs:
+        assert f"\n{pair.second} - {pair.first} " in text
+        assert pair.verdict in text
+    assert "b is better on 3 of 3 splits, a on 0." in text
+    assert "Each interval holds by itself; of 3 together one is wrong more often." in text
+    assert text.endswith(three.budget)
+
+
+def test_a_single_split_is_told_by_its_sentences():
+    one = compare([model("a", (0.7,)), model("b", (0.9,))])
+    text = comparison_text(one)
+    assert f"only b right: {one.pairs[0].splits[0].mcnemar.only_second} sentences" not in text.splitlines()[0]
+    assert "McNemar p " in text
+    assert "paired bootstrap" in text
+    (row,) = [line for line in text.splitlines() if line.startswith("b - a")]
+    assert row.split()[3:] == ["+20.00", "-", "-", "-"]
+
+
+def test_the_picture_shows_every_run_and_difference(three):
+    figure = comparison_figure(three)
+    upper, lower = figure.axes
+    runs = [line for line in upper.lines if len(line.get_xdata()) == 3 and line.get_marker() == "o"]
+    assert sorted(line.get_ydata().tolist() for line in runs) == sorted(
+        [100 * value for value in each] for each in zip(*(model.accuracies for model in three.models), strict=True)
+    )
+    assert [text.get_text() for text in lower.get_yticklabels()] == ["b\n- a", "c\n- a", "c\n- b"]
+    assert {text.get_text() for text in lower.texts} == {f"{100 * pair.difference:+.2f}" for pair in three.pairs}
+    figure.canvas.draw()  # would warn of what does not fit

@@ -1,0 +1,83 @@
+"""What a comparison says, and what it refuses to compare."""
+
+import numpy as np
+import pytest
+from studies.fakes import fake_run, model
+
+from qlit.studies.comparison import Model, compare
+from qlit.training.scores import wilson_interval
+
+LOW = (0.70, 0.72, 0.71, 0.69)
+
+
+def test_a_steady_difference_over_splits_is_told_as_one():
+    found = compare([model("a", LOW), model("b", [each + 0.1 for each in LOW[:3]] + [0.80])])
+    (pair,) = found.pairs
+    assert pair.difference == pytest.approx(0.1025)
+    assert pair.low == pytest.approx(0.1025 - 3.182446 * 0.005 / 2, abs=1e-6)  # t of 3 degrees of freedom, sd 0.005
+    assert pair.cohens_dz == pytest.approx(20.5)
+    assert not pair.is_noise
+    assert pair.verdict == "b is better than a by 10.25 points (95 % interval 9.45 to 11.05, paired over 4 splits)."
+    assert [each.mean for each in found.models] == pytest.approx([0.705, 0.8075])
+    assert (found.num_splits, found.num_test, found.dataset) == (4, 200, "set")
+
+
+def test_the_sign_of_a_difference_does_not_change_its_sentence():
+    better, worse = model("b", [each + 0.1 for each in LOW[:3]] + [0.80]), model("a", LOW)
+    (pair,) = compare([better, worse]).pairs
+    assert pair.difference < 0
+    assert pair.verdict == "b is better than a by 10.25 points (95 % interval 9.45 to 11.05, paired over 4 splits)."
+
+
+def test_a_difference_that_changes_sign_is_within_noise():
+    (pair,) = compare([model("a", LOW), model("b", (0.72, 0.70, 0.70, 0.72))]).pairs
+    assert pair.is_noise
+    assert pair.verdict.startswith("The difference between b and a, 0.50 points (95 % interval -")
+    assert pair.verdict.endswith("paired over 4 splits), is within noise.")
+
+
+def test_a_single_split_is_judged_by_its_sentences():
+    right = np.arange(200) < 150
+    first = Model("a", (fake_run("a0", right),))
+    clearly = Model("b", (fake_run("b0", np.arange(200) < 170),))
+    hardly = Model("c", (fake_run("c0", np.arange(200) < 152),))
+    found = compare([first, clearly, hardly])
+    ab, ac, _ = found.pairs
+    assert (ab.low, ab.p_value, ab.cohens_dz) == (None, None, None)
+    assert ab.splits[0].mcnemar.only_second == 20
+    assert not ab.is_noise
+    assert "over the sentences of this one split); another split or seed may say otherwise." in ab.verdict
+    assert ac.is_noise  # 0 against 2 sentences: mid-p 0.25
+    assert (found.models[0].low, found.models[0].high) == wilson_interval(0.75, 200)
+
+
+def test_the_tuning_budget_is_told():
+    few, many = {"trainer.max_epochs": "5", "parameters.total": "353"}, {"trainer.max_epochs": "800"}
+    equal = compare([model("a", LOW, params=few), model("b", LOW, params=few)])
+    assert equal.budget.startswith("Equal tuning budget: one setting, 5 epochs each; the epoch of the best validation")
+    assert equal.models[0].num_parameters == 353
+    longer = compare([model("a", LOW, params=few), model("b", LOW, params=many)])
+    assert longer.budget.startswith("The tuning budgets differ: a had one setting, 5 epochs; b had one setting, 800")
+    tuned = compare([model("a", LOW), model("b", LOW, tags={"tuning.num_settings": "20"})])
+    assert tuned.budget == "The tuning budgets differ: a had one setting; b had the best of 20 settings."
+    with pytest.raises(ValueError, match=r"tuning\.num_settings of run b0 must be a whole number, but is 'few'"):
+        compare([model("a", LOW), model("b", LOW, tags={"tuning.num_settings": "few"})])
+
+
+@pytest.mark.parametrize(
+    ("other", "message"),
+    [
+        ((fake_run("b0", [1, 0], dataset="other"),), "are of different data, set and other"),
+        ((fake_run("b0", [1, 0], split="s1"),), r"are of different splits, s0 and s1; .* `data.seed` included"),
+        ((fake_run("b0", [1, 0], first_index=1),), "were tested on different sentences of the same split"),
+        ((fake_run("b0", [1, 0]), fake_run("b1", [1, 0], split="s1")), "but a has 1 and b has 2"),
+    ],
+)
+def test_what_differs_is_not_compared(other, message):
+    with pytest.raises(ValueError, match=message):
+        compare([Model("a", (fake_run("a0", [1, 1]),)), Model("b", other)])
+
+
+def test_one_model_is_no_comparison():
+    with pytest.raises(ValueError, match="needs two models at least, but got 1"):
+        compare([model("a", LOW)])
