@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+import time
 import warnings
 from pathlib import Path
 
@@ -76,3 +77,17 @@ def history(folder: Path, run_id: str, name: str) -> dict[int, float]:
 def weights(folder: Path, run_id: str, name: str = "last.ckpt") -> dict[str, torch.Tensor]:
     path = folder / "mlruns" / "runs" / run_id / name
     return torch.load(path, map_location="cpu", weights_only=True)["state_dict"]
+
+
+def last_epoch(folder: Path) -> int:
+    """Epoch of the newest `last.ckpt`, -1 before the first."""
+    (path,) = [*folder.glob("mlruns/runs/*/last.ckpt")] or [None]
+    return -1 if path is None else int(torch.load(path, weights_only=True)["epoch"])
+
+
+def wait_for_epoch(folder: Path, epoch: int, process: subprocess.Popen[str]) -> None:
+    deadline = time.monotonic() + 120
+    while last_epoch(folder) < epoch:
+        assert process.poll() is None, process.communicate()[1]
+        assert time.monotonic() < deadline
+        time.sleep(0.02)

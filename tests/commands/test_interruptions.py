@@ -2,29 +2,13 @@
 
 import os
 import signal
-import time
-from pathlib import Path
 
 import pytest
 import torch
-from commands.runs import SMALL, all_runs, finish, history, only_run, run, start, weights
+from commands.runs import SMALL, all_runs, finish, history, last_epoch, only_run, run, start, wait_for_epoch, weights
 
 # Long enough to be caught in the middle; a schedule and shots, so that their state has to survive too.
 LONG = [*SMALL, "--trainer.max_epochs", "200", "--model.lr_decay", "0.95", "--test_after_fit", "false"]
-
-
-def last_epoch(folder: Path) -> int:
-    """Epoch of the newest `last.ckpt`, -1 before the first."""
-    (path,) = [*folder.glob("mlruns/runs/*/last.ckpt")] or [None]
-    return -1 if path is None else int(torch.load(path, weights_only=True)["epoch"])
-
-
-def wait_for_epoch(folder: Path, epoch: int, process) -> None:
-    deadline = time.monotonic() + 120
-    while last_epoch(folder) < epoch:
-        assert process.poll() is None, process.communicate()[1]
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
 
 
 @pytest.fixture(scope="module")

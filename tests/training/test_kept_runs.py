@@ -56,7 +56,7 @@ def test_a_stopped_run_is_found_by_its_last_checkpoint(uri):
 
 
 def test_what_is_not_there_is_told_in_a_sentence(uri, tmp_path):
-    with pytest.raises(ValueError, match="There is no run 'abc' in MLflow at sqlite:.*; check the id, and the store"):
+    with pytest.raises(ValueError, match=r"There is no run 'abc' in MLflow at sqlite:.*; check the id, and the store"):
         KeptRuns(uri).read("abc")
     assert KeptRuns(uri).finished("e", "h") is None
     assert not list(tmp_path.iterdir())  # a store is not made by looking into it

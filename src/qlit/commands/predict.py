@@ -14,6 +14,7 @@ from torch import Tensor
 
 from qlit.commands.checkpoints import read_checkpoint
 from qlit.commands.model_config import model_of_config
+from qlit.commands.outputs import check_output
 from qlit.commands.train import quieten
 from qlit.data import EmbeddingCache, resolve_body
 from qlit.data.trainable import TrainableBody
@@ -43,8 +44,7 @@ def run(command: str, arguments: list[str]) -> int:
 
     # Whatever may be wrong with the output or the device is known before the work, not after it.
     _check_device(options.device)
-    if options.output and not Path(options.output).resolve().parent.is_dir():
-        raise FileNotFoundError(f"There is no folder for the output {options.output} (in {Path.cwd()}); make it first.")
+    check_output(options.output)
     sentences = _sentences(options.sentences, options.file)
     checkpoint = read_checkpoint(options.checkpoint)
     notes = checkpoint[CHECKPOINT_KEY]

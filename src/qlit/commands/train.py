@@ -41,12 +41,27 @@ class Interruption(Callback):
 
 
 class QlitCLI(LightningCLI):
-    """The paper's model, data and tracking as one config, with Lightning's trainer options."""
+    """The paper's model, data and tracking as one config, with Lightning's trainer options.
+
+    Args:
+        arguments: Subcommand and options.
+        interruption: Told why it stopped.
+        series_tags: Tags of a run that is one of many, whose command sums up all of them; None for a run of its own,
+            which ends with a summary.
+        options: As of `LightningCLI`.
+    """
 
     tracker: MLflowTracker | None = None
 
-    def __init__(self, arguments: list[str], interruption: Interruption | None = None, **options: Any) -> None:
-        self.interruption = interruption or Interruption()
+    def __init__(
+        self,
+        arguments: list[str],
+        interruption: Interruption | None = None,
+        *,
+        series_tags: dict[str, str] | None = None,
+        **options: Any,
+    ) -> None:
+        self.interruption, self.series_tags = interruption or Interruption(), series_tags
         super().__init__(
             SentenceClassifier,
             SentenceDataModule,
@@ -86,6 +101,8 @@ class QlitCLI(LightningCLI):
 
     def before_instantiate_classes(self) -> None:
         config = self._own_config()
+        if self.series_tags:
+            config.tracking.tags = {**(config.tracking.tags or {}), **self.series_tags}
         if self.subcommand == "fit" and config.ckpt_path and config.tracking.run_id is None:
             # A resumed fit goes on in its own run.
             config.tracking.run_id = read_notes(config.ckpt_path).get("run_id")
@@ -95,10 +112,7 @@ class QlitCLI(LightningCLI):
         if initialised["logger"] is not False:
             self.tracker = self._get(self.config_init, "tracking")
             kwargs["logger"] = [self.tracker, *_listed(initialised["logger"])]
-        kept = self._own_config().clone()
-        kept.tracking.run_id = None  # who uses this config again makes another run
-        if "ckpt_path" in kept:
-            kept.ckpt_path = None
+        kept = self.kept_config()
         text = self._parser(self.subcommand).dump(kept, skip_none=False, skip_check=True)
         callbacks: list[Callback] = [
             self.interruption,
@@ -113,6 +127,14 @@ class QlitCLI(LightningCLI):
         trainer = super().instantiate_trainer(**kwargs)
         use_direct_steps(trainer)
         return trainer
+
+    def kept_config(self) -> Any:
+        """The resolved config as a run keeps it: who uses it again makes another run."""
+        kept = self._own_config().clone()
+        kept.tracking.run_id = None
+        if "ckpt_path" in kept:
+            kept.ckpt_path = None
+        return kept
 
     def _own_config(self) -> Any:
         return self.config[self.subcommand] if self.subcommand else self.config
@@ -130,7 +152,7 @@ class QlitCLI(LightningCLI):
             # Without checkpoints (a dry run), the weights at hand are what there is to test.
             (tested,) = self.trainer.test(self.model, self.datamodule, ckpt_path=best or None, verbose=False)
             scores = dict(tested)
-        if self.trainer.is_global_zero:
+        if self.trainer.is_global_zero and self.series_tags is None:
             print(fit_summary(self.model, self.datamodule, self.tracker, best, scores))
         self._close()
 

@@ -273,7 +273,7 @@ def _budget(models: Sequence[ModelResult]) -> str:
     parts = []
     for model in models:
         settings = "one setting" if model.num_settings == 1 else f"the best of {model.num_settings} settings"
-        epochs = f", {model.max_epochs:,} epochs" if model.max_epochs is not None else ""
+        epochs = "" if model.max_epochs is None else f", {model.max_epochs:,} epoch{'s' * (model.max_epochs != 1)}"
         parts.append(f"{settings}{epochs}")
     trained = {model.max_epochs for model in models} - {None}
     if len({model.num_settings for model in models}) == 1 and len(trained) <= 1:

@@ -36,17 +36,20 @@ class KeptRuns:
     Args:
         tracking_uri: As of `MLflowTracker`.
     Raises:
-        ConnectionError: If a server is named and does not answer.
-        ValueError: If the URI is of no known kind.
+        ValueError: If the URI is of no known kind. Its methods raise ConnectionError if a server does not answer.
     """
 
     def __init__(self, tracking_uri: str | None = None) -> None:
         self._store = _store.locate(tracking_uri)
-        # A database that is not there holds no runs, and is not made by looking for them.
-        self._client: Any = None
-        if _store.exists(self._store):
+        self._connected: Any = None
+
+    @property
+    def _client(self) -> Any:
+        """The `MlflowClient`; None while there is no database, which holds no runs and is not made by looking."""
+        if self._connected is None and _store.exists(self._store):
             with _store.creation_lock(self._store):
-                self._client = _store.connect(self._store)
+                self._connected = _store.connect(self._store)
+        return self._connected
 
     def read(self, run_id: str) -> KeptRun:
         """A run with its test predictions.
@@ -67,11 +70,12 @@ class KeptRuns:
         return KeptRun(run_id, tags.get("mlflow.runName", run_id), dict(run.data.params), tags, predictions)
 
     def _run(self, run_id: str) -> Any:
-        if self._client is not None:
+        client = self._client
+        if client is not None:
             from mlflow.exceptions import MlflowException
 
             try:
-                run = self._client.get_run(run_id)
+                run = client.get_run(run_id)
             except MlflowException as error:
                 if error.error_code not in ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE"):
                     raise
@@ -100,11 +104,12 @@ class KeptRuns:
 
     def _fits(self, experiment: str, config_hash: str, status: str) -> list[Any]:
         """Fits with a config from their first epoch on, the youngest first."""
-        found = self._client.get_experiment_by_name(experiment) if self._client is not None else None
+        client = self._client
+        found = client.get_experiment_by_name(experiment) if client is not None else None
         if found is None:
             return []
-        _reap.reap(self._client, found.experiment_id)
-        runs = self._client.search_runs(
+        _reap.reap(client, found.experiment_id)
+        runs = client.search_runs(
             [found.experiment_id],
             filter_string=f"attributes.status = '{status}' AND tags.`{HASH}` = '{config_hash}'",
             order_by=["attributes.start_time DESC"],

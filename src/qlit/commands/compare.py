@@ -1,0 +1,90 @@
+"""`qlit compare`: runs, or configs trained on the same splits, with intervals and tests."""
+
+import argparse
+import json
+import sys
+from collections.abc import Sequence
+from dataclasses import asdict, replace
+from pathlib import Path
+
+from qlit.commands.errors import UsageError
+from qlit.commands.options import value_of
+from qlit.commands.outputs import check_output
+from qlit.commands.series import Series, StoppedError, candidate_of, split_overrides
+from qlit.commands.train import quieten
+from qlit.reports.comparison_figure import comparison_figure
+from qlit.reports.comparison_text import comparison_text
+from qlit.studies.comparison import Model, compare
+from qlit.studies.grouping import models_of_runs
+from qlit.training.kept_runs import KeptRuns
+
+_NUM_SEEDS = 10
+
+
+def run(command: str, arguments: list[str]) -> int:
+    """Run `qlit compare` and return its exit status."""
+    parser = argparse.ArgumentParser(
+        prog=f"qlit {command}",
+        allow_abbrev=False,
+        description="Compare models on the same splits: mean, paired difference with its 95 % interval, McNemar's "
+        "test and a paired bootstrap on the test sentences, effect sizes, and whether a difference is within noise. "
+        "Give runs, which are read from MLflow, or configs, which are trained once a seed; what was trained before is "
+        "not trained again.",
+        epilog="Options with a dot (--data.source, --trainer.max_epochs) go to all configs. One that is for a config "
+        "alone stands with it: --config 'a.yaml --model.lr 0.01'.",
+    )
+    parser.add_argument("runs", nargs="*", metavar="RUN", help="ids of MLflow runs; those of one config are one model")
+    parser.add_argument("--config", action="append", default=[], help="a config; give two or more")
+    parser.add_argument("--seeds", type=int, metavar="N", help=f"seeds 0 to N - 1 of each config; default {_NUM_SEEDS}")
+    parser.add_argument("--json", metavar="FILE", help="write all numbers there too")
+    parser.add_argument("--plot", metavar="FILE", help="write a picture there too: .png, .svg or .pdf")
+    own, overrides = split_overrides(arguments)
+    options = parser.parse_args(own)
+    quieten()
+    check_output(options.json)
+    check_output(options.plot, suffixes=(".png", ".svg", ".pdf"))
+    try:
+        models = _models(options.runs, options.config, options.seeds, overrides)
+    except StoppedError as stop:
+        print(f"qlit {command}: stopped by {stop.signal.name}; the same command goes on", file=sys.stderr)
+        return 128 + stop.signal
+    comparison = compare(models)
+    print(comparison_text(comparison))
+    if options.json:
+        Path(options.json).write_text(json.dumps(asdict(comparison), indent=2) + "\n", encoding="utf-8")
+    if options.plot:
+        comparison_figure(comparison).savefig(options.plot)
+    return 0
+
+
+def _models(runs: Sequence[str], configs: Sequence[str], seeds: int | None, overrides: Sequence[str]) -> list[Model]:
+    if bool(runs) == bool(configs):
+        raise UsageError("give ids of runs, or configs with --config" + (", not both." if runs else "."))
+    if runs:
+        return _models_of_runs(runs, seeds, overrides)
+    if len(configs) < 2:
+        raise UsageError(f"a comparison needs two configs at least, but got one, {configs[0]}.")
+    num_seeds = _NUM_SEEDS if seeds is None else seeds
+    if num_seeds < 1:
+        raise UsageError(f"`--seeds >= 1` must hold, but got {num_seeds}.")
+    candidates = [candidate_of(config, overrides, range(num_seeds)) for config in configs]
+    for number, candidate in enumerate(candidates):
+        if candidate in candidates[:number]:
+            raise UsageError(f"the config {configs[number]} is given twice.")
+    if len({each.name for each in candidates}) < len(candidates):  # files of one name in two folders
+        candidates = [replace(each, name=config) for each, config in zip(candidates, configs, strict=True)]
+    found = Series(candidates).trained()
+    return [
+        Model(candidate.name, tuple(runs[seed] for seed in candidate.seeds))
+        for candidate, runs in zip(candidates, found, strict=True)
+    ]
+
+
+def _models_of_runs(run_ids: Sequence[str], seeds: int | None, overrides: Sequence[str]) -> list[Model]:
+    uri = value_of("--tracking.tracking_uri", overrides)
+    if seeds is not None or (overrides and uri is None):
+        raise UsageError("runs are compared as they are: --seeds and options of configs go with --config.")
+    if len(run_ids) < 2:
+        raise UsageError(f"a comparison needs two runs at least, but got one, {run_ids[0]}.")
+    kept = KeptRuns(uri)
+    return models_of_runs([kept.read(run_id) for run_id in run_ids])

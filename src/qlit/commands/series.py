@@ -1,0 +1,187 @@
+"""Trainings of several configs with several seeds: the missing ones are run, in this process, the others found."""
+
+import shlex
+import signal
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from qlit.commands.options import readable_errors
+from qlit.commands.train import Interruption, QlitCLI
+from qlit.training.identity import HASH, config_tags
+from qlit.training.kept_runs import KeptRun, KeptRuns
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """A model that is trained with several seeds.
+
+    Args:
+        name: How it is called.
+        options: As of `qlit fit`, `--config` included, without seeds.
+        seeds: Each is `data.seed`, of split and batches, and `seed_everything`, of starting parameters and shots.
+    """
+
+    name: str
+    options: tuple[str, ...]
+    seeds: tuple[int, ...]
+
+
+class StoppedError(Exception):
+    """A training of a series was stopped by a signal."""
+
+    def __init__(self, stopped_by: signal.Signals) -> None:
+        super().__init__(stopped_by)
+        self.signal = stopped_by
+
+
+class Series:
+    """The runs of some candidates.
+
+    Args:
+        candidates: With names that differ.
+    Raises:
+        UsageError, ValueError: If a config cannot be understood or be trained here.
+    """
+
+    def __init__(self, candidates: Sequence[Candidate]) -> None:
+        self.candidates = tuple(candidates)
+        self._configs = [resolved(each.options) for each in self.candidates]  # all, before the first hour of training
+        for candidate, config in zip(self.candidates, self._configs, strict=True):
+            _check_trainer(candidate.name, config["trainer"])
+        self._stores = {uri: KeptRuns(uri) for uri in {each["tracking"]["tracking_uri"] for each in self._configs}}
+
+    def found(self) -> list[dict[int, KeptRun]]:
+        """The finished runs of each candidate, by seed."""
+        return [
+            {seed: run for seed in candidate.seeds if (run := self._finished(number, seed))}
+            for number, candidate in enumerate(self.candidates)
+        ]
+
+    def trained(self) -> list[dict[int, KeptRun]]:
+        """The runs of each candidate by seed, after training those that are missing.
+
+        Seeds go outermost, so that what is there when it is stopped can be compared.
+
+        Raises:
+            StoppedError: If a signal stopped a training; a second call goes on.
+        """
+        runs = self.found()
+        missing = [
+            (seed, number)
+            for number, candidate in enumerate(self.candidates)
+            for seed in candidate.seeds
+            if seed not in runs[number]
+        ]
+        for place, (seed, number) in enumerate(sorted(missing), 1):
+            name = self.candidates[number].name
+            print(f"qlit: training {place} of {len(missing)}: {name}, seed {seed}", file=sys.stderr, flush=True)
+            self._train(number, seed)
+            run = self._finished(number, seed)
+            assert run is not None, "it has just been trained under this hash"
+            runs[number][seed] = run
+            accuracy = run.predictions.is_right.mean()
+            print(f"qlit: {name}, seed {seed}: test accuracy {accuracy:.2%}", file=sys.stderr, flush=True)
+        return runs
+
+    def _hash(self, number: int, seed: int) -> str:
+        config = self._configs[number]
+        return config_tags({**config, "seed_everything": seed, "data": {**config["data"], "seed": seed}})[HASH]
+
+    def _finished(self, number: int, seed: int) -> KeptRun | None:
+        tracking = self._configs[number]["tracking"]
+        store = self._stores[tracking["tracking_uri"]]
+        run_id = store.finished(tracking["experiment"], self._hash(number, seed))
+        return store.read(run_id) if run_id else None
+
+    def _train(self, number: int, seed: int) -> None:
+        candidate, tracking = self.candidates[number], self._configs[number]["tracking"]
+        stopped = self._stores[tracking["tracking_uri"]].stopped(tracking["experiment"], self._hash(number, seed))
+        arguments = [
+            "fit", *candidate.options, "--data.seed", str(seed), "--seed_everything", str(seed),
+            "--tracking.run_name", f"{candidate.name}, seed {seed}", "--test_after_fit", "true",
+            *(("--ckpt_path", str(stopped)) if stopped else ()),
+        ]  # fmt: skip
+        interruption = Interruption()
+        try:
+            with readable_errors():
+                QlitCLI(arguments, interruption, series_tags={"series.model": candidate.name, "series.seed": str(seed)})
+        except SystemExit:  # Lightning ends so after a signal
+            if interruption.signal is None:
+                raise
+        if interruption.signal is not None:
+            raise StoppedError(interruption.signal)
+
+
+class _ParsedOnly(QlitCLI):
+    """Reads a config and makes nothing of it."""
+
+    def _set_seed(self) -> None: ...
+
+    def before_instantiate_classes(self) -> None: ...
+
+    def instantiate_classes(self) -> None: ...
+
+    def _run_subcommand(self, subcommand: str) -> None: ...
+
+
+def resolved(options: Sequence[str]) -> dict[str, Any]:
+    """The resolved config of a fit with these options, nested, as its run keeps it.
+
+    Raises:
+        UsageError: If they cannot be understood.
+    """
+    with readable_errors():
+        config: dict[str, Any] = _ParsedOnly(["fit", *options]).kept_config().as_dict()
+    return config
+
+
+def candidate_of(config: str, overrides: Sequence[str], seeds: Sequence[int]) -> Candidate:
+    """A candidate as it is typed.
+
+    Args:
+        config: A config file, or one with options of its own in the same argument: "a.yaml --model.lr 0.01".
+        overrides: Options for all candidates; own ones win.
+        seeds: Its seeds.
+    Returns:
+        The candidate, named after the file and its own options.
+    Raises:
+        FileNotFoundError: If there is no such file.
+    """
+    path, *own = [config] if Path(config).is_file() else shlex.split(config) or [config]
+    if not Path(path).is_file():
+        raise FileNotFoundError(f"There is no config {path} (in {Path.cwd()}); check the path.")
+    words = [word.rpartition(".")[2] if word.startswith("--") else word for word in own]
+    name = " ".join([Path(path).stem, *words])
+    return Candidate(name, ("--config", path, *overrides, *own), tuple(seeds))
+
+
+def split_overrides(arguments: Sequence[str]) -> tuple[list[str], list[str]]:
+    """A command's own arguments, and the options for configs: those with a dot in their name, and their values."""
+    own: list[str] = []
+    overrides: list[str] = []
+    rest = iter(arguments)
+    for argument in rest:
+        name, equals, _ = argument.partition("=")
+        if not name.startswith("--") or "." not in name:
+            own.append(argument)
+            continue
+        overrides += [argument] if equals else [argument, *([value] if (value := next(rest, None)) is not None else [])]
+    return own, overrides
+
+
+def _check_trainer(name: str, trainer: dict[str, Any]) -> None:
+    one_device = trainer["devices"] in (1, "1") or (trainer["devices"] == "auto" and torch.cuda.device_count() < 2)
+    if trainer["strategy"] != "auto" or trainer["num_nodes"] != 1 or not one_device:
+        raise ValueError(
+            f"A series trains in one process, but {name} has strategy {trainer['strategy']!r}, devices "
+            f"{trainer['devices']!r} and num_nodes {trainer['num_nodes']}. Train with `qlit fit`, compare the runs."
+        )
+    if trainer["logger"] is False or trainer["fast_dev_run"]:
+        raise ValueError(
+            f"A series needs the runs that it makes, but {name} keeps none (trainer.logger false, or fast_dev_run)."
+        )

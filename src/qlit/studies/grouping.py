@@ -1,0 +1,36 @@
+"""Which runs are of one model."""
+
+from collections.abc import Sequence
+
+from qlit.studies.comparison import Model
+from qlit.training.identity import HASH_WITHOUT_SEEDS
+from qlit.training.kept_runs import KeptRun
+
+
+def models_of_runs(runs: Sequence[KeptRun]) -> list[Model]:
+    """Runs that differ in their seeds alone as one model; if all do, each as a model of its own.
+
+    Args:
+        runs: Runs, in any order.
+    Returns:
+        Models in the order in which they first occur, their runs in the order of splits and seeds.
+    Raises:
+        ValueError: If a run is given twice.
+    """
+    groups: dict[str, list[KeptRun]] = {}
+    for number, run in enumerate(runs):
+        if run.run_id in {each.run_id for each in runs[:number]}:
+            raise ValueError(f"Run {run.run_id} is given twice; a comparison needs different runs.")
+        groups.setdefault(run.tags.get(HASH_WITHOUT_SEEDS, run.run_id), []).append(run)
+    grouped = list(groups.values()) if len(groups) > 1 else [[run] for run in runs]
+    names = [each[0].tags.get("series.model", each[0].name) if len(each) > 1 else each[0].name for each in grouped]
+    return [
+        Model(
+            name if names.count(name) == 1 else f"{name} ({of_model[0].run_id[:8]})", tuple(sorted(of_model, key=_key))
+        )
+        for name, of_model in zip(names, grouped, strict=True)
+    ]
+
+
+def _key(run: KeptRun) -> tuple[str, str, str]:
+    return run.predictions.split_fingerprint, run.params.get("seed_everything", ""), run.run_id

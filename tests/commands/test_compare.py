@@ -1,0 +1,142 @@
+"""`qlit compare`, on real trainings of two configs with two seeds, and what it refuses."""
+
+import json
+import signal
+
+import pytest
+from commands.runs import QUICKSTART, SMALL, all_runs, client, finish, history, start, wait_for_epoch
+
+from qlit.cli import main
+from qlit.training.identity import HASH
+
+pytestmark = pytest.mark.filterwarnings(
+    "ignore:.*treespec, LeafSpec.*:FutureWarning",  # Lightning 2.6 with torch 2.13
+    "ignore::DeprecationWarning:mlflow",
+)
+
+OVERRIDES = [*SMALL[2:], "--trainer.max_epochs", "1", "--tracking.experiment", "pair"]
+CONFIGS = ["--config", str(QUICKSTART), "--config", f"{QUICKSTART} --model.lr 0.02", "--seeds", "2"]
+
+
+@pytest.fixture(scope="module")
+def compared(tmp_path_factory):
+    """The folder of a finished comparison; every test of it looks at the same runs."""
+    folder = tmp_path_factory.mktemp("compare")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder)
+        assert main(["compare", *CONFIGS, *OVERRIDES, "--json", "found.json", "--plot", "found.png"]) == 0
+    return folder
+
+
+@pytest.fixture
+def refused(tmp_path, monkeypatch, capsys):
+    """Run `qlit compare`; return the sentence it ends with."""
+    monkeypatch.chdir(tmp_path)
+
+    def run_and_read(*arguments):
+        assert main(["compare", *arguments]) in (1, 2)
+        shown = capsys.readouterr()
+        assert shown.out == ""
+        (line,) = shown.err.splitlines()
+        return line
+
+    return run_and_read
+
+
+def test_configs_are_trained_on_the_same_splits_as_ordinary_runs(compared):
+    runs = all_runs(compared, "pair")
+    assert {run.info.status for run in runs} == {"FINISHED"}
+    tags = sorted((run.data.tags["series.model"], run.data.tags["series.seed"]) for run in runs)
+    assert tags == [(name, seed) for name in ("quickstart", "quickstart lr 0.02") for seed in ("0", "1")]
+    splits = {(run.data.params["data.seed"], run.data.tags["split.fingerprint"]) for run in runs}
+    assert len(splits) == 2
+    assert {run.data.params["seed_everything"] for run in runs} == {"0", "1"}
+    assert sorted(run.data.params["model.lr"] for run in runs) == ["0.005", "0.005", "0.02", "0.02"]
+
+
+def test_the_numbers_are_those_of_the_runs(compared):
+    found = json.loads((compared / "found.json").read_text())
+    assert [model["name"] for model in found["models"]] == ["quickstart", "quickstart lr 0.02"]
+    accuracies = {run.info.run_id: run.data.metrics["test/accuracy"] for run in all_runs(compared, "pair")}
+    for model in found["models"]:
+        assert model["num_parameters"] == 49
+        assert model["accuracies"] == pytest.approx([accuracies[run_id] for run_id in model["run_ids"]], abs=1e-6)
+    assert found["budget"].startswith("Equal tuning budget: one setting, 1 epoch each")
+    assert (compared / "found.png").stat().st_size > 10_000
+
+
+def test_what_is_finished_is_not_trained_again_and_what_is_missing_is(compared, monkeypatch, capsys):
+    monkeypatch.chdir(compared)
+    assert main(["compare", *CONFIGS, *OVERRIDES]) == 0
+    out, err = capsys.readouterr()
+    assert "training" not in err
+    assert len(all_runs(compared, "pair")) == 4
+    lost = next(run for run in all_runs(compared, "pair") if run.data.tags["series.seed"] == "1")
+    client(compared).delete_run(lost.info.run_id)
+    assert main(["compare", *CONFIGS, *OVERRIDES]) == 0
+    again, err = capsys.readouterr()
+    assert again == out  # bit for bit what it was
+    assert "training 1 of 1: " in err
+    assert {run.data.tags[HASH] for run in all_runs(compared, "pair")} >= {lost.data.tags[HASH]}
+
+
+def test_a_stopped_comparison_goes_on_in_the_run_it_was_in(tmp_path, monkeypatch, capsys):
+    arguments = ["compare", *CONFIGS, *OVERRIDES, "--seeds", "1", "--trainer.max_epochs", "80"]
+    process = start(tmp_path, *arguments)
+    wait_for_epoch(tmp_path, 2, process)
+    process.send_signal(signal.SIGINT)
+    status, out, err = finish(process)
+    assert (status, out) == (130, ""), err
+    assert err.splitlines()[-1] == "qlit compare: stopped by SIGINT; the same command goes on"
+    (stopped,) = all_runs(tmp_path, "pair")
+    assert stopped.info.status == "KILLED"
+    monkeypatch.chdir(tmp_path)
+    assert main(arguments) == 0
+    assert "over the sentences of this one split" in capsys.readouterr().out
+    runs = all_runs(tmp_path, "pair")
+    assert {each.info.status for each in runs} == {"FINISHED"}
+    assert len(runs) == 2
+    assert stopped.info.run_id in {each.info.run_id for each in runs}
+    assert set(history(tmp_path, stopped.info.run_id, "train/loss")) == set(range(80))
+
+
+def test_runs_are_compared_by_their_ids(compared, monkeypatch, capsys):
+    monkeypatch.chdir(compared)
+    ids = [run.info.run_id for run in all_runs(compared, "pair")]
+    assert main(["compare", *ids]) == 0
+    out = capsys.readouterr().out
+    assert "20 test sentences of 2 splits" in out
+    assert "quickstart lr 0.02" in out
+    assert "paired over 2 splits" in out
+
+
+def test_runs_of_different_splits_are_refused(compared, refused, monkeypatch):
+    monkeypatch.chdir(compared)
+    runs = {(run.data.params["model.lr"], run.data.params["data.seed"]): run for run in all_runs(compared, "pair")}
+    said = refused(runs["0.005", "0"].info.run_id, runs["0.02", "1"].info.run_id)
+    assert "are of different splits" in said
+    assert "`data.seed` included" in said
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        ([], "give ids of runs, or configs with --config."),
+        (["abc"], "a comparison needs two runs at least, but got one, abc."),
+        (["abc", "def"], "There is no run 'abc' in MLflow"),
+        (["abc", *CONFIGS], "give ids of runs, or configs with --config, not both."),
+        (["abc", "def", "--seeds", "3"], "--seeds and options of configs go with --config."),
+        (["abc", "def", "--model.lr", "3"], "--seeds and options of configs go with --config."),
+        (CONFIGS[:2], "a comparison needs two configs at least, but got one"),
+        ([*CONFIGS[:2], *CONFIGS[:2]], "is given twice."),
+        ([*CONFIGS, "--seeds", "0"], "`--seeds >= 1` must hold, but got 0."),
+        ([*CONFIGS, "--config", "nowhere.yaml"], "There is no config nowhere.yaml"),
+        ([*CONFIGS, "--data.sourse", "x"], "unknown option --data.sourse; did you mean '--data.source'?"),
+        ([*CONFIGS, "--json", "no/such.json"], "There is no folder for the output no/such.json"),
+        ([*CONFIGS, "--plot", "x.gif"], "must end with one of .png, .svg, .pdf"),
+        ([*CONFIGS, "--trainer.logger", "false"], "A series needs the runs that it makes, but quickstart keeps none"),
+        ([*CONFIGS, "--trainer.devices", "2"], "A series trains in one process"),
+    ],
+)
+def test_what_cannot_be_compared_is_refused_in_one_sentence(refused, arguments, sentence):
+    assert sentence in refused(*arguments)

@@ -1,0 +1,47 @@
+"""Runs of one model are found by their tags."""
+
+import pytest
+from studies.fakes import fake_run
+
+from qlit.studies.grouping import models_of_runs
+from qlit.training.identity import HASH_WITHOUT_SEEDS
+
+
+def of(family, run_id, *, split, **tags):
+    return fake_run(run_id, [1, 0], split=split, tags={HASH_WITHOUT_SEEDS: family, **tags})
+
+
+def test_runs_that_differ_in_seeds_are_one_model_in_the_order_of_splits():
+    runs = [of("x", "x2", split="s2"), of("y", "y1", split="s1"), of("x", "x1", split="s1"), of("y", "y2", split="s2")]
+    first, second = models_of_runs(runs)
+    assert [run.run_id for run in first.runs] == ["x1", "x2"]
+    assert [run.run_id for run in second.runs] == ["y1", "y2"]
+    assert (first.name, second.name) == ("name-x2", "name-y1")
+
+
+def test_a_series_gives_its_model_the_name():
+    series = {"series.model": "single"}
+    first, _ = models_of_runs(
+        [of("x", "x1", split="s1", **series), of("x", "x2", split="s2", **series), fake_run("z", [1], split="s1")]
+    )
+    assert first.name == "single"
+
+
+def test_runs_of_one_config_alone_are_compared_with_each_other():
+    found = models_of_runs([of("x", "x1", split="s1"), of("x", "x2", split="s1")])
+    assert [model.name for model in found] == ["name-x1", "name-x2"]
+
+
+def test_equal_names_are_told_apart_by_the_runs_ids():
+    runs = [fake_run(run_id, [1]) for run_id in ("a" * 32, "b" * 32)]
+    object.__setattr__(runs[1], "name", runs[0].name)
+    assert [model.name for model in models_of_runs(runs)] == [
+        f"name-{'a' * 32} (aaaaaaaa)",
+        f"name-{'a' * 32} (bbbbbbbb)",
+    ]
+
+
+def test_a_run_is_given_once():
+    run = fake_run("a", [1])
+    with pytest.raises(ValueError, match="Run a is given twice"):
+        models_of_runs([run, run])
