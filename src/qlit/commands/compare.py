@@ -2,7 +2,6 @@
 
 import argparse
 import json
-import sys
 from collections.abc import Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -10,7 +9,7 @@ from pathlib import Path
 from qlit.commands.errors import UsageError
 from qlit.commands.options import value_of
 from qlit.commands.outputs import check_output
-from qlit.commands.series import Series, StoppedError, candidate_of, split_overrides
+from qlit.commands.series import Series, StoppedError, candidate_of, split_overrides, stopped_status
 from qlit.commands.train import quieten
 from qlit.reports.comparison_figure import comparison_figure
 from qlit.reports.comparison_text import comparison_text
@@ -46,8 +45,7 @@ def run(command: str, arguments: list[str]) -> int:
     try:
         models = _models(options.runs, options.config, options.seeds, overrides)
     except StoppedError as stop:
-        print(f"qlit {command}: stopped by {stop.signal.name}; the same command goes on", file=sys.stderr)
-        return 128 + stop.signal
+        return stopped_status(command, stop)
     comparison = compare(models)
     print(comparison_text(comparison))
     if options.json:

@@ -39,6 +39,12 @@ class StoppedError(Exception):
         self.signal = stopped_by
 
 
+def stopped_status(command: str, stop: StoppedError) -> int:
+    """Tell that a series was stopped and how it goes on; the exit status of that."""
+    print(f"qlit {command}: stopped by {stop.signal.name}; the same command goes on", file=sys.stderr)
+    return 128 + stop.signal
+
+
 class Series:
     """The runs of some candidates.
 

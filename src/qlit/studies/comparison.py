@@ -151,7 +151,7 @@ def compare(models: Sequence[Model]) -> Comparison:
     if len(models) < 2:
         raise ValueError(f"A comparison needs two models at least, but got {len(models)}.")
     _check_same_splits(models)
-    results = tuple(_model_result(model) for model in models)
+    results = tuple(model_result(model) for model in models)
     return Comparison(
         dataset=models[0].runs[0].predictions.dataset,
         num_test=len(models[0].runs[0].predictions.indices),
@@ -184,7 +184,7 @@ def _check_same_splits(models: Sequence[Model]) -> None:
                 raise ValueError(f"The {where} were tested on different sentences of the same split; test them on all.")
 
 
-def _model_result(model: Model) -> ModelResult:
+def model_result(model: Model) -> ModelResult:
     accuracies, run = model.accuracies, model.runs[0]
     mean = float(accuracies.mean())
     low, high = t_interval(accuracies) or wilson_interval(mean, len(run.predictions.indices))

@@ -1,0 +1,71 @@
+"""`qlit table`: our numbers beside the published ones."""
+
+import argparse
+import json
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from qlit.commands.errors import UsageError
+from qlit.commands.outputs import check_output
+from qlit.commands.series import Candidate, Series, StoppedError, split_overrides, stopped_status
+from qlit.commands.train import quieten
+from qlit.reports.published_table import published_table
+from qlit.studies.plan import PlannedRow, read_plan
+
+
+def run(command: str, arguments: list[str]) -> int:
+    """Run `qlit table` and return its exit status."""
+    parser = argparse.ArgumentParser(
+        prog=f"qlit {command}",
+        allow_abbrev=False,
+        description="Train what is missing of a table's rows, once a seed, and write its numbers beside the published "
+        "ones as Markdown: means, 95 % intervals, splits, epochs, and how the order of the rows agrees.",
+        epilog="Options with a dot (--data.source, --data.body) go to all rows. What was trained before is not trained "
+        "again; a table that was stopped goes on.",
+    )
+    parser.add_argument("table", help="a file of configs/tables/")
+    parser.add_argument("--output", metavar="FILE", help="write the table there instead of standard output")
+    parser.add_argument("--no_training", action="store_true", help="write what there is; rows may be incomplete")
+    parser.add_argument("--max_seeds", type=int, metavar="N", help="at most N seeds a row, for a first look")
+    parser.add_argument("--max_epochs", type=int, metavar="N", help="at most N epochs a training, for a first look")
+    own, overrides = split_overrides(arguments)
+    options = parser.parse_args(own)
+    quieten()
+    check_output(options.output)
+    for name in ("max_seeds", "max_epochs"):
+        if (limit := getattr(options, name)) is not None and limit < 1:
+            raise UsageError(f"`--{name} >= 1` must hold, but got {limit}.")
+    plan = read_plan(options.table)
+    rows = [_limited(row, options.max_seeds, options.max_epochs) for row in plan.rows]
+    series = Series([_candidate(row, overrides) for row in rows])
+    try:
+        runs = series.found() if options.no_training else series.trained()
+    except StoppedError as stop:
+        return stopped_status(command, stop)
+    text = published_table(replace(plan, rows=tuple(rows)), runs)
+    if options.output:
+        Path(options.output).write_text(text, encoding="utf-8")
+    else:
+        print(text, end="")
+    return 0
+
+
+def _limited(row: PlannedRow, max_seeds: int | None, max_epochs: int | None) -> PlannedRow:
+    seeds = min(row.seeds, max_seeds or row.seeds)
+    epochs = None if row.epochs is None else min(row.epochs, max_epochs or row.epochs)
+    return replace(row, seeds=seeds, epochs=epochs)
+
+
+def _candidate(row: PlannedRow, overrides: Sequence[str]) -> Candidate:
+    if not row.config.is_file():
+        raise FileNotFoundError(f"There is no config {row.config}, which the row {row.name!r} names; check the path.")
+    options = [word for key, value in row.options.items() for word in (f"--{key}", _typed(value))]
+    if row.epochs is not None:
+        options += ["--trainer.max_epochs", str(row.epochs)]
+    return Candidate(row.name, ("--config", str(row.config), *options, *overrides), tuple(range(row.seeds)))
+
+
+def _typed(value: object) -> str:
+    """A value of YAML as it is typed on a command line, which reads JSON."""
+    return value if isinstance(value, str) else json.dumps(value)

@@ -1,0 +1,89 @@
+"""Our numbers beside the published ones, as Markdown."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from qlit.studies.comparison import Model, ModelResult, model_result
+from qlit.studies.ordering import Ordering, RankedModel, ordering_of
+from qlit.studies.plan import Plan
+from qlit.training.kept_runs import KeptRun
+
+_HEADER = (
+    "| model | parameters | published | ours, mean | 95 % interval | splits | epochs |",
+    "| --- | --- | --- | --- | --- | --- | --- |",
+)
+
+
+def published_table(plan: Plan, runs: Sequence[Mapping[int, KeptRun]]) -> str:
+    """A table with published and our accuracies, what they stand on, and how the orders agree.
+
+    Args:
+        plan: The rows.
+        runs: Of each row, by seed; a row without any is told as not run.
+    Raises:
+        ValueError: If runs of one seed are of different splits or data.
+    """
+    results = [_result(row.name, of_row) for row, of_row in zip(plan.rows, runs, strict=True)]
+    lines = [f"# {plan.title}", "", *_HEADER]
+    for row, result in zip(plan.rows, results, strict=True):
+        if result is None:
+            lines.append(f"| {row.name} | {_count(row.parameters)} | {row.published:.2f} % | not run | | | |")
+            continue
+        interval = f"{100 * result.low:.2f} to {100 * result.high:.2f}"
+        if len(result.accuracies) == 1:
+            interval += " (sentences)"
+        epochs = "-" if result.max_epochs is None else f"{result.max_epochs:,}"
+        lines.append(
+            f"| {row.name} | {_parameters(result.num_parameters, row.parameters)} | {row.published:.2f} % | "
+            f"{100 * result.mean:.2f} % | {interval} | {len(result.accuracies)} of {row.seeds} | {epochs} |"
+        )
+    ran = [RankedModel(row.name, row.published, of_row) for row, of_row in zip(plan.rows, runs, strict=True) if of_row]
+    if ran:
+        lines += ["", _data(ran), ""]
+    if len(ran) > 1:
+        lines += _ordering(ordering_of(ran))
+    return "\n".join(lines).rstrip() + "\n"
+
+
+def _result(name: str, runs: Mapping[int, KeptRun]) -> ModelResult | None:
+    return model_result(Model(name, tuple(runs[seed] for seed in sorted(runs)))) if runs else None
+
+
+def _parameters(ours: int | None, published: int | None) -> str:
+    if ours is None or ours == published:
+        return _count(published)
+    return f"{_count(ours)} (published {_count(published)})"
+
+
+def _count(number: int | None) -> str:
+    return "-" if number is None else f"{number:,}"
+
+
+def _data(ran: Sequence[RankedModel]) -> str:
+    runs = [run for model in ran for run in model.runs.values()]
+    sizes = sorted({len(run.predictions.indices) for run in runs})
+    datasets = sorted({run.predictions.dataset for run in runs})
+    bodies = sorted({Path(run.params.get("data.body", "unknown")).name for run in runs})
+    return (
+        f"Ours: {', '.join(datasets)} with {', '.join(bodies)}, {' or '.join(f'{size:,}' for size in sizes)} test "
+        "sentences of each split; the epoch of the best validation accuracy is tested. Intervals: Student's t over "
+        "splits, or Wilson's over the test sentences of a single one."
+    )
+
+
+def _ordering(found: Ordering) -> list[str]:
+    num_pairs = len(found.agreeing) + len(found.reversed) + len(found.noisy)
+    tau = "" if found.kendall_tau is None else f" Kendall's tau of all rows is {found.kendall_tau:+.2f}."
+    lines = [
+        f"Order: of {num_pairs} pair{'s' * (num_pairs != 1)} of rows, compared on the splits that both have, "
+        f"{len(found.agreeing)} are ordered as published, {len(found.reversed)} the other way round, and "
+        f"{len(found.noisy)} within noise.{tau}"
+    ]
+    for title, pairs in (
+        ("As published", found.agreeing),
+        ("The other way round", found.reversed),
+        ("Within noise", found.noisy),
+    ):
+        if pairs:
+            lines += ["", f"{title}:", "", *(f"- {better} above {worse}" for better, worse in pairs)]
+    return lines

@@ -1,0 +1,96 @@
+"""A table that is to be made: rows of models with what was published of them, as a YAML file lists them."""
+
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+
+@dataclass(frozen=True)
+class PlannedRow:
+    """One model of a table.
+
+    Args:
+        name: How it is called.
+        config: Its config file; relative paths start at the folder of the table's file.
+        published: Published test accuracy, per cent.
+        options: Keys of the config with other values, in full: "model.head.pqc.num_qubits".
+        parameters: Published number of trainable parameters, None if there is none.
+        seeds: Train with the seeds 0 to `seeds` - 1, at least 1.
+        epochs: Epochs of each training; None for those of the config, as of models that are fitted once.
+    """
+
+    name: str
+    config: Path
+    published: float
+    options: dict[str, Any]
+    parameters: int | None = None
+    seeds: int = 10
+    epochs: int | None = None
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A table.
+
+    Args:
+        title: Its title.
+        rows: Its rows, whose names differ.
+    """
+
+    title: str
+    rows: tuple[PlannedRow, ...]
+
+
+_TYPES: dict[str, type | tuple[type, ...]] = {
+    "name": str,
+    "config": str,
+    "published": (int, float),
+    "options": dict,
+    "parameters": int,
+    "seeds": int,
+    "epochs": int,
+}
+_NEEDED = ("name", "config", "published")
+
+
+def read_plan(path: str | Path) -> Plan:
+    """The plan in a YAML file: `title`, and `rows` with the keys of `PlannedRow`.
+
+    Raises:
+        FileNotFoundError: If there is no such file.
+        ValueError: If it is no plan.
+    """
+    file = Path(path)
+    if not file.is_file():
+        raise FileNotFoundError(f"There is no table {path} (in {Path.cwd()}); check the path.")
+    try:
+        content = yaml.safe_load(file.read_text(encoding="utf-8"))
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise ValueError(f"{path} is not YAML: {error}") from error
+    if not isinstance(content, dict) or set(content) != {"title", "rows"} or not content["rows"]:
+        raise ValueError(f"{path} must have a `title` and `rows`, and nothing else; see configs/README.md.")
+    rows = tuple(_row(file, number, row) for number, row in enumerate(content["rows"], 1))
+    names = [row.name for row in rows]
+    if twice := next((name for name in names if names.count(name) > 1), None):
+        raise ValueError(f"{path} has two rows with the name {twice!r}; rename one.")
+    return Plan(str(content["title"]), rows)
+
+
+def _row(file: Path, number: int, row: Any) -> PlannedRow:
+    where = f"Row {number} of {file}"
+    if not isinstance(row, dict):
+        raise ValueError(f"{where} must be keys and values, but is {row!r}.")
+    known = [field.name for field in fields(PlannedRow)]
+    if unknown := [key for key in row if key not in known]:
+        raise ValueError(f"{where} has the unknown key {unknown[0]!r}; known are {', '.join(known)}.")
+    if missing := [key for key in _NEEDED if key not in row]:
+        raise ValueError(f"{where} lacks `{missing[0]}`.")
+    for key, value in row.items():
+        if not isinstance(value, _TYPES[key]) or isinstance(value, bool):
+            raise ValueError(f"{where} has {key}: {value!r}, which is of the wrong kind.")
+    for key in ("seeds", "epochs"):
+        if row.get(key, 1) < 1:
+            raise ValueError(f"`{key} >= 1` must hold, but {where[0].lower()}{where[1:]} has {key}: {row[key]}.")
+    return PlannedRow(**{"options": {}, **row, "config": file.parent / row["config"]})
