@@ -2,6 +2,7 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+OVERLAY := .venv-torchquantum
 # The two variables hold for what compiling the native engine needs, in old and in new versions of pip.
 PINNED := PIP_CONSTRAINT=constraints.txt PIP_BUILD_CONSTRAINT=constraints.txt
 INSTALL := $(PINNED) $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
@@ -9,10 +10,10 @@ NATIVE := $(addprefix src/qlit/engines/native/,CMakeLists.txt) $(wildcard src/ql
 SANITIZED := build/sanitized
 
 .DEFAULT_GOAL := help
-.PHONY: help setup fit test sanitize lint types format check bench ui clean
+.PHONY: help setup fit test torchquantum conformance parity sanitize lint types format check bench ui clean
 
 help: ## list what there is
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 setup: $(VENV)/installed ## create .venv with qlit and the small body of the quick start
 
@@ -21,6 +22,11 @@ fit: $(VENV)/installed ## run the main job on the built-in sample (some ten seco
 
 test: $(VENV)/installed-dev ## run the whole test suite
 	$(BIN)/python -m pytest
+
+torchquantum: $(OVERLAY)/installed ## create .venv-torchquantum: TorchQuantum on top of what .venv has
+
+conformance: $(VENV)/installed-dev $(OVERLAY)/installed ## test the torchquantum engine with the real TorchQuantum
+	$(OVERLAY)/bin/python -m pytest -k torchquantum tests/engines
 
 # The sanitizers' libraries come first: the interpreter is not linked to them, and exceptions are looked up in libstdc++.
 # Leaks are not looked for: interpreter and torch keep much until the process ends.
@@ -50,8 +56,8 @@ ui: $(VENV)/installed ## serve the runs kept under mlruns/ in MLflow's UI on por
 	@echo "open http://127.0.0.1:5000/#/experiments?workflowType=machine_learning"
 	$(BIN)/mlflow ui --backend-store-uri sqlite:///$(CURDIR)/mlruns/mlflow.db --port 5000
 
-clean: ## remove .venv, builds and caches; runs stay
-	rm -rf $(VENV) build .mypy_cache .pytest_cache .ruff_cache
+clean: ## remove environments, builds and caches; runs stay
+	rm -rf $(VENV) $(OVERLAY) build .mypy_cache .pytest_cache .ruff_cache
 
 $(VENV)/installed: pyproject.toml constraints.txt $(NATIVE)
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
@@ -65,6 +71,21 @@ $(VENV)/installed: pyproject.toml constraints.txt $(NATIVE)
 
 $(VENV)/installed-dev: $(VENV)/installed
 	$(INSTALL) 'qlit[quickstart,dev]' # is installed: its extras are added, and nothing is compiled again
+	@touch $@
+
+# An environment of its own, for TorchQuantum's old dependencies have no place in .venv; what it does not have is found
+# there. Some 75 MB to load: no TensorFlow, no second torch.
+$(OVERLAY)/installed: torchquantum-requirements.txt $(VENV)/installed
+	@echo "installing TorchQuantum into $(OVERLAY)"
+	@rm -rf $(OVERLAY)
+	$(BIN)/python -m venv --without-pip $(OVERLAY)
+	@below=$$($(BIN)/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))') && \
+		here=$$($(OVERLAY)/bin/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))') && \
+		echo "import site; site.addsitedir('$$below')" >"$$here/below.pth"
+	$(BIN)/python -m pip --python $(OVERLAY)/bin/python install --quiet --disable-pip-version-check --no-deps \
+		--requirement $<
+	@$(OVERLAY)/bin/python -c 'import torch; from qlit.engines.torchquantum_copy import torchquantum_in; \
+	torchquantum_in(torch.float32)'
 	@touch $@
 
 # Where it cannot be compiled, pip installs qlit without it: hence the look at the library.
