@@ -7,12 +7,21 @@ from engines.errors import as_gates, drawn_errors
 from tolerances import ENGINE_ATOL
 
 from qlit.circuits import DepolarizingNoise, reuploading_circuit
-from qlit.engines import DensityMatrixEngine, Engine, NativeEngine, ReferenceEngine, TorchEngine
+from qlit.engines import (
+    DensityMatrixEngine,
+    Engine,
+    NativeEngine,
+    ReferenceEngine,
+    TorchEngine,
+    TorchQuantumEngine,
+    torchquantum_copy,
+)
 
 ENGINES = [
     TorchEngine(),
     NativeEngine(),
     DensityMatrixEngine(),
+    *([TorchQuantumEngine()] if torchquantum_copy.is_installed() else []),  # as `make conformance` has it
 ]
 REFERENCE = ReferenceEngine()
 
@@ -181,6 +190,9 @@ def test_what_an_engine_cannot_do_is_refused(engine):
     if not engine.capabilities.samples:
         with pytest.raises(ValueError, match=r"draws no shots itself. Take `sampler: gaussian`"):
             engine.expectation(circuit, parameters, shots=100)
+    else:
+        with pytest.raises(ValueError, match=r"`shots >= 1` must hold, but got shots=0"):
+            engine.expectation(circuit, parameters, shots=0)
 
 
 @every_engine

@@ -7,6 +7,7 @@ from qlit.engines.native_engine import NativeEngine
 from qlit.engines.reference import ReferenceEngine
 from qlit.engines.run import Capabilities
 from qlit.engines.torch_engine import TorchEngine
+from qlit.engines.torchquantum_engine import TorchQuantumEngine
 
 __all__ = [
     "AutoEngine",
@@ -16,6 +17,7 @@ __all__ = [
     "NativeEngine",
     "ReferenceEngine",
     "TorchEngine",
+    "TorchQuantumEngine",
     "engine_by_name",
 ]
 
@@ -25,14 +27,16 @@ _ENGINES: dict[str, type[Engine]] = {
     "native": NativeEngine,
     "reference": ReferenceEngine,
     "torch": TorchEngine,
+    "torchquantum": TorchQuantumEngine,
 }
 
 
 def engine_by_name(name: str) -> Engine:
-    """The engine of that name: auto, native, torch, density_matrix or reference.
+    """The engine of that name: auto, native, torch, torchquantum, density_matrix or reference.
 
     Raises:
-        ValueError: If there is no engine of that name, or it is `native` and was not built.
+        ValueError: If there is no engine of that name, it is `native` and was not built, or `torchquantum` and not
+            installed.
     """
     if name not in _ENGINES:
         raise ValueError(f"There is no engine {name!r}; there are: {', '.join(_ENGINES)}.")

@@ -173,6 +173,8 @@ class Engine(ABC):
                 f"Engine {self.name!r} gives exact results and draws no shots itself. Take `sampler: gaussian` or "
                 "`sampler: multinomial`, which draw them from exact probabilities, or a device (engine 'pennylane')."
             )
+        if shots is not None and shots < 1:
+            raise ValueError(f"`shots >= 1` must hold, but got {shots=}; for exact results leave them out.")
         measured = _checked_wires(circuit.num_qubits, None if wires is None else tuple(wires))
         return Run(circuit, parameters, angles, state, measured, batch_size, errors, noise, shots)
 

@@ -87,7 +87,7 @@ class SimulatedQuantumEncoder(Encoder):
         center: Whether to subtract the mean embedding of the training split first; it is fitted once, on that split
             alone, and saved with the weights.
         init_std: Standard deviation of the normal distribution the starting parameters are drawn from, radians.
-        engine: Engine that runs the circuit: auto, native, torch or reference.
+        engine: Engine that runs the circuit: auto, native, torch, torchquantum or reference.
 
     Raises:
         ValueError: If a number is out of range.

@@ -45,7 +45,7 @@ class ReuploadingPQC(nn.Module):
         measured_wires: Wires whose <Z> is handed on, distinct.
         noise: Gate noise in training, evaluation or both; by default gates are perfect. Shots come on top of it.
         init_std: Standard deviation of the normal distribution the starting parameters are drawn from, radians.
-        engine: Engine that runs the circuit: auto, native, torch, density_matrix or reference.
+        engine: Engine that runs the circuit: auto, native, torch, torchquantum, density_matrix or reference.
 
     Raises:
         ValueError: If a number is out of range.

@@ -1,0 +1,99 @@
+"""TorchQuantum, the simulator of the paper, behind the engine interface: for parity, not for speed.
+
+Its own gates, device, measurement and shots run, differentiated by torch's autograd; only the precision is ours to
+choose (`torchquantum_copy.py`).
+
+Shapes: B batch, P parameters, A input angles, W measured wires, N = 2**num_qubits amplitudes.
+"""
+
+from typing import Any, ClassVar, final
+
+import torch
+from torch import Tensor
+
+from qlit.engines.base import Engine
+from qlit.engines.memory import check_states
+from qlit.engines.run import Capabilities, Run
+from qlit.engines.statevector import expectation_of, marginal_of
+from qlit.engines.torchquantum_copy import check_installed, torchquantum_in
+
+
+@final
+class TorchQuantumEngine(Engine):
+    """TorchQuantum 0.1.8: complex statevectors in single or double precision, hundreds of times slower than `native`.
+
+    The backward pass keeps the statevectors behind every gate. TorchQuantum is imported, in some seconds, when the
+    first circuit runs. With `shots` the outcomes of all wires are drawn by TorchQuantum's `measure`, from the generator
+    of Python's `random`, and have no gradient.
+
+    Raises:
+        ValueError: If TorchQuantum is not installed; the message says how to install it.
+    Source: https://github.com/mit-han-lab/torchquantum, version 0.1.8; arXiv:2107.10845.
+    """
+
+    name: ClassVar[str] = "torchquantum"
+    # What a step needs grows with the number of gates, so it is no number of batches.
+    capabilities: ClassVar[Capabilities] = Capabilities(
+        max_qubits=20, dtypes=(torch.float32, torch.float64), samples=True
+    )
+
+    def __init__(self) -> None:
+        check_installed()
+
+    def _expectation(self, run: Run) -> Tensor:
+        if run.shots is not None:
+            return expectation_of(_frequencies(run), run)
+        tq = torchquantum_in(run.parameters.dtype)
+        device = _device_behind(tq, run)
+        values_BW: Tensor = tq.expval(device, list(run.wires), [tq.PauliZ()] * len(run.wires))
+        return values_BW[: run.batch_size]
+
+    def _probabilities(self, run: Run) -> Tensor:
+        if run.shots is not None:
+            return marginal_of(_frequencies(run), run)
+        device = _device_behind(torchquantum_in(run.parameters.dtype), run)
+        return marginal_of(device.get_states_1d()[: run.batch_size].abs().square(), run)
+
+
+def _frequencies(run: Run) -> Tensor:
+    """How often the shots had each joint outcome of all wires, as a part of 1, shape (B, N)."""
+    assert run.shots is not None, "who counts has shots"
+    inputs = (run.parameters, run.angles, run.state)
+    if torch.is_grad_enabled() and any(tensor is not None and tensor.requires_grad for tensor in inputs):
+        raise ValueError(
+            "Engine 'torchquantum' counts outcomes, which have no gradient. Ask for shots under torch.no_grad(), or "
+            "train with `sampler: gaussian`, which draws from exact probabilities."
+        )
+    tq = torchquantum_in(run.parameters.dtype)
+    counts = [list(by_outcome.values()) for by_outcome in tq.measure(_device_behind(tq, run), n_shots=run.shots)]
+    return run.parameters.new_tensor(counts)[: run.batch_size] / run.shots
+
+
+def _device_behind(tq: Any, run: Run) -> Any:
+    """TorchQuantum's device with the final statevectors: one, of zero angles from |0..0>, where the batch is empty."""
+    circuit, parameters = run.circuit, run.parameters
+    batch_size = max(1, run.batch_size)  # TorchQuantum runs no empty batch
+    # Two numbers an amplitude; while a gate runs, its input, a permuted copy and its output are there.
+    kept = len(circuit) if torch.is_grad_enabled() else 0
+    check_states(2 * (kept + 3), batch_size, circuit.num_qubits, parameters)
+
+    device = tq.QuantumDevice(n_wires=circuit.num_qubits, bsz=batch_size, device=parameters.device)
+    initial_BN, angles_BA = device.get_states_1d(), run.angles
+    if run.state is not None:
+        initial_BN = torch.cat((run.state.to(initial_BN.dtype), initial_BN[run.batch_size :]))
+    if angles_BA is not None:
+        angles_BA = torch.cat((angles_BA, angles_BA.new_zeros(batch_size - run.batch_size, circuit.num_angles)))
+    # The sum of none of the parameters: a circuit that reads none has gradients too, zeros, as on every engine.
+    device.set_states(initial_BN + parameters[:0].sum())
+
+    gates = tq.functional
+    for gate in circuit:
+        wires = list(gate.wires)
+        if gate.parameter is not None:
+            gates.ry(device, wires, params=parameters[gate.parameter].reshape(1, 1))
+        elif gate.angle is not None:
+            assert angles_BA is not None, "the interface checks that angles are given when the circuit reads them"
+            gates.ry(device, wires, params=angles_BA[:, gate.angle : gate.angle + 1])
+        else:
+            {"cnot": gates.cnot, "x": gates.paulix, "z": gates.pauliz}[gate.kind](device, wires)
+    return device
