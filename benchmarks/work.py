@@ -133,24 +133,45 @@ def error(found: Result, expected: Result) -> tuple[float, float]:
 
 def reference(work: Work) -> Result:
     """Loss and gradients in float64, gate by gate, with an adjoint sweep: plain, slow and independent of qlit."""
-    signs_QN = np.stack([1.0 - 2.0 * _bit(work.num_qubits, wire) for wire in range(work.num_qubits)])
     encoder, pqc = work.encoder_parameters.astype(np.float64), work.pqc_parameters.astype(np.float64)
+    encoded_BN = final_states(work.states.astype(np.float64), work.encoder_gates, encoder, None)
+    angles_BQ = expectations(encoded_BN)
+    final_BN = final_states(zero_states(len(encoded_BN), work.num_qubits), work.pqc_gates, pqc, angles_BQ)
+    values_BQ = expectations(final_BN)
 
-    encoded_BN = work.states.astype(np.float64)
-    for gate in work.encoder_gates:
-        encoded_BN = _applied(encoded_BN, gate, encoder, None)
-    angles_BQ = encoded_BN**2 @ signs_QN.T
-    final_BN = np.zeros_like(encoded_BN)
-    final_BN[:, 0] = 1
-    for gate in work.pqc_gates:
-        final_BN = _applied(final_BN, gate, pqc, angles_BQ)
-    loss = float((final_BN**2 @ signs_QN[0]).sum())
-
-    by_pqc, by_angles_BQ = _gradients(final_BN, 2 * final_BN * signs_QN[0], work.pqc_gates, pqc, angles_BQ)
+    by_values_BQ = np.zeros_like(values_BQ)
+    by_values_BQ[:, 0] = 1
+    by_pqc, by_angles_BQ, _ = gradients(final_BN, by_values_BQ, work.pqc_gates, pqc, angles_BQ)
     assert by_angles_BQ is not None
-    by_encoded_BN = 2 * encoded_BN * (by_angles_BQ @ signs_QN)
-    by_encoder, _ = _gradients(encoded_BN, by_encoded_BN, work.encoder_gates, encoder, None)
-    return loss, by_encoder, by_pqc
+    by_encoder, _, _ = gradients(encoded_BN, by_angles_BQ, work.encoder_gates, encoder, None)
+    return float(values_BQ[:, 0].sum()), by_encoder, by_pqc
+
+
+def zero_states(batch_size: int, num_qubits: int) -> np.ndarray:
+    """|0..0>, shape (B, N)."""
+    states_BN = np.zeros((batch_size, 2**num_qubits))
+    states_BN[:, 0] = 1
+    return states_BN
+
+
+def final_states(
+    states_BN: np.ndarray, gates: list[Gate], parameters: np.ndarray, angles_BQ: np.ndarray | None
+) -> np.ndarray:
+    """The states behind the last gate, shape (B, N)."""
+    for gate in gates:
+        states_BN = _applied(states_BN, gate, parameters, angles_BQ)
+    return states_BN
+
+
+def expectations(states_BN: np.ndarray) -> np.ndarray:
+    """<Z> of every wire, shape (B, Q)."""
+    return states_BN**2 @ _signs(states_BN).T
+
+
+def _signs(states_BN: np.ndarray) -> np.ndarray:
+    """Z of each wire in each basis state, +1 or -1, shape (Q, N)."""
+    num_qubits = states_BN.shape[1].bit_length() - 1
+    return np.stack([1.0 - 2.0 * _bit(num_qubits, wire) for wire in range(num_qubits)])
 
 
 def _bit(num_qubits: int, wire: int) -> np.ndarray:
@@ -189,15 +210,17 @@ def _angle(gate: Gate, parameters: np.ndarray, angles_BQ: np.ndarray | None) -> 
     return angles_BQ[:, slot, None, None]
 
 
-def _gradients(
+def gradients(
     state_BN: np.ndarray,
-    cotangent_BN: np.ndarray,
+    by_values_BQ: np.ndarray,
     gates: list[Gate],
     parameters: np.ndarray,
     angles_BQ: np.ndarray | None,
-) -> tuple[np.ndarray, np.ndarray | None]:
+) -> tuple[np.ndarray, np.ndarray | None, np.ndarray]:
+    """Gradients by parameters, angles and initial states, from final states and the gradient by their <Z>."""
     by_parameters = np.zeros_like(parameters)
     by_angles_BQ = None if angles_BQ is None else np.zeros_like(angles_BQ)
+    cotangent_BN = 2 * state_BN * (by_values_BQ @ _signs(state_BN))
     for gate in reversed(gates):
         kind, wire, slot = gate
         if kind != "cnot":
@@ -210,4 +233,4 @@ def _gradients(
                 by_angles_BQ[:, slot] += by_angle_B
         state_BN = _applied(state_BN, gate, parameters, angles_BQ, inverse=True)
         cotangent_BN = _applied(cotangent_BN, gate, parameters, angles_BQ, inverse=True)
-    return by_parameters, by_angles_BQ
+    return by_parameters, by_angles_BQ, cotangent_BN
