@@ -10,7 +10,7 @@ from tolerances import ENGINE_ATOL, SHOT_SIGMAS
 
 from qlit.circuits import Circuit, reuploading_circuit, ry
 from qlit.engines import TorchQuantumEngine, torchquantum_copy
-from qlit.heads import HybridHead, ReuploadingPQC, SimulatedQuantumEncoder
+from qlit.heads import GateNoise, HybridHead, ReuploadingPQC, SimulatedQuantumEncoder
 
 SHOTS = 2000
 
@@ -90,11 +90,15 @@ def test_what_memory_does_not_hold_is_refused(engine):
         engine.expectation(circuit, parameters, angles=torch.zeros(512, 20))
 
 
-def test_a_head_trains_as_on_the_torch_engine():
+@pytest.mark.parametrize("training", ["none", "trajectories", "injection"])
+def test_a_head_trains_as_on_the_torch_engine(training):
+    noise = GateNoise(0.05, 0.1, training=training)
+
     def step(engine):
         torch.manual_seed(0)
         encoder = partial(SimulatedQuantumEncoder, num_qubits=5, connectivity=4, engine=engine)
-        head = HybridHead(encoder, ReuploadingPQC(5, shots=None, engine=engine))
+        head = HybridHead(encoder, ReuploadingPQC(5, shots=None, noise=noise, engine=engine))
+        head.seed_shots(0, 0, 4)
         logits = head(torch.randn(4, 20))
         return logits, *torch.autograd.grad(logits.square().sum(), list(head.parameters()))
 
