@@ -22,7 +22,7 @@ def test_runs_that_differ_in_seeds_are_one_model_in_the_order_of_splits():
 def test_a_series_gives_its_model_the_name():
     series = {"series.model": "single"}
     first, _ = models_of_runs(
-        [of("x", "x1", split="s1", **series), of("x", "x2", split="s2", **series), fake_run("z", [1], split="s1")]
+        [of("x", "x1", split="s1"), of("x", "x2", split="s2", **series), fake_run("z", [1], split="s1")]
     )
     assert first.name == "single"
 

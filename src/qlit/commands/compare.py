@@ -33,7 +33,7 @@ def run(command: str, arguments: list[str]) -> int:
         "alone stands with it: --config 'a.yaml --model.lr 0.01'.",
     )
     parser.add_argument("runs", nargs="*", metavar="RUN", help="ids of MLflow runs; those of one config are one model")
-    parser.add_argument("--config", action="append", default=[], help="a config; give two or more")
+    parser.add_argument("-c", "--config", action="append", default=[], help="a config; give two or more")
     parser.add_argument("--seeds", type=int, metavar="N", help=f"seeds 0 to N - 1 of each config; default {_NUM_SEEDS}")
     parser.add_argument("--json", metavar="FILE", help="write all numbers there too")
     parser.add_argument("--plot", metavar="FILE", help="write a picture there too: .png, .svg or .pdf")

@@ -10,10 +10,20 @@ from typing import Any
 
 import torch
 
-from qlit.commands.options import readable_errors
+from qlit.commands.options import readable_errors, value_of
 from qlit.commands.train import Interruption, QlitCLI
 from qlit.training.identity import HASH, config_tags
 from qlit.training.kept_runs import KeptRun, KeptRuns
+
+_OWN = (
+    "--data.seed",
+    "--seed_everything",
+    "--test_after_fit",
+    "--ckpt_path",
+    "--tracking.run_id",
+    "--tracking.run_name",
+)
+"""Options of `qlit fit` that a series gives itself."""
 
 
 @dataclass(frozen=True)
@@ -48,6 +58,8 @@ def stopped_status(command: str, stop: StoppedError) -> int:
 class Series:
     """The runs of some candidates.
 
+    One process at a time: two that train the same series both train what is missing.
+
     Args:
         candidates: With names that differ.
     Raises:
@@ -56,6 +68,9 @@ class Series:
 
     def __init__(self, candidates: Sequence[Candidate]) -> None:
         self.candidates = tuple(candidates)
+        for candidate in self.candidates:
+            if taken := next((name for name in _OWN if value_of(name, candidate.options) is not None), None):
+                raise ValueError(f"The trainings of a series get their own {taken}; leave it out of {candidate.name}.")
         self._configs = [resolved(each.options) for each in self.candidates]  # all, before the first hour of training
         for candidate, config in zip(self.candidates, self._configs, strict=True):
             _check_trainer(candidate.name, config["trainer"])
@@ -157,13 +172,26 @@ def candidate_of(config: str, overrides: Sequence[str], seeds: Sequence[int]) ->
         The candidate, named after the file and its own options.
     Raises:
         FileNotFoundError: If there is no such file.
+        ValueError: If a quotation in it is not closed.
     """
-    path, *own = [config] if Path(config).is_file() else shlex.split(config) or [config]
+    path, *own = _words(config)
     if not Path(path).is_file():
         raise FileNotFoundError(f"There is no config {path} (in {Path.cwd()}); check the path.")
     words = [word.rpartition(".")[2] if word.startswith("--") else word for word in own]
     name = " ".join([Path(path).stem, *words])
     return Candidate(name, ("--config", path, *overrides, *own), tuple(seeds))
+
+
+def _words(config: str) -> list[str]:
+    try:
+        words = shlex.split(config)
+    except ValueError as error:
+        if Path(config).is_file():
+            return [config]
+        raise ValueError(f"The config {config} has a quotation that is not closed.") from error
+    if words and Path(words[0]).is_file():
+        return words
+    return [config] if not words or " --" not in config else words  # a path may hold spaces
 
 
 def split_overrides(arguments: Sequence[str]) -> tuple[list[str], list[str]]:

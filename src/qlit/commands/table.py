@@ -68,4 +68,4 @@ def _candidate(row: PlannedRow, overrides: Sequence[str]) -> Candidate:
 
 def _typed(value: object) -> str:
     """A value of YAML as it is typed on a command line, which reads JSON."""
-    return value if isinstance(value, str) else json.dumps(value)
+    return value if isinstance(value, str) else json.dumps(value, default=str)

@@ -23,13 +23,18 @@ def models_of_runs(runs: Sequence[KeptRun]) -> list[Model]:
             raise ValueError(f"Run {run.run_id} is given twice; a comparison needs different runs.")
         groups.setdefault(run.tags.get(HASH_WITHOUT_SEEDS, run.run_id), []).append(run)
     grouped = list(groups.values()) if len(groups) > 1 else [[run] for run in runs]
-    names = [each[0].tags.get("series.model", each[0].name) if len(each) > 1 else each[0].name for each in grouped]
+    names = [each[0].name if len(each) == 1 else _name(each) for each in grouped]
     return [
         Model(
             name if names.count(name) == 1 else f"{name} ({of_model[0].run_id[:8]})", tuple(sorted(of_model, key=_key))
         )
         for name, of_model in zip(names, grouped, strict=True)
     ]
+
+
+def _name(runs: Sequence[KeptRun]) -> str:
+    """What a series called one of them, or else the first run's name."""
+    return next((run.tags["series.model"] for run in runs if "series.model" in run.tags), runs[0].name)
 
 
 def _key(run: KeptRun) -> tuple[str, str, str]:
