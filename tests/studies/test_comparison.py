@@ -36,6 +36,15 @@ def test_a_difference_that_changes_sign_is_within_noise():
     assert pair.verdict.endswith("paired over 4 splits), is within noise.")
 
 
+def test_few_splits_with_large_and_uneven_differences_are_told_as_such():
+    (pair,) = compare([model("a", (0.6, 0.6)), model("b", (0.75, 0.95))]).pairs
+    assert pair.is_noise
+    ending = "paired over 2 splits), is within noise of so few splits, although the test sentences of each favour b."
+    assert pair.verdict.endswith(ending)
+    (other,) = compare([model("b", (0.75, 0.95)), model("a", (0.6, 0.6))]).pairs
+    assert other.verdict == pair.verdict
+
+
 def test_a_single_split_is_judged_by_its_sentences():
     right = np.arange(200) < 150
     first = Model("a", (fake_run("a0", right),))

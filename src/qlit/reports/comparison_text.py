@@ -1,6 +1,6 @@
 """A comparison as a table for the terminal."""
 
-from qlit.studies.comparison import Comparison, ModelResult, PairResult, SplitResult
+from qlit.studies.results import SIGNIFICANCE, Comparison, ModelResult, PairResult, SplitResult
 
 
 def comparison_text(comparison: Comparison) -> str:
@@ -48,10 +48,10 @@ def _sentences(comparison: Comparison) -> list[str]:
         if comparison.num_splits == 1:
             lines += _on_one_split(pair, pair.splits[0])
         else:
-            told_apart = [split for split in pair.splits if split.mcnemar.mid_p < 0.05]
+            told_apart = [split for split in pair.splits if split.mcnemar.mid_p < SIGNIFICANCE]
             ahead = sum(split.difference > 0 for split in told_apart)
             lines.append(
-                f"By its sentences alone (McNemar, mid-p < 0.05): {pair.second} is better on {ahead} of "
+                f"By its sentences alone (McNemar, mid-p < {SIGNIFICANCE}): {pair.second} is better on {ahead} of "
                 f"{len(pair.splits)} splits, {pair.first} on {len(told_apart) - ahead}."
             )
     return [*lines, ""]

@@ -3,9 +3,10 @@
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from qlit.studies.comparison import Model, ModelResult, model_result
+from qlit.studies.comparison import Model, model_result
 from qlit.studies.ordering import Ordering, RankedModel, ordering_of
 from qlit.studies.plan import Plan
+from qlit.studies.results import ModelResult
 from qlit.training.kept_runs import KeptRun
 
 _HEADER = (

@@ -7,20 +7,11 @@ from itertools import combinations
 import numpy as np
 from numpy.typing import NDArray
 
-from qlit.studies.statistics import (
-    McNemar,
-    bootstrap_interval,
-    cohens_dz,
-    cohens_h,
-    mcnemar,
-    t_interval,
-    t_test,
-)
+from qlit.studies.results import SIGNIFICANCE, Comparison, ModelResult, PairResult, SplitResult
+from qlit.studies.statistics import bootstrap_interval, cohens_dz, cohens_h, mcnemar, t_interval, t_test
+from qlit.studies.wording import budget_of, verdict_of
 from qlit.training.kept_runs import KeptRun
 from qlit.training.scores import wilson_interval
-
-SIGNIFICANCE = 0.05
-_TESTED = "; the epoch of the best validation accuracy was tested"
 
 
 @dataclass(frozen=True, eq=False)
@@ -39,101 +30,6 @@ class Model:
     def accuracies(self) -> NDArray[np.float64]:
         """Test accuracy of each run, in [0, 1], shape (S,)."""
         return np.array([run.predictions.is_right.mean() for run in self.runs])
-
-
-@dataclass(frozen=True)
-class ModelResult:
-    """What one model reached.
-
-    Args:
-        name: Its name.
-        run_ids: Its runs.
-        accuracies: Test accuracy of each, in [0, 1].
-        mean: Of the accuracies.
-        low, high: 95 % interval: Student's t over several runs, Wilson's over the sentences of a single one.
-        num_parameters: Trainable parameters, None if its runs do not say.
-        max_epochs: Epochs that it was given, None if it is not trained by epochs.
-        num_settings: Settings that were tried to find its own: the tag `tuning.num_settings`, or 1.
-    """
-
-    name: str
-    run_ids: tuple[str, ...]
-    accuracies: tuple[float, ...]
-    mean: float
-    low: float
-    high: float
-    num_parameters: int | None
-    max_epochs: int | None
-    num_settings: int
-
-
-@dataclass(frozen=True)
-class SplitResult:
-    """Two models on the test sentences of one split.
-
-    Args:
-        split_fingerprint: The split.
-        difference: Of the accuracies, second minus first.
-        low, high: Its 95 % interval, paired bootstrap over the sentences.
-        cohens_h: Effect size of two proportions.
-        mcnemar: McNemar's test.
-    """
-
-    split_fingerprint: str
-    difference: float
-    low: float
-    high: float
-    cohens_h: float
-    mcnemar: McNemar
-
-
-@dataclass(frozen=True)
-class PairResult:
-    """Two models, paired by split.
-
-    Args:
-        first, second: Their names; differences are second minus first.
-        difference: Mean difference of the accuracies.
-        low, high: Its 95 % interval over splits (paired t); None with a single split.
-        p_value: Of the paired t test; None with a single split or where all differences are equal.
-        cohens_dz: Effect size of the paired differences; None in the same cases.
-        splits: The comparison on each split.
-        is_noise: Whether the difference is within noise: the interval over splits holds 0, or with a single split
-            McNemar's mid-p is 0.05 or more.
-        verdict: That in a sentence.
-    """
-
-    first: str
-    second: str
-    difference: float
-    low: float | None
-    high: float | None
-    p_value: float | None
-    cohens_dz: float | None
-    splits: tuple[SplitResult, ...]
-    is_noise: bool
-    verdict: str
-
-
-@dataclass(frozen=True)
-class Comparison:
-    """Models and all their pairs.
-
-    Args:
-        dataset: Name of the data set.
-        num_test: Test sentences of each split.
-        num_splits: Splits.
-        models: Each model.
-        pairs: Each pair, in the models' order.
-        budget: One sentence on what was spent to tune and train them.
-    """
-
-    dataset: str
-    num_test: int
-    num_splits: int
-    models: tuple[ModelResult, ...]
-    pairs: tuple[PairResult, ...]
-    budget: str
 
 
 def compare(models: Sequence[Model]) -> Comparison:
@@ -158,7 +54,7 @@ def compare(models: Sequence[Model]) -> Comparison:
         num_splits=len(models[0].runs),
         models=results,
         pairs=tuple(compare_pair(*pair) for pair in combinations(models, 2)),
-        budget=_budget(results),
+        budget=budget_of(results),
     )
 
 
@@ -185,6 +81,11 @@ def _check_same_splits(models: Sequence[Model]) -> None:
 
 
 def model_result(model: Model) -> ModelResult:
+    """What one model reached over its runs.
+
+    Raises:
+        ValueError: If a run's tag `tuning.num_settings` is no whole number.
+    """
     accuracies, run = model.accuracies, model.runs[0]
     mean = float(accuracies.mean())
     low, high = t_interval(accuracies) or wilson_interval(mean, len(run.predictions.indices))
@@ -226,7 +127,7 @@ def compare_pair(first: Model, second: Model) -> PairResult:
         cohens_dz=cohens_dz(differences),
         splits=splits,
         is_noise=is_noise,
-        verdict=_verdict(first.name, second.name, mean, interval, splits, is_noise=is_noise),
+        verdict=verdict_of(first.name, second.name, mean, interval, splits, is_noise=is_noise),
     )
 
 
@@ -243,41 +144,3 @@ def _split_result(first: KeptRun, second: KeptRun) -> SplitResult:
         cohens_h=cohens_h(float(ours.mean()), float(theirs.mean())),
         mcnemar=test,
     )
-
-
-def _verdict(
-    first: str,
-    second: str,
-    mean: float,
-    interval: tuple[float, float] | None,
-    splits: Sequence[SplitResult],
-    *,
-    is_noise: bool,
-) -> str:
-    better, worse = (second, first) if mean >= 0 else (first, second)
-    points = f"{100 * abs(mean):.2f} points"
-    if interval is None:
-        low, high, what = splits[0].low, splits[0].high, "over the sentences of this one split"
-        caveat = "; another split or seed may say otherwise"
-    else:
-        low, high, what = *interval, f"paired over {len(splits)} splits"
-        caveat = "; two splits say little" if len(splits) == 2 else ""
-    ends = (low, high) if mean >= 0 else (-high, -low)
-    shown = f"95 % interval {100 * ends[0]:.2f} to {100 * ends[1]:.2f}, {what}"
-    if is_noise:
-        return f"The difference between {better} and {worse}, {points} ({shown}), is within noise{caveat}."
-    return f"{better} is better than {worse} by {points} ({shown}){caveat}."
-
-
-def _budget(models: Sequence[ModelResult]) -> str:
-    parts = []
-    for model in models:
-        settings = "one setting" if model.num_settings == 1 else f"the best of {model.num_settings} settings"
-        epochs = "" if model.max_epochs is None else f", {model.max_epochs:,} epoch{'s' * (model.max_epochs != 1)}"
-        parts.append(f"{settings}{epochs}")
-    trained = {model.max_epochs for model in models} - {None}
-    if len({model.num_settings for model in models}) == 1 and len(trained) <= 1:
-        longest = max(parts, key=len)  # with its epochs, where another model has none
-        return f"Equal tuning budget: {longest} each{_TESTED if trained else ''}."
-    told = "; ".join(f"{model.name} had {part}" for model, part in zip(models, parts, strict=True))
-    return f"The tuning budgets differ: {told}{_TESTED if trained else ''}."

@@ -1,0 +1,63 @@
+"""What a comparison found, in plain sentences."""
+
+from collections.abc import Sequence
+
+from qlit.studies.results import SIGNIFICANCE, ModelResult, SplitResult
+
+_TESTED = "; the epoch of the best validation accuracy was tested"
+
+
+def verdict_of(
+    first: str,
+    second: str,
+    mean: float,
+    interval: tuple[float, float] | None,
+    splits: Sequence[SplitResult],
+    *,
+    is_noise: bool,
+) -> str:
+    """Whether two models differ, in a sentence.
+
+    Args:
+        first, second: Their names.
+        mean: Mean difference of the accuracies, second minus first.
+        interval: Its 95 % interval over splits; None with a single split.
+        splits: The comparison on each split.
+        is_noise: Whether the difference is within noise.
+    """
+    better, worse = (second, first) if mean >= 0 else (first, second)
+    points = f"{100 * abs(mean):.2f} points"
+    if interval is None:
+        low, high, what = splits[0].low, splits[0].high, "over the sentences of this one split"
+        caveat = "; another split or seed may say otherwise"
+    else:
+        low, high, what = *interval, f"paired over {len(splits)} splits"
+        caveat = "; two splits say little" if len(splits) == 2 else ""
+    ends = (low, high) if mean >= 0 else (-high, -low)
+    shown = f"95 % interval {100 * ends[0]:.2f} to {100 * ends[1]:.2f}, {what}"
+    if is_noise and interval is not None and _told_apart_on_each(splits):
+        caveat = f" of so few splits, although the test sentences of each favour {better}"
+    if is_noise:
+        return f"The difference between {better} and {worse}, {points} ({shown}), is within noise{caveat}."
+    return f"{better} is better than {worse} by {points} ({shown}){caveat}."
+
+
+def _told_apart_on_each(splits: Sequence[SplitResult]) -> bool:
+    """Whether McNemar's test favours the same model on every split."""
+    signs = {split.difference > 0 for split in splits}
+    return len(signs) == 1 and all(split.mcnemar.mid_p < SIGNIFICANCE for split in splits)
+
+
+def budget_of(models: Sequence[ModelResult]) -> str:
+    """What was spent to tune and train models, in a sentence."""
+    parts = []
+    for model in models:
+        settings = "one setting" if model.num_settings == 1 else f"the best of {model.num_settings} settings"
+        epochs = "" if model.max_epochs is None else f", {model.max_epochs:,} epoch{'s' * (model.max_epochs != 1)}"
+        parts.append(f"{settings}{epochs}")
+    trained = {model.max_epochs for model in models} - {None}
+    if len({model.num_settings for model in models}) == 1 and len(trained) <= 1:
+        longest = max(parts, key=len)  # with its epochs, where another model has none
+        return f"Equal tuning budget: {longest} each{_TESTED if trained else ''}."
+    told = "; ".join(f"{model.name} had {part}" for model, part in zip(models, parts, strict=True))
+    return f"The tuning budgets differ: {told}{_TESTED if trained else ''}."
