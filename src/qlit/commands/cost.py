@@ -15,7 +15,7 @@ from torch import nn
 
 from qlit.circuits import Circuit
 from qlit.engines import Engine
-from qlit.heads import Head, ReuploadingPQC, SimulatedQuantumEncoder
+from qlit.heads import Encoder, Head, ReuploadingPQC, SimulatedQuantumEncoder
 
 BUDGET_S = 2.0  # what measuring may take in all, unless one step alone takes longer
 _SHARE_OF_STEPS = 0.7
@@ -67,12 +67,15 @@ def circuits_of(head: Head, device: torch.device) -> dict[str, CircuitInUse]:
 def bytes_per_step(head: Head, batch_size: int, device: torch.device) -> int | None:
     """Memory of the statevectors of a training step on a device at its peak; None if an engine does not tell.
 
-    Every circuit keeps its final states for the backward pass, and one circuit at a time is at its engine's peak.
-    Not in it: about 10 MiB for libraries, and what an allocator leaves in gaps between small blocks (glibc: blocks
-    below 32 MiB), which may be twice as much again.
+    0 without circuits. Every circuit keeps its final states for the backward pass, and one circuit at a time is at its
+    engine's peak. Not in it: about 10 MiB for libraries, and what an allocator leaves in gaps between small blocks
+    (glibc: blocks below 32 MiB), which may be twice as much again.
     """
     kept, peak = 0, 0
-    for circuit, engine, runs in circuits_of(head, device).values():
+    circuits = circuits_of(head, device)
+    if not circuits:
+        return 0
+    for circuit, engine, runs in circuits.values():
         states_at_peak = engine.capabilities.states_at_peak
         if states_at_peak is None:
             return None
@@ -98,7 +101,7 @@ def measure(head: Head, *, batch_size: int, eval_batch_size: int, device: torch.
     Raises:
         ValueError: If the head cannot be trained as it is configured; the message is that of a fit.
     """
-    num_features = min([_NUM_FEATURES, *(2**each.num_qubits for each in _encoders(head))])
+    num_features = _num_features(head)
     dtype = next(head.parameters()).dtype
     generator = torch.Generator().manual_seed(0)
     head.to(device)
@@ -116,8 +119,9 @@ def measure(head: Head, *, batch_size: int, eval_batch_size: int, device: torch.
         head.zero_grad()
 
     head.train()
-    head.seed_shots(0, 0, 1)
-    head(trained_BD[:1]).sum().backward()  # a row is enough for engines to make their plans, which is not timed
+    head.seed_shots(0, 0, 2)
+    # Two rows, the least that batch normalisation takes, are enough for engines to make their plans: not timed.
+    head(trained_BD[:2]).sum().backward()
     step_s, num_steps = _median_s(step, _SHARE_OF_STEPS * BUDGET_S, device)
 
     inference_budget_s = (1 - _SHARE_OF_STEPS) * BUDGET_S
@@ -142,8 +146,13 @@ def _whole_batches(*limits: float) -> int:
     return max(1, int(min(limits)))
 
 
-def _encoders(head: nn.Module) -> list[SimulatedQuantumEncoder]:
-    return [module for module in head.modules() if isinstance(module, SimulatedQuantumEncoder)]
+def _num_features(head: nn.Module) -> int:
+    """Features that the head was made for, or else the paper's, or as many as all encoders take."""
+    for module in head.modules():  # the outermost comes first: a projection hides the encoder behind it
+        if isinstance(module, Head | Encoder) and module.num_features is not None:
+            return module.num_features
+    encoders = [module for module in head.modules() if isinstance(module, SimulatedQuantumEncoder)]
+    return min([_NUM_FEATURES, *(1 << each.num_qubits for each in encoders)])
 
 
 def _median_s(run: Callable[[], None], budget_s: float, device: torch.device) -> tuple[float, int]:

@@ -75,21 +75,22 @@ def _known_names() -> list[str]:
     """Every key of a config, in full; those of heads as they can be typed, without `init_args`."""
     from lightning.pytorch import Trainer
 
-    from qlit.heads import GateNoise, HybridHead, ParallelEncoders, ReuploadingPQC, SimulatedQuantumEncoder
+    from qlit import heads
     from qlit.training.datamodule import SentenceDataModule
     from qlit.training.module import SentenceClassifier
     from qlit.training.tracking import MLflowTracker
 
+    public = [getattr(heads, name) for name in heads.__all__]
     places: list[tuple[str, type]] = [
         ("model", SentenceClassifier),
-        ("model.head", HybridHead),
-        ("model.head.pqc", ReuploadingPQC),
-        ("model.head.pqc.noise", GateNoise),
-        ("model.head.encoder", ParallelEncoders),
-        ("model.head.encoder", SimulatedQuantumEncoder),
+        ("model.head.pqc", heads.ReuploadingPQC),
+        ("model.head.pqc.noise", heads.GateNoise),
+        *(("model.head.encoder", each) for each in public if issubclass(each, heads.Encoder)),
+        *(("model.head", each) for each in public if issubclass(each, heads.Head)),
         ("data", SentenceDataModule),
         ("tracking", MLflowTracker),
         ("trainer", Trainer),
     ]
     names = ["config", "ckpt_path", "seed_everything", "test_after_fit", "model", "data", "tracking", "trainer"]
-    return names + [f"{place}.{key}" for place, of_place in places for key in inspect.signature(of_place).parameters]
+    keys = [f"{place}.{key}" for place, of_place in places for key in inspect.signature(of_place).parameters]
+    return names + list(dict.fromkeys(keys))  # several heads share keys

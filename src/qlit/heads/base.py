@@ -9,6 +9,8 @@ class Head(nn.Module, ABC):
     """Maps embeddings (B, D) to logits: (B, 1) for two classes, (B, k) for k > 2."""
 
     num_classes: int
+    num_features: int | None = None
+    """D that it was made for; None where that shows in the embeddings."""
 
     @abstractmethod
     def forward(self, embeddings_BD: Tensor) -> Tensor:
@@ -23,3 +25,19 @@ class Head(nn.Module, ABC):
 
     def seed_shots(self, seed: int, first_row: int, num_rows: int) -> None:
         """Fix the randomness of the next call as that of rows `first_row`, .. of a batch of `num_rows`."""
+
+
+def check_made_for(made_for: int, num_features: int) -> None:
+    """Raise a ValueError if embeddings have another number of features than a module was made for."""
+    if num_features != made_for:
+        raise ValueError(
+            f"The body's embeddings have {num_features} features, but the model was made for num_features={made_for}: "
+            f"set `num_features` to {num_features}, or take another body."
+        )
+
+
+def check_classes(num_classes: int) -> int:
+    """`num_classes`, or a ValueError if a head cannot tell so few classes apart."""
+    if num_classes < 2:
+        raise ValueError(f"`num_classes >= 2` must hold, but got {num_classes=}.")
+    return num_classes

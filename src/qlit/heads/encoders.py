@@ -20,6 +20,8 @@ class Encoder(nn.Module, ABC):
     """Maps embeddings (B, D) to `num_outputs` angles (radians) a sample."""
 
     num_outputs: int
+    num_features: int | None = None
+    """D that it was made for; None where any that fits will do."""
 
     @abstractmethod
     def forward(self, embeddings_BD: Tensor) -> Tensor:

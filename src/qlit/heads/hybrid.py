@@ -6,7 +6,7 @@ from typing import final
 import torch
 from torch import Tensor, nn
 
-from qlit.heads.base import Head
+from qlit.heads.base import Head, check_classes
 from qlit.heads.encoders import Encoder
 from qlit.heads.pqc import ReuploadingPQC
 
@@ -39,9 +39,7 @@ class HybridHead(Head):
         num_classes: int = 2,
     ) -> None:
         super().__init__()
-        if num_classes < 2:
-            raise ValueError(f"`num_classes >= 2` must hold, but got {num_classes=}.")
-        self.num_classes = num_classes
+        self.num_classes = check_classes(num_classes)
         self.num_logits = 1 if num_classes == 2 else num_classes
         num_measured = len(pqc.measured_wires)
         if not final_linear and num_measured != self.num_logits:

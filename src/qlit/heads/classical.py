@@ -1,0 +1,88 @@
+"""Classical heads that are trained by gradients: linear, and the paper's neural network.
+
+Shapes: B batch, D features of an embedding, k classes.
+"""
+
+from typing import final
+
+from torch import Tensor, nn
+
+from qlit.heads.base import Head, check_classes, check_made_for
+from qlit.heads.perceptron import Perceptron
+
+
+@final
+class LinearHead(Head):
+    """One linear layer: D + 1 parameters for two classes, k * (D + 1) for more.
+
+    What logistic regression fits, trained as all other heads are.
+
+    Args:
+        num_features: D of the body's embeddings, at least 1.
+        num_classes: k, at least 2.
+
+    Raises:
+        ValueError: If a number is out of range.
+    """
+
+    def __init__(self, *, num_features: int = 768, num_classes: int = 2) -> None:
+        super().__init__()
+        self.num_features, self.num_classes = num_features, check_classes(num_classes)
+        if num_features < 1:
+            raise ValueError(f"`num_features >= 1` must hold, but got {num_features=}.")
+        self.linear = nn.Linear(num_features, 1 if num_classes == 2 else num_classes)
+
+    def forward(self, embeddings_BD: Tensor) -> Tensor:
+        logits: Tensor = self.linear(embeddings_BD)
+        return logits
+
+    def check_features(self, num_features: int) -> None:
+        check_made_for(self.linear.in_features, num_features)
+
+
+@final
+class MLPHead(Head):
+    """The paper's neural network head: one output a class, also for two classes, behind 0 or 1 hidden layers.
+
+    Two classes have two outputs, as the published counts say; the logit is their difference, whose binary
+    cross-entropy is the cross-entropy of the two.
+
+    Args:
+        num_features: D of the body's embeddings, at least 1.
+        num_hidden_layers: 0 or 1.
+        hidden_dim: Width of the hidden layer, at least 1; 0 without one.
+        batch_norm: Whether to normalise over the batch what the hidden layer gives to its ReLU, or without a hidden
+            layer the embedding.
+        num_classes: k, at least 2.
+
+    Raises:
+        ValueError: If a number is out of range.
+    Source: arXiv:2504.08732, Tables II and XIV: 1,538 parameters without a hidden layer, 37,010 with one of 48.
+    """
+
+    def __init__(
+        self,
+        *,
+        num_features: int = 768,
+        num_hidden_layers: int = 1,
+        hidden_dim: int = 48,
+        batch_norm: bool = False,
+        num_classes: int = 2,
+    ) -> None:
+        super().__init__()
+        self.num_features, self.num_classes = num_features, check_classes(num_classes)
+        self.network = Perceptron(
+            num_features,
+            num_classes,
+            num_hidden_layers=num_hidden_layers,
+            hidden_dim=hidden_dim,
+            batch_norm=batch_norm,
+        )
+
+    def forward(self, embeddings_BD: Tensor) -> Tensor:
+        outputs_Bk: Tensor = self.network(embeddings_BD)
+        return outputs_Bk if self.num_classes > 2 else outputs_Bk[:, 1:] - outputs_Bk[:, :1]
+
+    def check_features(self, num_features: int) -> None:
+        assert self.num_features is not None
+        check_made_for(self.num_features, num_features)
