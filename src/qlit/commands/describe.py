@@ -11,8 +11,9 @@ from qlit.commands.model_config import model_parser
 from qlit.commands.options import readable_errors
 from qlit.commands.train import quieten
 from qlit.data.splits import train_and_validation_sizes
-from qlit.heads import Head
+from qlit.heads import EstimatorHead, Head
 from qlit.training.datamodule import SentenceDataModule
+from qlit.training.module import SentenceClassifier
 from qlit.training.recorder import parameter_counts
 
 _DTYPES = {"64": torch.float64, "64-true": torch.float64, "16-true": torch.float16, "bf16-true": torch.bfloat16}
@@ -43,7 +44,7 @@ def run(command: str, arguments: list[str]) -> int:
     head, data, trainer = made.model.head, made.data, options.trainer
     head.to(_DTYPES.get(str(trainer.get("precision")), torch.float32))
     device = _device_of(trainer)
-    facts = describe(head, parameter_counts(made.model), data.batch_size, device)
+    facts = describe(head, _counts(made.model), data.batch_size, device)
     facts |= estimate(head, data, trainer, device, timed=not options.no_timing)
     if options.json:
         print(json.dumps(facts, indent=2))
@@ -60,14 +61,21 @@ def _device_of(trainer: dict[str, Any]) -> torch.device:
     return torch.device("cuda" if use_gpu else "cpu")
 
 
-def describe(head: Head, counts: dict[str, int], batch_size: int, device: torch.device) -> dict[str, Any]:
+def _counts(module: SentenceClassifier) -> dict[str, Any]:
+    """`parameter_counts`; a total of None where only a fit tells."""
+    head = module.head
+    unknown = isinstance(head, EstimatorHead) and head.num_parameters is None
+    return {"total": None} if unknown else parameter_counts(module)
+
+
+def describe(head: Head, counts: dict[str, Any], batch_size: int, device: torch.device) -> dict[str, Any]:
     """Counts of a head on a device as plain values.
 
     Returns:
-        `parameters` by module and in `total`; `circuits` with the qubits, parameters, 1- and 2-qubit gates and engine
-        of each, and how often a training step runs it for a sample; `batch_size`; `amplitudes`, statevector amplitudes
-        of all circuits for one batch; and `bytes_per_step`, the memory that the statevectors of a training step need at
-        its peak, None if not known.
+        `parameters` by module and in `total`, None if only a fit tells; `circuits` with the qubits, parameters, 1- and
+        2-qubit gates and engine of each, and how often a training step runs it for a sample; `batch_size`;
+        `amplitudes`, statevector amplitudes of all circuits for one batch; and `bytes_per_step`, the memory that the
+        statevectors of a training step need at its peak, None if not known.
     """
     circuits = circuits_of(head, device)
     return {
@@ -140,6 +148,8 @@ def estimate(
     needed = bytes_per_step(head, data.batch_size, device)
     if not timed:
         return facts | {"not_timed": "--no_timing was given."}
+    if isinstance(head, EstimatorHead):
+        return facts | {"not_timed": "scikit-learn fits it once, in `qlit fit`, which takes seconds."}
     if needed is not None and needed > facts["bytes_free"]:
         told = f"a training step needs {_bytes(needed)}, but only {_bytes(facts['bytes_free'])} are free."
         return facts | {"not_timed": told}
@@ -166,17 +176,23 @@ def _table(facts: dict[str, Any]) -> str:
     total = counts.pop("total")
     names = [_TEST_LABEL, *(f"  {name}" for name in counts), *(c["name"] for c in facts["circuits"])]
     width = max(map(len, names))
-    lines = [f"{'trainable parameters':<{width}}  {total:>9,}"]
+    told = "its support vectors, known when it is fitted" if total is None else f"{total:>9,}"
+    lines = [f"{'trainable parameters':<{width}}  {told}"]
     lines += [f"{'  ' + name:<{width}}  {count:>9,}" for name, count in counts.items()]
+    if facts["circuits"]:
+        lines += _circuits(facts, width)
+    return "\n".join([*lines, "", *_times(facts, width)])
+
+
+def _circuits(facts: dict[str, Any], width: int) -> list[str]:
     head = f"{'qubits':>9}  {'parameters':>10}  {'1-qubit gates':>13}  {'2-qubit gates':>13}  {'runs a sample':>13}"
-    lines += ["", f"{'circuit':<{width}}  {head}  engine"]
-    lines += [
+    rows = [
         f"{c['name']:<{width}}  {c['num_qubits']:>9}  {c['num_parameters']:>10,}  "
         f"{c['one_qubit_gates']:>13,}  {c['two_qubit_gates']:>13,}  {c['runs_a_sample']:>13,}  {c['engine']}"
         for c in facts["circuits"]
     ]
-    lines += ["", f"a batch of {facts['batch_size']} has {facts['amplitudes']:,} amplitudes; {_memory(facts)}", ""]
-    return "\n".join(lines + _times(facts, width))
+    batch = f"a batch of {facts['batch_size']} has {facts['amplitudes']:,} amplitudes; {_memory(facts)}"
+    return ["", f"{'circuit':<{width}}  {head}  engine", *rows, "", batch]
 
 
 def _memory(facts: dict[str, Any]) -> str:

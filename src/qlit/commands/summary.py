@@ -1,5 +1,6 @@
 """What a command prints at its end, short enough to be read."""
 
+from qlit.heads import EstimatorHead
 from qlit.training.datamodule import SentenceDataModule
 from qlit.training.module import SentenceClassifier
 from qlit.training.recorder import best_epoch, parameter_counts
@@ -27,6 +28,8 @@ def fit_summary(
         ]
     if test_scores:
         lines.append(_accuracy_line("test accuracy", test_scores["test/accuracy"], len(data.split.test)))
+    if isinstance(module.head, EstimatorHead) and module.head.complaint:
+        lines.append(_line("warning", module.head.complaint))
     if data.texts.note:
         lines.append(_line("note", data.texts.note))
     if best_checkpoint:

@@ -3,6 +3,7 @@
 from qlit.heads.base import Head
 from qlit.heads.classical import LinearHead, MLPHead
 from qlit.heads.encoders import Encoder, ParallelEncoders, SimulatedQuantumEncoder
+from qlit.heads.estimators import EstimatorHead, LogisticRegressionHead, SVCHead
 from qlit.heads.gate_noise import GateNoise
 from qlit.heads.hybrid import HybridHead
 from qlit.heads.learned_encoders import NeuralEncoder, ProjectedEncoder
@@ -10,14 +11,17 @@ from qlit.heads.pqc import ReuploadingPQC
 
 __all__ = [
     "Encoder",
+    "EstimatorHead",
     "GateNoise",
     "Head",
     "HybridHead",
     "LinearHead",
+    "LogisticRegressionHead",
     "MLPHead",
     "NeuralEncoder",
     "ParallelEncoders",
     "ProjectedEncoder",
     "ReuploadingPQC",
+    "SVCHead",
     "SimulatedQuantumEncoder",
 ]

@@ -28,6 +28,7 @@ class BestAndLast(ModelCheckpoint):
             auto_insert_metric_name=False,
         )
         self._due = 0.0
+        self._last_global_step_saved = -1  # an estimator's fit has no steps; Lightning's 0 takes that for nothing done
 
     @property
     def state_key(self) -> str:

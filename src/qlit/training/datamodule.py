@@ -121,6 +121,11 @@ class SentenceDataModule(pl.LightningDataModule):
         """Embeddings of the training split, shape (N, D); None with a trainable body."""
         return None if self._embeddings is None else self._embeddings[torch.from_numpy(self.split.train)]
 
+    @property
+    def train_labels(self) -> Tensor:
+        """Class indices of the training split, int64, shape (N,)."""
+        return torch.tensor(self.texts.labels)[torch.from_numpy(self.split.train)]
+
     def train_dataloader(self) -> BatchLoader:
         return self._loader("train", self.batch_size, shuffled=True)
 

@@ -1,6 +1,7 @@
 """The LightningModule: (trainable body,) head, loss, optimiser, scores; and what a checkpoint says of itself."""
 
 import math
+from itertools import chain
 from typing import Any, Literal, final
 
 import lightning.pytorch as pl
@@ -9,7 +10,8 @@ from lightning.pytorch.plugins.precision import MixedPrecision
 from torch import Tensor, nn
 
 from qlit.data.trainable import TrainableBody
-from qlit.heads import Head
+from qlit.heads import EstimatorHead, Head
+from qlit.training.baselines import fit_estimator
 from qlit.training.batches import Batch
 from qlit.training.datamodule import SentenceDataModule
 from qlit.training.scores import Scores
@@ -23,6 +25,8 @@ Stage = Literal["train", "val", "test"]
 @final
 class SentenceClassifier(pl.LightningModule):
     """Trains a head on sentence embeddings, and the body with it if the data module's body is trainable.
+
+    An `EstimatorHead` is fitted before the first epoch, and no gradient step is made.
 
     Args:
         head: The head: embedding -> logits.
@@ -60,7 +64,9 @@ class SentenceClassifier(pl.LightningModule):
         self.scores = nn.ModuleDict(
             {f"{stage}_scores": Scores(head.num_classes, full=stage != "train") for stage in stages}
         )
-        self._of_head = (next(head.parameters()),)  # in a tuple, so that it is not registered twice
+        # In a tuple, so that it is not registered twice; what was fitted has no parameters.
+        self._of_head = (next(chain(head.parameters(), head.buffers())),)
+        self.automatic_optimization = not isinstance(head, EstimatorHead)
         self.checkpoint_notes: dict[str, Any] = {}
         """Plain values that every checkpoint carries: config, label names, run; see `CHECKPOINT_KEY`."""
         self.history: dict[str, list[tuple[int, float]]] = {}
@@ -82,6 +88,8 @@ class SentenceClassifier(pl.LightningModule):
         self.head.check_features(data.embedding_dim)
         self.body = data.body
         if stage == "fit":
+            if isinstance(self.head, EstimatorHead):
+                fit_estimator(self.head, data, self.trainer)
             self._fit_center(data)
             if self.body is not None:
                 self.body.train()  # it was loaded for evaluation, and Lightning keeps modules as they are
@@ -97,6 +105,8 @@ class SentenceClassifier(pl.LightningModule):
             )
 
     def configure_optimizers(self) -> Any:
+        if isinstance(self.head, EstimatorHead):
+            return []
         groups: list[dict[str, Any]] = [{"params": list(self.head.parameters()), "lr": self.lr}]
         if self.body is not None:
             groups.append({"params": list(self.body.parameters()), "lr": self.body_lr})

@@ -16,7 +16,16 @@ import psutil
 import qlit
 from qlit.training._secrets import scrub_options
 
-_PACKAGES = ("torch", "lightning", "sentence-transformers", "datasets", "torchmetrics", "mlflow", "numpy")
+_PACKAGES = (
+    "torch",
+    "lightning",
+    "sentence-transformers",
+    "datasets",
+    "torchmetrics",
+    "scikit-learn",
+    "mlflow",
+    "numpy",
+)
 _GIT_TIMEOUT_S = 5.0
 
 

@@ -7,6 +7,7 @@ import lightning.pytorch as pl
 import numpy as np
 from lightning.pytorch.callbacks import ModelCheckpoint
 
+from qlit.heads import EstimatorHead
 from qlit.training import figures, provenance
 from qlit.training._names import make_run_name
 from qlit.training.datamodule import SentenceDataModule
@@ -63,8 +64,13 @@ class RunRecorder(pl.Callback):
 
     def on_fit_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         tracker = tracker_of(trainer)
-        if tracker is not None:
-            tracker.log_hyperparams({"parameters": parameter_counts(_module(pl_module))})
+        if tracker is None:
+            return
+        tracker.log_hyperparams({"parameters": parameter_counts(_module(pl_module))})
+        head = _module(pl_module).head
+        if isinstance(head, EstimatorHead):
+            complaint = {"warning": head.complaint} if head.complaint else {}
+            tracker.set_tags({"estimator.converged": str(not head.complaint).lower(), **complaint})
 
     def on_fit_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         tracker, module = tracker_of(trainer), _module(pl_module)
@@ -125,7 +131,10 @@ def best_epoch(history: dict[str, list[tuple[int, float]]]) -> int | None:
 
 
 def parameter_counts(module: SentenceClassifier) -> dict[str, int]:
-    """Trainable parameters by part of the model, and in all."""
+    """Trainable parameters by part of the model, and in all; of a fitted estimator those that the fit found."""
+    if isinstance(module.head, EstimatorHead):
+        assert module.head.num_parameters is not None, "known after the fit"
+        return {"estimator": module.head.num_parameters, "total": module.head.num_parameters}
     counts = {
         name: sum(parameter.numel() for parameter in child.parameters() if parameter.requires_grad)
         for name, child in module.head.named_children()
