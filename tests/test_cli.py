@@ -10,7 +10,7 @@ from data.helpers import environment
 from qlit import __version__
 from qlit.cli import main
 
-COMMANDS = ("fit", "validate", "test", "predict", "compare", "table", "describe")
+COMMANDS = ("fit", "validate", "test", "predict", "finetune", "compare", "table", "describe")
 
 
 @pytest.mark.parametrize("arguments", [["--help"], ["-h"], ["help"]])

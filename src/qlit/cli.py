@@ -13,6 +13,7 @@ _COMMANDS = {
     "validate": ("qlit.commands.train", "score a checkpoint on the validation split"),
     "test": ("qlit.commands.train", "score a checkpoint on the test split"),
     "predict": ("qlit.commands.predict", "label sentences with a checkpoint"),
+    "finetune": ("qlit.commands.finetune", "fine-tune a body on the training split (SetFit), for any head after it"),
     "compare": ("qlit.commands.compare", "compare runs, or configs on the same splits, with intervals and tests"),
     "table": ("qlit.commands.table", "a table of the paper: our numbers beside the published ones"),
     "describe": ("qlit.commands.describe", "parameters, gates, memory and time of a model, before a long run"),

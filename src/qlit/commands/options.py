@@ -76,6 +76,7 @@ def _known_names() -> list[str]:
     from lightning.pytorch import Trainer
 
     from qlit import heads
+    from qlit.data.contrastive import ContrastiveSettings
     from qlit.training.datamodule import SentenceDataModule
     from qlit.training.module import SentenceClassifier
     from qlit.training.tracking import MLflowTracker
@@ -88,9 +89,20 @@ def _known_names() -> list[str]:
         *(("model.head.encoder", each) for each in public if issubclass(each, heads.Encoder)),
         *(("model.head", each) for each in public if issubclass(each, heads.Head)),
         ("data", SentenceDataModule),
+        ("contrastive", ContrastiveSettings),
         ("tracking", MLflowTracker),
         ("trainer", Trainer),
     ]
-    names = ["config", "ckpt_path", "seed_everything", "test_after_fit", "model", "data", "tracking", "trainer"]
+    names = [
+        "config",
+        "ckpt_path",
+        "seed_everything",
+        "test_after_fit",
+        "model",
+        "data",
+        "tracking",
+        "trainer",
+        "output",
+    ]
     keys = [f"{place}.{key}" for place, of_place in places for key in inspect.signature(of_place).parameters]
     return names + list(dict.fromkeys(keys))  # several heads share keys

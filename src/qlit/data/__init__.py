@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any
 from qlit.data.body import BodyFolder, body_fingerprint, load_body, resolve_body
 from qlit.data.cache import EmbeddingCache, default_cache_folder
 from qlit.data.datasets import LabelledTexts, load_texts
+from qlit.data.fine_tuned import check_unseen
 from qlit.data.splits import Split, draw_split
 
 if TYPE_CHECKING:
@@ -17,6 +18,7 @@ __all__ = [
     "Split",
     "TrainableBody",
     "body_fingerprint",
+    "check_unseen",
     "default_cache_folder",
     "draw_split",
     "load_body",

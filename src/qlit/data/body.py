@@ -128,7 +128,7 @@ def load_body(folder: BodyFolder, device: str = "cpu") -> "SentenceTransformer":
         device: Torch device.
     Cost: the first call imports sentence_transformers, about 8 s.
     """
-    with _quiet():
+    with quiet():
         from sentence_transformers import SentenceTransformer
 
         model = SentenceTransformer(str(folder.path), device=device, local_files_only=True)
@@ -136,7 +136,8 @@ def load_body(folder: BodyFolder, device: str = "cpu") -> "SentenceTransformer":
 
 
 @contextmanager
-def _quiet() -> Iterator[None]:
+def quiet() -> Iterator[None]:
+    """Keep warnings, progress bars and log lines of transformers and sentence_transformers out of the terminal."""
     loggers = [logging.getLogger(name) for name in ("sentence_transformers", "transformers")]
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")

@@ -7,7 +7,16 @@ import lightning.pytorch as pl
 import torch
 from torch import Tensor
 
-from qlit.data import BodyFolder, EmbeddingCache, LabelledTexts, Split, draw_split, load_texts, resolve_body
+from qlit.data import (
+    BodyFolder,
+    EmbeddingCache,
+    LabelledTexts,
+    Split,
+    check_unseen,
+    draw_split,
+    load_texts,
+    resolve_body,
+)
 from qlit.data.trainable import TrainableBody
 from qlit.training.batches import BatchLoader
 
@@ -80,6 +89,18 @@ class SentenceDataModule(pl.LightningDataModule):
     def _load(self, *, show_progress: bool) -> None:
         if self._embeddings is not None or self.body is not None:
             return
+        body = self.load_split()
+        if self.is_body_trainable:
+            self.body = TrainableBody(body)
+        else:
+            self._embeddings = self._embed(body, show_progress=show_progress)
+
+    def load_split(self) -> BodyFolder:
+        """Find the body, and load texts and split; neither is the body loaded nor is anything embedded.
+
+        Raises:
+            ValueError: If the body was fine-tuned on sentences that this split holds out; and as the class.
+        """
         body = resolve_body(self.body_name)
         self.texts = load_texts(self.source, text_column=self.text_column, label_column=self.label_column)
         self.split = draw_split(
@@ -89,10 +110,8 @@ class SentenceDataModule(pl.LightningDataModule):
             seed=self.seed,
             max_test=self.max_test,
         )
-        if self.is_body_trainable:
-            self.body = TrainableBody(body)
-        else:
-            self._embeddings = self._embed(body, show_progress=show_progress)
+        check_unseen(body, self.texts, self.split)
+        return body
 
     def _embed(self, body: BodyFolder, *, show_progress: bool) -> Tensor:
         cache = EmbeddingCache(Path(self.cache_dir) if self.cache_dir else None)

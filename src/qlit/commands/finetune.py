@@ -1,0 +1,49 @@
+"""`qlit finetune`: contrastive fine-tuning of a config's body on its training split; the result is a body."""
+
+import os
+import shlex
+from pathlib import Path
+from typing import Any
+
+from jsonargparse import ArgumentParser
+
+from qlit.commands.options import readable_errors
+from qlit.commands.train import quieten
+from qlit.data.contrastive import ContrastiveSettings, fine_tune
+from qlit.training.datamodule import SentenceDataModule
+
+
+def run(command: str, arguments: list[str]) -> int:
+    """Run `qlit finetune` and return its exit status."""
+    parser = ArgumentParser(
+        prog=f"qlit {command}",
+        exit_on_error=False,
+        description="Fine-tune the body of a config on its training split: sentences of one label become similar, "
+        "others not (SetFit, arXiv:2209.11055). The result is a folder for --data.body of any later run on the same "
+        "split; a run that would test on sentences it has seen is refused.",
+    )
+    parser.add_argument("-c", "--config", action="config", help="config file; later ones win")
+    parser.add_argument("--output", type=str, required=True, help="folder to make")
+    parser.add_class_arguments(ContrastiveSettings, "contrastive")
+    parser.add_class_arguments(SentenceDataModule, "data")
+    for name in ("model", "trainer", "tracking", "seed_everything", "test_after_fit", "ckpt_path"):
+        parser.add_argument(f"--{name}", type=Any, help="as for qlit fit; says nothing of the body")
+    quieten()
+    with readable_errors():
+        options = parser.parse_args(arguments)
+        made = parser.instantiate(options)
+    data, output = made.data, Path(options.output).expanduser()
+    body = data.load_split()
+    texts = [data.texts.texts[k] for k in data.split.train]
+    labels = [data.texts.labels[k] for k in data.split.train]
+    facts = {"dataset": data.texts.name, "split_fingerprint": data.split.fingerprint}
+    losses = fine_tune(body, texts, labels, output, made.contrastive, facts=facts, show_progress=True)
+    # A body is told from a name on the hub by its first character.
+    folder = str(output) if output.is_absolute() else os.path.join(".", output)  # noqa: PTH118 - Path drops the dot
+    print(
+        f"\n{data.texts.name}: {len(texts):,} train sentences, split {data.split.fingerprint}, body {data.body_name}\n"
+        f"  loss                {losses[0]:.4f} at first, {losses[-1]:.4f} at last\n"
+        f"  fine-tuned body     {folder}\n"
+        f"  train a head on it  qlit fit --config .. --data.body {shlex.quote(folder)}"
+    )
+    return 0
