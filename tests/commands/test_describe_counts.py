@@ -87,3 +87,12 @@ def test_an_encoder_is_swapped_by_its_import_path(facts):
     swapped = facts("single_sqe.yaml", "--model.head.encoder", "qlit.heads.NeuralEncoder")
     assert swapped["parameters"] == {"encoder": 768 * 48 + 48 + 48 * 10 + 10, "pqc": 70, "linear": 2, "total": 37474}
     assert [circuit["name"] for circuit in swapped["circuits"]] == ["pqc"]
+
+
+def test_without_the_final_linear_layer_its_two_parameters_are_gone(facts):
+    assert facts("ablations/no_final_linear.yaml")["parameters"] == {"encoder": 393, "pqc": 98, "total": 493 - 2}
+
+
+def test_a_projection_costs_what_its_config_says(facts):
+    parts = {"encoder": 49_216 + 97, "pqc": 42, "linear": 2}
+    assert facts("ablations/projection.yaml")["parameters"] == {**parts, "total": 49_357}
