@@ -1,5 +1,7 @@
 """What every engine must do. A new engine joins by adding a line to ENGINES."""
 
+from functools import cache
+
 import pytest
 import torch
 from engines.cases import CIRCUITS, random_circuit, random_inputs
@@ -11,6 +13,7 @@ from qlit.engines import (
     DensityMatrixEngine,
     Engine,
     NativeEngine,
+    PennyLaneEngine,
     ReferenceEngine,
     TorchEngine,
     TorchQuantumEngine,
@@ -21,6 +24,7 @@ ENGINES = [
     TorchEngine(),
     NativeEngine(),
     DensityMatrixEngine(),
+    PennyLaneEngine("default.qubit"),
     *([TorchQuantumEngine()] if torchquantum_copy.is_installed() else []),  # as `make conformance` has it
 ]
 REFERENCE = ReferenceEngine()
@@ -34,12 +38,18 @@ def values_and_gradients(engine: Engine, circuit, inputs, weights, **kwargs):
     return values, *torch.autograd.grad((values * weights.to(values)).sum(), inputs.leaves, allow_unused=True)
 
 
-def assert_agrees_with_the_twin(engine: Engine, circuit, dtype, *, batch_size=3, with_state=True, seed=0):
+@cache  # the twin is slow, and every engine and type is compared with it
+def twin_of(circuit, batch_size, with_state, seed):
+    """Random weights of the values, and the twin's values and gradients."""
     inputs = random_inputs(circuit, batch_size, dtype=torch.float64, with_state=with_state, seed=seed)
     single = not with_state and inputs.angles is None
     generator = torch.Generator().manual_seed(seed)
     weights = torch.randn(1 if single else batch_size, circuit.num_qubits, generator=generator, dtype=torch.float64)
-    twin = values_and_gradients(REFERENCE, circuit, inputs, weights)
+    return weights, values_and_gradients(REFERENCE, circuit, inputs, weights)
+
+
+def assert_agrees_with_the_twin(engine: Engine, circuit, dtype, *, batch_size=3, with_state=True, seed=0):
+    weights, twin = twin_of(circuit, batch_size, with_state, seed)
     rounded = random_inputs(circuit, batch_size, dtype=dtype, with_state=with_state, seed=seed)
     ours = values_and_gradients(engine, circuit, rounded, weights)
     for mine, theirs in zip(ours, twin, strict=True):
@@ -210,9 +220,7 @@ def test_pauli_errors_in_random_circuits_are_gates(engine, seed):
 
 def assert_errors_are_gates(engine: Engine, circuit, *, batch_size, with_state, seed=0):
     inputs = random_inputs(circuit, batch_size, dtype=torch.float64, with_state=with_state, seed=seed)
-    errors = drawn_errors(circuit, batch_size, seed=seed)
-    generator = torch.Generator().manual_seed(seed)
-    weights = torch.randn(batch_size, circuit.num_qubits, generator=generator, dtype=torch.float64)
+    errors, weights, expected = erroneous_twin_of(circuit, batch_size, with_state, seed)
     ours = values_and_gradients(engine, circuit, inputs, weights, errors=errors)
     outcomes = engine.probabilities(
         circuit,
@@ -222,19 +230,29 @@ def assert_errors_are_gates(engine: Engine, circuit, *, batch_size, with_state, 
         wires=(1, 0)[-circuit.num_qubits :],
         errors=errors,
     )
-    expected, by_leaf = [], [torch.zeros_like(leaf) for leaf in inputs.leaves]
+    for mine, theirs in zip((outcomes, *ours), expected, strict=True):
+        torch.testing.assert_close(torch.zeros_like(theirs) if mine is None else mine, theirs, rtol=0, atol=1e-10)
+
+
+@cache
+def erroneous_twin_of(circuit, batch_size, with_state, seed):
+    """Errors, weights of the values, and the twin's probabilities, values and gradients with the errors as gates."""
+    inputs = random_inputs(circuit, batch_size, dtype=torch.float64, with_state=with_state, seed=seed)
+    errors = drawn_errors(circuit, batch_size, seed=seed)
+    generator = torch.Generator().manual_seed(seed)
+    weights = torch.randn(batch_size, circuit.num_qubits, generator=generator, dtype=torch.float64)
+    outcomes, values, by_leaf = [], [], [torch.zeros_like(leaf) for leaf in inputs.leaves]
     for b in range(batch_size):
         own = {
             name: None if (whole := getattr(inputs, name)) is None else whole[b : b + 1] for name in ("angles", "state")
         }
         with_gates = as_gates(circuit, errors[b])
         value = REFERENCE.expectation(with_gates, inputs.parameters, **own)
-        expected.append(value)
+        values.append(value)
         gradients = torch.autograd.grad((value * weights[b]).sum(), inputs.leaves, allow_unused=True)
         for total, gradient in zip(by_leaf, gradients, strict=True):
             total += 0 if gradient is None else gradient
-        joint = REFERENCE.probabilities(with_gates, inputs.parameters, **own, wires=(1, 0)[-circuit.num_qubits :])
-        torch.testing.assert_close(outcomes[b : b + 1], joint, rtol=0, atol=1e-10)
-    torch.testing.assert_close(ours[0], torch.cat(expected), rtol=0, atol=1e-10)
-    for mine, theirs in zip(ours[1:], by_leaf, strict=True):
-        torch.testing.assert_close(torch.zeros_like(theirs) if mine is None else mine, theirs, rtol=0, atol=1e-10)
+        outcomes.append(
+            REFERENCE.probabilities(with_gates, inputs.parameters, **own, wires=(1, 0)[-circuit.num_qubits :])
+        )
+    return errors, weights, (torch.cat(outcomes), torch.cat(values), *by_leaf)

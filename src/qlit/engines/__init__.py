@@ -4,6 +4,7 @@ from qlit.engines.auto_engine import AutoEngine
 from qlit.engines.base import Engine
 from qlit.engines.density_matrix import DensityMatrixEngine
 from qlit.engines.native_engine import NativeEngine
+from qlit.engines.pennylane_engine import PennyLaneEngine
 from qlit.engines.reference import ReferenceEngine
 from qlit.engines.run import Capabilities
 from qlit.engines.torch_engine import TorchEngine
@@ -15,6 +16,7 @@ __all__ = [
     "DensityMatrixEngine",
     "Engine",
     "NativeEngine",
+    "PennyLaneEngine",
     "ReferenceEngine",
     "TorchEngine",
     "TorchQuantumEngine",
@@ -32,12 +34,15 @@ _ENGINES: dict[str, type[Engine]] = {
 
 
 def engine_by_name(name: str) -> Engine:
-    """The engine of that name: auto, native, torch, torchquantum, density_matrix or reference.
+    """The engine of that name: auto, native, torch, torchquantum, density_matrix, reference or pennylane:DEVICE.
 
     Raises:
         ValueError: If there is no engine of that name, it is `native` and was not built, or `torchquantum` and not
             installed.
     """
+    kind, _, device = name.partition(":")
+    if kind == "pennylane":
+        return PennyLaneEngine(device)
     if name not in _ENGINES:
-        raise ValueError(f"There is no engine {name!r}; there are: {', '.join(_ENGINES)}.")
+        raise ValueError(f"There is no engine {name!r}; there are: {', '.join(_ENGINES)}, pennylane:DEVICE.")
     return _ENGINES[name]()

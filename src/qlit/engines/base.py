@@ -92,6 +92,27 @@ class Engine(ABC):
                 f"but this one has {circuit.num_qubits}."
             )
 
+    def check_shots(self, shots: int | None) -> None:
+        """Raise a ValueError if this engine does not estimate from `shots`, or, for None, gives no exact results."""
+        if shots is not None and not self.capabilities.samples:
+            raise ValueError(
+                f"Engine {self.name!r} gives exact results and draws no shots itself. Take `sampler: gaussian` or "
+                "`sampler: multinomial`, which draw them from exact probabilities, or a device (engine "
+                "'pennylane:default.qubit')."
+            )
+        if shots is not None and shots < 1:
+            raise ValueError(f"`shots >= 1` must hold, but got {shots=}; for exact results leave them out.")
+        if shots is None and self.capabilities.remote:
+            raise ValueError(
+                f"Engine {self.name!r} is taken for a device elsewhere, which estimates from shots alone: give it a "
+                "PQC with `sampler: device` and a number of `shots`, and run what has to be exact, as encoders are, "
+                "on another."
+            )
+
+    def missing(self) -> str | None:
+        """What has to be installed or set before this engine can run here, in one sentence; None if nothing."""
+        return None
+
     @abstractmethod
     def _expectation(self, run: Run) -> Tensor: ...
 
@@ -168,13 +189,7 @@ class Engine(ABC):
                 f"Engine {self.name!r} runs no exact noise channels. Engine 'density_matrix' does, for few qubits; "
                 "noise trajectories run on any engine with statevectors."
             )
-        if shots is not None and not can.samples:
-            raise ValueError(
-                f"Engine {self.name!r} gives exact results and draws no shots itself. Take `sampler: gaussian` or "
-                "`sampler: multinomial`, which draw them from exact probabilities, or a device (engine 'pennylane')."
-            )
-        if shots is not None and shots < 1:
-            raise ValueError(f"`shots >= 1` must hold, but got {shots=}; for exact results leave them out.")
+        self.check_shots(shots)
         measured = _checked_wires(circuit.num_qubits, None if wires is None else tuple(wires))
         return Run(circuit, parameters, angles, state, measured, batch_size, errors, noise, shots)
 

@@ -52,7 +52,7 @@ def as_signs(run: Run) -> Framed:
     assert run.errors is not None, "who has no errors needs no frame"
     signs_BR, flips_BQ = _signs_and_flips(run.circuit, run.errors.numpy())
     flips_BW = torch.from_numpy(flips_BQ)[:, list(run.wires)].to(run.parameters.device)
-    circuit, sources = _each_rotation_its_own(run.circuit)
+    circuit, sources = each_rotation_its_own(run.circuit)
     if not sources:  # and so neither parameters nor angles
         return Framed(run._replace(errors=None), flips_BW)
     given = run.parameters.expand(run.batch_size, -1)
@@ -64,7 +64,7 @@ def as_signs(run: Run) -> Framed:
 
 
 @lru_cache(maxsize=64)
-def _each_rotation_its_own(circuit: Circuit) -> tuple[Circuit, tuple[int, ...]]:
+def each_rotation_its_own(circuit: Circuit) -> tuple[Circuit, tuple[int, ...]]:
     """The circuit with an input angle for every rotation, and which of parameters, then angles, each of them is."""
     gates: list[Gate] = []
     sources: list[int] = []

@@ -28,6 +28,8 @@ class Capabilities:
         pauli_errors: Whether it inserts Pauli errors itself; for others they are turned into signs of angles.
         channels: Whether it runs depolarising channels exactly (`noise`).
         samples: Whether it estimates from finite shots itself (`shots`), as a device does.
+        remote: Whether circuits leave this machine for a device that may charge for them. It gives nothing but
+            estimates from shots, and is sent nothing unasked.
     """
 
     max_qubits: int
@@ -38,6 +40,7 @@ class Capabilities:
     pauli_errors: bool = False
     channels: bool = False
     samples: bool = False
+    remote: bool = False
 
 
 class Run(NamedTuple):

@@ -1,0 +1,117 @@
+"""Bound circuits as PennyLane's tapes, run on a device. Imports PennyLane: only where a device is used.
+
+A job is one tape with a vector of V values for every rotation (parameter broadcasting): simulators run it as one batch,
+and PennyLane cuts it into V circuits for a device that knows no batches.
+
+Shapes: B batch, R rotations, N = 2**num_qubits amplitudes, O measured values; V bound circuits.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from itertools import product
+from typing import Any, Literal
+
+import numpy as np
+import pennylane as qml
+import torch
+from numpy.typing import NDArray
+from pennylane.devices import ExecutionConfig
+from torch import Tensor
+
+from qlit.circuits import Circuit, DepolarizingNoise
+
+
+@dataclass(frozen=True)
+class Job:
+    """What is run for any angles: a circuit, where it starts, what is measured, and on which device.
+
+    Args:
+        device: A device of PennyLane.
+        circuit: A circuit in which every RY reads an input angle of its own.
+        state_BN: Initial states, float64, shape (B, N), or None for |0..0>.
+        wires: Measured wires.
+        kind: "expval" measures <Z> of each of them, "probs" the probabilities of their joint outcomes.
+        noise: Depolarising channels behind the gates, or None.
+        shots: Measurements a circuit, or None for exact values.
+    """
+
+    device: Any
+    circuit: Circuit
+    state_BN: Tensor | None  # noqa: N815 - a shape suffix
+    wires: Sequence[int]
+    kind: Literal["expval", "probs"]
+    noise: DepolarizingNoise | None
+    shots: int | None
+
+    def values(self, angles_VR: Tensor, rows_V: Tensor) -> Tensor:
+        """Measured values without derivatives, float64, shape (V, O), of samples `rows_V`."""
+        state_VN = None if self.state_BN is None else self.state_BN[rows_V].numpy()
+        (result,) = qml.execute([self._tape(list(angles_VR.numpy().T), state_VN)], self.device, diff_method=None)
+        return self._stacked(result, len(rows_V))
+
+    def differentiable_values(self, angles_BR: Tensor) -> Tensor:
+        """Measured values by a simulator made of torch operations, shape (B, O); autograd differentiates them."""
+        tape = self._tape(list(angles_BR.unbind(1)), self.state_BN)
+        (result,) = qml.execute([tape], self.device, diff_method="backprop", interface="torch")
+        return self._stacked(result, len(angles_BR))
+
+    def jacobian(self, angles_BR: Tensor, rotations: Sequence[int]) -> Tensor:
+        """Derivatives by the device itself, exact, shape (B, O, wanted rotations), of values by rotations."""
+        tapes = []
+        for b, angles_R in enumerate(angles_BR.tolist()):
+            tape = self._tape(angles_R, None if self.state_BN is None else self.state_BN[b].numpy())
+            # Parameters are counted in the order of the operations, the initial state first.
+            tape.trainable_params = [rotation + (self.state_BN is not None) for rotation in rotations]
+            tapes.append(tape)
+        # `qml.execute` would do this too, but its way to torch rounds the values to float32.
+        config = self.device.setup_execution_config(
+            ExecutionConfig(gradient_method="adjoint", use_device_gradient=True)
+        )
+        ready, _ = self.device.preprocess_transforms(config)(tapes)
+        jacobians = np.asarray(self.device.compute_derivatives(ready, config), dtype=np.float64)
+        return torch.from_numpy(jacobians.reshape(len(angles_BR), -1, len(rotations)))
+
+    def _tape(self, angles: Sequence[Any], state: Any) -> Any:
+        operations = [] if state is None else [qml.StatePrep(state, self._all_wires, validate_norm=False)]
+        for gate in self.circuit:
+            if gate.kind == "ry":
+                assert gate.angle is not None, "every RY reads an input angle of its own"
+                operations.append(qml.RY(angles[gate.angle], gate.wires))
+            else:
+                operations.append({"cnot": qml.CNOT, "x": qml.X, "z": qml.Z}[gate.kind](gate.wires))
+            if self.noise is not None:
+                operations.append(_channel(self.noise.probability(gate), gate.wires))
+        if self.kind == "probs":
+            measurements = [qml.probs(wires=self.wires)]
+        else:
+            measurements = [qml.expval(qml.Z(wire)) for wire in self.wires]
+        return qml.tape.QuantumScript(operations, measurements, shots=self.shots)
+
+    @property
+    def _all_wires(self) -> range:
+        return range(self.circuit.num_qubits)
+
+    def _stacked(self, result: Any, num_rows: int) -> Tensor:
+        """Measurements as columns; a circuit without anything of its samples is broadcast to them."""
+        parts = result if isinstance(result, tuple | list) else (result,)
+        values = [
+            part if isinstance(part, Tensor) else torch.from_numpy(np.asarray(part, np.float64)) for part in parts
+        ]
+        if self.kind == "probs":
+            return values[0].expand(num_rows, -1)
+        return torch.stack(values, dim=-1).expand(num_rows, -1)
+
+
+def _channel(p: float, wires: Sequence[int]) -> Any:
+    if len(wires) == 1:
+        return qml.DepolarizingChannel(p, wires)
+    return qml.QubitChannel(_two_qubit_kraus(p), wires)
+
+
+@lru_cache(maxsize=8)
+def _two_qubit_kraus(p: float) -> tuple[NDArray[np.complex128], ...]:
+    """Kraus matrices of the two-qubit depolarising channel: the identity, and 15 products of Paulis."""
+    paulis = [qml.matrix(pauli(0)) for pauli in (qml.I, qml.X, qml.Y, qml.Z)]
+    weights = [1 - p] + 15 * [p / 15]
+    return tuple(weight**0.5 * np.kron(*pair) for weight, pair in zip(weights, product(paulis, repeat=2), strict=True))

@@ -1,0 +1,86 @@
+"""Derivatives of what is only measured: the parameter-shift rule, over all samples and gates as one job.
+
+An expectation value of RY(t) is a + b cos t + c sin t, so its derivative is half the difference of its values at
+t + pi/2 and t - pi/2, exactly, channels or not. An angle that several gates read has the sum over them.
+Source: arXiv:1811.11184.
+
+Shapes: B batch, R rotations of the circuit, O measured values; V bound circuits of a job.
+"""
+
+import math
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+
+# Angles of V bound circuits, shape (V, R), and which of the B samples each belongs to, shape (V,); returns (V, O).
+Evaluate = Callable[[Tensor, Tensor], Tensor]
+# Angles, shape (B, R), and the gradient of the values, shape (B, O); returns the gradient of the angles, shape (B, R).
+Differentiate = Callable[[Tensor, Tensor], Tensor]
+
+
+def measured(angles_BR: Tensor, evaluate: Evaluate, differentiate: Differentiate) -> Tensor:
+    """Values of a batch of bound circuits, differentiable by their angles with a rule of one's own.
+
+    Args:
+        angles_BR: Angle of every rotation of every sample, radians, shape (B, R).
+        evaluate: Measures circuits; called once now.
+        differentiate: Called once when a gradient is asked for.
+
+    Returns:
+        Values, shape (B, O).
+    """
+    values_BO: Tensor = _Measured.apply(angles_BR, evaluate, differentiate)  # type: ignore[no-untyped-call]
+    return values_BO
+
+
+class _Measured(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, angles_BR: Tensor, evaluate: Evaluate, differentiate: Differentiate) -> Tensor:
+        ctx.differentiate = differentiate
+        ctx.save_for_backward(angles_BR)
+        return evaluate(angles_BR, torch.arange(len(angles_BR)))
+
+    @staticmethod
+    @torch.autograd.function.once_differentiable
+    def backward(ctx: Any, by_value_BO: Tensor) -> tuple[Tensor, None, None]:
+        (angles_BR,) = ctx.saved_tensors
+        return ctx.differentiate(angles_BR, by_value_BO), None, None
+
+
+def num_shifted(num_rotations: int) -> int:
+    """Circuits that the derivative by so many rotations takes, a sample: two each."""
+    return 2 * num_rotations
+
+
+def shift_rule(
+    angles_BR: Tensor, by_value_BO: Tensor, rotations: Sequence[int], evaluate: Evaluate, *, most_at_once: int
+) -> Tensor:
+    """The gradient of the angles by the parameter-shift rule.
+
+    Args:
+        angles_BR: Angles, radians, shape (B, R).
+        by_value_BO: Gradient of the measured values, shape (B, O).
+        rotations: Rotations whose gradient is wanted; that of all others is 0.
+        evaluate: Measures circuits.
+        most_at_once: Bound circuits of a job, where memory limits them; at least one rotation is a job.
+
+    Returns:
+        Gradient, shape (B, R).
+    Cost: 2 B circuits a wanted rotation.
+    """
+    batch_size = len(angles_BR)
+    by_angle_BR = torch.zeros_like(angles_BR)
+    at_once = max(1, most_at_once // num_shifted(batch_size))
+    for first in range(0, len(rotations), at_once):
+        shifted = list(rotations[first : first + at_once])
+        each = torch.arange(len(shifted))
+        bound = angles_BR.repeat(len(shifted), 2, 1, 1)  # (shifted, 2, B, R)
+        for sign, side in ((1, 0), (-1, 1)):
+            bound[each, side, :, shifted] += sign * math.pi / 2
+        rows = torch.arange(batch_size).repeat(num_shifted(len(shifted)))
+        values = evaluate(bound.flatten(0, 2), rows).reshape(len(shifted), 2, batch_size, -1)
+        slopes = (values[:, 0] - values[:, 1]) / 2  # (shifted, B, O)
+        by_angle_BR[:, shifted] = (slopes * by_value_BO).sum(dim=2).T
+    return by_angle_BR

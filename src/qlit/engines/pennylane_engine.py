@@ -1,0 +1,193 @@
+"""Circuits on any PennyLane device by its name: simulators, and QPUs through their plugins.
+
+PennyLane is imported when the first circuit runs, so a device can be named, and its costs told, without it.
+
+Shapes: B batch, A input angles, P parameters, R rotations, N = 2**num_qubits amplitudes, O measured values.
+"""
+
+from collections.abc import Callable
+from functools import partial
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, TypeVar, final
+
+import torch
+from torch import Tensor
+
+from qlit.circuits import Circuit
+from qlit.engines.base import Engine
+from qlit.engines.devices import Device
+from qlit.engines.memory import check_free
+from qlit.engines.parameter_shift import measured, num_shifted, shift_rule
+from qlit.engines.pauli_errors import each_rotation_its_own
+from qlit.engines.run import Capabilities, Run
+
+if TYPE_CHECKING:
+    from qlit.engines.device_job import Job
+
+_T = TypeVar("_T")
+Kind = Literal["expval", "probs"]
+_BYTES_PER_AMPLITUDE = 16  # complex128
+_MOST_AMPLITUDES = 2**24  # of the circuits that a simulator gets as one batch: 256 MiB
+
+
+@final
+class PennyLaneEngine(Engine):
+    """A PennyLane device: exact values where it is a simulator, estimates where shots are asked for.
+
+    Gradients are exact where values are: by backpropagation (default.qubit, default.mixed) or the adjoint method
+    (lightning devices). With shots, and on all other devices, they are estimated by the parameter-shift rule:
+    2 circuits a sample for every gate whose angle trains. Simulators compute in complex128, whatever the type of the
+    parameters is.
+
+    Args:
+        device: Name of the device, with options if it has any: "default.qubit", "default.qubit,seed=1",
+            "ionq.qpu,backend=aria-1"; see `Device`.
+
+    Raises:
+        ValueError: If it is not written so, or an option looks like a credential.
+    """
+
+    name: ClassVar[str] = "pennylane"
+    capabilities: ClassVar[Capabilities] = Capabilities(
+        max_qubits=64, dtypes=(torch.float32, torch.float64), device_types=("cpu",), samples=True
+    )
+
+    def __init__(self, device: str = "default.qubit") -> None:
+        self.device = Device.parsed(device)
+        # Unlike other engines', what this one can do depends on an argument.
+        self.name = f"pennylane:{device}"  # type: ignore[misc]
+        self.capabilities = Capabilities(  # type: ignore[misc]
+            max_qubits=12 if self.device.has_channels else 64,  # 4**12 entries of a density matrix: 256 MiB
+            dtypes=(torch.float32, torch.float64),
+            device_types=("cpu",),
+            state_gradients=self.device.gradient_method == "backprop",
+            channels=self.device.has_channels,
+            samples=True,
+            remote=not self.device.is_local,
+        )
+        self._devices: dict[int, Any] = {}
+
+    def missing(self) -> str | None:
+        return self.device.missing()
+
+    def gradient_circuits(self, circuit: Circuit, *, by_angles: bool, shots: int | None) -> int:
+        """Circuits that the gradient of one sample takes, beside the one of its values.
+
+        Args:
+            circuit: The circuit.
+            by_angles: Whether the input angles train too, through what makes them (an encoder).
+            shots: Measurements a circuit, or None for exact values, whose gradients some devices give with them.
+        """
+        if self._gradient_method(shots) != "parameter-shift":
+            return 0
+        rotations = [gate for gate in circuit if gate.kind == "ry"]
+        return num_shifted(sum(by_angles or gate.angle is None for gate in rotations))
+
+    def _expectation(self, run: Run) -> Tensor:
+        return self._measured(run, "expval")
+
+    def _probabilities(self, run: Run) -> Tensor:
+        return self._measured(run, "probs")
+
+    def _gradient_method(self, shots: int | None) -> str:
+        return self.device.gradient_method if shots is None else "parameter-shift"
+
+    def _measured(self, run: Run, kind: Kind) -> Tensor:
+        circuit, sources = each_rotation_its_own(run.circuit)
+        inputs = [run.parameters.expand(run.batch_size, -1), *([] if run.angles is None else [run.angles])]
+        angles_BR = torch.cat(inputs, dim=1)[:, list(sources)].double()
+        state_BN = None if run.state is None else run.state.double()
+        state_trains = torch.is_grad_enabled() and state_BN is not None and state_BN.requires_grad
+        method = self._gradient_method(run.shots)
+        if state_trains and method != "backprop":
+            raise ValueError(
+                f"Engine {self.name!r} gives no gradients with respect to the initial state from shots; take "
+                "`shots: null`."
+            )
+        if not run.batch_size:
+            values_BO = angles_BR.new_zeros(0, len(run.wires) if kind == "expval" else 2 ** len(run.wires))
+            values_BO = values_BO + 0 * angles_BR.sum() + (0 if state_BN is None else 0 * state_BN.sum())
+        elif method == "backprop" and (state_trains or angles_BR.requires_grad):
+            self._check_memory(run, run.batch_size * (2 + len(circuit)))  # autograd keeps the states behind all gates
+            job = self._job(run, circuit, state_BN, kind)
+            # A circuit without gates depends on no angle, but its values are differentiable all the same.
+            values_BO = self._asked(partial(job.differentiable_values, angles_BR)) + 0 * angles_BR.sum()
+        else:
+            if state_BN is not None:  # what is left of float32's rounding would fail a device's own check
+                state_BN = (state_BN / torch.linalg.vector_norm(state_BN, dim=1, keepdim=True)).detach()
+            job = self._job(run, circuit, state_BN, kind)
+            evaluate = partial(self._evaluated, job, run)
+            if method == "adjoint" and kind == "expval":
+                differentiate = partial(self._by_jacobian, job, _trained(run, sources))
+            else:
+                differentiate = partial(
+                    shift_rule,
+                    rotations=_trained(run, sources),
+                    evaluate=evaluate,
+                    most_at_once=self._most_at_once(run),
+                )
+            values_BO = measured(angles_BR, evaluate, differentiate)
+        return values_BO.to(run.parameters.dtype)
+
+    def _job(self, run: Run, circuit: Circuit, state_BN: Tensor | None, kind: Kind) -> "Job":
+        device = self._made(circuit.num_qubits)
+        from qlit.engines.device_job import Job  # imports PennyLane, which `_made` has found
+
+        return Job(device, circuit, state_BN, run.wires, kind, run.noise, run.shots)
+
+    def _evaluated(self, job: "Job", run: Run, angles_VR: Tensor, rows_V: Tensor) -> Tensor:
+        at_once = self._most_at_once(run)
+        self._check_memory(run, 2 * min(at_once, len(rows_V)))
+        parts = [slice(first, first + at_once) for first in range(0, len(rows_V), at_once)]
+        return torch.cat([self._asked(partial(job.values, angles_VR[part], rows_V[part])) for part in parts])
+
+    def _by_jacobian(self, job: "Job", rotations: list[int], angles_BR: Tensor, by_value_BO: Tensor) -> Tensor:
+        by_angle_BR = torch.zeros_like(angles_BR)
+        if rotations:
+            jacobian_BOR = self._asked(partial(job.jacobian, angles_BR, rotations))
+            by_angle_BR[:, rotations] = torch.einsum("bo,bor->br", by_value_BO, jacobian_BOR)
+        return by_angle_BR
+
+    def _amplitudes(self, run: Run) -> int:
+        return int(2 ** (run.circuit.num_qubits * (2 if self.device.has_channels else 1)))
+
+    def _most_at_once(self, run: Run) -> int:
+        """Bound circuits of a job; a device elsewhere gets all at once, which spares queueing."""
+        return max(1, _MOST_AMPLITUDES // self._amplitudes(run)) if self.device.is_local else 2**31
+
+    def _check_memory(self, run: Run, num_states: int) -> None:
+        if self.device.is_local:
+            num_bytes = num_states * self._amplitudes(run) * _BYTES_PER_AMPLITUDE
+            check_free(num_bytes, f"The states of device {self.device.name!r}")
+
+    def _made(self, num_qubits: int) -> Any:
+        """The device with so many wires, made once."""
+        if num_qubits not in self._devices:
+            if missing := self.missing():
+                raise ValueError(missing)
+            import pennylane as qml
+
+            try:
+                self._devices[num_qubits] = qml.device(self.device.name, wires=num_qubits, **self.device.options)
+            except Exception as error:  # whatever a plugin raises is about its options or its key
+                raise ValueError(
+                    f"Device {self.device.name!r} cannot be made with {dict(self.device.options) or 'no options'}: "
+                    f"{self.device.scrubbed(str(error))}"
+                ) from error
+        return self._devices[num_qubits]
+
+    def _asked(self, ask: Callable[[], _T]) -> _T:
+        try:
+            return ask()
+        except Exception as error:
+            if self.device.is_local:
+                raise
+            raise ValueError(
+                f"Device {self.device.name!r} did not run the circuits: {type(error).__name__}: "
+                f"{self.device.scrubbed(str(error))}"
+            ) from error
+
+
+def _trained(run: Run, sources: tuple[int, ...]) -> list[int]:
+    """Rotations whose angle wants a gradient; `sources` are parameters, then input angles."""
+    trains = (run.parameters.requires_grad, run.angles is not None and run.angles.requires_grad)
+    return [rotation for rotation, source in enumerate(sources) if trains[source >= run.circuit.num_parameters]]
