@@ -49,6 +49,7 @@ def test_what_is_not_known_to_run_here_is_taken_for_remote():
     ("text", "sentence"),
     [
         ("", r"needs the name of a device: pennylane:default\.qubit"),
+        ("default.qbit", r"There is no PennyLane device 'default.qbit'; did you mean 'default.qubit'\?"),
         ("ionq.qpu,api_key=abc", r"'api_key' of device 'ionq.qpu' looks like a credential.*IONQ_API_KEY for ionq.qpu"),
         ("braket.x,s3_Token=abc", "looks like a credential"),
         ("x.y,password=abc", "looks like a credential"),
@@ -71,8 +72,8 @@ def test_what_is_missing_is_told_with_the_way_to_get_it(installed, monkeypatch):
     assert Device("default.qubit").missing() is None
     assert Device("lightning.gpu").missing().endswith("not installed: pip install pennylane-lightning-gpu.")
     assert Device("ionq.simulator").missing().endswith("not installed: pip install pennylane-ionq.")
-    told = Device("defualt.qubit").missing()
-    assert told.startswith("There is no PennyLane device 'defualt.qubit' here; there are: default.qubit, ionq.qpu.")
+    told = Device("nowhere.qpu").missing()
+    assert told.startswith("There is no PennyLane device 'nowhere.qpu' here; there are: default.qubit, ionq.qpu.")
     assert "set the environment variable IONQ_API_KEY" in Device("ionq.qpu").missing()
     for variable in ("IONQ_API_KEY", "PENNYLANE_IONQ_API_KEY"):
         with monkeypatch.context() as patch:

@@ -90,6 +90,11 @@ def test_numbers_out_of_range_are_refused():
         small(5)
 
 
+def test_a_device_that_gives_no_exact_values_is_refused_when_an_encoder_is_made():
+    with pytest.raises(ValueError, match=r"'pennylane:ionq.qpu' is taken for a device elsewhere.* as encoders are"):
+        small(engine="pennylane:ionq.qpu")
+
+
 def test_states_that_memory_does_not_hold_are_refused_before_they_are_made(monkeypatch):
     class Full:
         available = 100 * 2**20

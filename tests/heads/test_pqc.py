@@ -1,8 +1,8 @@
 import pytest
 import torch
-from tolerances import SHOT_SIGMAS
+from tolerances import ENGINE_ATOL, SHOT_SIGMAS
 
-from qlit.heads import ReuploadingPQC
+from qlit.heads import GateNoise, ReuploadingPQC
 
 
 def pqc(**kwargs):
@@ -38,6 +38,41 @@ def test_multinomial_is_refused_in_training():
         pqc(sampler="multinomial")(angles())
 
 
+def test_a_device_measures_by_itself():
+    exact = pqc(shots=None, measured_wires=[2, 0])(angles(30)).detach()
+    module = pqc(shots=1000, sampler="device", engine="pennylane:default.qubit,seed=0", measured_wires=[2, 0])
+    with torch.no_grad():
+        estimates = module(angles(30))
+    assert ((estimates - exact).abs() <= SHOT_SIGMAS / 1000**0.5).all()
+    assert (estimates - exact).abs().max() > 1e-3
+    torch.testing.assert_close(estimates * 500, (estimates * 500).round(), rtol=0, atol=1e-3)  # whole counts
+
+
+def test_a_device_measures_under_exact_gate_noise():
+    noise = GateNoise(0.01, 0.05, training="density_matrix", evaluation="density_matrix")
+    exact = pqc(shots=None, noise=noise, num_reuploads=1)(angles(10)).detach()
+    engine = "pennylane:default.mixed,seed=0"
+    with torch.no_grad():
+        device = pqc(shots=None, noise=noise, num_reuploads=1, engine=engine)(angles(10))
+        estimates = pqc(shots=1000, sampler="device", noise=noise, num_reuploads=1, engine=engine)(angles(10))
+    torch.testing.assert_close(device, exact, rtol=0, atol=ENGINE_ATOL[torch.float32])
+    assert ((estimates - exact).abs() <= SHOT_SIGMAS / 1000**0.5).all()
+    assert (estimates - exact).abs().max() > 1e-3
+
+
+def test_training_steps_on_a_device_with_shots_lower_the_loss():
+    module = pqc(shots=2000, sampler="device", engine="pennylane:default.qubit,seed=0", num_reuploads=1)
+    optimizer = torch.optim.Adam(module.parameters(), lr=0.1)
+    losses = []
+    for _ in range(8):
+        loss = (module(angles()) + 1).square().mean()
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        losses.append(loss.item())
+    assert losses[-1] < 0.5 * losses[0]
+
+
 @pytest.mark.parametrize("register", ["measured", "full"])
 def test_seeded_shot_noise_belongs_to_the_rows_of_the_batch(register):
     module = pqc(shots=50, register=register)
@@ -61,6 +96,18 @@ def test_seeded_shot_noise_belongs_to_the_rows_of_the_batch(register):
         ({"measured_wires": []}, "must lie in"),
         ({"connectivity": 4}, "connectivity=4"),
         ({"num_reuploads": 0}, "num_reuploads >= 1"),
+        ({"sampler": "device"}, "'auto' gives exact results and draws no shots itself"),
+        (
+            {"sampler": "device", "register": "full", "engine": "pennylane:default.qubit"},
+            "leave `register` at measured",
+        ),
+        ({"engine": "pennylane:ionq.qpu"}, "estimates from shots alone: give it a PQC with `sampler: device`"),
+        ({"engine": "pennylane:ionq.qpu", "sampler": "device", "shots": None}, "estimates from shots alone"),
+        ({"engine": "pennylane:"}, "needs the name of a device"),
+        (
+            {"sampler": "device", "engine": "pennylane:default.mixed", "noise": GateNoise(0.1, 0.1)},
+            "trajectories would multiply the shots",
+        ),
     ],
 )
 def test_numbers_out_of_range_are_refused(kwargs, message):

@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from qlit.commands.checkpoints import read_checkpoint
+from qlit.commands.devices import check_engines
 from qlit.commands.model_config import model_of_config
 from qlit.commands.outputs import check_output
 from qlit.commands.train import quieten
@@ -49,6 +50,7 @@ def run(command: str, arguments: list[str]) -> int:
     checkpoint = read_checkpoint(options.checkpoint)
     notes = checkpoint[CHECKPOINT_KEY]
     module, data = model_of_config(notes["config"])
+    check_engines(module.head)
     logits = _logits(module, data, checkpoint["state_dict"], sentences, options.body or data.body_name, options.device)
     rows = _rows(sentences, logits, notes["label_names"])
     if options.output:

@@ -13,6 +13,7 @@ from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
 from lightning.pytorch.utilities.exceptions import SIGTERMException
 
 from qlit.commands.checkpoints import read_notes
+from qlit.commands.devices import check_engines
 from qlit.commands.options import readable_errors, value_of
 from qlit.commands.summary import evaluation_summary, fit_summary
 from qlit.training.best_and_last import BestAndLast
@@ -139,11 +140,12 @@ class QlitCLI(LightningCLI):
     def _own_config(self) -> Any:
         return self.config[self.subcommand] if self.subcommand else self.config
 
-    def _check_tracking(self, **_: Any) -> None:
+    def _check_before_work(self, **_: Any) -> None:
+        check_engines(self.model.head)
         if self.tracker is not None:
             self.tracker.check()
 
-    before_fit = before_validate = before_test = _check_tracking
+    before_fit = before_validate = before_test = _check_before_work
 
     def after_fit(self) -> None:
         config, best = self._own_config(), getattr(self.trainer.checkpoint_callback, "best_model_path", "")

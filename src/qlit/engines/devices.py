@@ -4,6 +4,7 @@ import os
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from difflib import get_close_matches
 from importlib.metadata import entry_points
 from importlib.util import find_spec
 from typing import Literal, TypeVar
@@ -48,8 +49,8 @@ class Device:
         options: Keyword arguments of the device beside its wires and shots.
 
     Raises:
-        ValueError: If the name is empty, or an option looks like a credential: those are read from the environment
-            alone, since whatever is in a config gets into logs and checkpoints.
+        ValueError: If the name is empty or a slip of a simulator's, or an option looks like a credential: those are
+            read from the environment alone, since whatever is in a config gets into logs and checkpoints.
     """
 
     name: str
@@ -58,6 +59,9 @@ class Device:
     def __post_init__(self) -> None:
         if not self.name:
             raise ValueError("Engine 'pennylane' needs the name of a device: pennylane:default.qubit, say.")
+        close = get_close_matches(self.name, _LOCAL, n=1, cutoff=0.85)
+        if close and not self.is_local and self.name not in _installed():  # a slip, and no vendor's device
+            raise ValueError(f"There is no PennyLane device {self.name!r}; did you mean {close[0]!r}?")
         for key, value in self.options.items():
             if _CREDENTIAL_NAME.search(key) or _CREDENTIAL_VALUE.fullmatch(str(value)):
                 variables = _of_name(_KEYS, self.name)
@@ -113,7 +117,7 @@ class Device:
         """
         if find_spec("pennylane") is None:
             return f"Device {self.name!r} needs PennyLane, which is not installed: pip install 'qlit[pennylane]'."
-        installed = {entry.name for entry in entry_points(group="pennylane.plugins")}
+        installed = _installed()
         if self.name not in installed:
             if package := _of_name(_PACKAGES, self.name):
                 return f"Device {self.name!r} needs a plugin that is not installed: pip install {package}."
@@ -135,6 +139,10 @@ class Device:
             if secret := os.environ.get(variable):
                 text = text.replace(secret, "***")
         return " ".join(text.split())
+
+
+def _installed() -> set[str]:
+    return {entry.name for entry in entry_points(group="pennylane.plugins")}
 
 
 def _plain(value: str) -> Option:

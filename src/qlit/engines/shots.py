@@ -4,14 +4,14 @@ Shapes: B batch, W measured wires, V = 2**W joint outcomes.
 """
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, get_args
 
 import torch
 from torch import Tensor
 
 from qlit.engines.statevector import outcome_signs
 
-Sampler = Literal["gaussian", "multinomial"]
+Sampler = Literal["gaussian", "multinomial", "device"]
 
 
 @dataclass(frozen=True)
@@ -21,7 +21,8 @@ class Shots:
     Args:
         num_shots: S, measurements a sample, at least 1.
         sampler: "gaussian" is the reparameterised approximation of the counts: differentiable, the noise enters beside
-            the differentiable path. "multinomial" draws the counts themselves and has no gradient.
+            the differentiable path. "multinomial" draws the counts themselves and has no gradient. "device" leaves
+            measuring to an engine that samples.
 
     Raises:
         ValueError: If `num_shots < 1` or the sampler is unknown.
@@ -36,8 +37,8 @@ class Shots:
             raise ValueError(
                 f"`shots >= 1` must hold, but got shots={self.num_shots}; for exact expectation values set it to null."
             )
-        if self.sampler not in ("gaussian", "multinomial"):
-            raise ValueError(f"The sampler must be 'gaussian' or 'multinomial', but got {self.sampler!r}.")
+        if self.sampler not in get_args(Sampler):
+            raise ValueError(f"The sampler must be one of {', '.join(get_args(Sampler))}, but got {self.sampler!r}.")
 
     def estimate(
         self, probabilities_BV: Tensor, *, generator: torch.Generator | None = None, noise_BV: Tensor | None = None
@@ -55,6 +56,7 @@ class Shots:
         Raises:
             ValueError: If a gradient is wanted through the multinomial sampler.
         """
+        assert self.sampler != "device", "an engine that samples gives estimates, no probabilities to estimate from"
         num_wires = probabilities_BV.shape[1].bit_length() - 1
         if self.sampler == "multinomial":
             counts_BV = self._multinomial(probabilities_BV, generator)

@@ -89,7 +89,7 @@ class SimulatedQuantumEncoder(Encoder):
         center: Whether to subtract the mean embedding of the training split first; it is fitted once, on that split
             alone, and saved with the weights.
         init_std: Standard deviation of the normal distribution the starting parameters are drawn from, radians.
-        engine: Engine that runs the circuit: auto, native, torch, torchquantum or reference.
+        engine: Engine that runs the circuit, exactly: auto, native, torch, torchquantum, reference or pennylane:DEVICE.
 
     Raises:
         ValueError: If a number is out of range.
@@ -121,6 +121,7 @@ class SimulatedQuantumEncoder(Encoder):
         self.circuit = encoder_circuit(num_qubits, connectivity=connectivity, num_layers=num_layers)
         self.engine = engine_by_name(engine)
         self.engine.check_width(self.circuit)
+        self.engine.check_shots(None)
         self.theta = nn.Parameter(init_std * torch.randn(self.circuit.num_parameters))
         self.angle_scale = nn.Parameter(torch.ones(()))
         self.mean: Tensor

@@ -4,6 +4,7 @@ Shapes: B batch, Q qubits, W measured wires.
 """
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Literal, NamedTuple, final
 
 import numpy as np
@@ -39,13 +40,15 @@ class ReuploadingPQC(nn.Module):
         num_reupload_layers: N, layers of PQC1, whose parameters all re-uploads share.
         connectivity: C, 1 .. Q-1.
         shots: S, measurements a sample, in training and evaluation; null for exact expectation values.
-        sampler: gaussian (differentiable) or multinomial (evaluation only).
+        sampler: gaussian (differentiable), multinomial (evaluation only), both from exact probabilities; or device, the
+            engine's own measurements, with gradients by the parameter-shift rule.
         register: Which outcomes are sampled: `measured`, the joint outcomes of the measured wires; or `full`, all
             2**Q outcomes, as published. With gaussian the latter is biased where outcomes outnumber shots.
         measured_wires: Wires whose <Z> is handed on, distinct.
         noise: Gate noise in training, evaluation or both; by default gates are perfect. Shots come on top of it.
         init_std: Standard deviation of the normal distribution the starting parameters are drawn from, radians.
-        engine: Engine that runs the circuit: auto, native, torch, torchquantum, density_matrix or reference.
+        engine: Engine that runs the circuit: auto, native, torch, torchquantum, density_matrix, reference or
+            pennylane:DEVICE.
 
     Raises:
         ValueError: If a number is out of range.
@@ -81,6 +84,14 @@ class ReuploadingPQC(nn.Module):
         self.noise = noise
         self.engine = noise.engine(engine_by_name(engine))
         self.engine.check_width(self.circuit)
+        if sampler == "device" and register == "full":
+            raise ValueError("With `sampler: device` the device measures by itself: leave `register` at measured.")
+        if sampler == "device" and "trajectories" in (noise.method(training=t) for t in (True, False)):
+            raise ValueError(
+                "With `sampler: device` trajectories would multiply the shots: a QPU has its own noise, a simulator "
+                "takes `training` and `evaluation: density_matrix` (engine pennylane:default.mixed)."
+            )
+        self.engine.check_shots(shots if sampler == "device" else None)
         self.theta = nn.Parameter(init_std * torch.randn(self.circuit.num_parameters))
         self._seeded: _Seeded | None = None
 
@@ -90,6 +101,9 @@ class ReuploadingPQC(nn.Module):
         seeded, self._seeded = self._seeded, None
         if self.shots is None:
             return self._run(self.engine.expectation, angles_BQ, self.measured_wires, seeded)
+        if self.shots.sampler == "device":
+            measure = partial(self.engine.expectation, shots=self.shots.num_shots)
+            return self._run(measure, angles_BQ, self.measured_wires, seeded)
         probabilities_BV = self._run(self.engine.probabilities, angles_BQ, self._sampled_wires, seeded)
         generator, noise_BV = self._randomness(probabilities_BV, seeded)
         estimates = self.shots.estimate(probabilities_BV, generator=generator, noise_BV=noise_BV)
@@ -100,7 +114,8 @@ class ReuploadingPQC(nn.Module):
     def seed_shots(self, seed: int, first_row: int, num_rows: int) -> None:
         """Fix the shots and errors of the next call as those of rows `first_row`, .. of a batch of `num_rows`.
 
-        With it, a resumed run and a batch split over processes see the noise of an undisturbed, undivided one.
+        With it, a resumed run and a batch split over processes see the noise of an undisturbed, undivided one. A device
+        that measures by itself takes no seed.
         """
         self._seeded = _Seeded(seed, first_row, num_rows)
 

@@ -6,7 +6,13 @@ import re
 _USERINFO = re.compile(r"://[^\s/'\"]+@")  # greedy: a password may itself hold an "@"
 _OPTION = re.compile(r"(?i)((?:password|passwd|secret|token|api[-_]?key)['\"]?\s*[=:\s]\s*['\"]?)([^\s'\",]+)")
 _HF_TOKEN = re.compile(r"\bhf_[A-Za-z0-9]{16,}")
-_SECRET_VARIABLES = ("MLFLOW_TRACKING_PASSWORD", "MLFLOW_TRACKING_TOKEN", "HF_TOKEN")
+_SECRET_VARIABLES = (
+    "MLFLOW_TRACKING_PASSWORD",
+    "MLFLOW_TRACKING_TOKEN",
+    "HF_TOKEN",
+    "IONQ_API_KEY",
+    "PENNYLANE_IONQ_API_KEY",
+)
 
 
 def scrub(text: str) -> str:
@@ -16,8 +22,7 @@ def scrub(text: str) -> str:
         text: Anything that is to be stored or shown.
     Returns:
         `text` with `://user:password@` as `://***@`, and every token it recognises as `***`. A secret that is
-        neither in a URI, nor an `hf_` token, nor the value of MLFLOW_TRACKING_PASSWORD, MLFLOW_TRACKING_TOKEN or
-        HF_TOKEN is not recognised.
+        neither in a URI, nor an `hf_` token, nor the value of one of `_SECRET_VARIABLES` is not recognised.
     """
     for variable in _SECRET_VARIABLES:
         secret = os.environ.get(variable, "")
