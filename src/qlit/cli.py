@@ -16,6 +16,7 @@ _COMMANDS = {
     "finetune": ("qlit.commands.finetune", "fine-tune a body on the training split (SetFit), for any head after it"),
     "compare": ("qlit.commands.compare", "compare runs, or configs on the same splits, with intervals and tests"),
     "table": ("qlit.commands.table", "a table of the paper: our numbers beside the published ones"),
+    "export": ("qlit.commands.export", "write a checkpoint's circuits on a sentence as OpenQASM 3 programs"),
     "describe": ("qlit.commands.describe", "parameters, gates, memory and time of a model, before a long run"),
 }
 

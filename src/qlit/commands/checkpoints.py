@@ -5,8 +5,12 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from torch import Tensor
 
-from qlit.training.module import CHECKPOINT_KEY
+from qlit.data import BodyFolder, resolve_body
+from qlit.data.trainable import TrainableBody
+from qlit.training.datamodule import SentenceDataModule
+from qlit.training.module import CHECKPOINT_KEY, SentenceClassifier, check_weights
 
 
 def read_checkpoint(path: str | Path) -> dict[str, Any]:
@@ -31,3 +35,20 @@ def read_notes(path: str | Path) -> dict[str, Any]:
     """What a checkpoint says of itself: config (YAML text), label_names, dataset, note, run_id, history."""
     notes: dict[str, Any] = read_checkpoint(path)[CHECKPOINT_KEY]
     return notes
+
+
+def load_weights(
+    module: SentenceClassifier, data: SentenceDataModule, weights: dict[str, Tensor], body_name: str
+) -> BodyFolder:
+    """Give a module a checkpoint's weights, a trainable body's included, for evaluation; return its body.
+
+    Raises:
+        ValueError: If the weights are not of this module; and as `resolve_body`.
+    """
+    body = resolve_body(body_name)
+    if data.is_body_trainable:
+        module.body = TrainableBody(body)
+    check_weights(module, weights)
+    module.load_state_dict(weights)
+    module.eval()
+    return body

@@ -12,15 +12,14 @@ from typing import TextIO
 import torch
 from torch import Tensor
 
-from qlit.commands.checkpoints import read_checkpoint
+from qlit.commands.checkpoints import load_weights, read_checkpoint
 from qlit.commands.devices import check_engines
 from qlit.commands.model_config import model_of_config
 from qlit.commands.outputs import check_output
 from qlit.commands.train import quieten
-from qlit.data import EmbeddingCache, resolve_body
-from qlit.data.trainable import TrainableBody
+from qlit.data import EmbeddingCache
 from qlit.training.datamodule import SentenceDataModule
-from qlit.training.module import CHECKPOINT_KEY, SentenceClassifier, check_weights
+from qlit.training.module import CHECKPOINT_KEY, SentenceClassifier
 
 _BATCH_SIZE = 256
 _SHOWN_CHARS = 70
@@ -113,12 +112,8 @@ def _logits(
     device: str,
 ) -> Tensor:
     """Logits of all sentences, shape (N, 1) or (N, k), on the CPU."""
-    body = resolve_body(body_name)
-    if data.is_body_trainable:
-        module.body = TrainableBody(body)
-    check_weights(module, weights)
-    module.load_state_dict(weights)
-    module.to(device).eval()
+    body = load_weights(module, data, weights, body_name)
+    module.to(device)
     if module.body is None:
         cache = EmbeddingCache(Path(data.cache_dir) if data.cache_dir else None)
         embeddings = cache.embed(sentences, body, device=device)

@@ -128,13 +128,21 @@ class SimulatedQuantumEncoder(Encoder):
         self.register_buffer("mean", torch.zeros(0))  # empty until fitted: D is known from the data only
 
     def forward(self, embeddings_BD: Tensor) -> Tensor:
+        state_BN = self.states(embeddings_BD)
+        wires = range(self.num_outputs)
+        return self.angle_scale * self.engine.expectation(self.circuit, self.theta, state=state_BN, wires=wires)
+
+    def states(self, embeddings_BD: Tensor) -> Tensor:
+        """The states that the circuit starts from, real, normalised, shape (B, N).
+
+        Raises:
+            ValueError: As `amplitude_encoding`; or if embeddings are to be centred and `fit_center` was not called.
+        """
         if self.center:
             if not len(self.mean):
                 raise ValueError("The encoder centres embeddings, but has not been fitted: call `fit_center` first.")
             embeddings_BD = embeddings_BD - self.mean
-        state_BN = amplitude_encoding(embeddings_BD, self.num_qubits, pad_with=self.pad_with)
-        wires = range(self.num_outputs)
-        return self.angle_scale * self.engine.expectation(self.circuit, self.theta, state=state_BN, wires=wires)
+        return amplitude_encoding(embeddings_BD, self.num_qubits, pad_with=self.pad_with)
 
     def check_features(self, num_features: int) -> None:
         check_amplitudes(num_features, self.num_qubits)
@@ -178,12 +186,13 @@ class ParallelEncoders(Encoder):
         return torch.cat([encoder(embeddings_BD) for encoder in self.encoders], dim=1)
 
     def check_features(self, num_features: int) -> None:
-        for encoder in self._each():
+        for encoder in self.each():
             encoder.check_features(num_features)
 
     def fit_center(self, embeddings_BD: Tensor) -> None:
-        for encoder in self._each():
+        for encoder in self.each():
             encoder.fit_center(embeddings_BD)
 
-    def _each(self) -> list[Encoder]:
+    def each(self) -> list[Encoder]:
+        """The encoders, in the order of their outputs."""
         return [encoder for encoder in self.encoders if isinstance(encoder, Encoder)]

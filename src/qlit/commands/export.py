@@ -1,0 +1,145 @@
+"""`qlit export`: a checkpoint's head on one sentence as OpenQASM 3 programs, with what joins them."""
+
+import argparse
+import json
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from qlit.commands.checkpoints import load_weights, read_checkpoint
+from qlit.commands.model_config import model_of_config
+from qlit.commands.train import quieten
+from qlit.data import BodyFolder, EmbeddingCache
+from qlit.heads.programs import HeadPrograms, Program, programs_of
+from qlit.training.datamodule import SentenceDataModule
+from qlit.training.module import CHECKPOINT_KEY, SentenceClassifier
+
+_README = """\
+# A quantum head on one sentence
+
+Sentence: {sentence}
+
+Written by qlit from a checkpoint. All angles are bound; `programs.json` has the same numbers as below, all digits.
+
+1. Run each of {encoders} and take <Z>, (frequency of 0) - (frequency of 1), of every bit of `c`. The values noted
+   are exact; from S shots they scatter by up to 1 / sqrt(S).
+2. Angle k of `pqc.qasm` is a scale times one of those <Z> (`pqc.angles` in `programs.json`: program, bit, scale). The
+   program has the exact ones bound, in the lines that end with `// angle k`; to go on from your own measurements,
+   write yours there.
+3. Run `pqc.qasm` and take <Z> of its bits.
+4. {logits}
+
+{table}
+Logits: {values}. {labels}
+"""
+
+
+def run(command: str, arguments: list[str]) -> int:
+    """Run `qlit export` and return its exit status."""
+    parser = argparse.ArgumentParser(
+        prog=f"qlit {command}",
+        description="Write the circuits of a checkpoint's head on one sentence as OpenQASM 3 programs, with a README "
+        "that tells how their results are joined to the logit. Exact values: no shots, no gate noise.",
+    )
+    parser.add_argument("checkpoint", help="a best.ckpt or last.ckpt of `qlit fit`")
+    parser.add_argument("sentence", help="the sentence that is encoded")
+    parser.add_argument("--out", required=True, help="folder to write to; made if it is not there, else empty")
+    parser.add_argument("--body", help="body to use, if the one named in the checkpoint has moved")
+    options = parser.parse_args(arguments)
+    quieten()
+    folder = Path(options.out)
+    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+        raise ValueError(f"The folder {folder} is not empty; name another with --out, so that nothing is overwritten.")
+    if not options.sentence.strip():
+        raise ValueError("The sentence is blank; there is nothing to encode.")
+    checkpoint = read_checkpoint(options.checkpoint)
+    notes = checkpoint[CHECKPOINT_KEY]
+    module, data = model_of_config(notes["config"])
+    body = load_weights(module, data, checkpoint["state_dict"], options.body or data.body_name)
+    found = programs_of(module.head, _embedding(module, data, options.sentence, body))
+    folder.mkdir(parents=True, exist_ok=True)
+    facts = _facts(found, options.sentence, notes["label_names"])
+    for program in (*found.encoders, found.pqc):
+        text = program.openqasm(_comment(program))
+        (folder / f"{program.name}.qasm").write_text(text, encoding="utf-8")
+    (folder / "programs.json").write_text(json.dumps(facts, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+    (folder / "README.md").write_text(_readme(found, facts), encoding="utf-8")
+    names = [f"{program.name}.qasm" for program in (*found.encoders, found.pqc)]
+    print(f"{folder}: {', '.join(names)}, programs.json, README.md")
+    return 0
+
+
+@torch.inference_mode()
+def _embedding(module: SentenceClassifier, data: SentenceDataModule, sentence: str, body: BodyFolder) -> Tensor:
+    """Embedding of the sentence, shape (D,)."""
+    if module.body is None:
+        cache = EmbeddingCache(Path(data.cache_dir) if data.cache_dir else None)
+        return cache.embed([sentence], body)[0]
+    embeddings: Tensor = module.body(module.body.tokenize([sentence]))
+    return embeddings[0]
+
+
+def _comment(program: Program) -> str:
+    return f"qlit: {program.name}; <Z> of bits 0, 1, ..: {', '.join(f'{z:.6f}' for z in program.expectations)}"
+
+
+def _facts(found: HeadPrograms, sentence: str, label_names: list[str]) -> dict[str, Any]:
+    logits = torch.tensor(found.logits, dtype=torch.float64)
+    positive = logits[0].sigmoid().item()
+    probabilities = [1 - positive, positive] if len(logits) == 1 else logits.softmax(dim=0).tolist()
+    return {
+        "sentence": sentence,
+        "encoders": [_program(program) for program in found.encoders],
+        "pqc": {
+            **_program(found.pqc),
+            "angles": [
+                {
+                    "radians": angle.value,
+                    "program": None if angle.program is None else f"{angle.program}.qasm",
+                    "bit": angle.bit,
+                    "scale": angle.scale,
+                }
+                for angle in found.angles
+            ],
+        },
+        "linear": None if found.weight is None else {"weight": found.weight, "bias": found.bias},
+        "logits": found.logits,
+        "labels": dict(zip(label_names, probabilities, strict=True)),
+    }
+
+
+def _program(program: Program) -> dict[str, Any]:
+    return {
+        "file": f"{program.name}.qasm",
+        "num_qubits": program.circuit.num_qubits,
+        "measured_qubits": list(program.wires),
+        "expectations": program.expectations,
+    }
+
+
+def _readme(found: HeadPrograms, facts: dict[str, Any]) -> str:
+    rows = ["| program | bit | qubit | exact <Z> | becomes |", "| --- | --- | --- | --- | --- |"]
+    for program in (*found.encoders, found.pqc):
+        for bit, (wire, z) in enumerate(zip(program.wires, program.expectations, strict=True)):
+            uses = [k for k, angle in enumerate(found.angles) if (angle.program, angle.bit) == (program.name, bit)]
+            use = f"angle {uses[0]} of the PQC" if uses else f"z[{bit}]"
+            rows.append(f"| {program.name}.qasm | {bit} | {wire} | {z:.12f} | {use} |")
+    if found.weight is not None:
+        logits = "Each logit is its row of `linear.weight` times those <Z>, plus its `linear.bias`."
+    elif len(found.logits) == 1:
+        logits = "The probability of the second label is (1 + <Z>) / 2; the logit is that of this probability."
+    else:
+        logits = "The logits are those <Z>."
+    kind = "sigmoid of the logit" if len(found.logits) == 1 else "softmax of the logits"
+    labels = ", ".join(f"{name} {p:.6f}" for name, p in facts["labels"].items())
+    return _README.format(
+        sentence=facts["sentence"],
+        encoders=", ".join(f"`{program.name}.qasm`" for program in found.encoders)
+        or "the encoders (none is a circuit)",
+        logits=logits,
+        table="\n".join(rows),
+        values=", ".join(f"{logit:.12f}" for logit in found.logits),
+        labels=f"Probabilities ({kind}): {labels}.",
+    )

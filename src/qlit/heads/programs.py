@@ -1,0 +1,152 @@
+"""A hybrid head on one embedding as separate programs: what each of them measures, and what it is for.
+
+Shapes: D features of an embedding.
+"""
+
+from copy import deepcopy
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from qlit.circuits import Circuit
+from qlit.circuits.openqasm import to_openqasm
+from qlit.engines import AutoEngine
+from qlit.heads.base import Head
+from qlit.heads.encoders import Encoder, ParallelEncoders, SimulatedQuantumEncoder
+from qlit.heads.hybrid import HybridHead
+
+
+@dataclass(frozen=True)
+class Program:
+    """One circuit with everything bound.
+
+    Args:
+        name: encoder, encoder_0, encoder_1, .. or pqc.
+        circuit: The circuit.
+        parameters: Radians, one a parameter.
+        angles: Radians, one an input angle.
+        state: Initial statevector, real, or None for |0..0>.
+        wires: Measured wires.
+        expectations: Their exact <Z>.
+    """
+
+    name: str
+    circuit: Circuit
+    parameters: list[float]
+    angles: list[float]
+    state: list[float] | None
+    wires: tuple[int, ...]
+    expectations: list[float]
+
+    def openqasm(self, comment: str) -> str:
+        """The program in OpenQASM 3, beginning with a comment."""
+        return to_openqasm(
+            self.circuit, self.parameters, angles_A=self.angles, state_N=self.state, wires=self.wires, comment=comment
+        )
+
+
+@dataclass(frozen=True)
+class Angle:
+    """Where an input angle of the PQC comes from: scale times an expectation value.
+
+    Args:
+        value: Radians.
+        program: Name of the encoder's program; None if an encoder without a circuit gave the value.
+        bit: Which of its measured wires, counted from 0; None without a program.
+        scale: Radians at <Z> = 1; None without a program.
+    """
+
+    value: float
+    program: str | None = None
+    bit: int | None = None
+    scale: float | None = None
+
+
+@dataclass(frozen=True)
+class HeadPrograms:
+    """The programs of a head for one embedding, and how their results are joined.
+
+    Args:
+        encoders: Programs of the encoders that are circuits.
+        pqc: Program of the PQC.
+        angles: Where its input angles come from.
+        weight: Of the final linear layer, one row a logit; None without one.
+        bias: Of the final linear layer, one a logit; None without one.
+        logits: One for two classes, else one a class.
+    """
+
+    encoders: list[Program]
+    pqc: Program
+    angles: list[Angle]
+    weight: list[list[float]] | None
+    bias: list[float] | None
+    logits: list[float]
+
+
+@torch.no_grad()
+def programs_of(head: Head, embedding_D: Tensor) -> HeadPrograms:
+    """The programs of a head, in float64, with exact expectation values: no shots, no noise.
+
+    Args:
+        head: A hybrid head; it stays as it is.
+        embedding_D: Embedding of a sentence, shape (D,).
+
+    Raises:
+        ValueError: If the head is no `HybridHead`, or the embedding does not fit it.
+    """
+    if not isinstance(head, HybridHead):
+        raise ValueError(f"Heads with a PQC (HybridHead) can be exported, but this one is a {type(head).__name__}.")
+    exact = deepcopy(head).double()
+    embeddings_1D = embedding_D.double().unsqueeze(0)
+    programs: list[Program] = []
+    angles: list[Angle] = []
+    each = exact.encoder.each() if isinstance(exact.encoder, ParallelEncoders) else [exact.encoder]
+    for number, encoder in enumerate(each):
+        encoder.check_features(len(embedding_D))
+        if isinstance(encoder, SimulatedQuantumEncoder):
+            program = _of_encoder(encoder, embeddings_1D, "encoder" if len(each) == 1 else f"encoder_{number}")
+            programs.append(program)
+            scale = encoder.angle_scale.item()
+            angles += [Angle(scale * z, program.name, bit, scale) for bit, z in enumerate(program.expectations)]
+        else:
+            angles += _given(encoder, embeddings_1D)
+    pqc = _program(
+        "pqc",
+        exact.pqc,
+        exact.pqc.measured_wires,
+        angles_1Q=torch.tensor([[angle.value for angle in angles]], dtype=torch.float64),
+    )
+    linear = exact.linear
+    return HeadPrograms(
+        encoders=programs,
+        pqc=pqc,
+        angles=angles,
+        weight=None if linear is None else linear.weight.tolist(),
+        bias=None if linear is None else linear.bias.tolist(),
+        logits=exact.logits(torch.tensor([pqc.expectations], dtype=torch.float64))[0].tolist(),
+    )
+
+
+def _of_encoder(encoder: SimulatedQuantumEncoder, embeddings_1D: Tensor, name: str) -> Program:
+    return _program(name, encoder, tuple(range(encoder.num_outputs)), state_1N=encoder.states(embeddings_1D))
+
+
+def _given(encoder: Encoder, embeddings_1D: Tensor) -> list[Angle]:
+    return [Angle(value) for value in encoder(embeddings_1D)[0].tolist()]
+
+
+def _program(
+    name: str, module: Any, wires: tuple[int, ...], *, angles_1Q: Tensor | None = None, state_1N: Tensor | None = None
+) -> Program:
+    values_1W = AutoEngine().expectation(module.circuit, module.theta, angles=angles_1Q, state=state_1N, wires=wires)
+    return Program(
+        name,
+        module.circuit,
+        parameters=module.theta.tolist(),
+        angles=[] if angles_1Q is None else angles_1Q[0].tolist(),
+        state=None if state_1N is None else state_1N[0].tolist(),
+        wires=wires,
+        expectations=values_1W[0].tolist(),
+    )

@@ -1,0 +1,122 @@
+"""`qlit export`, seen by an outsider who has nothing but the folder and another simulator."""
+
+import json
+import math
+import re
+
+import pytest
+import torch
+import yaml
+from reading_openqasm import expectation_values
+from tiny_body import make_tiny_body
+
+from qlit.cli import main
+from qlit.commands.model_config import model_of_config
+from qlit.data import EmbeddingCache, resolve_body
+from qlit.data.trainable import TrainableBody
+
+SENTENCE = "not a good film"
+SINGLE = {"class_path": "qlit.heads.SimulatedQuantumEncoder", "init_args": {"num_qubits": 3, "connectivity": 1}}
+PARALLEL = {"class_path": "qlit.heads.ParallelEncoders", "init_args": {"encoder": SINGLE}}
+
+
+@pytest.fixture
+def make(tmp_path):
+    """Save a checkpoint of an untrained head; return its path, and its exact logits of the sentence in float64."""
+
+    def save(encoder=SINGLE, *, labels=("bad", "good"), trainable_body=False, **changes):
+        torch.manual_seed(0)
+        body = str(make_tiny_body(tmp_path / "body"))
+        # A device that nobody has: exporting needs none.
+        pqc = {"num_qubits": 2, "init_std": 1.0, "sampler": "device", "shots": 9, "engine": "pennylane:some.qpu"}
+        arguments = {"encoder": encoder, "pqc": pqc, "num_classes": len(labels), **changes}
+        head = {"class_path": "qlit.heads.HybridHead", "init_args": arguments}
+        config = yaml.safe_dump({"model": {"head": head}, "data": {"body": body, "trainable_body": trainable_body}})
+        module, _ = model_of_config(config)
+        if trainable_body:
+            module.body = TrainableBody(resolve_body(body))
+        notes = {"config": config, "label_names": list(labels)}
+        path = tmp_path / "some.ckpt"
+        torch.save({"state_dict": module.state_dict(), "qlit": notes}, path)
+        embedding = EmbeddingCache().embed([SENTENCE], resolve_body(body)).double()
+        angles = module.double().head.encoder(embedding)
+        z = model_of_config(config.replace("pennylane:some.qpu", "reference").replace("device", "gaussian"))[0].head.pqc
+        z.load_state_dict(module.head.pqc.state_dict())
+        z.shots = None
+        return str(path), module.head.logits(z.double()(angles))[0].tolist()
+
+    return save
+
+
+def export(*arguments):
+    return main(["export", *map(str, arguments)])
+
+
+@pytest.mark.parametrize(
+    ("encoder", "options"),
+    [
+        (SINGLE, {}),
+        (SINGLE, {"trainable_body": True}),
+        (PARALLEL, {"labels": ("bad", "so, so", "good")}),
+    ],
+)
+def test_an_outsider_reproduces_the_logit_from_the_folder_alone(make, tmp_path, encoder, options, capsys):
+    checkpoint, logits = make(encoder, **options)
+    folder = tmp_path / "made" / "here"
+    assert export(checkpoint, SENTENCE, "--out", folder) == 0
+    assert capsys.readouterr().out.startswith(f"{folder}: encoder")
+    facts = json.loads((folder / "programs.json").read_text())
+    measured = {each["file"]: expectation_values((folder / each["file"]).read_text()) for each in facts["encoders"]}
+    text = (folder / facts["pqc"]["file"]).read_text()
+    for k, angle in enumerate(facts["pqc"]["angles"]):
+        turned = angle["scale"] * measured[angle["program"]][angle["bit"]]
+        text, count = re.subn(rf"ry\([^)]*\)( .*// angle {k})\n", rf"ry({turned})\1\n", text)
+        assert count == 4  # re-uploads
+    z = expectation_values(text)
+    linear = facts["linear"]
+    found = [
+        math.fsum(w * z_k for w, z_k in zip(row, z, strict=True)) + bias
+        for row, bias in zip(linear["weight"], linear["bias"], strict=True)
+    ]
+    assert found == pytest.approx(logits, rel=0, abs=1e-10)
+    assert facts["logits"] == pytest.approx(logits, rel=0, abs=1e-10)
+    assert list(facts["labels"]) == list(options.get("labels", ("bad", "good")))
+    assert sum(facts["labels"].values()) == pytest.approx(1)
+    readme = (folder / "README.md").read_text()
+    assert f"Sentence: {SENTENCE}\n" in readme
+    assert all(f"`{name}`" in readme for name in (*measured, "pqc.qasm", "programs.json"))
+    assert f"\nLogits: {facts['logits'][0]:.12f}" in readme
+    assert "angle 1 of the PQC" in readme
+
+
+def test_without_a_linear_layer_the_readme_says_what_the_expectation_value_means(make, tmp_path):
+    checkpoint, logits = make(final_linear=False)
+    assert export(checkpoint, SENTENCE, "--out", tmp_path / "out") == 0
+    facts = json.loads((tmp_path / "out" / "programs.json").read_text())
+    (z,) = facts["pqc"]["expectations"]
+    assert facts["linear"] is None
+    assert facts["labels"]["good"] == pytest.approx((1 + z) / 2)
+    assert facts["logits"] == pytest.approx(logits, abs=1e-10)
+    assert "The probability of the second label is (1 + <Z>) / 2" in (tmp_path / "out" / "README.md").read_text()
+
+
+def test_what_is_wrong_is_said_before_anything_is_written(make, tmp_path, capsys):
+    checkpoint, _ = make()
+    full = tmp_path / "full"
+    full.mkdir()
+    (full / "kept.txt").touch()
+    for arguments, sentence in (
+        ((checkpoint, SENTENCE, "--out", full), f"The folder {full} is not empty; name another with --out"),
+        ((checkpoint, SENTENCE, "--out", checkpoint), "is not empty"),
+        ((checkpoint, " ", "--out", tmp_path / "new"), "The sentence is blank"),
+        ((tmp_path / "gone.ckpt", SENTENCE, "--out", tmp_path / "new"), "There is no checkpoint"),
+        ((checkpoint, SENTENCE, "--out", tmp_path / "new", "--body", "./gone"), "There is no body folder"),
+    ):
+        assert export(*arguments) == 1
+        out, err = capsys.readouterr()
+        assert out == ""
+        assert err.startswith("qlit export: ")
+        assert sentence in err
+        assert err.count("\n") == 1
+    assert [path.name for path in full.iterdir()] == ["kept.txt"]
+    assert not (tmp_path / "new").exists()
