@@ -1,4 +1,4 @@
-"""`qlit describe`: what a config's model is and needs, without loading data or body."""
+"""`qlit describe`: what a config's model is, needs and costs, without loading a body or running it on a device."""
 
 import json
 import textwrap
@@ -7,6 +7,7 @@ from typing import Any
 import torch
 
 from qlit.commands.cost import bytes_free, bytes_per_step, circuits_of, measure
+from qlit.commands.devices import executions_of, executions_table
 from qlit.commands.model_config import model_parser
 from qlit.commands.options import readable_errors
 from qlit.commands.train import quieten
@@ -26,8 +27,9 @@ def run(command: str, arguments: list[str]) -> int:
     parser = model_parser(
         prog=f"qlit {command}",
         description="Trainable parameters by module, gates, memory and time of a config's model. Time is measured: a "
-        "few training steps and inference batches on random embeddings, about 2 seconds in all. Loads neither data "
-        "nor body.",
+        "few training steps and inference batches on random embeddings, about 2 seconds in all. Loads no body, and no "
+        "data either, unless a circuit is for a device (engine pennylane:DEVICE): then it tells the circuits and shots "
+        "that the job would cost, and sends none.",
     )
     parser.add_argument("-c", "--config", action="config", help="config file; later ones win")
     parser.add_argument("--json", action="store_true", help="print JSON; times in seconds, memory in bytes")
@@ -46,10 +48,14 @@ def run(command: str, arguments: list[str]) -> int:
     device = _device_of(trainer)
     facts = describe(head, _counts(made.model), data.batch_size, device)
     facts |= estimate(head, data, trainer, device, timed=not options.no_timing)
+    tested = options.test_after_fit is not False
+    facts["devices"] = executions_of(head, data, facts["max_epochs"], test_after_fit=tested)
     if options.json:
         print(json.dumps(facts, indent=2))
         return 0
     print(_table(facts))
+    for found in facts["devices"]:
+        print(f"\n{executions_table(found, facts['max_epochs'], test_after_fit=tested)}")
     if options.draw:
         for name, (circuit, _, _) in circuits_of(head, device).items():
             print(f"\n{name}\n{circuit.draw()}")
@@ -150,6 +156,9 @@ def estimate(
         return facts | {"not_timed": "--no_timing was given."}
     if isinstance(head, EstimatorHead):
         return facts | {"not_timed": "scikit-learn fits it once, in `qlit fit`, which takes seconds."}
+    remote = [used.engine.name for used in circuits_of(head, device).values() if used.engine.capabilities.remote]
+    if remote:
+        return facts | {"not_timed": f"nothing is sent to {remote[0]} unasked."}
     if needed is not None and needed > facts["bytes_free"]:
         told = f"a training step needs {_bytes(needed)}, but only {_bytes(facts['bytes_free'])} are free."
         return facts | {"not_timed": told}

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 _T = TypeVar("_T")
 Kind = Literal["expval", "probs"]
 _BYTES_PER_AMPLITUDE = 16  # complex128
-_MOST_AMPLITUDES = 2**24  # of the circuits that a simulator gets as one batch: 256 MiB
+_MOST_AMPLITUDES = 2**18  # of the circuits that a simulator gets as one batch: 4 MiB, which caches hold
 
 
 @final
