@@ -49,7 +49,8 @@ def test_an_svc_leaves_the_record_of_a_lightning_run(fitted):
     assert data.metrics["train/accuracy"] > 0.6
     artifacts = {item.path for item in client(folder).list_artifacts(found.info.run_id)}
     pictures = {"training_curves", "test_confusion_matrix", "test_roc_curve", "test_reliability"}
-    assert artifacts == {"config.yaml", "checkpoint", *(f"{name}.png" for name in pictures)}
+    files = {"config.yaml", "checkpoint", "test_predictions.safetensors"}
+    assert artifacts == files | {f"{name}.png" for name in pictures}
 
 
 def test_its_checkpoint_is_tested_and_labels_sentences(fitted, monkeypatch, capsys):
