@@ -42,7 +42,12 @@ def test_what_is_not_known_to_run_here_is_taken_for_remote():
             "x.y",
         )
     }
-    assert [name for name, is_remote in remote.items() if is_remote] == ["ionq.qpu", "ionq.simulator", "x.y"]
+    assert [name for name, is_remote in remote.items() if is_remote] == [
+        "qiskit.aer",
+        "ionq.qpu",
+        "ionq.simulator",
+        "x.y",
+    ]
 
 
 @pytest.mark.parametrize(

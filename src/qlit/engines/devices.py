@@ -14,16 +14,14 @@ import yaml
 GradientMethod = Literal["backprop", "adjoint", "parameter-shift"]
 Option = str | int | float | bool
 
-# Simulators that run on this machine, with the derivatives they give for exact expectation values. Any other device is
-# taken for one elsewhere, which may charge for what it is sent.
+# Simulators on this machine that give exact values, with their way to derivatives. Any other device is taken for
+# one elsewhere, which may charge for what it is sent; so is qiskit.aer, which samples where exact values are asked for.
 _LOCAL: dict[str, GradientMethod] = {
     "default.qubit": "backprop",
     "default.mixed": "backprop",
     "lightning.qubit": "adjoint",
     "lightning.kokkos": "adjoint",
     "lightning.gpu": "adjoint",
-    "qiskit.aer": "parameter-shift",
-    "qiskit.basicsim": "parameter-shift",
 }
 # Packages and environment variables by the beginning of a device's name.
 _PACKAGES = {
@@ -97,7 +95,7 @@ class Device:
 
     @property
     def is_local(self) -> bool:
-        """Whether it is known to be a simulator on this machine."""
+        """Whether it is known to be a simulator on this machine that gives exact values."""
         return self.name in _LOCAL
 
     @property
