@@ -28,7 +28,7 @@ torchquantum: $(OVERLAY)/installed ## create .venv-torchquantum: TorchQuantum on
 conformance: $(VENV)/installed-dev $(OVERLAY)/installed ## test the torchquantum engine with the real TorchQuantum
 	$(OVERLAY)/bin/python -m pytest -k torchquantum tests/engines tests/test_parity.py
 
-parity: $(OVERLAY)/installed ## print how far the engines and TorchQuantum are from one another (docs/parity.md)
+parity: $(VENV)/installed-dev $(OVERLAY)/installed ## print how far the engines and TorchQuantum are from one another (docs/parity.md)
 	@$(OVERLAY)/bin/python benchmarks/parity.py
 
 # The sanitizers' libraries come first: the interpreter is not linked to them, and exceptions are looked up in libstdc++.

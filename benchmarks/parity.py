@@ -18,7 +18,7 @@ from qlit import __version__
 from qlit.circuits import Circuit, encoder_circuit, reuploading_circuit
 from qlit.engines import Engine, engine_by_name
 
-ENGINES = ["reference", "native", "torch", "torchquantum"]
+ENGINES = ["reference", "native", "torch", "torchquantum", "pennylane:default.qubit"]
 BOUNDS = {torch.float64: 1e-10, torch.float32: 5e-6}
 
 Found = dict[str, np.ndarray]  # what is compared, by its name

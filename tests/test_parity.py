@@ -13,6 +13,7 @@ from qlit.engines import ReferenceEngine, engine_by_name, native_engine, torchqu
 ROOT = Path(__file__).resolve().parents[1]
 INSTALLED = [
     "torch",
+    "pennylane:default.qubit",
     *(["native"] if native_engine.is_built() else []),
     *(["torchquantum"] if torchquantum_copy.is_installed() else []),  # as `make conformance` has it
 ]

@@ -8,7 +8,7 @@ import torch
 from engines.cases import random_circuit, random_inputs
 
 from qlit.circuits import Circuit, DepolarizingNoise, ansatz, cnot, encoder_circuit, reuploading_circuit, ry, x, z
-from qlit.engines import DensityMatrixEngine, memory
+from qlit.engines import DensityMatrixEngine, PennyLaneEngine, memory
 from qlit.engines.reference import gate_matrix, on_register
 
 ENGINE = DensityMatrixEngine()
@@ -98,6 +98,21 @@ def test_gradients_are_those_of_the_sum_over_all_paulis():
             low = z_of_wire_1(parameters, angles[0])
             place[k] = before
             assert gradient[k].item() == pytest.approx((high - low) / (2 * step), abs=1e-9)
+
+
+@pytest.mark.parametrize(
+    "circuit",
+    [reuploading_circuit(5, 2, 1, 1, 1), encoder_circuit(4, connectivity=3, num_layers=1)],
+    ids=["PQC", "sQE"],
+)
+def test_values_and_gradients_are_those_of_pennylanes_mixed_states(circuit):
+    inputs = random_inputs(circuit, 2, dtype=torch.float64, with_state=circuit.num_angles == 0)
+    found = []
+    for engine in (ENGINE, PennyLaneEngine("default.mixed")):
+        values = engine.expectation(circuit, inputs.parameters, angles=inputs.angles, state=inputs.state, noise=NOISE)
+        found.append((values, *torch.autograd.grad(values.square().sum(), inputs.leaves)))
+    for ours, theirs in zip(*found, strict=True):
+        torch.testing.assert_close(ours, theirs, rtol=0, atol=1e-10)
 
 
 def test_errors_for_certain_leave_no_information():
