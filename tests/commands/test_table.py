@@ -55,6 +55,14 @@ def test_a_table_is_trained_written_and_completed(folder, capsys):
     assert "training" not in shown.err
 
 
+@pytest.mark.parametrize("table", ["table_02.yaml", "table_03.yaml"])
+def test_every_row_of_the_papers_tables_is_a_config_that_is_understood(folder, capsys, table):
+    path = QUICKSTART.parent / "tables" / table
+    assert main(["table", str(path), "--no_training"]) == 0
+    assert capsys.readouterr().out.count("not run") == len(yaml.safe_load(path.read_text())["rows"])
+    assert not (folder / "mlruns").exists()
+
+
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [
