@@ -74,7 +74,10 @@ def test_autocast_does_not_touch_amplitudes():
 def test_engines_by_name():
     for name in ("auto", "native", "reference", "torch"):
         assert engine_by_name(name).name == name
-    with pytest.raises(ValueError, match="no engine 'qpu'; there are: auto, native, reference, torch"):
+    with pytest.raises(
+        ValueError,
+        match="no engine 'qpu'; there are: auto, density_matrix, native, reference, torch",
+    ):
         engine_by_name("qpu")
 
 
