@@ -91,7 +91,7 @@ def test_a_right_key_in_the_wrong_place_is_not_its_own_suggestion(said):
         (
             "sampler: gaussian",
             "sampler: gauss",
-            ["pqc.sampler must be one of 'gaussian', 'multinomial', but got gauss"],
+            ["pqc.sampler must be one of 'gaussian', 'multinomial', 'device', but got gauss"],
         ),
         ("shots: 8192", "shots: some", ["model.head.pqc.shots must be int or null, but got some"]),
         ("p1: 0.0", "p1: little", ["model.head.pqc.noise.p1 must be float, but got little"]),
