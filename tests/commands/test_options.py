@@ -8,7 +8,7 @@ from commands.runs import ROOT
 
 from qlit.commands.errors import UsageError
 from qlit.commands.model_config import model_of_config, model_parser
-from qlit.commands.options import readable_errors, value_of
+from qlit.commands.options import readable_errors, value_of, with_nulls
 
 CONFIG = ROOT / "configs" / "single_sqe.yaml"
 
@@ -132,3 +132,14 @@ def test_a_config_carried_by_a_checkpoint_is_read_alone():
 )
 def test_the_last_value_of_an_option_counts(arguments, value):
     assert value_of("--ckpt_path", arguments) == value
+
+
+@pytest.mark.parametrize("option", [["--model.head.pqc.shots", "null"], ["--model.head.pqc.shots=null"]])
+def test_a_key_of_a_nested_class_can_be_null(option):
+    parser = model_parser(prog="qlit")
+    parser.add_argument("--config", action="config")
+    for name in ("trainer", "tracking", "seed_everything"):
+        parser.add_argument(f"--{name}", type=Any)
+    arguments = ["--config", str(CONFIG), *option, "--model.head.pqc.connectivity", "2"]
+    pqc = parser.parse_args(with_nulls(arguments)).model.head.init_args.pqc
+    assert (pqc.shots, pqc.connectivity, pqc.num_qubits) == (None, 2, 10)

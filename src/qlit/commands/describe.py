@@ -9,7 +9,7 @@ import torch
 from qlit.commands.cost import bytes_free, bytes_per_step, circuits_of, measure
 from qlit.commands.devices import executions_of, executions_table
 from qlit.commands.model_config import model_parser
-from qlit.commands.options import readable_errors
+from qlit.commands.options import readable_errors, with_nulls
 from qlit.commands.train import quieten
 from qlit.data.splits import train_and_validation_sizes
 from qlit.heads import EstimatorHead, Head
@@ -41,7 +41,7 @@ def run(command: str, arguments: list[str]) -> int:
         parser.add_argument(f"--{name}", type=Any, help="as for qlit fit; says nothing of the model")
     quieten()
     with readable_errors():
-        options = parser.parse_args(arguments)
+        options = parser.parse_args(with_nulls(arguments))
         made = parser.instantiate(options)
     head, data, trainer = made.model.head, made.data, options.trainer
     head.to(_DTYPES.get(str(trainer.get("precision")), torch.float32))

@@ -1,10 +1,12 @@
 """Command lines and configs: what was given, and what is wrong with it in one sentence."""
 
 import inspect
+import json
 import os
 import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from typing import Any
 
 from jsonargparse import ArgumentError
 
@@ -20,6 +22,29 @@ def value_of(option: str, arguments: Sequence[str]) -> str | None:
         elif argument.startswith(f"{option}="):
             value = argument.partition("=")[2]
     return value
+
+
+def with_nulls(arguments: Sequence[str]) -> list[str]:
+    """The arguments, with `--model.head.KEY null` as a piece of config.
+
+    jsonargparse hands options of nested classes on as text, where null has become the word None.
+    """
+    given: list[str] = []
+    words = iter(arguments)
+    for word in words:
+        option, equals, value = word.partition("=")
+        if not option.startswith("--model.head."):
+            given.append(word)
+            continue
+        value = value if equals else next(words, "")
+        if value != "null":
+            given += [option, value]
+            continue
+        piece: Any = None
+        for key in reversed(option.removeprefix("--").split(".")):
+            piece = {key: piece}
+        given += ["--config", json.dumps(piece)]
+    return given
 
 
 @contextmanager

@@ -14,7 +14,7 @@ from lightning.pytorch.utilities.exceptions import SIGTERMException
 
 from qlit.commands.checkpoints import read_notes
 from qlit.commands.devices import check_engines
-from qlit.commands.options import readable_errors, value_of
+from qlit.commands.options import readable_errors, value_of, with_nulls
 from qlit.commands.summary import evaluation_summary, fit_summary
 from qlit.training.best_and_last import BestAndLast
 from qlit.training.checkpoint_io import AtomicCheckpointIO
@@ -84,7 +84,7 @@ class QlitCLI(LightningCLI):
         return super().init_parser(**{**kwargs, "exit_on_error": False})
 
     def parse_arguments(self, parser: LightningArgumentParser, args: Any) -> None:
-        self.config = parser.parse_args(args)
+        self.config = parser.parse_args(with_nulls(args))
 
     def _parse_ckpt_path(self) -> None:
         """Lightning would let hyperparameters in a checkpoint override config and command line; ours hold none."""
