@@ -1,0 +1,220 @@
+"""What a study is: factors, a design over them, replicates, objectives; plain values, checked when they are made."""
+
+import hashlib
+import json
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+import yaml
+
+Scalar = bool | int | float | str | None
+Cell = dict[str, Scalar]
+"""The level of each factor that is active in it, by the factor's name."""
+
+DESIGNS = ("full_factorial", "fractional_factorial", "plackett_burman", "latin_hypercube", "sobol")
+"""Designs whose cells are known before the first training."""
+SEARCHES = ("tpe", "gp", "nsga2", "random")
+"""Searches, whose trials are chosen one after the other by what the earlier ones reached."""
+TWO_LEVEL = ("fractional_factorial", "plackett_burman")
+
+
+@dataclass(frozen=True)
+class Factor:
+    """Something that a study varies: levels, or a range.
+
+    Args:
+        name: How it is called.
+        keys: The config keys that it sets, with dots; all to the same value, or where a level is a list of as many
+            values, each to its own. The key `config` is a further config file.
+        levels: Its levels; none for a range.
+        low: Lower end of a range.
+        high: Upper end, included.
+        log: Whether a range is spread over its logarithm.
+        step: Distance of the values of a range, from `low` on; None for all of them.
+        when: Levels of other factors under which this one is active, by their names; elsewhere it sets nothing.
+
+    Raises:
+        ValueError: If it has no or equal levels, or an empty range.
+    """
+
+    name: str
+    keys: tuple[str, ...]
+    levels: tuple[Any, ...] = ()
+    low: float = 0.0
+    high: float = 0.0
+    log: bool = False
+    step: float | None = None
+    when: Mapping[str, tuple[Scalar, ...]] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        labels = self.labels
+        if self.levels and any(label in labels[:number] for number, label in enumerate(labels)):
+            raise ValueError(f"The levels of factor {self.name!r} must differ, but got {list(self.levels)}.")
+        if self.levels:
+            return
+        if not self.low < self.high or not math.isfinite(self.high - self.low):
+            raise ValueError(f"The range of factor {self.name!r} is empty: low={self.low}, high={self.high}.")
+        if self.log and self.low <= 0:
+            raise ValueError(f"A logarithmic range must be above 0, but factor {self.name!r} begins at {self.low}.")
+        if self.step is not None and not 0 < self.step <= self.high - self.low:
+            raise ValueError(f"The step of factor {self.name!r} must fit into its range, but got {self.step}.")
+        if self.log and self.step is not None:
+            raise ValueError(f"Factor {self.name!r} is logarithmic, so it has no step; leave one of both out.")
+
+    @property
+    def is_range(self) -> bool:
+        return not self.levels
+
+    @property
+    def is_integer(self) -> bool:
+        """Whether a range holds whole numbers: both ends, and the step if there is one, are written as such."""
+        ends = (self.low, self.high, *(() if self.step is None else (self.step,)))
+        return self.is_range and all(isinstance(end, int) for end in ends)
+
+    @property
+    def labels(self) -> tuple[Scalar, ...]:
+        """The levels as plain values; a list as its JSON text."""
+        return tuple(map(_label, self.levels))
+
+    def settings(self, level: Scalar) -> dict[str, Any]:
+        """What a level, a label or a value of the range, sets: values by config key."""
+        if self.is_range:
+            return dict.fromkeys(self.keys, level)
+        value = self.levels[self.labels.index(level)]
+        if len(self.keys) > 1 and isinstance(value, list) and len(value) == len(self.keys):
+            return dict(zip(self.keys, value, strict=True))
+        return dict.fromkeys(self.keys, value)
+
+    def is_active(self, cell: Mapping[str, Scalar]) -> bool:
+        """Whether it sets anything beside these levels of other factors."""
+        return all(name in cell and cell[name] in levels for name, levels in self.when.items())
+
+
+def _label(level: Any) -> Scalar:
+    return level if isinstance(level, Scalar) else json.dumps(level)
+
+
+@dataclass(frozen=True)
+class Design:
+    """Which cells a study trains.
+
+    Args:
+        kind: One of `DESIGNS` or `SEARCHES`.
+        resolution: Of a fractional factorial: 3, main effects are clear of each other; 4, of interactions of two too;
+            5, those are clear of each other.
+        size: Cells of a Latin hypercube or a Sobol sequence (a power of 2), or trials of a search.
+        seed: Of whatever is drawn.
+    """
+
+    kind: str = "full_factorial"
+    resolution: int = 4
+    size: int = 0
+    seed: int = 0
+
+    @property
+    def is_search(self) -> bool:
+        return self.kind in SEARCHES
+
+
+@dataclass(frozen=True)
+class Replicate:
+    """One repetition of a cell.
+
+    Args:
+        seed: `seed_everything`: starting parameters and shots.
+        split: `data.seed`: which sentences train, and the order of batches.
+    """
+
+    seed: int
+    split: int
+
+
+@dataclass(frozen=True)
+class Objective:
+    """What a study wants of a training.
+
+    Args:
+        metric: A validation score (`val/accuracy`) of the best epoch, or `parameters` or `gates`.
+        direction: Whether more or less of it is better.
+    """
+
+    metric: str = "val/accuracy"
+    direction: Literal["maximize", "minimize"] = "maximize"
+
+
+@dataclass(frozen=True)
+class Pruner:
+    """When a search gives up a trial before its last epoch, by its validation accuracy.
+
+    Args:
+        kind: `none`; `median`: below the median of the earlier trials at that epoch; `halving`: not among the best
+            third at epochs `warmup_epochs`, 3 and 9 times that, and so on.
+        warmup_epochs: Epochs before it looks.
+    """
+
+    kind: str = "none"
+    warmup_epochs: int = 10
+
+
+@dataclass(frozen=True)
+class Study:
+    """A study, as its file describes it.
+
+    Args:
+        name: How it is called, in the storage and in MLflow.
+        base: Config files; later ones win.
+        overrides: Values by config key, for all cells.
+        factors: What is varied.
+        design: Over the factors.
+        replicates: Repetitions of every cell.
+        objectives: What is wanted; the first decides which cell is best.
+        pruner: Of a search.
+        hours: After so many hours of `qlit study run` no trial is begun; None for no limit.
+        retries: How often a trial whose process died is tried again.
+        storage: Where trials are kept; None for a journal file under mlruns/studies/.
+        folder: From which the configs of a factor of configs are taken.
+    """
+
+    name: str
+    base: tuple[Path, ...]
+    overrides: Mapping[str, Any]
+    factors: tuple[Factor, ...]
+    design: Design = Design()
+    replicates: tuple[Replicate, ...] = (Replicate(0, 0),)
+    objectives: tuple[Objective, ...] = (Objective(),)
+    pruner: Pruner = Pruner()
+    hours: float | None = None
+    retries: int = 2
+    storage: str | None = None
+    folder: Path = Path()
+
+    @property
+    def fingerprint(self) -> str:
+        """16 hex digits over what its cells and their values mean: all but name, budget, retries and storage."""
+        parts = [
+            [yaml.safe_load(path.read_text(encoding="utf-8")) for path in self.base],
+            dict(self.overrides),
+            [[each.name, each.keys, each.levels, each.low, each.high, each.log, each.step, dict(each.when)]
+             for each in self.factors],
+            [self.design.kind, self.design.resolution, self.design.size, self.design.seed],
+            [[each.seed, each.split] for each in self.replicates],
+            [[each.metric, each.direction] for each in self.objectives],
+            [self.pruner.kind, self.pruner.warmup_epochs],
+        ]  # fmt: skip
+        return digest(parts)
+
+    def settings(self, cell: Mapping[str, Scalar]) -> dict[str, Any]:
+        """Values by config key of a cell: the overrides, and what its levels set."""
+        found = dict(self.overrides)
+        for factor in self.factors:
+            if factor.name in cell:
+                found |= factor.settings(cell[factor.name])
+        return found
+
+
+def digest(value: Any) -> str:
+    """16 hex digits over a plain value, equal for equal ones."""
+    return hashlib.sha256(json.dumps(value, sort_keys=True, default=str).encode()).hexdigest()[:16]

@@ -1,0 +1,139 @@
+"""Designs: the cells of a study, before the first training. The plans are pydoe's and scipy's.
+
+Shapes: N cells, F factors.
+"""
+
+import math
+from collections.abc import Callable, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from qlit.studies.definition import Cell, Design, Factor, Scalar, Study
+
+MAX_CELLS = 100_000
+"""A design with more is refused: nobody trains it, and its cells would fill the storage."""
+
+
+def cells_of(study: Study) -> list[Cell]:
+    """The cells of a study's design, in the order they are trained; all different.
+
+    Raises:
+        ValueError: If there is no such design for these factors, or it is too large.
+    """
+    return DESIGNERS[study.design.kind](study.factors, study.design)
+
+
+def _full_factorial(factors: Sequence[Factor], design: Design) -> list[Cell]:  # noqa: ARG001 - one signature for all
+    """Every combination; the first factors vary slowest, and a factor only where its condition holds."""
+    cells: list[Cell] = [{}]
+    for factor in factors:
+        levels = _listed_levels(factor)
+        cells = [
+            {**cell, **taken}
+            for cell in cells
+            for taken in ([{factor.name: level} for level in levels] if factor.is_active(cell) else [{}])
+        ]
+        if len(cells) > MAX_CELLS:
+            raise ValueError(
+                f"The full factorial has more than {MAX_CELLS:,} cells already with the factors up to "
+                f"{factor.name!r}. Take fewer levels, or another design: plackett_burman to screen, tpe to search."
+            )
+    return cells
+
+
+def _listed_levels(factor: Factor) -> list[Scalar]:
+    if not factor.is_range:
+        return list(factor.labels)
+    step = factor.step if factor.step is not None else 1
+    count = math.floor((factor.high - factor.low) / step * (1 + 1e-12)) + 1
+    return [_of_range(factor, factor.low + number * step) for number in range(count)]
+
+
+def _fractional_factorial(factors: Sequence[Factor], design: Design) -> list[Cell]:
+    from pydoe import ff2n, fracfact_by_res
+
+    if len(factors) < design.resolution:  # a fraction of so few factors would confound what is asked to be clear
+        return _of_signs(factors, ff2n(len(factors)))
+    try:
+        signs = fracfact_by_res(len(factors), design.resolution)
+    except ValueError as error:
+        raise ValueError(
+            f"There is no fractional factorial of resolution {design.resolution} for {len(factors)} factors; take 3, 4 "
+            "or 5."
+        ) from error
+    return _of_signs(factors, signs)
+
+
+def _plackett_burman(factors: Sequence[Factor], design: Design) -> list[Cell]:  # noqa: ARG001
+    from pydoe import pbdesign
+
+    try:
+        signs = pbdesign(len(factors))
+    except ValueError as error:
+        raise ValueError(
+            f"There is no Plackett-Burman design for {len(factors)} factors; take a fractional_factorial."
+        ) from error
+    return _of_signs(factors, signs)
+
+
+def _of_signs(factors: Sequence[Factor], signs_NF: NDArray[np.float64]) -> list[Cell]:
+    ends = [(each.low, each.high) if each.is_range else (each.labels[0], each.labels[1]) for each in factors]
+    return [
+        {factor.name: end[int(sign > 0)] for factor, end, sign in zip(factors, ends, row, strict=True)}
+        for row in signs_NF
+    ]
+
+
+def _latin_hypercube(factors: Sequence[Factor], design: Design) -> list[Cell]:
+    from scipy.stats import qmc
+
+    return _of_points(factors, qmc.LatinHypercube(len(factors), rng=design.seed).random(design.size))
+
+
+def _sobol(factors: Sequence[Factor], design: Design) -> list[Cell]:
+    from scipy.stats import qmc
+
+    return _of_points(factors, qmc.Sobol(len(factors), rng=design.seed).random(design.size))
+
+
+def _of_points(factors: Sequence[Factor], points_NF: NDArray[np.float64]) -> list[Cell]:
+    """Cells at points of the unit cube, [0, 1); points that share a cell, as few levels may make them, once."""
+    cells = [
+        {factor.name: level_at(factor, float(point)) for factor, point in zip(factors, row, strict=True)}
+        for row in points_NF
+    ]
+    return [dict(items) for items in dict.fromkeys(tuple(cell.items()) for cell in cells)]
+
+
+def level_at(factor: Factor, point: float) -> Scalar:
+    """The level of a factor at a point of [0, 1): equal parts for levels and steps, a range evenly or by its log."""
+    if not factor.is_range:
+        return factor.labels[int(point * len(factor.levels))]
+    if not factor.log and (factor.is_integer or factor.step is not None):
+        levels = _listed_levels(factor)  # every value has an equal part
+        return levels[int(point * len(levels))]
+    if factor.log:
+        return _of_range(factor, factor.low * (factor.high / factor.low) ** point)
+    return _of_range(factor, factor.low + point * (factor.high - factor.low))
+
+
+def _of_range(factor: Factor, value: float) -> Scalar:
+    if factor.is_integer:
+        return round(value)
+    return float(f"{value:.12g}")  # 0.1 + 2 * 0.1 is 0.3
+
+
+DESIGNERS: dict[str, Callable[[Sequence[Factor], Design], list[Cell]]] = {
+    "full_factorial": _full_factorial,
+    "fractional_factorial": _fractional_factorial,
+    "plackett_burman": _plackett_burman,
+    "latin_hypercube": _latin_hypercube,
+    "sobol": _sobol,
+}
+
+
+def num_trainings(study: Study) -> int:
+    """How often a study trains, if nothing is pruned and nothing fails."""
+    cells = study.design.size if study.design.is_search else len(cells_of(study))
+    return cells * len(study.replicates)

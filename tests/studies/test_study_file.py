@@ -1,0 +1,143 @@
+"""Study files: what they say is what is read, and what is wrong in them is told in one sentence."""
+
+import pytest
+
+from qlit.studies.definition import Design, Objective, Pruner, Replicate
+from qlit.studies.study_file import read_study
+
+GOOD = """
+base: base.yaml
+overrides: {trainer.max_epochs: 3}
+factors:
+  qubits: {keys: [model.q, model.p], values: [10, 12]}
+  model.lr: [1e-3, 2.5e-3]
+  noise: {keys: [model.p1, model.p2], values: [[1e-4, 1e-3], [2.0e-4, 2.0e-3]]}
+"""
+
+
+@pytest.fixture
+def write(tmp_path):
+    (tmp_path / "base.yaml").write_text("model: {lr: 1.0}\n")
+
+    def write_study(text, name="some.yaml"):
+        (tmp_path / name).write_text(text)
+        return tmp_path / name
+
+    return write_study
+
+
+def test_a_study_is_read_with_its_defaults(write):
+    study = read_study(write(GOOD))
+    assert study.name == "some"
+    assert [path.name for path in study.base] == ["base.yaml"]
+    assert [factor.name for factor in study.factors] == ["qubits", "model.lr", "noise"]
+    assert study.design == Design("full_factorial")
+    assert study.replicates == (Replicate(0, 0),)
+    assert study.objectives == (Objective("val/accuracy", "maximize"),)
+    assert study.pruner == Pruner("none")
+    assert (study.hours, study.retries, study.storage) == (None, 2, None)
+
+
+def test_levels_set_one_key_all_keys_or_each_its_own(write):
+    study = read_study(write(GOOD))
+    cell = {"qubits": 12, "model.lr": 1e-3, "noise": "[0.0001, 0.001]"}
+    assert study.settings(cell) == {
+        "trainer.max_epochs": 3, "model.q": 12, "model.p": 12, "model.lr": 1e-3, "model.p1": 1e-4, "model.p2": 1e-3,
+    }  # fmt: skip
+
+
+def test_every_part_can_be_given(write):
+    text = (
+        GOOD
+        + """
+  n: {keys: model.n, low: 2, high: 8, step: 2}
+  rho: {keys: model.rho, low: 1e-6, high: 1e-3, log: true, when: {qubits: 10}}
+name: mine
+design: {kind: tpe, num_trials: 40, seed: 7}
+replicates: {seeds: [0, 1], splits: [3, 4]}
+objectives: val/loss
+pruner: {kind: median, warmup_epochs: 5}
+budget: {hours: 1.5}
+retries: 0
+storage: sqlite:///x.db
+"""
+    )
+    study = read_study(write(text))
+    assert study.name == "mine"
+    assert study.design == Design("tpe", size=40, seed=7)
+    assert study.replicates == (Replicate(0, 3), Replicate(1, 3), Replicate(0, 4), Replicate(1, 4))
+    assert study.objectives == (Objective("val/loss", "minimize"),)
+    assert study.pruner == Pruner("median", 5)
+    assert (study.hours, study.retries, study.storage) == (1.5, 0, "sqlite:///x.db")
+    n, rho = study.factors[-2:]
+    assert (n.is_integer, rho.is_integer) == (True, False)
+    assert rho.is_active({"qubits": 10})
+    assert not rho.is_active({"qubits": 12})
+
+
+def test_configs_can_be_levels_too(write, tmp_path):
+    (tmp_path / "other.yaml").write_text("model: {}\n")
+    study = read_study(write(GOOD + "  config: [base.yaml, other.yaml]\n"))
+    assert study.factors[-1].labels == ("base.yaml", "other.yaml")
+    assert study.folder == tmp_path
+
+
+def test_the_fingerprint_is_of_what_the_cells_mean(write, tmp_path):
+    first = read_study(write(GOOD)).fingerprint
+    assert read_study(write(GOOD + "name: other\nretries: 5\nbudget: {hours: 1}\n")).fingerprint == first
+    changed = [GOOD.replace("10, 12", "10, 14"), GOOD.replace("3}", "4}"), GOOD + "replicates: {seeds: [0, 1]}\n"]
+    assert first not in {read_study(write(text)).fingerprint for text in changed}
+    (tmp_path / "base.yaml").write_text("model: {lr: 2.0}\n")
+    assert read_study(write(GOOD)).fingerprint != first
+
+
+@pytest.mark.parametrize(
+    ("text", "sentence"),
+    [
+        ("- a", "A study file must be keys with values"),
+        ("base: [", "is no YAML"),
+        ("base: base.yaml", "`factors` must be given"),
+        (GOOD + "factrs: 1", "A study file has no key 'factrs'; there are name, base"),
+        (GOOD + "  x: [1]", "factor 'x' names no config key: add `keys`"),
+        (GOOD + "  a.x: []", "factor 'a.x' has no values"),
+        (GOOD + "  a.x: [1, 1]", "The levels of factor 'a.x' must differ"),
+        (GOOD + "  a.x: {low: 3, high: 3}", "The range of factor 'a.x' is empty: low=3, high=3"),
+        (GOOD + "  a.x: {low: 0, high: 3, log: true}", "logarithmic range must be above 0, but factor 'a.x' begins"),
+        (GOOD + "  a.x: {low: 0, high: 3, step: 9}", "The step of factor 'a.x' must fit"),
+        (GOOD + "  a.x: {low: 0}", "factor 'a.x' must have `values`, or `low` and `high`"),
+        (GOOD + "  a.x: {low: a, high: 3}", "`low` of factor 'a.x' must be a number, but got 'a'"),
+        (GOOD + "  a.x: {values: [1], low: 0, high: 3}", "has `values` and a range"),
+        (GOOD + "  a.x: {low: 0.0, high: 1.0}", "a full factorial needs the values of 'a.x'"),
+        (GOOD + "  a.x: {values: [1, 2], when: {y: 1}}", "'a.x' depends on 'y', which must be a factor"),
+        (GOOD + "  a.x: {values: [1, 2], when: {qubits: 11}}", "depends on 'qubits' being 11, which it never is"),
+        (GOOD + "  a.x: {values: [1, 2], when: {qubits: 10}}\ndesign: plackett_burman", "'a.x' has `when`"),
+        (GOOD + "  a.x: [1, 2, 3]\ndesign: fractional_factorial", "two levels a factor, but 'a.x' has 3"),
+        (GOOD + "  config: [nowhere.yaml]", "There is no config .*nowhere.yaml"),
+        (GOOD + "design: grid", "`design.kind` must be one of full_factorial, .*, but got 'grid'"),
+        (GOOD + "design: tpe", "the design 'tpe' needs `num_trials`"),
+        (GOOD + "design: {kind: sobol, num_cells: 12}", "powers of 2 only, but got num_cells=12"),
+        (GOOD + "design: {kind: tpe, num_cells: 12}", "the design 'tpe' has no key 'num_cells'; there are kind"),
+        (GOOD + "replicates: {seeds: [0, 0]}", "`replicates.seeds` must be different numbers"),
+        (GOOD + "replicates: {seeds: [x]}", "`replicates.seeds` must be a whole number of 0 at least, but got 'x'"),
+        (GOOD + "objectives: test/accuracy", "would tune on the test sentences"),
+        (GOOD + "objectives: accuracy", "an objective is a `val/` score, parameters or gates, but got 'accuracy'"),
+        (GOOD + "objectives: {metric: val/loss, direction: up}", "must be maximize or minimize, but got 'up'"),
+        (GOOD + "pruner: median", "a pruner needs a search with one objective"),
+        (GOOD + "pruner: {kind: best}", "`pruner.kind` must be none, median or halving, but got 'best'"),
+        (GOOD + "design: {kind: gp, num_trials: 9}\nobjectives: [val/loss, parameters]", "'gp' has one objective"),
+        (GOOD + "budget: {hours: -1}", "`budget.hours` must be a number of 0 at least, but got -1"),
+        (GOOD + "name: a/b", "`name` must be letters, digits"),
+        (GOOD.replace("base: base", "base: no"), "There is no config .*no.yaml, the base of the study file"),
+    ],
+)  # fmt: skip
+def test_what_is_wrong_is_told_in_one_sentence(write, text, sentence):
+    path = write(text)
+    with pytest.raises((ValueError, FileNotFoundError), match=sentence) as error:
+        read_study(path)
+    assert "some.yaml" in str(error.value) or "nowhere" in str(error.value)
+    assert "\n" not in str(error.value)
+
+
+def test_a_file_that_is_not_there_is_named(tmp_path):
+    with pytest.raises(FileNotFoundError, match=r"There is no study file .*nowhere.yaml"):
+        read_study(tmp_path / "nowhere.yaml")
