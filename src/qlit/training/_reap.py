@@ -3,6 +3,7 @@
 import os
 import re
 import socket
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +29,7 @@ def reap(client: Any, experiment_id: str) -> list[str]:
     wanted = f"attributes.status = 'RUNNING' AND tags.`qlit.host` = '{socket.gethostname()}'"
     reaped = []
     for run in client.search_runs([experiment_id], filter_string=wanted, max_results=1000):
-        if not _process_is_gone(run.data.tags):
+        if not process_is_gone(run.data.tags):
             continue
         try:
             client.set_tag(run.info.run_id, "error", f"process {run.data.tags['qlit.pid']} ended without a word")
@@ -39,7 +40,8 @@ def reap(client: Any, experiment_id: str) -> list[str]:
     return reaped
 
 
-def _process_is_gone(tags: dict[str, str]) -> bool:
+def process_is_gone(tags: Mapping[str, Any]) -> bool:
+    """Whether the process on this host that set these `process_tags` has ended; False where that cannot be told."""
     try:
         pid, started = int(tags["qlit.pid"]), float(tags["qlit.process_start"])
     except (KeyError, ValueError):

@@ -1,0 +1,203 @@
+"""Which factors of a study matter: means of levels, analysis of variance (statsmodels), importances (Optuna)."""
+
+import itertools
+import warnings
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import optuna
+from numpy.typing import NDArray
+
+from qlit.studies.cell_results import CellResult
+from qlit.studies.definition import Scalar, Study
+from qlit.studies.statistics import t_interval
+
+_LEAST_RESIDUAL_DF = 3
+"""With fewer degrees of freedom left over, an F test would find next to nothing."""
+
+
+@dataclass(frozen=True)
+class LevelMean:
+    """What the cells with one level of a factor reached.
+
+    Args:
+        factor: The factor.
+        level: Its level.
+        mean: Over the cells' means.
+        interval: 95 %, Student's over the cells; it holds what the other factors do. None for one cell.
+        num_cells: How many cells.
+    """
+
+    factor: str
+    level: Scalar
+    mean: float
+    interval: tuple[float, float] | None
+    num_cells: int
+
+
+@dataclass(frozen=True)
+class Effect:
+    """A row of an analysis of variance (type II sums of squares).
+
+    Args:
+        name: The factor, or two with a cross between them, or `split`, which is a block.
+        df: Degrees of freedom.
+        sum_sq: Sum of squares.
+        share: Of all sums of squares, eta squared.
+        f: F value against the residual.
+        p: Its p value, not corrected for how many are looked at.
+        difference: Of a factor of two levels, last against first in its list, the mean difference; otherwise None.
+        low: Lower end of its 95 % interval.
+        high: Upper end.
+    """
+
+    name: str
+    df: float
+    sum_sq: float
+    share: float
+    f: float
+    p: float
+    difference: float | None = None
+    low: float | None = None
+    high: float | None = None
+
+
+@dataclass(frozen=True)
+class Anova:
+    """An analysis of variance.
+
+    Args:
+        effects: By share, the largest first.
+        residual_df: Degrees of freedom that are left.
+        note: What is not in it, and why.
+    """
+
+    effects: tuple[Effect, ...]
+    residual_df: float
+    note: str
+
+
+def level_means(study: Study, results: Sequence[CellResult], metric: str) -> list[LevelMean]:
+    """The mean of each level of each factor, over the cells that have it; levels as listed, of a range by size."""
+    found = []
+    for factor in study.factors:
+        there = {each.cell[factor.name] for each in results if factor.name in each.cell}
+        listed = [level for level in factor.labels if level in there]
+        for level in listed or sorted(there, key=lambda value: float(str(value))):
+            means = [each.mean(metric) for each in results if each.cell.get(factor.name, ...) == level]
+            interval = t_interval(means)
+            found.append(LevelMean(factor.name, level, float(np.mean(means)), interval, len(means)))
+    return found
+
+
+def anova(study: Study, results: Sequence[CellResult], metric: str) -> Anova | None:
+    """Main effects, and interactions of two factors where the cells tell them apart; splits are blocks.
+
+    Returns:
+        None where there is too little to analyse: factors with one level, conditions, or too few trainings.
+    """
+    columns, names = _columns(study, results, metric)
+    factors = [name for name in names if name != "split"]
+    if not factors or any(factor.when for factor in study.factors):
+        return None
+    places = {name: f"x{number}" for number, name in enumerate(names)}
+    main = [f"C({places[name]}, Sum)" for name in names]
+    pairs = [f"C({places[a]}, Sum):C({places[b]}, Sum)" for a, b in itertools.combinations(factors, 2)]
+    note = ""
+    fitted = _fit(columns, [*main, *pairs]) if pairs else None
+    if fitted is None:
+        fitted = _fit(columns, main)
+        if pairs:
+            note = "Interactions are not told apart from each other, or not from chance, by these cells: main effects."
+    if fitted is None:
+        return None
+    firsts = {places[each.name]: str(each.low if each.is_range else each.labels[0])
+              for each in study.factors if each.name in places}  # fmt: skip
+    return Anova(_effects(fitted, {place: name for name, place in places.items()}, columns, firsts),
+                 fitted.df_resid, note)  # fmt: skip
+
+
+def _columns(
+    study: Study, results: Sequence[CellResult], metric: str
+) -> tuple[dict[str, NDArray[np.object_] | NDArray[np.float64]], list[str]]:
+    """Columns x0, x1.. of the factors that vary, and y; and the names of the former."""
+    rows = [
+        ({**result.cell, "split": each.replicate.split}, each.scores[metric])
+        for result in results
+        for each in result.trainings
+        if metric in each.scores
+    ]
+    wanted = [*(factor.name for factor in study.factors), "split"]
+    names = [name for name in wanted if len({str(levels.get(name)) for levels, _ in rows}) > 1]
+    columns: dict[str, NDArray[np.object_] | NDArray[np.float64]] = {
+        f"x{number}": np.array([str(levels.get(name)) for levels, _ in rows], dtype=object)
+        for number, name in enumerate(names)
+    }
+    columns["y"] = np.array([value for _, value in rows])
+    return columns, names
+
+
+def _fit(columns: dict[str, NDArray[np.object_] | NDArray[np.float64]], terms: Sequence[str]):  # type: ignore[no-untyped-def] # statsmodels has no types
+    """The least squares fit; None where cells do not tell the terms apart, or leave too little over."""
+    import pandas as pd
+    from statsmodels.formula.api import ols
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # statsmodels tells of a matrix without full rank, which is looked at next
+        fitted = ols("y ~ " + " + ".join(terms), data=pd.DataFrame(columns)).fit()
+    is_full_rank = fitted.model.rank == fitted.model.exog.shape[1]
+    return fitted if is_full_rank and fitted.df_resid >= _LEAST_RESIDUAL_DF else None
+
+
+def _effects(fitted, names, columns, firsts) -> tuple[Effect, ...]:  # type: ignore[no-untyped-def] # statsmodels has no types
+    from statsmodels.stats.anova import anova_lm
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", RuntimeWarning)  # all values equal: 0 / 0
+        table = anova_lm(fitted, typ=2)
+    total = float(table["sum_sq"].sum())
+    intervals = fitted.conf_int()
+    effects = []
+    for term, row in table.iterrows():
+        if term == "Residual":
+            continue
+        places = [part.removeprefix("C(").removesuffix(", Sum)") for part in str(term).split(":")]
+        difference = low = high = None
+        if places[0] in firsts and len(places) == 1 and row["df"] == 1:
+            # Sum coding: the coefficient is the first level, in the order of their texts, against the mean.
+            (name,) = [each for each in fitted.params.index if each.startswith(f"{term}[") and ":" not in each]
+            sign = -2 if firsts[places[0]] == min(columns[places[0]]) else 2
+            ends = sorted(sign * end for end in intervals.loc[name])
+            difference, low, high = sign * float(fitted.params[name]), float(ends[0]), float(ends[1])
+        label = " x ".join(names[place] for place in places)
+        share = float(row["sum_sq"]) / total if total else float("nan")
+        effects.append(
+            Effect(label, float(row["df"]), float(row["sum_sq"]), share, float(row["F"]), float(row["PR(>F)"]),
+                   difference, low, high)
+        )  # fmt: skip
+    return tuple(sorted(effects, key=lambda each: -each.sum_sq))
+
+
+def importances(study: optuna.Study, objective: int = 0) -> dict[str, dict[str, float]]:
+    """Importance of each parameter by two measures that ask different things; empty where neither can be had.
+
+    PED-ANOVA: how much a factor decides whether a trial is among the best. fANOVA: its share of the variance of all
+    trials, in a random forest. Factors that are not part of every cell are left out of both.
+
+    Source: Watanabe et al., arXiv:2304.10255; Hutter, Hoos, Leyton-Brown (2014), ICML.
+    """
+    evaluators = {
+        "PED-ANOVA": optuna.importance.PedAnovaImportanceEvaluator(),
+        "fANOVA": optuna.importance.FanovaImportanceEvaluator(seed=0),
+    }
+    target = (lambda trial: trial.values[objective]) if len(study.directions) > 1 else None
+    found: dict[str, dict[str, float]] = {}
+    for name, evaluator in evaluators.items():
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # Optuna's advice on targets and directions
+            try:
+                found[name] = optuna.importance.get_param_importances(study, evaluator=evaluator, target=target)
+            except (ValueError, RuntimeError):  # too few trials, or all of one value
+                continue
+    return found

@@ -1,0 +1,311 @@
+"""The trials of a study: queued once, each claimed by one worker, noticed and queued again when that worker is gone.
+
+A design's trial is one replicate of a cell. A search's trial is a point that its sampler chooses when it is claimed,
+with all replicates; as many as the search has are queued at once, so that the budget is exact whatever the workers do.
+"""
+
+import os
+import signal
+import time
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import optuna
+from optuna.exceptions import UpdateFinishedTrialError
+from optuna.storages import BaseStorage
+from optuna.trial import FrozenTrial, Trial, TrialState
+
+from qlit.studies.definition import Cell, Factor, Replicate, Scalar, Study, digest
+from qlit.studies.designs import cells_of
+from qlit.studies.samplers import experiments_accepted, pruner_of, sampler_of
+from qlit.studies.storage import Location, claim_lock, close_storage, open_storage, setup_lock, this_host
+from qlit.training._reap import process_is_gone, process_tags
+
+_HEARTBEAT = "heartbeat"
+STALE_S = 180.0
+"""A trial of another machine without a sign of life for so long is taken for lost; workers give one every 30 s."""
+
+
+@dataclass(frozen=True)
+class Claimed:
+    """A trial that this process trains.
+
+    Args:
+        trial: Optuna's.
+        cell: The levels of its factors.
+        replicates: What to train it with.
+        restarts: How often it was begun before.
+    """
+
+    trial: Trial
+    cell: Cell
+    replicates: tuple[Replicate, ...]
+    restarts: int
+
+
+class Trials:
+    """The trials of one study in its storage.
+
+    Args:
+        study: The study.
+        location: Where they are kept.
+        create: Whether to make the study there if there is none. If not, the study is looked at with the overrides that
+            it was begun with.
+
+    Raises:
+        ConnectionError: If the storage does not answer.
+        ValueError: If it holds a study of this name with other factors, design, replicates or base, or none and
+            `create` is False; or it is a file that belongs to another machine.
+    """
+
+    def __init__(self, study: Study, location: Location, *, create: bool = True) -> None:
+        self.definition, self.location = study, location
+        if not create and location.path is not None and not location.path.exists():
+            raise ValueError(_missing(study, location))
+        self.storage: BaseStorage = open_storage(location)
+        with setup_lock(location):
+            self.study = self._loaded(create=create)
+
+    def _loaded(self, *, create: bool) -> optuna.Study:
+        name = self.definition.name
+        options: dict[str, Any] = {
+            "study_name": name,
+            "storage": self.storage,
+            "sampler": sampler_of(self.definition),
+            "pruner": pruner_of(self.definition),
+        }
+        if name not in optuna.get_all_study_names(self.storage):
+            if not create:
+                raise ValueError(_missing(self.definition, self.location))
+            made = optuna.create_study(**options, directions=[each.direction for each in self.definition.objectives])
+            made.set_user_attr("fingerprint", self.definition.fingerprint)
+            made.set_user_attr("overrides", dict(self.definition.overrides))
+            made.set_user_attr("host", this_host())
+            with experiments_accepted():
+                made.set_metric_names([each.metric for each in self.definition.objectives])
+            return made
+        found = optuna.load_study(**options)
+        kept = found.user_attrs
+        if not create:
+            self.definition = replace(self.definition, overrides=kept["overrides"])
+        if kept.get("fingerprint") != self.definition.fingerprint:
+            raise ValueError(
+                f"The storage holds a study {name!r} with other factors, design, replicates, objectives, base "
+                "config or overrides (options with a dot); give this one another `name`, or another `storage`."
+            )
+        if self.location.is_one_machines and kept.get("host") != this_host():
+            raise ValueError(
+                f"The storage of study {name!r} is a file of {kept.get('host')}, and workers on several machines would "
+                f"corrupt it, but this is {this_host()}. Use PostgreSQL: storage: postgresql://USER@HOST/DATABASE."
+            )
+        return found
+
+    def close(self) -> None:
+        """Close the connections to the storage."""
+        close_storage(self.storage)
+
+    def fill(self) -> int:
+        """Queue what is not queued, running or done, and tell workers that may go on; returns how many were queued.
+
+        What failed is queued again, what is done is not: this is how a stopped study goes on.
+        """
+        with setup_lock(self.location):
+            self.study.set_user_attr("stop", False)
+            alive = [trial for trial in self.all() if trial.state != TrialState.FAIL]
+            queued = 0
+            if self.definition.design.is_search:
+                for _ in range(self.definition.design.size - len(alive)):
+                    self._queue({}, {"cell": None, "restarts": 0})
+                    queued += 1
+                return queued
+            there = {(trial.user_attrs["cell"], tuple(trial.user_attrs["replicate"])) for trial in alive}
+            for cell in cells_of(self.definition):
+                for replicate in self.definition.replicates:
+                    place = digest(cell), (replicate.seed, replicate.split)
+                    if place not in there:
+                        self._queue(cell, {"cell": place[0], "replicate": list(place[1]), "restarts": 0})
+                        queued += 1
+            return queued
+
+    def _queue(self, cell: Cell, marks: Mapping[str, Any]) -> None:
+        self.study.enqueue_trial(dict(cell), user_attrs=dict(marks))
+
+    def all(self) -> list[FrozenTrial]:
+        """All trials, also those that are queued or failed."""
+        return self.study.get_trials(deepcopy=False)
+
+    def counts(self) -> dict[str, int]:
+        """Trials by state: waiting, running, complete, pruned, fail (given up or not begun again yet)."""
+        found = Counter(trial.state.name.lower() for trial in self.all())
+        return {state.name.lower(): found[state.name.lower()] for state in TrialState}
+
+    @property
+    def is_finished(self) -> bool:
+        """Whether nothing is queued or running."""
+        return not self.study.get_trials(deepcopy=False, states=(TrialState.WAITING, TrialState.RUNNING))
+
+    @property
+    def stop_is_asked(self) -> bool:
+        return bool(self.study.user_attrs.get("stop", False))
+
+    @property
+    def num_given_up(self) -> int:
+        """Cells and replicates of a design that failed and are not queued again; of a search, trials."""
+        kept = [trial for trial in self.all() if trial.state != TrialState.FAIL]
+        if self.definition.design.is_search:
+            return self.definition.design.size - len(kept)
+        places = {(trial.user_attrs["cell"], tuple(trial.user_attrs["replicate"])) for trial in self.all()}
+        return len(places) - len({(trial.user_attrs["cell"], tuple(trial.user_attrs["replicate"])) for trial in kept})
+
+    @property
+    def is_held(self) -> bool:
+        """Whether a process holds the MLflow run of the study open; one on another machine is believed."""
+        holder = self.study.user_attrs.get("holder")
+        return holder is not None and not (holder["qlit.host"] == this_host() and process_is_gone(holder))
+
+    def note_holder(self, run_id: str) -> None:
+        """Note the MLflow run of the study, and that this process holds it."""
+        self.study.set_user_attr("holder", process_tags())
+        self.study.set_user_attr("mlflow_run", run_id)
+
+    def note_release(self) -> None:
+        """Note that nobody holds it."""
+        self.study.set_user_attr("holder", None)
+
+    def ask_to_stop(self) -> None:
+        """Let workers end after the trials they are in."""
+        self.study.set_user_attr("stop", True)
+
+    def stop_now(self) -> int:
+        """Send SIGTERM to the processes on this machine that train; how many."""
+        running = self.study.get_trials(deepcopy=False, states=(TrialState.RUNNING,))
+        told = 0
+        for marks in (trial.user_attrs for trial in running):
+            if marks.get("qlit.host") == this_host() and not process_is_gone(marks):
+                os.kill(int(marks["qlit.pid"]), signal.SIGTERM)
+                told += 1
+        return told
+
+    def claim(self) -> Claimed | None:
+        """Take one queued trial, which no other worker gets; None if there is none."""
+        with claim_lock(self.location):
+            number = self._claimed_id()
+        if number is None:
+            return None
+        trial = Trial(self.study, number)
+        for name, value in process_tags().items():
+            trial.set_user_attr(name, value)
+        self.sign_of_life(trial)
+        cell = {factor.name: level for factor, level in _suggested(trial, self.definition.factors)}
+        marks = trial.user_attrs
+        if self.definition.design.is_search:
+            replicates = self.definition.replicates
+            trial.set_user_attr("cell", digest(cell))
+        else:
+            replicates = (Replicate(*marks["replicate"]),)
+        return Claimed(trial, cell, replicates, marks["restarts"])
+
+    def _claimed_id(self) -> int | None:
+        for waiting in self.study.get_trials(deepcopy=False, states=(TrialState.WAITING,)):
+            try:
+                if self.storage.set_trial_state_values(waiting._trial_id, state=TrialState.RUNNING):
+                    return int(waiting._trial_id)
+            except UpdateFinishedTrialError:  # another worker has taken and finished it since
+                continue
+        return None
+
+    def sign_of_life(self, trial: Trial) -> None:
+        trial.set_user_attr(_HEARTBEAT, time.time())
+
+    def finish(self, claimed: Claimed, values: Sequence[float] | None, *, pruned: bool = False) -> bool:
+        """Note what a trial reached; False if it was taken for lost meanwhile, and its result is of no use.
+
+        Args:
+            claimed: The trial.
+            values: One an objective; None if it failed.
+            pruned: Whether it was given up early; `values` is then None.
+        """
+        state = TrialState.PRUNED if pruned else TrialState.COMPLETE if values is not None else TrialState.FAIL
+        try:
+            self.storage.set_trial_state_values(claimed.trial._trial_id, state, values)
+        except UpdateFinishedTrialError:
+            return False
+        return True
+
+    def give_back(self, claimed: Claimed, reason: str) -> None:
+        """Queue a trial again that was stopped before its end."""
+        claimed.trial.set_user_attr("error", reason)
+        with setup_lock(self.location):  # `fill` in between would queue it too
+            if self.finish(claimed, None):
+                lost = self.storage.get_trial(claimed.trial._trial_id)
+                self._requeue(claimed.cell, lost, restarts=claimed.restarts)
+
+    def _requeue(self, cell: Cell, lost: FrozenTrial, restarts: int) -> None:
+        marks: dict[str, Any] = {
+            name: lost.user_attrs[name] for name in ("cell", "replicate") if name in lost.user_attrs
+        }
+        self._queue(cell, {**marks, "restarts": restarts, "again": lost.number})
+
+    def recover(self) -> list[int]:
+        """Fail the trials whose worker is gone, and queue them again as often as the study allows; their numbers.
+
+        Of several workers that notice at once one does so: a trial fails only once.
+        """
+        lost = [each for each in self.study.get_trials(deepcopy=False, states=(TrialState.RUNNING,)) if _is_lost(each)]
+        if not lost:
+            return []
+        with setup_lock(self.location):
+            return [trial.number for trial in lost if self._fail_lost(trial)]
+
+    def _fail_lost(self, trial: FrozenTrial) -> bool:
+        try:
+            self.storage.set_trial_user_attr(trial._trial_id, "error", "its process ended without a word")
+            self.storage.set_trial_state_values(trial._trial_id, TrialState.FAIL)
+        except UpdateFinishedTrialError:  # another worker was quicker, or it lives and has finished
+            return False
+        restarts = int(trial.user_attrs.get("restarts", 0)) + 1
+        if restarts <= self.definition.retries:
+            self._requeue(_cell_of(trial, self.definition.factors), trial, restarts)
+        return True
+
+
+def _missing(study: Study, location: Location) -> str:
+    place = location.path or "the database"
+    return f"There is no study {study.name!r} in {place} yet; begin it with `qlit study run`."
+
+
+def _suggested(trial: Trial, factors: Sequence[Factor]) -> list[tuple[Factor, Scalar]]:
+    """The levels of the active factors: those queued with the trial, or else the sampler's."""
+    cell: Cell = {}
+    found = []
+    for factor in factors:
+        if not factor.is_active(cell):
+            continue
+        level: Scalar
+        if not factor.is_range:
+            level = trial.suggest_categorical(factor.name, list(factor.labels))
+        elif factor.is_integer:
+            step = 1 if factor.step is None else int(factor.step)
+            level = trial.suggest_int(factor.name, int(factor.low), int(factor.high), step=step, log=factor.log)
+        else:
+            level = trial.suggest_float(factor.name, factor.low, factor.high, step=factor.step, log=factor.log)
+        cell[factor.name] = level
+        found.append((factor, level))
+    return found
+
+
+def _cell_of(trial: FrozenTrial, factors: Sequence[Factor]) -> Cell:
+    """The cell of a trial whose process died, maybe before it noted all of it."""
+    queued = trial.system_attrs.get("fixed_params", {})
+    known = {**queued, **trial.params}
+    return {each.name: known[each.name] for each in factors if each.name in known}
+
+
+def _is_lost(trial: FrozenTrial) -> bool:
+    marks = trial.user_attrs
+    if marks.get("qlit.host") == this_host() and process_is_gone(marks):
+        return True
+    begun = trial.datetime_start.timestamp() if trial.datetime_start is not None else 0.0
+    return time.time() - float(marks.get(_HEARTBEAT, begun)) > STALE_S

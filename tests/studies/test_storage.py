@@ -1,0 +1,68 @@
+"""Storage: what is safe is opened, what is not is refused with a reason."""
+
+from types import SimpleNamespace
+
+import pytest
+
+from qlit.studies import storage
+from qlit.studies.storage import ENVIRONMENT, locate, open_storage
+
+
+def test_a_journal_under_mlruns_is_the_default(tmp_path, monkeypatch):
+    monkeypatch.delenv(ENVIRONMENT, raising=False)
+    monkeypatch.chdir(tmp_path)
+    place = locate(None, "table_06")
+    assert place.path == tmp_path / "mlruns" / "studies" / "table_06.journal"
+    assert place.is_journal
+    assert place.is_one_machines
+    assert place.dashboard_argument == str(place.path)
+
+
+def test_the_environment_names_a_storage_whose_password_is_in_no_file(monkeypatch):
+    monkeypatch.setenv(ENVIRONMENT, "postgresql://me:secret@db/qlit")
+    place = locate(None, "s")
+    assert place.url == "postgresql+psycopg://me:secret@db/qlit"
+    assert not place.is_one_machines
+    assert "secret" not in place.dashboard_argument
+    assert locate("sqlite:///x.db", "s").path is not None  # the study file's own comes first
+
+
+@pytest.mark.parametrize(
+    ("given", "sentence"),
+    [
+        ("redis://x", "must begin with journal:, sqlite:/// or postgresql://, but got 'redis://x'"),
+        ("mysql://u:secret@x/d", "but got 'mysql://\\*\\*\\*@x/d'"),
+        ("sqlite:///:memory:", "a database in memory"),
+        ("sqlite:///", "a database in memory"),
+        ("journal:", "must begin with"),
+    ],
+)
+def test_other_storages_are_refused(given, sentence):
+    with pytest.raises(ValueError, match=sentence):
+        locate(given, "s")
+
+
+@pytest.mark.parametrize("given", ["journal:/data/x.journal", "sqlite:////data/x.db"])
+def test_a_file_system_of_several_machines_is_refused(monkeypatch, given):
+    parts = [SimpleNamespace(mountpoint="/", fstype="ext4"), SimpleNamespace(mountpoint="/data", fstype="nfs4")]
+    monkeypatch.setattr(storage.psutil, "disk_partitions", lambda all: parts)  # noqa: A006, ARG005
+    with pytest.raises(ValueError, match="lies on nfs4, where workers' locks do not hold"):
+        locate(given, "s")
+    assert locate(given.replace("/data", "/home"), "s").path is not None
+
+
+def test_a_file_of_something_else_is_refused(tmp_path):
+    for name, prefix, sentence in (
+        ("x.journal", "journal:", "is no journal of Optuna"),
+        ("x.db", "sqlite:///", "Optuna cannot keep trials in .*x.db: "),
+    ):
+        (tmp_path / name).write_text("something else\n" * 100)
+        with pytest.raises(ValueError, match=sentence):
+            open_storage(locate(f"{prefix}{tmp_path / name}", "s"))
+
+
+def test_a_server_that_does_not_answer_is_told():
+    pytest.importorskip("psycopg")
+    with pytest.raises(ConnectionError, match=r"PostgreSQL at 127.0.0.1:1 does not take the connection") as error:
+        open_storage(locate("postgresql://me:secret@127.0.0.1:1/qlit", "s"))
+    assert "secret" not in str(error.value)
