@@ -17,6 +17,7 @@ _COMMANDS = {
     "compare": ("qlit.commands.compare", "compare runs, or configs on the same splits, with intervals and tests"),
     "table": ("qlit.commands.table", "a table of the paper: our numbers beside the published ones"),
     "export": ("qlit.commands.export", "write a checkpoint's circuits on a sentence as OpenQASM 3 programs"),
+    "study": ("qlit.commands.study", "sweeps and searches over config keys, with many workers; see qlit study --help"),
     "describe": ("qlit.commands.describe", "parameters, gates, memory and time of a model, before a long run"),
 }
 

@@ -55,6 +55,25 @@ def test_a_stopped_run_is_found_by_its_last_checkpoint(uri):
     assert kept.finished("e", "h") is None
 
 
+def test_the_history_of_a_run_has_each_step_once(uri):
+    tracker = logged(uri, status="FINISHED")
+    client = MlflowClient(uri)
+    for step, value in ((1, 0.5), (0, 0.25), (1, 0.75)):  # epoch 1 was trained again after a kill
+        client.log_metric(tracker.run_id, "val/loss", value, step=step)
+    assert KeptRuns(uri).history(tracker.run_id)["val/loss"] == [(0, 0.25), (1, 0.75)]
+
+
+def test_runs_of_processes_that_are_gone_are_reaped(uri):
+    running = logged(uri, status="FINISHED")
+    client = MlflowClient(uri)
+    client.update_run(running.run_id, status="RUNNING")
+    assert KeptRuns(uri).reap("e") == []  # its process is this one
+    client.set_tag(running.run_id, "qlit.pid", "999999999")
+    assert KeptRuns(uri).reap("nothing") == []
+    assert KeptRuns(uri).reap("e") == [running.run_id]
+    assert client.get_run(running.run_id).info.status == "KILLED"
+
+
 def test_what_is_not_there_is_told_in_a_sentence(uri, tmp_path):
     with pytest.raises(ValueError, match=r"There is no run 'abc' in MLflow at sqlite:.*; check the id, and the store"):
         KeptRuns(uri).read("abc")

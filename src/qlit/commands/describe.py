@@ -2,9 +2,11 @@
 
 import json
 import textwrap
+from collections.abc import Sequence
 from typing import Any
 
 import torch
+from jsonargparse import ArgumentParser
 
 from qlit.commands.cost import bytes_free, bytes_per_step, circuits_of, measure
 from qlit.commands.devices import executions_of, executions_table
@@ -24,21 +26,10 @@ _TEST_LABEL = "  1,000 test sentences"
 
 def run(command: str, arguments: list[str]) -> int:
     """Run `qlit describe` and return its exit status."""
-    parser = model_parser(
-        prog=f"qlit {command}",
-        description="Trainable parameters by module, gates, memory and time of a config's model. Time is measured: a "
-        "few training steps and inference batches on random embeddings, about 2 seconds in all. Loads no body, and no "
-        "data either, unless a circuit is for a device (engine pennylane:DEVICE): then it tells the circuits and shots "
-        "that the job would cost, and sends none.",
-    )
-    parser.add_argument("-c", "--config", action="config", help="config file; later ones win")
+    parser = _parser(f"qlit {command}")
     parser.add_argument("--json", action="store_true", help="print JSON; times in seconds, memory in bytes")
     parser.add_argument("--draw", action="store_true", help="draw the circuits as well")
     parser.add_argument("--no_timing", action="store_true", help="run nothing, and so tell no times")
-    for name in ("trainer", "tracking"):
-        parser.add_argument(f"--{name}", type=dict[str, Any], default={}, help="as for qlit fit")
-    for name in ("seed_everything", "test_after_fit", "ckpt_path"):
-        parser.add_argument(f"--{name}", type=Any, help="as for qlit fit; says nothing of the model")
     quieten()
     with readable_errors():
         options = parser.parse_args(with_nulls(arguments))
@@ -60,6 +51,38 @@ def run(command: str, arguments: list[str]) -> int:
         for name, (circuit, _, _) in circuits_of(head, device).items():
             print(f"\n{name}\n{circuit.draw()}")
     return 0
+
+
+def _parser(prog: str) -> ArgumentParser:
+    parser = model_parser(
+        prog=prog,
+        description="Trainable parameters by module, gates, memory and time of a config's model. Time is measured: a "
+        "few training steps and inference batches on random embeddings, about 2 seconds in all. Loads no body, and no "
+        "data either, unless a circuit is for a device (engine pennylane:DEVICE): then it tells the circuits and shots "
+        "that the job would cost, and sends none.",
+    )
+    parser.add_argument("-c", "--config", action="config", help="config file; later ones win")
+    for name in ("trainer", "tracking"):
+        parser.add_argument(f"--{name}", type=dict[str, Any], default={}, help="as for qlit fit")
+    for name in ("seed_everything", "test_after_fit", "ckpt_path"):
+        parser.add_argument(f"--{name}", type=Any, help="as for qlit fit; says nothing of the model")
+    return parser
+
+
+def run_seconds(options: Sequence[str]) -> float | None:
+    """About how long `qlit fit` with these options trains, from a few real steps; None where that is not known.
+
+    Raises:
+        UsageError: If they cannot be understood.
+    """
+    parser = _parser("qlit describe")
+    with readable_errors():
+        config = parser.parse_args(with_nulls(options))
+        made = parser.instantiate(config)
+    head = made.model.head.to(_DTYPES.get(str(config.trainer.get("precision")), torch.float32))
+    timing = estimate(head, made.data, config.trainer, _device_of(config.trainer), timed=True)["timing"]
+    found: float | None = timing["run_s"]
+    return found
 
 
 def _device_of(trainer: dict[str, Any]) -> torch.device:

@@ -73,7 +73,7 @@ class Series:
                 raise ValueError(f"The trainings of a series get their own {taken}; leave it out of {candidate.name}.")
         self._configs = [resolved(each.options) for each in self.candidates]  # all, before the first hour of training
         for candidate, config in zip(self.candidates, self._configs, strict=True):
-            _check_trainer(candidate.name, config["trainer"])
+            check_trainer(candidate.name, config["trainer"])
         self._stores = {uri: KeptRuns(uri) for uri in {each["tracking"]["tracking_uri"] for each in self._configs}}
 
     def found(self) -> list[dict[int, KeptRun]]:
@@ -208,7 +208,8 @@ def split_overrides(arguments: Sequence[str]) -> tuple[list[str], list[str]]:
     return own, overrides
 
 
-def _check_trainer(name: str, trainer: dict[str, Any]) -> None:
+def check_trainer(name: str, trainer: dict[str, Any]) -> None:
+    """Raise a ValueError if trainings of this config could not be made one after the other in one process."""
     one_device = trainer["devices"] in (1, "1") or (trainer["devices"] == "auto" and torch.cuda.device_count() < 2)
     if trainer["strategy"] != "auto" or trainer["num_nodes"] != 1 or not one_device:
         raise ValueError(

@@ -87,6 +87,21 @@ class KeptRuns:
             "(`--tracking.tracking_uri`, MLFLOW_TRACKING_URI, or the folder with mlruns/)."
         )
 
+    def history(self, run_id: str) -> dict[str, list[tuple[int, float]]]:
+        """(step, value) of each metric of a run, by its name; a step that was logged again, by a resumed run, once.
+
+        Raises:
+            ValueError: If there is no such run.
+        """
+        names = self._run(run_id).data.metrics
+        points = {name: self._client.get_metric_history(run_id, name) for name in names}
+        return {name: sorted({point.step: point.value for point in found}.items()) for name, found in points.items()}
+
+    def reap(self, experiment: str) -> list[str]:
+        """Mark as KILLED the runs of an experiment whose process on this machine is gone; their ids."""
+        found = self._client.get_experiment_by_name(experiment) if self._client is not None else None
+        return [] if found is None else _reap.reap(self._client, found.experiment_id)
+
     def finished(self, experiment: str, config_hash: str) -> str | None:
         """The id of the youngest finished and tested fit with that config in an experiment; None if there is none."""
         for run in self._fits(experiment, config_hash, "FINISHED"):

@@ -1,0 +1,63 @@
+"""How large a study is and how long it will take, told and asked before it starts."""
+
+import sys
+from statistics import mean
+
+from qlit.commands.describe import run_seconds
+from qlit.commands.study_setup import options_of
+from qlit.commands.study_tables import duration
+from qlit.studies.definition import Cell, Study
+from qlit.studies.designs import cells_of, level_at, num_trainings
+
+ASK_FROM_S = 3600.0
+_NUM_TIMED = 5  # cells that are timed, from the first to the last: cost may grow a hundredfold with qubits
+
+
+def confirmed(study: Study, num_workers: int, *, ask: bool) -> bool:
+    """Tell how many trainings a study has and about how long they take, and whether it is to start.
+
+    Args:
+        study: The study.
+        num_workers: Processes that will work on it.
+        ask: Whether to ask before one that takes more than `ASK_FROM_S`; where nobody can answer, it is refused.
+
+    Raises:
+        ValueError: If there is nobody to ask.
+    """
+    count = num_trainings(study)
+    estimated = estimated_s(study)
+    told = f"{study.name}: {count:,} trainings"
+    if estimated is None:
+        told += ", of a length that is only known when one is done"
+    else:
+        total = estimated * count / num_workers
+        told += f" of about {duration(estimated)}, {duration(total)} with {num_workers} worker(s)"
+        if study.hours is not None:
+            told += f", of which {study.hours:g} h are allowed"
+            total = min(total, 3600 * study.hours)
+        if ask and total > ASK_FROM_S:
+            if not sys.stdin.isatty():
+                raise ValueError(f"{told}: that takes long, and there is nobody to ask; say --yes if you want it.")
+            print(f"qlit study: {told}. Start it? [y/N] ", end="", file=sys.stderr, flush=True)
+            return sys.stdin.readline().strip().lower() in ("y", "yes")
+    print(f"qlit study: {told}", file=sys.stderr, flush=True)
+    return True
+
+
+def estimated_s(study: Study) -> float | None:
+    """About how long a training takes, from real steps of some cells with this process's threads; None if not known."""
+    times = [run_seconds(options_of(study, cell)) for cell in _some_cells(study)]
+    known = [each for each in times if each is not None]
+    return mean(known) if known else None
+
+
+def _some_cells(study: Study) -> list[Cell]:
+    if study.design.is_search:
+        middle: Cell = {}
+        for factor in study.factors:
+            if factor.is_active(middle):
+                middle[factor.name] = level_at(factor, 0.5)
+        return [middle]
+    cells = cells_of(study)
+    places = {round(part * (len(cells) - 1) / (_NUM_TIMED - 1)) for part in range(_NUM_TIMED)}
+    return [cells[place] for place in sorted(places)]

@@ -1,0 +1,212 @@
+"""`qlit study run` and `qlit study worker`: a study's trainings, by processes on cores of their own."""
+
+import argparse
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import psutil
+import torch
+
+from qlit.commands.errors import UsageError
+from qlit.commands.interrupts import Interrupts
+from qlit.commands.study_plan import confirmed
+from qlit.commands.study_setup import Named, add_study_options, checked_config, parsed, report_folder
+from qlit.commands.study_tables import best_text, progress_text
+from qlit.commands.study_worker import Worker, patiently
+from qlit.commands.train import quieten
+from qlit.studies.storage import setup_lock
+from qlit.studies.trials import Trials
+from qlit.training.tracking import MLflowTracker, Status
+
+_POLL_S = 1.0
+_SAY_S = 15.0
+_STOP_S = 120.0  # a worker that was told to stop has written its checkpoint and told its trial long before
+
+
+def run_study(arguments: Sequence[str]) -> int:
+    """Begin a study or go on with it, with workers of its own; the exit status."""
+    parser = argparse.ArgumentParser(
+        prog="qlit study run",
+        allow_abbrev=False,
+        description="Begin a study or go on with it: queue the trials that are not done, train them in worker "
+        "processes on cores of their own, tell the best. Stopped and run again it goes on; nothing is trained twice.",
+        epilog="Options with a dot (--data.source, --trainer.max_epochs) go to the config of every cell.",
+    )
+    add_study_options(parser)
+    parser.add_argument("--workers", type=int, metavar="N", help="processes; default one a core, or one a GPU")
+    parser.add_argument("--yes", action="store_true", help="do not ask before a study that takes long")
+    options, named = parsed(parser, arguments)
+    quieten()
+    cores, gpus = sorted(os.sched_getaffinity(0)), torch.cuda.device_count()
+    num_workers = options.workers if options.workers is not None else gpus or len(cores)
+    if num_workers < 1:
+        raise UsageError(f"`--workers >= 1` must hold, but got {num_workers}.")
+    config = checked_config(named.study)
+    if not confirmed(named.study, num_workers, ask=not options.yes):
+        return 1
+    trials = Trials(named.study, named.location)
+    lost = trials.recover()
+    queued = trials.fill()
+    num_workers = max(1, min(num_workers, trials.counts()["waiting"] + trials.counts()["running"]))
+    _say(f"{named.study.name}: {queued} trials queued, {len(lost)} lost ones among them; {progress_text(trials)}")
+    tracker = _parent_run(trials, config, Path(options.config))
+    status: Status = "FAILED"
+    try:
+        with Interrupts() as interrupts:
+            stopped_by = _supervised(trials, named, num_workers, cores, gpus, interrupts)
+        status = "FINISHED" if trials.is_finished else "KILLED"
+    finally:
+        _close(tracker, trials, status)
+    if stopped_by is not None:
+        _say(f"stopped by {stopped_by.name}; the same command goes on")
+        return 128 + stopped_by
+    print(best_text(trials))
+    failed = trials.num_given_up
+    if failed or not trials.is_finished:
+        _say(f"{progress_text(trials)}; {failed} failed, `qlit study status` tells why")
+    trials.close()
+    return 1 if failed else 0
+
+
+def run_worker(arguments: Sequence[str]) -> int:
+    """Work on a study until it is finished; the exit status."""
+    parser = argparse.ArgumentParser(
+        prog="qlit study worker",
+        allow_abbrev=False,
+        description="Work on the trials of a study, beside others, until there are none. With PostgreSQL as storage, "
+        "on as many machines as there are.",
+    )
+    add_study_options(parser)
+    parser.add_argument("--cores", metavar="0,1", help="run on these cores alone")
+    parser.add_argument("--parent", type=int, metavar="PID", help="stop when this process has ended")
+    options, named = parsed(parser, arguments)
+    if options.cores:
+        os.sched_setaffinity(0, set(map(int, options.cores.split(","))))
+        torch.set_num_threads(len(options.cores.split(",")))
+    quieten()
+    with Interrupts() as interrupts:
+        trials = Trials(named.study, named.location)
+        tracker = None
+        if options.parent is None:
+            config = checked_config(named.study)
+            trials.fill()
+            with setup_lock(named.location):  # of workers that start together one opens it
+                if not trials.is_held:
+                    tracker = _parent_run(trials, config, Path(options.config))
+        parent_run = str(trials.study.user_attrs["mlflow_run"])
+        status: Status = "FAILED"
+        try:
+            Worker(trials, parent_run, interrupts, options.parent).work(named.study.hours)
+            status = "FINISHED" if trials.is_finished else "KILLED"
+        finally:
+            if tracker is not None:
+                _close(tracker, trials, status)
+        failed = options.parent is None and trials.num_given_up
+        trials.close()
+    if interrupts.signal is not None:
+        return 128 + interrupts.signal
+    return 1 if failed else 0
+
+
+def _parent_run(trials: Trials, config: dict[str, Any], file: Path) -> MLflowTracker:
+    """The study's own run in MLflow, opened or opened again."""
+    study, tracking = trials.definition, config["tracking"]
+    tracker = MLflowTracker(
+        experiment=tracking["experiment"],
+        run_name=study.name,
+        tracking_uri=tracking["tracking_uri"],
+        tags={"study.name": study.name, "study.design": study.design.kind},
+        run_id=trials.study.user_attrs.get("mlflow_run"),
+    )
+    tracker.start()
+    assert tracker.run_id is not None
+    trials.note_holder(tracker.run_id)
+    tracker.log_text(file.read_text(encoding="utf-8"), "study.yaml")
+    return tracker
+
+
+def _close(tracker: MLflowTracker, trials: Trials, status: Status) -> None:
+    counts = patiently(trials.counts)
+    tracker.log_metrics({f"trials/{state}": count for state, count in counts.items()})
+    if counts["complete"]:
+        tracker.log_text(best_text(trials), "best.txt")
+    if counts["complete"] and status == "FINISHED":
+        from qlit.reports.study_report import report_of
+
+        report = report_of(trials)
+        report.write(report_folder(trials.definition.name))
+        tracker.log_text(report.html, "report.html")
+    tracker.close(status)
+    trials.note_release()
+
+
+def _supervised(
+    trials: Trials, named: Named, num_workers: int, cores: list[int], gpus: int, interrupts: Interrupts
+) -> signal.Signals | None:
+    """Keep workers running until the study is finished; the signal that stopped it, if one did."""
+    folder = Path("mlruns") / "studies" / named.study.name
+    folder.mkdir(parents=True, exist_ok=True)
+    lists = [cores[number::num_workers] or [cores[number % len(cores)]] for number in range(num_workers)]
+    workers = [_start(named, folder, number, lists[number], gpus) for number in range(num_workers)]
+    restarts, told, begun = 0, time.monotonic(), time.monotonic()
+    while interrupts.signal is None:
+        for number, worker in enumerate(workers):
+            # Killed: by a want of memory, say. One that ended by itself has said why in its log.
+            if worker.poll() is not None and worker.returncode < 0 and restarts < 3 * num_workers:
+                restarts += 1
+                _say(
+                    f"worker {number} was killed by {signal.Signals(-worker.returncode).name}; another takes its place"
+                )
+                workers[number] = _start(named, folder, number, lists[number], gpus)
+        if all(worker.poll() is not None for worker in workers):
+            break
+        if time.monotonic() - told > _SAY_S:
+            told = time.monotonic()
+            _say(progress_text(trials, seconds=told - begun))
+        time.sleep(_POLL_S)
+    _stop(workers)
+    patiently(trials.recover)  # the trial of the last worker that was killed
+    failed = [number for number, worker in enumerate(workers) if worker.returncode not in (0, 130, 143)]
+    if failed and interrupts.signal is None:
+        log = folder / f"worker-{failed[0]}.log"
+        raise ValueError(f"Worker {failed[0]} ended with status {workers[failed[0]].returncode}: {_last_line(log)}")
+    return interrupts.signal
+
+
+def _start(named: Named, folder: Path, number: int, cores: list[int], gpus: int) -> "subprocess.Popen[bytes]":
+    environment = {**os.environ, "OMP_NUM_THREADS": str(len(cores))}
+    if gpus:
+        environment["CUDA_VISIBLE_DEVICES"] = str(number % gpus)
+    command = [
+        sys.executable, "-m", "qlit", "study", "worker", *named.arguments,
+        "--cores", ",".join(map(str, cores)), "--parent", str(os.getpid()),
+    ]  # fmt: skip
+    with (folder / f"worker-{number}.log").open("ab") as log:
+        # In a session of its own: Ctrl-C in a terminal reaches the command alone, which passes it on once.
+        return subprocess.Popen(command, env=environment, stdout=log, stderr=log, start_new_session=True)
+
+
+def _stop(workers: "Sequence[subprocess.Popen[bytes]]") -> None:
+    for worker in workers:
+        if worker.poll() is None:
+            worker.terminate()
+    _, left = psutil.wait_procs([psutil.Process(worker.pid) for worker in workers if worker.poll() is None], _STOP_S)
+    for process in left:
+        process.kill()
+    for worker in workers:
+        worker.wait()
+
+
+def _last_line(log: Path) -> str:
+    lines = [line for line in log.read_text(encoding="utf-8", errors="replace").splitlines() if line.strip()]
+    return lines[-1] if lines else "it said nothing"
+
+
+def _say(text: str) -> None:
+    print(f"qlit study: {text}", file=sys.stderr, flush=True)

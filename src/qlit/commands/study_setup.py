@@ -1,0 +1,139 @@
+"""A study as the command line names it: its file, options for all cells, and the options of each training."""
+
+import argparse
+import json
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from qlit.commands.errors import UsageError
+from qlit.commands.series import check_trainer, resolved, split_overrides
+from qlit.studies.definition import Cell, Replicate, Study
+from qlit.studies.designs import cells_of
+from qlit.studies.storage import Location, locate
+from qlit.studies.study_file import read_study
+
+OWN_KEYS = ("data.seed", "seed_everything", "test_after_fit", "ckpt_path", "tracking.run_id", "tracking.run_name")
+"""Config keys that a study sets itself."""
+
+
+@dataclass(frozen=True)
+class Named:
+    """A study and where it is.
+
+    Args:
+        study: As its file and the command line say.
+        location: Of its trials.
+        arguments: What a worker's command line needs to mean the same.
+    """
+
+    study: Study
+    location: Location
+    arguments: tuple[str, ...]
+
+
+def report_folder(name: str) -> Path:
+    """Where the report of a study is written unless told otherwise."""
+    return Path("mlruns") / "studies" / name / "report"
+
+
+def add_study_options(parser: argparse.ArgumentParser) -> None:
+    """The options by which every verb knows its study."""
+    parser.add_argument("-c", "--config", required=True, metavar="FILE", help="the study file")
+    parser.add_argument(
+        "--storage", metavar="URL", help="journal:PATH, sqlite:///PATH or postgresql://.. instead of its"
+    )
+
+
+def parsed(parser: argparse.ArgumentParser, arguments: Sequence[str]) -> tuple[argparse.Namespace, Named]:
+    """Options, and the study that they name. Options with a dot are for the config of all cells.
+
+    Raises:
+        UsageError, ValueError, FileNotFoundError: If something is wrong with them or the study file.
+    """
+    own, overrides = split_overrides(arguments)
+    options = parser.parse_args(own)
+    study = read_study(options.config)
+    given = _settings(overrides)
+    if clash := [key for factor in study.factors for key in factor.keys if key in given]:
+        raise UsageError(f"--{clash[0]} is a factor of study {study.name!r}, so it cannot be one value for all cells.")
+    study = replace(study, overrides={**study.overrides, **given})
+    if own_key := [
+        key for key in (*study.overrides, *(key for factor in study.factors for key in factor.keys)) if key in OWN_KEYS
+    ]:
+        raise UsageError(f"a study sets {own_key[0]} itself; its file has `replicates` for seeds and splits.")
+    location = locate(options.storage or study.storage, study.name)
+    arguments = ["--config", options.config, *(["--storage", options.storage] if options.storage else []), *overrides]
+    return options, Named(study, location, tuple(arguments))
+
+
+def _settings(overrides: Sequence[str]) -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    rest = iter(overrides)
+    for argument in rest:
+        name, equals, value = argument.removeprefix("--").partition("=")
+        if not equals:
+            following = next(rest, None)
+            if following is None:
+                raise UsageError(f"the option --{name} needs a value.")
+            value = following
+        found[name] = yaml.safe_load(value)
+    return found
+
+
+def options_of(study: Study, cell: Mapping[str, Any]) -> list[str]:
+    """The options of `qlit fit` that make a cell, without seeds."""
+    settings = study.settings(cell)
+    configs = [*map(str, study.base), *([str(study.folder / settings.pop("config"))] if "config" in settings else [])]
+    experiment = settings.pop("tracking.experiment", study.name)
+    options = [part for config in configs for part in ("--config", config)]
+    # One word each: a value may begin with a dash.
+    options += [f"--{key}={_text(value)}" for key, value in settings.items()]
+    return [*options, f"--tracking.experiment={experiment}"]
+
+
+def training_options(study: Study, cell: Cell, replicate: Replicate, name: str) -> list[str]:
+    """The options of `qlit fit` that train a cell once."""
+    return [
+        *options_of(study, cell), f"--data.seed={replicate.split}", f"--seed_everything={replicate.seed}",
+        f"--tracking.run_name={name}", "--test_after_fit=true",
+    ]  # fmt: skip
+
+
+def _text(value: Any) -> str:
+    if isinstance(value, float) and not math.isfinite(value):
+        return str(value)
+    return value if isinstance(value, str) else json.dumps(value)
+
+
+def checked_config(study: Study) -> dict[str, Any]:
+    """The resolved config of the first cell, after looking whether those of the first and the last can be understood.
+
+    Raises:
+        UsageError, ValueError: If not: a factor that names no key is told with the nearest; or if they do not train in
+            one process.
+    """
+    first, last = _ends(study)
+    config = resolved(options_of(study, first))
+    check_trainer(study.name, config["trainer"])
+    if last != first:
+        check_trainer(study.name, resolved(options_of(study, last))["trainer"])
+    return config
+
+
+def _ends(study: Study) -> tuple[Cell, Cell]:
+    """The first and the last cell; of a search, those of the lowest and of the highest levels."""
+    if not study.design.is_search:
+        cells = cells_of(study)
+        return cells[0], cells[-1]
+    ends: tuple[Cell, Cell] = ({}, {})
+    for factor in study.factors:
+        low, high = (factor.low, factor.high) if factor.is_range else (factor.labels[0], factor.labels[-1])
+        for cell, level in zip(ends, (low, high), strict=True):
+            if factor.is_active(cell):
+                cell[factor.name] = level
+    return ends

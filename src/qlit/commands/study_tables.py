@@ -1,0 +1,97 @@
+"""What the verbs of `qlit study` print."""
+
+import shlex
+import time
+
+from optuna.trial import TrialState
+
+from qlit.commands.study_setup import options_of
+from qlit.studies.cell_results import CellResult, levels_text, pareto_front, ranked, results_of
+from qlit.studies.designs import cells_of
+from qlit.studies.trials import Trials
+
+_MOST_ROWS = 20
+
+
+def progress_text(trials: Trials, seconds: float | None = None) -> str:
+    """Trials by state, and how long the rest will take at the pace of the last `seconds`."""
+    counts = trials.counts()
+    total = counts["complete"] + counts["pruned"] + counts["running"] + counts["waiting"]
+    parts = [f"{counts['complete']} of {total} trials done"]
+    parts += [f"{counts[state]} {state}" for state in ("running", "pruned") if counts[state]]
+    since = time.time() - seconds if seconds is not None else None
+    recent = [
+        trial
+        for trial in trials.all()
+        if since is not None and trial.datetime_complete is not None and trial.datetime_complete.timestamp() > since
+    ]
+    if seconds is not None and recent and counts["waiting"]:
+        left_s = (counts["waiting"] + counts["running"]) * seconds / len(recent)
+        parts.append(f"about {duration(left_s)} left")
+    return ", ".join(parts)
+
+
+def duration(seconds: float) -> str:
+    """`40 s`, `12 min`, `3.5 h`."""
+    if seconds < 100:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 6000 else f"{seconds / 3600:.1f} h"
+
+
+def best_text(trials: Trials) -> str:
+    """The chosen cell: its validation scores, which chose it, its test accuracy, and how to train it again."""
+    study, results = trials.definition, results_of(trials.all())
+    if not results:
+        return f"{study.name}: no trial is finished yet."
+    first = study.objectives[0]
+    chosen = ranked(results, first)[0]
+    lines = [
+        f"{study.name}: best of {len(results)} cells by {first.metric}, {len(chosen.trainings)} training(s) each",
+        _line("cell", levels_text(chosen.cell)),
+        *(_line(each.metric, chosen.text(each.metric)) for each in study.objectives),
+        _line("test/accuracy", chosen.text("test/accuracy") + ", which chose nothing"),
+        _line("run", ", ".join(each.run_id for each in chosen.trainings)),
+        _line("train it again", "qlit fit " + shlex.join(options_of(study, chosen.cell))),
+    ]
+    if len(study.objectives) > 1:
+        lines.append("cells that no other beats in all objectives:")
+        lines += [_row(each, trials) for each in pareto_front(results, study.objectives)]
+    return "\n".join(lines)
+
+
+def cells_text(trials: Trials) -> str:
+    """The best cells, one a line."""
+    results = ranked(results_of(trials.all()), trials.definition.objectives[0])
+    lines = [_row(each, trials) for each in results[:_MOST_ROWS]]
+    if len(results) > _MOST_ROWS:
+        lines.append(f"  .. and {len(results) - _MOST_ROWS} more: qlit study export")
+    return "\n".join(lines)
+
+
+def status_text(trials: Trials) -> str:
+    """Progress, who trains what, what failed and why, and the best cells so far."""
+    study = trials.definition
+    lines = [f"{study.name}: {progress_text(trials)}", _line("storage", trials.location.dashboard_argument)]
+    if not study.design.is_search:
+        lines.append(_line("design", f"{study.design.kind}, {len(cells_of(study))} cells"))
+    every = trials.all()
+    for trial in every:
+        if trial.state == TrialState.RUNNING:
+            place = f"{trial.user_attrs.get('qlit.host')}, process {trial.user_attrs.get('qlit.pid')}"
+            lines.append(_line(f"running {trial.number}", f"{levels_text(trial.params)} ({place})"))
+    failures = [trial for trial in every if trial.state == TrialState.FAIL]
+    for trial in failures[-5:]:
+        lines.append(_line(f"failed {trial.number}", f"{trial.user_attrs.get('error', 'not known why')}"))
+    if any(trial.state == TrialState.COMPLETE for trial in every):
+        lines += [f"best cells by {study.objectives[0].metric}:", cells_text(trials)]
+    return "\n".join(lines)
+
+
+def _row(result: CellResult, trials: Trials) -> str:
+    metrics = dict.fromkeys([*(each.metric for each in trials.definition.objectives), "test/accuracy"])
+    scores = "  ".join(f"{name} {result.text(name)}" for name in metrics)
+    return f"  {scores}  {levels_text(result.cell)}"
+
+
+def _line(name: str, value: str) -> str:
+    return f"  {name:<15} {value}"

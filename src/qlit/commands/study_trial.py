@@ -1,0 +1,142 @@
+"""One training of a study, in this process: found where it was done before, resumed where it was stopped."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from lightning.pytorch import Callback, LightningModule, Trainer
+
+from qlit.commands.cost import circuits_of
+from qlit.commands.options import readable_errors
+from qlit.commands.train import QlitCLI
+from qlit.training.datamodule import SentenceDataModule
+from qlit.training.identity import HASH, config_tags
+from qlit.training.kept_runs import KeptRuns
+from qlit.training.module import SentenceClassifier
+from qlit.training.recorder import best_epoch, parameter_counts
+
+_STUDY = "study/"
+"""Prefix of the metrics that only trainings of studies log."""
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a training reached.
+
+    Args:
+        run_id: Of its MLflow run.
+        scores: `val/` scores of its best epoch, `test/` scores of that checkpoint, `parameters`, `gates` of the part
+            that a quantum processor would run, `num_validation` and `num_test` sentences.
+        pruned: Whether it was given up early; there are no `test/` scores then.
+    """
+
+    run_id: str
+    scores: dict[str, float] = field(default_factory=dict)
+    pruned: bool = False
+
+
+def train(options: Sequence[str], tags: dict[str, str], give_up: Callable[[int, float], bool] | None = None) -> Outcome:
+    """Train with the options of `qlit fit`, unless a finished run of the experiment did so before.
+
+    Args:
+        options: As of `qlit fit`.
+        tags: Of the run.
+        give_up: Asked after each epoch, with its number and validation accuracy, whether to stop; None for never.
+
+    Raises:
+        UsageError, ValueError: If the config cannot be understood or trained.
+    """
+    try:
+        with readable_errors():
+            made = _TrialCLI(["fit", *options], tags, _Watch(give_up))
+    except _FoundError as found:
+        return Outcome(found.run_id, found.scores)
+    assert made.tracker is not None
+    assert made.tracker.run_id is not None
+    module = made.model
+    scores = _at_best_epoch(module.history) | _facts(module, made.datamodule)
+    if not made.watch.gave_up:
+        tested = made.trainer.callback_metrics.items()
+        scores |= {name: value.item() for name, value in tested if name.startswith("test/")}
+    return Outcome(made.tracker.run_id, scores, made.watch.gave_up)
+
+
+def _at_best_epoch(history: dict[str, list[tuple[int, float]]]) -> dict[str, float]:
+    epoch = best_epoch(history)
+    of_epoch = {name: dict(values) for name, values in history.items() if name.startswith("val/")}
+    return {name: values[epoch] for name, values in of_epoch.items() if epoch in values}
+
+
+def _of_history(history: dict[str, list[tuple[int, float]]]) -> dict[str, float]:
+    """Scores of a run that was made before."""
+    last = {name: values[-1][1] for name, values in history.items()}
+    tested = {name: value for name, value in last.items() if name.startswith("test/")}
+    facts = {name.removeprefix(_STUDY): value for name, value in last.items() if name.startswith(_STUDY)}
+    return _at_best_epoch(history) | tested | facts
+
+
+def _facts(module: SentenceClassifier, data: SentenceDataModule) -> dict[str, float]:
+    circuits = circuits_of(module.head, torch.device("cpu"))
+    quantum = circuits["pqc"].circuit if "pqc" in circuits else None
+    gates = 0 if quantum is None else quantum.num_one_qubit_gates + quantum.num_two_qubit_gates
+    return {
+        "parameters": parameter_counts(module)["total"],
+        "gates": gates,
+        "num_validation": len(data.split.validation),
+        "num_test": len(data.split.test),
+    }
+
+
+class _FoundError(Exception):
+    def __init__(self, run_id: str, scores: dict[str, float]) -> None:
+        super().__init__(run_id)
+        self.run_id, self.scores = run_id, scores
+
+
+class _Watch(Callback):
+    """Asks after each epoch whether to give up."""
+
+    def __init__(self, give_up: Callable[[int, float], bool] | None) -> None:
+        self._give_up, self.gave_up = give_up, False
+
+    def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        if trainer.state.fn != "fit":
+            return
+        assert isinstance(pl_module, SentenceClassifier)
+        # An exception would leave the run as FAILED; this way its epoch comes to its end, and is the last.
+        if self._give_up is not None and self._give_up(*pl_module.history["val/accuracy"][-1]):
+            self.gave_up = trainer.should_stop = True
+
+
+class _TrialCLI(QlitCLI):
+    """`qlit fit` that looks for its own earlier run first."""
+
+    def __init__(self, arguments: list[str], tags: dict[str, str], watch: _Watch) -> None:
+        self.watch = watch
+        super().__init__(arguments, series_tags=tags)
+
+    def before_instantiate_classes(self) -> None:
+        config = self._own_config()
+        kept = KeptRuns(config.tracking.tracking_uri)
+        wanted = config.tracking.experiment, config_tags(self.kept_config().as_dict())[HASH]
+        if (run_id := kept.finished(*wanted)) is not None:
+            raise _FoundError(run_id, _of_history(kept.history(run_id)))
+        if (checkpoint := kept.stopped(*wanted)) is not None:
+            config.ckpt_path = str(checkpoint)
+        super().before_instantiate_classes()
+
+    def instantiate_trainer(self, **kwargs: Any) -> Trainer:
+        trainer = super().instantiate_trainer(**kwargs)
+        trainer.callbacks.append(self.watch)  # type: ignore[attr-defined]
+        return trainer
+
+    def after_fit(self) -> None:
+        assert self.tracker is not None
+        self.tracker.log_metrics(
+            {f"{_STUDY}{name}": value for name, value in _facts(self.model, self.datamodule).items()}
+        )
+        if self.watch.gave_up:
+            self._own_config().test_after_fit = False
+            self.tracker.set_tag("study.state", "pruned")
+        super().after_fit()

@@ -1,0 +1,204 @@
+"""A worker: takes trials of a study, one after the other, until there are none, or it is told to stop, or in time."""
+
+import os
+import signal
+import sys
+import threading
+import time
+import traceback
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import TypeVar
+
+import numpy as np
+from optuna.exceptions import StorageInternalError
+from sqlalchemy.exc import OperationalError
+
+from qlit.commands.errors import UsageError
+from qlit.commands.interrupts import Interrupts, StoppedBySignal
+from qlit.commands.study_setup import training_options
+from qlit.commands.study_trial import Outcome, train
+from qlit.studies.cell_results import note_of
+from qlit.studies.definition import Replicate
+from qlit.studies.trials import Claimed, Trials
+
+_HEARTBEAT_S = 30.0
+_POLL_S = 1.0  # between looks at trials that others train
+_PATIENCE_S = 180.0  # for a storage that has gone: a server that is restarted, a disk that is full
+_MOST_FAILURES = 5  # in a row, without a success: what is wrong is wrong with all of them
+
+_T = TypeVar("_T")
+
+
+@dataclass
+class Worker:
+    """A worker on the trials of a study.
+
+    Args:
+        trials: They.
+        parent_run: The MLflow run under which those of the trainings are shown.
+        interrupts: Of this process.
+        parent: Process id of the command that started this one and whose end is to be its own; None without one.
+    """
+
+    trials: Trials
+    parent_run: str
+    interrupts: Interrupts
+    parent: int | None = None
+    _failures: int = field(default=0, init=False)
+
+    def work(self, hours: float | None = None) -> int:
+        """Train what there is; how many trials. Returns also when a signal has come, or after so many hours.
+
+        Raises:
+            ValueError: If one trial after the other fails.
+        """
+        deadline = None if hours is None else time.monotonic() + 3600 * hours
+        done = 0
+        while not self._must_end(deadline):
+            lost = patiently(self.trials.recover)
+            for number in lost:
+                self._say(f"trial {number} was lost with its process; it is queued again")
+            claimed = patiently(self.trials.claim)
+            if claimed is not None:
+                done += self._run(claimed)
+            elif patiently(lambda: self.trials.is_finished):
+                break
+            else:  # others train the last ones, and may die
+                time.sleep(_POLL_S)
+        return done
+
+    def _must_end(self, deadline: float | None) -> bool:
+        orphaned = self.parent is not None and os.getppid() != self.parent
+        too_late = deadline is not None and time.monotonic() > deadline
+        return self.interrupts.signal is not None or orphaned or too_late or self.trials.stop_is_asked
+
+    def _run(self, claimed: Claimed) -> bool:
+        """Whether the trial came to its end."""
+        name = f"trial {claimed.trial.number}"
+        levels = ", ".join(f"{factor} {level}" for factor, level in claimed.cell.items())
+        self._say(f"{name}: {levels}")
+        begun = time.monotonic()
+        try:
+            with self._signs_of_life(claimed):
+                outcomes = self._trained(claimed)
+        except StoppedBySignal as stop:
+            told = f"stopped by {stop.signal.name}"
+            patiently(lambda: self.trials.give_back(claimed, told))
+            return False
+        except Exception as error:
+            reason = f"{type(error).__name__}: {' '.join(str(error).split())}"
+            patiently(lambda: claimed.trial.set_user_attr("error", reason[:2000]))
+            patiently(lambda: self.trials.finish(claimed, None))
+            traceback.print_exc()  # into the worker's log; the study goes on
+            self._say(f"{name} failed: {reason}")
+            self._failures += 1
+            if self._failures >= _MOST_FAILURES:
+                raise ValueError(f"{self._failures} trials failed one after the other; the last: {reason}") from error
+            return False
+        self._failures = 0
+        pruned = outcomes[-1].pruned
+        values = None if pruned else self._values(outcomes)
+        claimed.trial.set_user_attr("seconds", time.monotonic() - begun)
+        if not patiently(lambda: self.trials.finish(claimed, values, pruned=pruned)):
+            self._say(f"{name} was taken for lost meanwhile; its result is not counted")
+            return False
+        told = "given up" if values is None else ", ".join(f"{value:.4f}" for value in values)
+        self._say(f"{name}: {told} ({time.monotonic() - begun:.0f} s)")
+        return True
+
+    def _trained(self, claimed: Claimed) -> list[Outcome]:
+        outcomes = []
+        for number, replicate in enumerate(claimed.replicates):
+            options = training_options(
+                self.trials.definition, claimed.cell, replicate, self._run_name(claimed, replicate)
+            )
+            give_up = self._give_up(claimed) if number == 0 else None
+            with self.interrupts.raising():
+                outcome = train(options, self._tags(claimed, replicate), give_up)
+            patiently(lambda found=outcome, of=replicate: self._note(claimed, of, found))  # type: ignore[misc]
+            outcomes.append(outcome)
+            if outcome.pruned:
+                break
+        return outcomes
+
+    def _note(self, claimed: Claimed, replicate: Replicate, outcome: Outcome) -> None:
+        claimed.trial.set_user_attr(note_of(replicate), {"run_id": outcome.run_id, **outcome.scores})
+
+    def _give_up(self, claimed: Claimed) -> Callable[[int, float], bool] | None:
+        if self.trials.definition.pruner.kind == "none":
+            return None
+
+        def give_up(epoch: int, accuracy: float) -> bool:
+            claimed.trial.report(accuracy, epoch)
+            return claimed.trial.should_prune()
+
+        return give_up
+
+    def _values(self, outcomes: list[Outcome]) -> list[float]:
+        values = []
+        for objective in self.trials.definition.objectives:
+            found = [outcome.scores.get(objective.metric) for outcome in outcomes]
+            known = [value for value in found if value is not None]
+            if len(known) < len(found):
+                there = sorted(name for name in outcomes[0].scores if not name.startswith("test/"))
+                raise UsageError(f"a training has no score {objective.metric!r}; it has {', '.join(there)}.")
+            values.append(float(np.mean(known)))
+        return values
+
+    def _run_name(self, claimed: Claimed, replicate: Replicate) -> str:
+        study = self.trials.definition
+        return f"{study.name} {claimed.trial.number}, seed {replicate.seed}, split {replicate.split}"
+
+    def _tags(self, claimed: Claimed, replicate: Replicate) -> dict[str, str]:
+        levels = {f"study.factor.{name}": str(level) for name, level in claimed.cell.items()}
+        return {
+            "mlflow.parentRunId": self.parent_run,
+            "study.name": self.trials.definition.name,
+            "study.trial": str(claimed.trial.number),
+            "study.cell": str(claimed.trial.user_attrs["cell"]),
+            "study.replicate": f"seed {replicate.seed}, split {replicate.split}",
+            **levels,
+        }
+
+    @contextmanager
+    def _signs_of_life(self, claimed: Claimed) -> Iterator[None]:
+        over = threading.Event()
+
+        def tell() -> None:
+            begun = time.monotonic()
+            while not over.wait(1.0):
+                if self.parent is not None and os.getppid() != self.parent:
+                    os.kill(os.getpid(), signal.SIGTERM)  # as if the command that is gone had passed on a SIGTERM
+                    return
+                if time.monotonic() - begun >= _HEARTBEAT_S:
+                    begun = time.monotonic()
+                    try:
+                        self.trials.sign_of_life(claimed.trial)
+                    except Exception as error:  # the training goes on; whether the storage comes back shows at its end
+                        self._say(f"the storage does not answer: {type(error).__name__}")
+
+        thread = threading.Thread(target=tell, daemon=True)
+        thread.start()
+        try:
+            yield
+        finally:
+            over.set()
+            thread.join()
+
+    def _say(self, text: str) -> None:
+        print(f"qlit study [{os.getpid()}] {text}", file=sys.stderr, flush=True)
+
+
+def patiently(call: Callable[[], _T]) -> _T:
+    """What a call on the storage returns, tried again for some minutes while the storage is away."""
+    deadline, pause_s = time.monotonic() + _PATIENCE_S, 0.5
+    while True:
+        try:
+            return call()
+        except (OperationalError, StorageInternalError, OSError):
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(pause_s)
+            pause_s = min(2 * pause_s, 10.0)
