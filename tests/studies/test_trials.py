@@ -1,9 +1,13 @@
 """Trials: queued once, claimed once, queued again when they are lost; with many workers and in every storage."""
 
 import os
+import signal
+import subprocess
+import sys
 from collections import Counter
 from dataclasses import replace
 
+import psutil
 import pytest
 from optuna.trial import TrialState
 from studies.small import REPLICATES, small_study, start_worker, trials_of, url, value_of, work
@@ -182,6 +186,18 @@ def test_stopping_is_seen_by_other_workers_and_forgotten_by_the_next_run(tmp_pat
     assert other.stop_is_asked
     other.fill()
     assert not trials.stop_is_asked
+
+
+def test_stopping_now_reaches_the_processes_that_train(tmp_path):
+    trials = trials_of(tmp_path)
+    trials.fill()
+    claimed = trials.claim()
+    with subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"]) as child:
+        claimed.trial.set_user_attr("qlit.pid", str(child.pid))
+        claimed.trial.set_user_attr("qlit.process_start", f"{psutil.Process(child.pid).create_time():.2f}")
+        assert trials.stop_now() == 1
+        assert child.wait(timeout=30) == -signal.SIGTERM
+    assert trials.stop_now() == 0
 
 
 def test_a_study_of_this_name_with_other_factors_is_refused(tmp_path):
