@@ -81,7 +81,8 @@ def status_text(trials: Trials) -> str:
             lines.append(_line(f"running {trial.number}", f"{levels_text(trial.params)} ({place})"))
     failures = [trial for trial in every if trial.state == TrialState.FAIL]
     for trial in failures[-5:]:
-        lines.append(_line(f"failed {trial.number}", f"{trial.user_attrs.get('error', 'not known why')}"))
+        why = str(trial.user_attrs.get("error", "not known why"))
+        lines.append(_line(f"{'ended' if why.startswith('stopped') else 'failed'} {trial.number}", why))
     if any(trial.state == TrialState.COMPLETE for trial in every):
         lines += [f"best cells by {study.objectives[0].metric}:", cells_text(trials)]
     return "\n".join(lines)
