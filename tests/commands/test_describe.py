@@ -12,7 +12,8 @@ from qlit.commands import cost, describe
 
 CONFIGS = ROOT / "configs"
 # Those of tables name models, and are none themselves.
-MODELS = sorted(str(path.relative_to(CONFIGS)) for path in CONFIGS.rglob("*.yaml") if path.parent.name != "tables")
+OTHERS = ("studies", "tables")  # files that name configs, and are none
+MODELS = sorted(str(path.relative_to(CONFIGS)) for path in CONFIGS.rglob("*.yaml") if path.parent.name not in OTHERS)
 # A single encoder that is quick to run.
 NARROW = ("single_sqe.yaml", "--model.head.encoder.num_qubits", "4", "--model.head.encoder.connectivity", "3",
           "--model.head.pqc.num_qubits", "4")  # fmt: skip

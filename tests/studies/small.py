@@ -5,7 +5,6 @@ import sys
 from dataclasses import replace
 from pathlib import Path
 
-from qlit.studies.cell_results import note_of
 from qlit.studies.definition import Design, Factor, Replicate, Study, digest
 from qlit.studies.storage import locate
 from qlit.studies.trials import Trials
@@ -52,6 +51,8 @@ def work(trials: Trials) -> int:
 
 def finished_trials(folder: Path, **options) -> Trials:
     """A finished study whose validation accuracy is 0.5 + value_of / 10 + seed / 100, and its test accuracy less."""
+    from qlit.studies.cell_results import note_of  # workers do without, and start sooner
+
     trials = trials_of(folder, **options)
     trials.fill()
     while (claimed := trials.claim()) is not None:

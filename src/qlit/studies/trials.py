@@ -17,9 +17,10 @@ from optuna.exceptions import UpdateFinishedTrialError
 from optuna.storages import BaseStorage
 from optuna.trial import FrozenTrial, Trial, TrialState
 
-from qlit.studies.definition import Cell, Factor, Replicate, Scalar, Study, digest
+from qlit.studies.definition import Cell, Replicate, Study, digest
 from qlit.studies.designs import cells_of
 from qlit.studies.samplers import experiments_accepted, pruner_of, sampler_of
+from qlit.studies.space import queued_cell, suggested
 from qlit.studies.storage import Location, claim_lock, close_storage, open_storage, setup_lock, this_host
 from qlit.training._reap import process_is_gone, process_tags
 
@@ -198,7 +199,7 @@ class Trials:
         for name, value in process_tags().items():
             trial.set_user_attr(name, value)
         self.sign_of_life(trial)
-        cell = {factor.name: level for factor, level in _suggested(trial, self.definition.factors)}
+        cell = suggested(trial, self.definition.factors)
         marks = trial.user_attrs
         if self.definition.design.is_search:
             replicates = self.definition.replicates
@@ -267,40 +268,13 @@ class Trials:
             return False
         restarts = int(trial.user_attrs.get("restarts", 0)) + 1
         if restarts <= self.definition.retries:
-            self._requeue(_cell_of(trial, self.definition.factors), trial, restarts)
+            self._requeue(queued_cell(trial, self.definition.factors), trial, restarts)
         return True
 
 
 def _missing(study: Study, location: Location) -> str:
     place = location.path or "the database"
     return f"There is no study {study.name!r} in {place} yet; begin it with `qlit study run`."
-
-
-def _suggested(trial: Trial, factors: Sequence[Factor]) -> list[tuple[Factor, Scalar]]:
-    """The levels of the active factors: those queued with the trial, or else the sampler's."""
-    cell: Cell = {}
-    found = []
-    for factor in factors:
-        if not factor.is_active(cell):
-            continue
-        level: Scalar
-        if not factor.is_range:
-            level = trial.suggest_categorical(factor.name, list(factor.labels))
-        elif factor.is_integer:
-            step = 1 if factor.step is None else int(factor.step)
-            level = trial.suggest_int(factor.name, int(factor.low), int(factor.high), step=step, log=factor.log)
-        else:
-            level = trial.suggest_float(factor.name, factor.low, factor.high, step=factor.step, log=factor.log)
-        cell[factor.name] = level
-        found.append((factor, level))
-    return found
-
-
-def _cell_of(trial: FrozenTrial, factors: Sequence[Factor]) -> Cell:
-    """The cell of a trial whose process died, maybe before it noted all of it."""
-    queued = trial.system_attrs.get("fixed_params", {})
-    known = {**queued, **trial.params}
-    return {each.name: known[each.name] for each in factors if each.name in known}
 
 
 def _is_lost(trial: FrozenTrial) -> bool:
