@@ -27,6 +27,7 @@ FOREIGN_TO: dict[str, set[str]] = {
     "engines": {*_TRAINING_ONLY, *_TEXT_ONLY},
     "heads": {*_TRAINING_ONLY, *_TEXT_ONLY},
     "data": _TRAINING_ONLY,
+    "training": {"optuna"},
 }
 
 
@@ -93,6 +94,7 @@ def test_imports_point_in_the_right_direction(room):
         ]),
         ("data", "if TYPE_CHECKING:\n    from qlit.heads import Head\nimport transformers", ["qlit.heads.Head"]),
         ("data", "from mlflow import MlflowClient\nimport optuna", ["mlflow.MlflowClient", "optuna"]),
+        ("training", "import optuna", ["optuna"]),
         ("training", "import lightning, mlflow\nfrom qlit.engines import fusion", ["qlit.engines.fusion"]),
         ("training", "from qlit.commands.errors import nearest", ["qlit.commands.errors.nearest"]),
         ("studies", "from qlit.data import Split\nfrom qlit.training.scores import Scores", ["qlit.data.Split"]),
