@@ -49,18 +49,14 @@ class DensityMatrixEngine(Engine):
     def _diagonal(self, run: Run) -> Tensor:
         """Probabilities of all outcomes, shape (B, N)."""
         num_qubits, gates = run.circuit.num_qubits, run.circuit.gates
-        wants = [tensor for tensor in (run.parameters, run.angles, run.state) if tensor is not None]
-        differentiable = torch.is_grad_enabled() and any(tensor.requires_grad for tensor in wants)
+        differentiable = run.wants_gradients
         piece = max(1, math.isqrt(len(gates)))
         alive = _AT_ONCE + (piece * _KEPT_A_GATE + -(-len(gates) // piece) if differentiable else 0)
         if run.parameters.device.type == "cpu":
             num_bytes = alive * run.batch_size * 4**num_qubits * run.parameters.itemsize
             check_free(num_bytes, f"The density matrices of a batch of {run.batch_size} on {num_qubits} qubits")
 
-        state_BN = run.state
-        if state_BN is None:
-            state_BN = run.parameters.new_zeros(run.batch_size, 2**num_qubits)
-            state_BN[:, 0] = 1
+        state_BN = run.initial_state()
         matrix = torch.einsum("bi,bj->bij", state_BN, state_BN).reshape(-1, *[2] * (2 * num_qubits))
         if not run.circuit.num_parameters:
             matrix = matrix + run.parameters.sum()  # of none: an empty gradient rather than no gradient

@@ -117,11 +117,7 @@ class NativeEngine(Engine):
                     f"strides {tensor.stride()}. Pass `{name}.contiguous()`."
                 )
         program = _program(run.circuit, run.wires, probabilities, parameters.dtype, self.kernels)
-        if torch.is_grad_enabled() and (
-            parameters.requires_grad
-            or (angles is not None and angles.requires_grad)
-            or (state is not None and state.requires_grad)
-        ):
+        if run.wants_gradients:
             result: Tensor = _differentiable(program, run.batch_size, parameters, angles, state, errors)
             return result
         results, _ = _forward(program, run.batch_size, parameters, angles, state, errors, keep=False)

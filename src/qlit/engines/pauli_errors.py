@@ -55,10 +55,8 @@ def as_signs(run: Run) -> Framed:
     circuit, sources = each_rotation_its_own(run.circuit)
     if not sources:  # and so neither parameters nor angles
         return Framed(run._replace(errors=None), flips_BW)
-    given = run.parameters.expand(run.batch_size, -1)
-    if run.angles is not None:
-        given = torch.cat((given, run.angles), dim=1)
-    angles = (given[:, list(sources)] * torch.from_numpy(signs_BR).to(given)).contiguous()
+    angles_BR = angles_of_rotations(run, sources)
+    angles = (angles_BR * torch.from_numpy(signs_BR).to(angles_BR)).contiguous()
     parameters = run.parameters.new_zeros(0)
     return Framed(run._replace(circuit=circuit, parameters=parameters, angles=angles, errors=None), flips_BW)
 
@@ -76,6 +74,14 @@ def each_rotation_its_own(circuit: Circuit) -> tuple[Circuit, tuple[int, ...]]:
             sources.append(source)
         gates.append(gate)
     return Circuit(circuit.num_qubits, tuple(gates)), tuple(sources)
+
+
+def angles_of_rotations(run: Run, sources: tuple[int, ...]) -> Tensor:
+    """What each rotation turns by, radians, shape (B, R); `sources` as of `each_rotation_its_own`."""
+    given = run.parameters.expand(run.batch_size, -1)
+    if run.angles is not None:
+        given = torch.cat((given, run.angles), dim=1)
+    return given[:, list(sources)]
 
 
 def _signs_and_flips(circuit: Circuit, errors_BG: NDArray[np.uint8]) -> tuple[NDArray[np.int8], NDArray[np.bool_]]:

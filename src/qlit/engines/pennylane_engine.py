@@ -17,7 +17,7 @@ from qlit.engines.base import Engine
 from qlit.engines.devices import Device
 from qlit.engines.memory import check_free
 from qlit.engines.parameter_shift import measured, num_shifted, shift_rule
-from qlit.engines.pauli_errors import each_rotation_its_own
+from qlit.engines.pauli_errors import angles_of_rotations, each_rotation_its_own
 from qlit.engines.run import Capabilities, Run
 
 if TYPE_CHECKING:
@@ -93,8 +93,7 @@ class PennyLaneEngine(Engine):
 
     def _measured(self, run: Run, kind: Kind) -> Tensor:
         circuit, sources = each_rotation_its_own(run.circuit)
-        inputs = [run.parameters.expand(run.batch_size, -1), *([] if run.angles is None else [run.angles])]
-        angles_BR = torch.cat(inputs, dim=1)[:, list(sources)].double()
+        angles_BR = angles_of_rotations(run, sources).double()
         state_BN = None if run.state is None else run.state.double()
         state_trains = torch.is_grad_enabled() and state_BN is not None and state_BN.requires_grad
         method = self._gradient_method(run.shots)

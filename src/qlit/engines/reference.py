@@ -145,13 +145,9 @@ class ReferenceEngine(StatevectorEngine):
     )
 
     def _statevector(self, run: Run) -> Tensor:
-        parameters, size = run.parameters, 2**run.circuit.num_qubits
+        parameters = run.parameters
         angles = parameters.new_zeros(run.batch_size, 0) if run.angles is None else run.angles
-        state = run.state
-        if state is None:
-            state = parameters.new_zeros(run.batch_size, size)
-            state[:, 0] = 1
         final_BN: Tensor = _DenseStatevector.apply(  # type: ignore[no-untyped-call]
-            run.circuit, parameters, angles, state
+            run.circuit, parameters, angles, run.initial_state()
         )
         return final_BN

@@ -67,3 +67,20 @@ class Run(NamedTuple):
     errors: Tensor | None = None
     noise: DepolarizingNoise | None = None
     shots: int | None = None
+
+    @property
+    def wants_gradients(self) -> bool:
+        """Whether autograd will ask for gradients with respect to parameters, angles or state."""
+        return torch.is_grad_enabled() and (
+            self.parameters.requires_grad
+            or (self.angles is not None and self.angles.requires_grad)
+            or (self.state is not None and self.state.requires_grad)
+        )
+
+    def initial_state(self) -> Tensor:
+        """Initial statevectors, shape (B, N): those given, or |0..0>."""
+        if self.state is not None:
+            return self.state
+        state_BN = self.parameters.new_zeros(self.batch_size, 2**self.circuit.num_qubits)
+        state_BN[:, 0] = 1
+        return state_BN

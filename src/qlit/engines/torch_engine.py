@@ -36,13 +36,9 @@ class TorchEngine(StatevectorEngine):
     )
 
     def _statevector(self, run: Run) -> Tensor:
-        state = run.state
         check_states(2, run.batch_size, run.circuit.num_qubits, run.parameters)  # what forward alone needs
-        if state is None:
-            state = run.parameters.new_zeros(run.batch_size, 2**run.circuit.num_qubits)
-            state[:, 0] = 1
         final_BN: Tensor = _AdjointSweep.apply(  # type: ignore[no-untyped-call]
-            fusion.plan(run.circuit), run.parameters, run.angles, state
+            fusion.plan(run.circuit), run.parameters, run.angles, run.initial_state()
         )
         return final_BN
 

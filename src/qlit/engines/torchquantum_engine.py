@@ -58,8 +58,7 @@ class TorchQuantumEngine(Engine):
 def _frequencies(run: Run) -> Tensor:
     """How often the shots had each joint outcome of all wires, as a part of 1, shape (B, N)."""
     assert run.shots is not None, "who counts has shots"
-    inputs = (run.parameters, run.angles, run.state)
-    if torch.is_grad_enabled() and any(tensor is not None and tensor.requires_grad for tensor in inputs):
+    if run.wants_gradients:
         raise ValueError(
             "Engine 'torchquantum' counts outcomes, which have no gradient. Ask for shots under torch.no_grad(), or "
             "train with `sampler: gaussian`, which draws from exact probabilities."
