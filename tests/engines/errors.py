@@ -1,11 +1,25 @@
-"""Pauli errors for tests: drawn at random, and written out as gates."""
+"""Pauli errors for tests: drawn at random, written out as gates, and summed up to a channel by definition."""
+
+from itertools import product
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from qlit.circuits import Circuit, Gate, x, z
+from qlit.circuits import Circuit, DepolarizingNoise, Gate, x, z
 from qlit.engines.pauli_errors import X_FIRST, X_SECOND, Z_FIRST, Z_SECOND
+from qlit.engines.reference import on_register
+
+PAULIS = [np.eye(2), np.array([[0, 1], [1, 0]]), np.array([[0, -1j], [1j, 0]]), np.diag([1, -1])]
+
+
+def depolarised(rho, gate: Gate, noise: DepolarizingNoise, num_qubits: int):
+    """The definition: with probability p one of the products of Paulis that are not the identity."""
+    p, total = noise.probability(gate), np.zeros_like(rho)
+    for which in product(range(4), repeat=len(gate.wires)):
+        pauli = on_register(num_qubits, {wire: PAULIS[k] for wire, k in zip(gate.wires, which, strict=True)})
+        total += (p / (4 ** len(gate.wires) - 1) if any(which) else 1 - p) * pauli @ rho @ pauli.conj().T
+    return total
 
 
 def drawn_errors(circuit: Circuit, batch_size: int, *, rate: float = 0.3, seed: int = 0) -> Tensor:

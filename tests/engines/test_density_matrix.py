@@ -1,24 +1,17 @@
 """Exact depolarising noise against the sum over all Paulis, written out with dense complex matrices."""
 
-import itertools
-
 import numpy as np
 import pytest
 import torch
 from engines.cases import random_circuit, random_inputs
+from engines.errors import depolarised
 
 from qlit.circuits import Circuit, DepolarizingNoise, ansatz, cnot, encoder_circuit, reuploading_circuit, ry, x, z
 from qlit.engines import DensityMatrixEngine, PennyLaneEngine, memory
-from qlit.engines.reference import gate_matrix, on_register
+from qlit.engines.reference import gate_matrix
 
 ENGINE = DensityMatrixEngine()
 NOISE = DepolarizingNoise(0.03, 0.11)
-PAULIS = [
-    np.eye(2),
-    np.array([[0, 1], [1, 0]]),
-    np.array([[0, -1j], [1j, 0]]),
-    np.diag([1, -1]),
-]
 
 
 def twin(circuit, noise, parameters, angles, state):
@@ -29,14 +22,7 @@ def twin(circuit, noise, parameters, angles, state):
         if gate.kind == "ry":
             theta = parameters[gate.parameter] if gate.angle is None else angles[gate.angle]
         matrix = gate_matrix(gate, circuit.num_qubits, theta)
-        rho = matrix @ rho @ matrix.conj().T
-        products = list(itertools.product(PAULIS, repeat=len(gate.wires)))[1:]
-        p = noise.probability(gate)
-        mixed = (1 - p) * rho
-        for product in products:
-            error = on_register(circuit.num_qubits, dict(zip(gate.wires, product, strict=True)))
-            mixed = mixed + p / len(products) * error @ rho @ error.conj().T
-        rho = mixed
+        rho = depolarised(matrix @ rho @ matrix.conj().T, gate, noise, circuit.num_qubits)
     return np.diag(rho).real.copy()
 
 

@@ -1,12 +1,11 @@
 """PennyLane's devices beyond what every engine must do (test_conformance.py): other devices, channels, shots."""
 
-from itertools import product
-
 import numpy as np
 import pennylane as qml
 import pytest
 import torch
 from engines.cases import CIRCUITS, random_inputs
+from engines.errors import PAULIS, depolarised
 from tolerances import ENGINE_ATOL, SHOT_SIGMAS
 
 from qlit.circuits import Circuit, DepolarizingNoise, cnot, reuploading_circuit, ry
@@ -76,17 +75,6 @@ def test_more_than_fits_into_a_batch_is_run_in_parts(monkeypatch):
 
 
 # --- channels ---
-
-PAULIS = [np.eye(2), np.array([[0, 1], [1, 0]]), np.array([[0, -1j], [1j, 0]]), np.diag([1, -1])]
-
-
-def depolarised(rho, gate, noise, num_qubits):
-    """The definition: with probability p one of the products of Paulis that are not the identity."""
-    p, total = noise.probability(gate), np.zeros_like(rho)
-    for which in product(range(4), repeat=len(gate.wires)):
-        pauli = on_register(num_qubits, {wire: PAULIS[k] for wire, k in zip(gate.wires, which, strict=True)})
-        total += (p / (4 ** len(gate.wires) - 1) if any(which) else 1 - p) * pauli @ rho @ pauli.conj().T
-    return total
 
 
 @pytest.mark.parametrize("noise", [DepolarizingNoise(0.03, 0.2), DepolarizingNoise(0, 1), DepolarizingNoise(1, 0)])
