@@ -85,7 +85,7 @@ def test_what_is_finished_is_not_trained_again(compared, monkeypatch, capsys):
 
 
 def test_a_stopped_comparison_goes_on_in_the_run_it_was_in(tmp_path, monkeypatch, capsys):
-    arguments = ["compare", *CONFIGS, *OVERRIDES, "--seeds", "1", "--trainer.max_epochs", "80"]
+    arguments = ["compare", *CONFIGS, *OVERRIDES, "--seeds", "1", "--trainer.max_epochs", "300"]
     process = start(tmp_path, *arguments)
     wait_for_epoch(tmp_path, 2, process)
     process.send_signal(signal.SIGINT)
@@ -101,7 +101,7 @@ def test_a_stopped_comparison_goes_on_in_the_run_it_was_in(tmp_path, monkeypatch
     assert {each.info.status for each in runs} == {"FINISHED"}
     assert len(runs) == 2
     assert stopped.info.run_id in {each.info.run_id for each in runs}
-    assert set(history(tmp_path, stopped.info.run_id, "train/loss")) == set(range(80))
+    assert set(history(tmp_path, stopped.info.run_id, "train/loss")) == set(range(300))
 
 
 def test_runs_are_compared_by_their_ids(compared, monkeypatch, capsys):

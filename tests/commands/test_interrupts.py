@@ -4,8 +4,33 @@ import os
 import signal
 
 import pytest
+from commands.runs import SMALL, all_runs, history
 
-from qlit.commands.interrupts import Interrupts, StoppedBySignal
+from qlit.cli import main
+from qlit.commands.interrupts import Interrupts, Sigint, StoppedBySignal
+from qlit.training.progress import EpochProgress
+
+# Where Python drops an exception it tells so; pytest makes a warning of that.
+drops_an_exception = pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+
+
+@pytest.fixture(autouse=True)
+def sigint_as_in_a_terminal():
+    """Python's own handler, also where the tests run in the background of a shell, which ignores SIGINT."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+class Finalised:
+    """Sends a signal to this process while an object is finalised."""
+
+    def __init__(self, number):
+        self.number = number
+
+    def __del__(self):
+        os.kill(os.getpid(), self.number)
+        sum(range(1000))  # the handler runs here, and what it raises is dropped
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
@@ -34,3 +59,61 @@ def test_handlers_are_given_back():
             pass
         assert interrupts.signal is None
     assert [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)] == before
+
+
+@drops_an_exception
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_whose_exception_was_dropped_is_raised_when_asked(number):
+    with Interrupts() as interrupts:
+        interrupts.raise_if_lost()
+        with interrupts.raising():
+            Finalised(number)
+        with pytest.raises(StoppedBySignal) as stop:
+            interrupts.raise_if_lost()
+        assert stop.value.signal == number
+
+
+@drops_an_exception
+def test_ctrl_c_raises_at_once_and_is_remembered():
+    before = signal.getsignal(signal.SIGINT)
+    with Sigint() as sigint:
+        sigint.raise_if_lost()
+        Finalised(signal.SIGINT)
+        with pytest.raises(KeyboardInterrupt):
+            sigint.raise_if_lost()
+    with Sigint(), pytest.raises(KeyboardInterrupt):
+        os.kill(os.getpid(), signal.SIGINT)
+    assert signal.getsignal(signal.SIGINT) is before
+
+
+def test_an_ignored_ctrl_c_stays_ignored():
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        with Sigint() as sigint:
+            os.kill(os.getpid(), signal.SIGINT)
+            sigint.raise_if_lost()
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+@drops_an_exception
+@pytest.mark.filterwarnings("ignore:.*treespec, LeafSpec.*:FutureWarning", "ignore::DeprecationWarning:mlflow")
+@pytest.mark.parametrize("command", ["fit", "compare"])
+def test_a_training_stops_also_where_the_exception_was_dropped(command, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    show = EpochProgress.on_train_epoch_start
+
+    def shown(self, trainer, pl_module):
+        show(self, trainer, pl_module)
+        if trainer.current_epoch == 3:
+            Finalised(signal.SIGINT)
+
+    monkeypatch.setattr(EpochProgress, "on_train_epoch_start", shown)
+    models = (
+        [SMALL[1], "--config", f"{SMALL[1]} --model.lr 0.02", "--seeds", "1"] if command == "compare" else SMALL[1:2]
+    )
+    assert main([command, "--config", *models, *SMALL[2:], "--trainer.max_epochs", "50"]) == 130
+    assert "stopped by SIGINT; " in capsys.readouterr().err
+    (run,) = all_runs(tmp_path)
+    assert run.info.status == "KILLED"
+    assert set(history(tmp_path, run.info.run_id, "train/loss")) == set(range(4))

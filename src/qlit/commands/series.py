@@ -10,6 +10,7 @@ from typing import Any
 
 import torch
 
+from qlit.commands.interrupts import Sigint
 from qlit.commands.options import readable_errors, value_of
 from qlit.commands.train import Interruption, QlitCLI
 from qlit.training.identity import HASH, config_tags
@@ -101,7 +102,9 @@ class Series:
         for place, (seed, number) in enumerate(sorted(missing), 1):
             name = self.candidates[number].name
             print(f"qlit: training {place} of {len(missing)}: {name}, seed {seed}", file=sys.stderr, flush=True)
-            self._train(number, seed)
+            with Sigint() as sigint:
+                self._train(number, seed, Interruption(sigint.raise_if_lost))
+                sigint.raise_if_lost()
             run = self._finished(number, seed)
             assert run is not None, "it has just been trained under this hash"
             runs[number][seed] = run
@@ -119,7 +122,7 @@ class Series:
         run_id = store.finished(tracking["experiment"], self._hash(number, seed))
         return store.read(run_id) if run_id else None
 
-    def _train(self, number: int, seed: int) -> None:
+    def _train(self, number: int, seed: int, interruption: Interruption) -> None:
         candidate, tracking = self.candidates[number], self._configs[number]["tracking"]
         stopped = self._stores[tracking["tracking_uri"]].stopped(tracking["experiment"], self._hash(number, seed))
         arguments = [
@@ -127,7 +130,6 @@ class Series:
             "--tracking.run_name", f"{candidate.name}, seed {seed}", "--test_after_fit", "true",
             *(("--ckpt_path", str(stopped)) if stopped else ()),
         ]  # fmt: skip
-        interruption = Interruption()
         try:
             with readable_errors():
                 QlitCLI(arguments, interruption, series_tags={"series.model": candidate.name, "series.seed": str(seed)})
@@ -140,6 +142,9 @@ class Series:
 
 class _ParsedOnly(QlitCLI):
     """Reads a config and makes nothing of it."""
+
+    def __init__(self, arguments: list[str]) -> None:
+        super().__init__(arguments, Interruption(lambda: None))
 
     def _set_seed(self) -> None: ...
 

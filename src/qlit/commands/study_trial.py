@@ -9,7 +9,7 @@ from lightning.pytorch import Callback, LightningModule, Trainer
 
 from qlit.commands.cost import circuits_of
 from qlit.commands.options import readable_errors
-from qlit.commands.train import QlitCLI
+from qlit.commands.train import Interruption, QlitCLI
 from qlit.training.datamodule import SentenceDataModule
 from qlit.training.identity import HASH, config_tags
 from qlit.training.kept_runs import KeptRuns
@@ -36,12 +36,18 @@ class Outcome:
     pruned: bool = False
 
 
-def train(options: Sequence[str], tags: dict[str, str], give_up: Callable[[int, float], bool] | None = None) -> Outcome:
+def train(
+    options: Sequence[str],
+    tags: dict[str, str],
+    raise_if_lost: Callable[[], None],
+    give_up: Callable[[int, float], bool] | None = None,
+) -> Outcome:
     """Train with the options of `qlit fit`, unless a finished run of the experiment did so before.
 
     Args:
         options: As of `qlit fit`.
         tags: Of the run.
+        raise_if_lost: Asked before each epoch, to raise what a signal raised and Python dropped.
         give_up: Asked after each epoch, with its number and validation accuracy, whether to stop; None for never.
 
     Raises:
@@ -49,7 +55,7 @@ def train(options: Sequence[str], tags: dict[str, str], give_up: Callable[[int, 
     """
     try:
         with readable_errors():
-            made = _TrialCLI(["fit", *options], tags, _Watch(give_up))
+            made = _TrialCLI(["fit", *options], tags, Interruption(raise_if_lost), _Watch(give_up))
     except _FoundError as found:
         return Outcome(found.run_id, found.scores)
     assert made.tracker is not None
@@ -112,9 +118,9 @@ class _Watch(Callback):
 class _TrialCLI(QlitCLI):
     """`qlit fit` that looks for its own earlier run first."""
 
-    def __init__(self, arguments: list[str], tags: dict[str, str], watch: _Watch) -> None:
+    def __init__(self, arguments: list[str], tags: dict[str, str], interruption: Interruption, watch: _Watch) -> None:
         self.watch = watch
-        super().__init__(arguments, series_tags=tags)
+        super().__init__(arguments, interruption, series_tags=tags)
 
     def before_instantiate_classes(self) -> None:
         config = self._own_config()

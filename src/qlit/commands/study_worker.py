@@ -116,7 +116,7 @@ class Worker:
             )
             give_up = self._give_up(claimed) if number == 0 else None
             with self.interrupts.raising():
-                outcome = train(options, self._tags(claimed, replicate), give_up)
+                outcome = train(options, self._tags(claimed, replicate), self.interrupts.raise_if_lost, give_up)
             patiently(lambda found=outcome, of=replicate: self._note(claimed, of, found))  # type: ignore[misc]
             outcomes.append(outcome)
             if outcome.pruned:

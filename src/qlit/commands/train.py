@@ -5,6 +5,7 @@ import signal
 import sys
 import tempfile
 import warnings
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from lightning.pytorch.utilities.exceptions import SIGTERMException
 
 from qlit.commands.checkpoints import read_notes
 from qlit.commands.devices import check_engines
+from qlit.commands.interrupts import Sigint
 from qlit.commands.options import readable_errors, value_of, with_nulls
 from qlit.commands.summary import evaluation_summary, fit_summary
 from qlit.training.best_and_last import BestAndLast
@@ -27,11 +29,22 @@ from qlit.training.tracking import MLflowTracker, RunStatus
 
 
 class Interruption(Callback):
-    """Remembers why a trainer stopped, and what a resumed run could start from."""
+    """Remembers why a trainer stopped, and what a resumed run could start from.
 
-    def __init__(self) -> None:
+    Args:
+        raise_if_lost: Asked before every epoch; raises where a signal came and its exception was dropped.
+    """
+
+    def __init__(self, raise_if_lost: Callable[[], None]) -> None:
         self.signal: signal.Signals | None = None
         self.last_checkpoint = ""
+        self._raise_if_lost = raise_if_lost
+
+    def on_train_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:  # noqa: ARG002
+        self._raise_if_lost()
+
+    def on_test_start(self, trainer: Trainer, pl_module: LightningModule) -> None:  # noqa: ARG002
+        self._raise_if_lost()
 
     def on_exception(self, trainer: Trainer, pl_module: LightningModule, exception: BaseException) -> None:  # noqa: ARG002
         if isinstance(exception, KeyboardInterrupt):
@@ -46,7 +59,7 @@ class QlitCLI(LightningCLI):
 
     Args:
         arguments: Subcommand and options.
-        interruption: Told why it stopped.
+        interruption: Asked whether to stop, and told why it stopped.
         series_tags: Tags of a run that is one of many, whose command sums up all of them; None for a run of its own,
             which ends with a summary.
         options: As of `LightningCLI`.
@@ -57,12 +70,12 @@ class QlitCLI(LightningCLI):
     def __init__(
         self,
         arguments: list[str],
-        interruption: Interruption | None = None,
+        interruption: Interruption,
         *,
         series_tags: dict[str, str] | None = None,
         **options: Any,
     ) -> None:
-        self.interruption, self.series_tags = interruption or Interruption(), series_tags
+        self.interruption, self.series_tags = interruption, series_tags
         super().__init__(
             SentenceClassifier,
             SentenceDataModule,
@@ -190,8 +203,8 @@ def _listed(value: Any) -> list[Any]:
 def run(command: str, arguments: list[str]) -> int:
     """Run `fit`, `validate` or `test` and return the exit status."""
     quieten()
-    interruption = Interruption()
-    with tempfile.TemporaryDirectory() as folder:
+    with tempfile.TemporaryDirectory() as folder, Sigint() as sigint:
+        interruption = Interruption(sigint.raise_if_lost)
         try:
             with readable_errors():
                 QlitCLI([command, *_with_config_of_checkpoint(command, arguments, Path(folder))], interruption)
