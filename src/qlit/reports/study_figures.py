@@ -13,6 +13,8 @@ from qlit.studies.effects import LevelMean
 from qlit.training.figure_style import BLUE, GREY, ORANGE, clean, titled_figure
 
 _COLUMNS = 3
+_MOST_CHARACTERS = 18
+"""Of the labels under a slice that fit beside each other; numbers lie closer than that where they are not even."""
 
 
 def slices_figure(study: Study, results: Sequence[CellResult], metric: str) -> Figure:
@@ -46,7 +48,10 @@ def _draw_slice(axes: Any, factor: Factor, results: Sequence[CellResult], metric
     if is_axis and min(place.values()) > 0 and max(place.values()) / min(place.values()) >= 20:
         axes.set_xscale("log")
     elif factor.levels:
-        axes.set_xticks(list(place.values()), [str(level) for level in place], fontsize=7)
+        labels = [str(level) for level in place]
+        axes.set_xticks(list(place.values()), labels, fontsize=7)
+        if sum(map(len, labels)) > _MOST_CHARACTERS:  # they would run into each other
+            axes.tick_params(axis="x", labelrotation=90)
     axes.set_xlabel(factor.name)
     clean(axes)
 
@@ -66,6 +71,9 @@ def level_means_figure(study: Study, means: Sequence[LevelMean], metric: str) ->
     names = [f"{each.factor} = {each.level}" for each in means]
     axes.set_yticks(range(len(means)), names, fontsize=8)
     axes.set_ylim(len(means) - 0.4, -0.6)
+    if metric.endswith("accuracy"):
+        low, high = axes.get_xlim()
+        axes.set_xlim(max(low, 0.0), min(high, 1.0))  # intervals from two or three cells go beyond
     axes.set_xlabel(metric)
     clean(axes)
     return figure
