@@ -84,6 +84,20 @@ def test_what_is_finished_is_not_trained_again(compared, monkeypatch, capsys):
     assert "training" not in err
 
 
+def test_seeds_start_where_they_are_told_to(compared, monkeypatch, capsys):
+    monkeypatch.chdir(compared)
+    assert main(["compare", *CONFIGS, *OVERRIDES, "--first_seed", "1", "--json", "later.json"]) == 0
+    told = capsys.readouterr().err
+    assert "training 1 of 2: quickstart, seed 2\n" in told  # seed 1 was trained before
+    assert "training 2 of 2: quickstart lr 0.02, seed 2\n" in told
+    later = json.loads((compared / "later.json").read_text())
+    for model in later["models"]:
+        runs = [client(compared).get_run(run_id) for run_id in model["run_ids"]]
+        assert [run.data.params["data.seed"] for run in runs] == ["1", "2"]
+    for run_id in {each for model in later["models"] for each in model["run_ids"][1:]}:
+        client(compared).delete_run(run_id)  # the other tests look at the first two seeds
+
+
 def test_a_stopped_comparison_goes_on_in_the_run_it_was_in(tmp_path, monkeypatch, capsys):
     arguments = ["compare", *CONFIGS, *OVERRIDES, "--seeds", "1", "--trainer.max_epochs", "300"]
     process = start(tmp_path, *arguments)
@@ -129,11 +143,13 @@ def test_runs_of_different_splits_are_refused(compared, refused, monkeypatch):
         (["abc"], "a comparison needs two runs at least, but got one, abc."),
         (["abc", "def"], "There is no run 'abc' in MLflow"),
         (["abc", *CONFIGS], "give ids of runs, or configs with --config, not both."),
-        (["abc", "def", "--seeds", "3"], "--seeds and options of configs go with --config."),
-        (["abc", "def", "--model.lr", "3"], "--seeds and options of configs go with --config."),
+        (["abc", "def", "--seeds", "3"], "--seeds and --first_seed go with --config."),
+        (["abc", "def", "--first_seed", "3"], "--seeds and --first_seed go with --config."),
+        (["abc", "def", "--model.lr", "3"], "options of configs go with --config."),
         (CONFIGS[:2], "a comparison needs two configs at least, but got one"),
         ([*CONFIGS[:2], *CONFIGS[:2]], "is given twice."),
         ([*CONFIGS, "--seeds", "0"], "`--seeds >= 1` must hold, but got 0."),
+        ([*CONFIGS, "--first_seed", "-1"], "`--first_seed >= 0` must hold, but got -1."),
         ([*CONFIGS, "--config", "nowhere.yaml"], "There is no config nowhere.yaml"),
         ([*CONFIGS, "--config", ""], "There is no config "),
         ([*CONFIGS, "--config", "it's.yaml"], "The config it's.yaml has a quotation that is not closed."),

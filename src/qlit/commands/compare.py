@@ -34,7 +34,13 @@ def run(command: str, arguments: list[str]) -> int:
     )
     parser.add_argument("runs", nargs="*", metavar="RUN", help="ids of MLflow runs; those of one config are one model")
     parser.add_argument("-c", "--config", action="append", default=[], help="a config; give two or more")
-    parser.add_argument("--seeds", type=int, metavar="N", help=f"seeds 0 to N - 1 of each config; default {_NUM_SEEDS}")
+    parser.add_argument("--seeds", type=int, metavar="N", help=f"seeds of each config; default {_NUM_SEEDS}")
+    parser.add_argument(
+        "--first_seed",
+        type=int,
+        metavar="S",
+        help="the first of them, S to S + N - 1; default 0, others for fresh splits",
+    )
     parser.add_argument("--json", metavar="FILE", help="write all numbers there too")
     parser.add_argument("--plot", metavar="FILE", help="write a picture there too: .png, .svg or .pdf")
     own, overrides = split_overrides(arguments)
@@ -43,7 +49,7 @@ def run(command: str, arguments: list[str]) -> int:
     check_output(options.json)
     check_output(options.plot, suffixes=(".png", ".svg", ".pdf"))
     try:
-        models = _models(options.runs, options.config, options.seeds, overrides)
+        models = _models(options.runs, options.config, options.seeds, options.first_seed, overrides)
     except StoppedError as stop:
         return stopped_status(command, stop)
     comparison = compare(models)
@@ -55,17 +61,23 @@ def run(command: str, arguments: list[str]) -> int:
     return 0
 
 
-def _models(runs: Sequence[str], configs: Sequence[str], seeds: int | None, overrides: Sequence[str]) -> list[Model]:
+def _models(
+    runs: Sequence[str], configs: Sequence[str], seeds: int | None, first_seed: int | None, overrides: Sequence[str]
+) -> list[Model]:
     if bool(runs) == bool(configs):
         raise UsageError("give ids of runs, or configs with --config" + (", not both." if runs else "."))
     if runs:
-        return _models_of_runs(runs, seeds, overrides)
+        if seeds is not None or first_seed is not None:
+            raise UsageError("runs are compared as they are: --seeds and --first_seed go with --config.")
+        return _models_of_runs(runs, overrides)
     if len(configs) < 2:
         raise UsageError(f"a comparison needs two configs at least, but got one, {configs[0]}.")
-    num_seeds = _NUM_SEEDS if seeds is None else seeds
+    num_seeds, first = _NUM_SEEDS if seeds is None else seeds, first_seed or 0
     if num_seeds < 1:
         raise UsageError(f"`--seeds >= 1` must hold, but got {num_seeds}.")
-    candidates = [candidate_of(config, overrides, range(num_seeds)) for config in configs]
+    if first < 0:
+        raise UsageError(f"`--first_seed >= 0` must hold, but got {first}.")
+    candidates = [candidate_of(config, overrides, range(first, first + num_seeds)) for config in configs]
     for number, candidate in enumerate(candidates):
         if candidate in candidates[:number]:
             raise UsageError(f"the config {configs[number]} is given twice.")
@@ -78,10 +90,10 @@ def _models(runs: Sequence[str], configs: Sequence[str], seeds: int | None, over
     ]
 
 
-def _models_of_runs(run_ids: Sequence[str], seeds: int | None, overrides: Sequence[str]) -> list[Model]:
+def _models_of_runs(run_ids: Sequence[str], overrides: Sequence[str]) -> list[Model]:
     uri = value_of("--tracking.tracking_uri", overrides)
-    if seeds is not None or (overrides and uri is None):
-        raise UsageError("runs are compared as they are: --seeds and options of configs go with --config.")
+    if overrides and uri is None:
+        raise UsageError("runs are compared as they are: options of configs go with --config.")
     if len(run_ids) < 2:
         raise UsageError(f"a comparison needs two runs at least, but got one, {run_ids[0]}.")
     kept = KeptRuns(uri)
