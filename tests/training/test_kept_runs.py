@@ -74,6 +74,18 @@ def test_runs_of_processes_that_are_gone_are_reaped(uri):
     assert client.get_run(running.run_id).info.status == "KILLED"
 
 
+def test_a_run_of_processes_that_are_gone_is_closed_unless_they_did(uri):
+    runs = [logged(uri).run_id for _ in range(2)]
+    client = MlflowClient(uri)
+    client.update_run(runs[0], status="RUNNING")
+    for run_id in runs:
+        KeptRuns(uri).close(run_id, "FAILED", "rank 1 died")
+    first, second = map(client.get_run, runs)
+    assert (first.info.status, first.data.tags["error"]) == ("FAILED", "rank 1 died")
+    assert second.info.status == "FINISHED"
+    assert "error" not in second.data.tags
+
+
 def test_what_is_not_there_is_told_in_a_sentence(uri, tmp_path):
     with pytest.raises(ValueError, match=r"There is no run 'abc' in MLflow at sqlite:.*; check the id, and the store"):
         KeptRuns(uri).read("abc")

@@ -3,7 +3,7 @@
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from qlit.training import _reap, _store
 from qlit.training._secrets import scrub
@@ -101,6 +101,16 @@ class KeptRuns:
         """Mark as KILLED the runs of an experiment whose process on this machine is gone; their ids."""
         found = self._client.get_experiment_by_name(experiment) if self._client is not None else None
         return [] if found is None else _reap.reap(self._client, found.experiment_id)
+
+    def close(self, run_id: str, status: Literal["FAILED", "KILLED"], error: str) -> None:
+        """Give a run whose processes are gone its status, if it has none, and tell why as its tag `error`.
+
+        Raises:
+            ValueError: If there is no such run.
+        """
+        if self._run(run_id).info.status == "RUNNING":
+            self._client.set_tag(run_id, "error", error)
+            self._client.set_terminated(run_id, status)
 
     def finished(self, experiment: str, config_hash: str) -> str | None:
         """The id of the youngest finished and tested fit with that config in an experiment; None if there is none."""
