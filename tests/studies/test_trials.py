@@ -128,6 +128,21 @@ def test_a_trial_that_kills_every_worker_is_given_up_and_tried_again_by_the_next
     assert trials.fill() == 1
 
 
+def test_a_trial_whose_processes_died_is_queued_again_as_often_as_the_study_allows(tmp_path):
+    trials = trials_of(tmp_path, retries=1)
+    trials.fill()
+    claimed = trials.claim()
+    trials.lose(claimed, "rank 1 died")
+    lost, again = trials.all()[0], trials.all()[-1]
+    assert (lost.state, lost.user_attrs["error"]) == (TrialState.FAIL, "rank 1 died")
+    assert (again.user_attrs["restarts"], again.user_attrs["cell"]) == (1, digest(claimed.cell))
+    while (claimed := trials.claim()).trial.number != again.number:
+        trials.finish(claimed, [0.0])
+    trials.lose(claimed, "rank 1 died")
+    assert trials.is_finished
+    assert trials.num_given_up == 1
+
+
 def test_what_is_given_back_goes_on_later(tmp_path):
     trials = trials_of(tmp_path)
     trials.fill()

@@ -258,11 +258,16 @@ class Trials:
         if not lost:
             return []
         with setup_lock(self.location):
-            return [trial.number for trial in lost if self._fail_lost(trial)]
+            return [trial.number for trial in lost if self._fail_lost(trial, "its process ended without a word")]
 
-    def _fail_lost(self, trial: FrozenTrial) -> bool:
+    def lose(self, claimed: Claimed, reason: str) -> None:
+        """Fail a trial whose processes have died, and queue it again as often as the study allows."""
+        with setup_lock(self.location):
+            self._fail_lost(self.storage.get_trial(claimed.trial._trial_id), reason)
+
+    def _fail_lost(self, trial: FrozenTrial, reason: str) -> bool:
         try:
-            self.storage.set_trial_user_attr(trial._trial_id, "error", "its process ended without a word")
+            self.storage.set_trial_user_attr(trial._trial_id, "error", reason)
             self.storage.set_trial_state_values(trial._trial_id, TrialState.FAIL)
         except UpdateFinishedTrialError:  # another worker was quicker, or it lives and has finished
             return False
