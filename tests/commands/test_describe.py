@@ -166,6 +166,18 @@ def test_times_are_measured_and_added_up(facts):
     assert timing["run_s"] == pytest.approx(10 * epoch)
 
 
+def test_each_of_several_processes_has_its_share_of_a_batch(monkeypatch):
+    monkeypatch.setattr(
+        describe, "measure", lambda _, **sizes: asked.append(sizes) or cost.Measured(1.0, 1, 8.0, 8, 1, 768)
+    )
+    options = ["--config", str(CONFIGS / NARROW[0]), *NARROW[1:], "--trainer.max_epochs", "1"]
+    asked, seconds = [], []
+    for devices in "12":
+        seconds.append(describe.run_seconds([*options, "--trainer.accelerator", "cpu", "--trainer.devices", devices]))
+    assert [(each["batch_size"], each["eval_batch_size"]) for each in asked] == [(16, 256), (8, 128)]
+    assert seconds == [28 + 77, 28 + 77 / 2]
+
+
 def test_times_are_shown_in_the_table(shown):
     status, out, err = shown(*NARROW, timed=True)
     assert (status, err) == (0, "")

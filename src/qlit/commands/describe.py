@@ -12,6 +12,7 @@ from qlit.commands.cost import bytes_free, bytes_per_step, circuits_of, measure
 from qlit.commands.devices import executions_of, executions_table
 from qlit.commands.model_config import model_parser
 from qlit.commands.options import readable_errors, with_nulls
+from qlit.commands.processes import num_processes
 from qlit.commands.train import quieten
 from qlit.data.splits import train_and_validation_sizes
 from qlit.heads import EstimatorHead, Head
@@ -80,7 +81,8 @@ def run_seconds(options: Sequence[str]) -> float | None:
         config = parser.parse_args(with_nulls(options))
         made = parser.instantiate(config)
     head = made.model.head.to(_DTYPES.get(str(config.trainer.get("precision")), torch.float32))
-    timing = estimate(head, made.data, config.trainer, _device_of(config.trainer), timed=True)["timing"]
+    device, count = _device_of(config.trainer), num_processes("the config", config.trainer) or 1
+    timing = estimate(head, made.data, config.trainer, device, timed=True, processes=count)["timing"]
     found: float | None = timing["run_s"]
     return found
 
@@ -128,9 +130,15 @@ def describe(head: Head, counts: dict[str, Any], batch_size: int, device: torch.
 
 
 def estimate(
-    head: Head, data: SentenceDataModule, trainer: dict[str, Any], device: torch.device, *, timed: bool
+    head: Head,
+    data: SentenceDataModule,
+    trainer: dict[str, Any],
+    device: torch.device,
+    *,
+    timed: bool,
+    processes: int = 1,
 ) -> dict[str, Any]:
-    """How long a fit takes with a head, from a few real steps; one process, the head alone.
+    """How long a fit takes with a head, from a few real steps of one process; the head alone.
 
     Nothing is run where `timed` is false or a step would not fit into memory.
 
@@ -140,6 +148,7 @@ def estimate(
         trainer: Trainer options, of which `max_epochs` is read.
         device: Where it would run.
         timed: Whether to measure.
+        processes: That share a batch; what they tell one another is not counted.
 
     Returns:
         `device`, and `bytes_free` on it; `steps_per_epoch`, `validated_per_epoch` (sentences), `max_epochs` (None if
@@ -186,11 +195,12 @@ def estimate(
         told = f"a training step needs {_bytes(needed)}, but only {_bytes(facts['bytes_free'])} are free."
         return facts | {"not_timed": told}
     try:
-        found = measure(head, batch_size=data.batch_size, eval_batch_size=data.eval_batch_size, device=device)
+        rows, eval_rows = (-(-size // processes) for size in (data.batch_size, data.eval_batch_size))
+        found = measure(head, batch_size=rows, eval_batch_size=eval_rows, device=device)
     except ValueError as error:  # a head that only evaluates (multinomial shots) can be described nevertheless
         return facts | {"not_timed": str(error)}
     inference_s_per_row = found.inference_s / found.inference_batch_size
-    epoch_s = num_steps * found.step_s + num_validated * inference_s_per_row
+    epoch_s = num_steps * found.step_s + num_validated * inference_s_per_row / processes
     facts["timing"] = {
         "step_s": found.step_s,
         "steps_timed": found.num_steps,

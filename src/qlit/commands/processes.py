@@ -1,0 +1,111 @@
+"""How many processes a training of a study has, and which cores and GPUs they get."""
+
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+
+
+def num_processes(name: str, trainer: Mapping[str, Any]) -> int | None:
+    """How many processes of its own a training needs; None for one in the process that asks.
+
+    Args:
+        name: Of the study, for messages.
+        trainer: Options of the trainer; those that are not there are Lightning's defaults.
+
+    Raises:
+        ValueError: If a study cannot make such trainings.
+    """
+    strategy, devices = trainer.get("strategy", "auto"), trainer.get("devices", "auto")
+    num_nodes = trainer.get("num_nodes", 1)
+    if num_nodes != 1:
+        raise ValueError(
+            f"A study trains each trial on one machine, but {name} has num_nodes {num_nodes}; leave it at 1, and let "
+            "more machines work on the study (`qlit study worker`)."
+        )
+    if strategy not in ("auto", "ddp"):
+        raise ValueError(
+            f"A study trains in one process a trial (strategy 'auto') or several (strategy 'ddp'), but {name} has "
+            f"strategy {strategy!r}."
+        )
+    if trainer.get("logger") is False or trainer.get("fast_dev_run"):
+        raise ValueError(
+            f"A study needs the runs that it makes, but {name} keeps none (trainer.logger false, or fast_dev_run)."
+        )
+    gpus = num_gpus(trainer)
+    count = _count(devices, gpus)
+    if count is None:
+        raise ValueError(
+            f"A study gives each trial a number of devices, but {name} has devices {devices!r}, and {gpus} GPUs are "
+            "here; say how many: trainer.devices 1, say."
+        )
+    if count > max(gpus, 1) and gpus:
+        raise ValueError(f"{name} has devices {devices!r}, but {gpus} GPU(s) are here.")
+    return count if count > 1 or strategy == "ddp" else None
+
+
+def num_gpus(trainer: Mapping[str, Any]) -> int:
+    """GPUs of this machine that trainings with these options may use."""
+    return 0 if trainer.get("accelerator") == "cpu" else torch.cuda.device_count()
+
+
+def _count(devices: Any, gpus: int) -> int | None:
+    if devices == "auto":
+        return 1 if gpus < 2 else None
+    try:
+        count = int(devices)
+    except (TypeError, ValueError):  # a list of devices
+        return None
+    return count if count >= 1 else None
+
+
+@dataclass(frozen=True)
+class Places:
+    """Where the workers of a study run: each on cores of its own, or on GPUs of its own.
+
+    Args:
+        num_processes: Of a training.
+        cores: That this process may use.
+        gpus: How many its trainings may use.
+        visible: CUDA_VISIBLE_DEVICES, by whose names CUDA knows them; None for 0, 1, and so on.
+    """
+
+    num_processes: int
+    cores: tuple[int, ...]
+    gpus: int = 0
+    visible: str | None = None
+
+    @property
+    def num_workers(self) -> int:
+        """As many as have a core, or a GPU, for each process of a training."""
+        return max(1, (self.gpus or len(self.cores)) // self.num_processes)
+
+    def cores_of(self, worker: int, num_workers: int) -> list[int]:
+        """The cores of one of several workers; those of another where there are more workers than cores."""
+        return list(self.cores[worker::num_workers]) or [self.cores[worker % len(self.cores)]]
+
+    def num_threads(self, num_workers: int) -> int:
+        """Threads of a process of a training."""
+        return max(1, len(self.cores) // (num_workers * self.num_processes))
+
+    def environment_of(self, worker: int, num_workers: int) -> dict[str, str]:
+        """What the environment of a worker has of its own. Those beyond the last group of GPUs share another's."""
+        threads = {"OMP_NUM_THREADS": str(len(self.cores_of(worker, num_workers)))}
+        if not self.gpus:
+            return threads
+        names = self.visible.split(",") if self.visible else [str(number) for number in range(self.gpus)]
+        first = worker % (self.gpus // self.num_processes) * self.num_processes
+        return {**threads, "CUDA_VISIBLE_DEVICES": ",".join(names[first : first + self.num_processes])}
+
+
+def places_of(name: str, trainers: Sequence[Mapping[str, Any]]) -> Places:
+    """The places on this machine for trainings with these options of trainers, of which the largest counts.
+
+    Raises:
+        ValueError: As `num_processes`.
+    """
+    count = max(num_processes(name, trainer) or 1 for trainer in trainers)
+    gpus = min(num_gpus(trainer) for trainer in trainers)
+    return Places(count, tuple(sorted(os.sched_getaffinity(0))), gpus, os.environ.get("CUDA_VISIBLE_DEVICES"))
