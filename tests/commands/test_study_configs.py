@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from qlit.commands.series import resolved
-from qlit.commands.study_setup import checked_config, options_of
+from qlit.commands.study_setup import checked_configs, options_of
 from qlit.studies.designs import cells_of, num_trainings
 from qlit.studies.study_file import read_study
 
@@ -24,7 +24,7 @@ def test_a_study_has_the_papers_cells_and_can_be_trained(file):
     study = read_study(file)
     assert study.name == file.stem
     assert num_trainings(study) == TRAININGS[file.stem]
-    assert checked_config(study)["tracking"]["experiment"] == file.stem
+    assert checked_configs(study)[0]["tracking"]["experiment"] == file.stem
     said = file.read_text().split("base:")[0]
     assert f"{TRAININGS[file.stem]:,}" in said or file.stem == "search", "its first lines tell how many trainings"
 

@@ -50,6 +50,13 @@ def test_a_short_study_or_one_of_unknown_length_just_starts(study, monkeypatch, 
     assert "of a length that is only known when one is done" in capsys.readouterr().err
 
 
+def test_the_processes_of_a_training_are_told(study, monkeypatch, capsys):
+    monkeypatch.setattr(study_plan, "run_seconds", lambda _: 60.0)
+    assert confirmed(study, 3, 2, ask=True)
+    told = "30 trainings of about 60 s in 2 processes, whose start comes on top, 10 min with 3 worker(s)"
+    assert told in capsys.readouterr().err
+
+
 def test_the_estimate_is_of_cells_from_the_first_to_the_last(study, monkeypatch):
     asked = []
     monkeypatch.setattr(study_plan, "run_seconds", lambda options: asked.append(options) or float(len(asked)))

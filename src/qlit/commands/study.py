@@ -24,6 +24,10 @@ def run(command: str, arguments: list[str]) -> int:
         print("\nqlit study VERB --help lists its options; configs/README.md tells what a study file holds.")
         return 0 if arguments else 2
     verb, *rest = arguments
+    if verb == "trial":  # of workers, not of people: a rank of a training of several processes
+        from qlit.commands.study_rank import run_rank
+
+        return run_rank(rest)
     if verb not in _VERBS:
         raise UsageError(f"there is no verb {verb!r}{nearest(verb, _VERBS)}. See qlit {command} --help.")
     optuna.logging.set_verbosity(optuna.logging.WARNING)

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from qlit.commands.outputs import check_output
-from qlit.commands.study_setup import add_study_options, checked_config, parsed, report_folder
+from qlit.commands.study_setup import add_study_options, checked_configs, parsed, report_folder
 from qlit.commands.study_tables import best_text, status_text
 from qlit.reports.study_report import report_of
 from qlit.studies.cell_results import csv_of, results_of, table_of
@@ -53,7 +53,7 @@ def _told(verb: str, options: argparse.Namespace, trials: Trials) -> str:
             return f"{study.name}: workers end after the trials they are in{told}\n"
         case "reap":
             lost = trials.recover()
-            tracking = checked_config(study)["tracking"]
+            tracking = checked_configs(study)[0]["tracking"]
             killed = KeptRuns(tracking["tracking_uri"]).reap(tracking["experiment"])
             return f"{study.name}: {len(lost)} lost trials, {len(killed)} lost runs\n"
         case "export":

@@ -13,12 +13,13 @@ ASK_FROM_S = 3600.0
 _NUM_TIMED = 5  # cells that are timed, from the first to the last: cost may grow a hundredfold with qubits
 
 
-def confirmed(study: Study, num_workers: int, *, ask: bool) -> bool:
+def confirmed(study: Study, num_workers: int, num_processes: int = 1, *, ask: bool) -> bool:
     """Tell how many trainings a study has and about how long they take, and whether it is to start.
 
     Args:
         study: The study.
-        num_workers: Processes that will work on it.
+        num_workers: That will work on it.
+        num_processes: Of a training.
         ask: Whether to ask before one that takes more than `ASK_FROM_S`; where nobody can answer, it is refused.
 
     Raises:
@@ -27,11 +28,13 @@ def confirmed(study: Study, num_workers: int, *, ask: bool) -> bool:
     count = num_trainings(study)
     estimated = estimated_s(study)
     told = f"{study.name}: {count:,} trainings"
+    processes = f" in {num_processes} processes" if num_processes > 1 else ""
     if estimated is None:
-        told += ", of a length that is only known when one is done"
+        told += f"{processes}, of a length that is only known when one is done"
     else:
         total = estimated * count / num_workers
-        told += f" of about {duration(estimated)}, {duration(total)} with {num_workers} worker(s)"
+        on_top = f"{processes}, whose start comes on top" if processes else ""
+        told += f" of about {duration(estimated)}{on_top}, {duration(total)} with {num_workers} worker(s)"
         if study.hours is not None:
             told += f", of which {study.hours:g} h are allowed"
             total = min(total, 3600 * study.hours)

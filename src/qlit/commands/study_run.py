@@ -15,8 +15,9 @@ import torch
 
 from qlit.commands.errors import UsageError
 from qlit.commands.interrupts import Interrupts
+from qlit.commands.processes import Places, places_of
 from qlit.commands.study_plan import confirmed
-from qlit.commands.study_setup import Named, add_study_options, checked_config, parsed, report_folder
+from qlit.commands.study_setup import Named, add_study_options, checked_configs, parsed, report_folder
 from qlit.commands.study_tables import best_text, progress_text
 from qlit.commands.study_worker import Worker, patiently
 from qlit.commands.train import quieten
@@ -39,27 +40,30 @@ def run_study(arguments: Sequence[str]) -> int:
         epilog="Options with a dot (--data.source, --trainer.max_epochs) go to the config of every cell.",
     )
     add_study_options(parser)
-    parser.add_argument("--workers", type=int, metavar="N", help="processes; default one a core, or one a GPU")
+    parser.add_argument(
+        "--workers", type=int, metavar="N", help="default one a core, or one a GPU, for each process of a training"
+    )
     parser.add_argument("--yes", action="store_true", help="do not ask before a study that takes long")
     options, named = parsed(parser, arguments)
     quieten()
-    cores, gpus = sorted(os.sched_getaffinity(0)), torch.cuda.device_count()
-    num_workers = options.workers if options.workers is not None else gpus or len(cores)
-    if num_workers < 1:
-        raise UsageError(f"`--workers >= 1` must hold, but got {num_workers}.")
-    config = checked_config(named.study)
-    if not confirmed(named.study, num_workers, ask=not options.yes):
+    if options.workers is not None and options.workers < 1:
+        raise UsageError(f"`--workers >= 1` must hold, but got {options.workers}.")
+    configs = checked_configs(named.study)
+    places = places_of(named.study.name, [config["trainer"] for config in configs])
+    num_workers = places.num_workers if options.workers is None else options.workers
+    torch.set_num_threads(places.num_threads(num_workers))  # for the steps that are timed
+    if not confirmed(named.study, num_workers, places.num_processes, ask=not options.yes):
         return 1
     trials = Trials(named.study, named.location)
     lost = trials.recover()
     queued = trials.fill()
     num_workers = max(1, min(num_workers, trials.counts()["waiting"] + trials.counts()["running"]))
     _say(f"{named.study.name}: {queued} trials queued, {len(lost)} lost ones among them; {progress_text(trials)}")
-    tracker = _parent_run(trials, config, Path(options.config))
+    tracker = _parent_run(trials, configs[0], Path(options.config))
     status: Status = "FAILED"
     try:
         with Interrupts() as interrupts:
-            stopped_by = _supervised(trials, named, num_workers, cores, gpus, interrupts)
+            stopped_by = _supervised(trials, named, num_workers, places, interrupts)
         status = "FINISHED" if trials.is_finished else "KILLED"
     finally:
         _close(tracker, trials, status)
@@ -94,7 +98,7 @@ def run_worker(arguments: Sequence[str]) -> int:
         trials = Trials(named.study, named.location)
         tracker = None
         if options.parent is None:
-            config = checked_config(named.study)
+            config = checked_configs(named.study)[0]
             trials.fill()
             with setup_lock(named.location):  # of workers that start together one opens it
                 if not trials.is_held:
@@ -147,13 +151,16 @@ def _close(tracker: MLflowTracker, trials: Trials, status: Status) -> None:
 
 
 def _supervised(
-    trials: Trials, named: Named, num_workers: int, cores: list[int], gpus: int, interrupts: Interrupts
+    trials: Trials, named: Named, num_workers: int, places: Places, interrupts: Interrupts
 ) -> signal.Signals | None:
     """Keep workers running until the study is finished; the signal that stopped it, if one did."""
     folder = Path("mlruns") / "studies" / named.study.name
     folder.mkdir(parents=True, exist_ok=True)
-    lists = [cores[number::num_workers] or [cores[number % len(cores)]] for number in range(num_workers)]
-    workers = [_start(named, folder, number, lists[number], gpus) for number in range(num_workers)]
+    places_of_workers = [
+        (places.cores_of(number, num_workers), places.environment_of(number, num_workers))
+        for number in range(num_workers)
+    ]
+    workers = [_start(named, folder, number, *place) for number, place in enumerate(places_of_workers)]
     restarts, told, begun = 0, time.monotonic(), time.monotonic()
     while interrupts.signal is None:
         for number, worker in enumerate(workers):
@@ -163,7 +170,7 @@ def _supervised(
                 _say(
                     f"worker {number} was killed by {signal.Signals(-worker.returncode).name}; another takes its place"
                 )
-                workers[number] = _start(named, folder, number, lists[number], gpus)
+                workers[number] = _start(named, folder, number, *places_of_workers[number])
         if all(worker.poll() is not None for worker in workers):
             break
         if time.monotonic() - told > _SAY_S:
@@ -179,17 +186,14 @@ def _supervised(
     return interrupts.signal
 
 
-def _start(named: Named, folder: Path, number: int, cores: list[int], gpus: int) -> "subprocess.Popen[bytes]":
-    environment = {**os.environ, "OMP_NUM_THREADS": str(len(cores))}
-    if gpus:
-        environment["CUDA_VISIBLE_DEVICES"] = str(number % gpus)
+def _start(named: Named, folder: Path, number: int, cores: list[int], own: dict[str, str]) -> "subprocess.Popen[bytes]":
     command = [
         sys.executable, "-m", "qlit", "study", "worker", *named.arguments,
         "--cores", ",".join(map(str, cores)), "--parent", str(os.getpid()),
     ]  # fmt: skip
     with (folder / f"worker-{number}.log").open("ab") as log:
         # In a session of its own: Ctrl-C in a terminal reaches the command alone, which passes it on once.
-        return subprocess.Popen(command, env=environment, stdout=log, stderr=log, start_new_session=True)
+        return subprocess.Popen(command, env={**os.environ, **own}, stdout=log, stderr=log, start_new_session=True)
 
 
 def _stop(workers: "Sequence[subprocess.Popen[bytes]]") -> None:

@@ -11,7 +11,8 @@ from typing import Any
 import yaml
 
 from qlit.commands.errors import UsageError
-from qlit.commands.series import check_trainer, resolved, split_overrides
+from qlit.commands.processes import num_processes
+from qlit.commands.series import resolved, split_overrides
 from qlit.studies.definition import Cell, Replicate, Study
 from qlit.studies.designs import cells_of
 from qlit.studies.storage import Location, locate
@@ -110,19 +111,18 @@ def _text(value: Any) -> str:
     return value if isinstance(value, str) else json.dumps(value)
 
 
-def checked_config(study: Study) -> dict[str, Any]:
-    """The resolved config of the first cell, after looking whether those of the first and the last can be understood.
+def checked_configs(study: Study) -> list[dict[str, Any]]:
+    """The resolved configs of the first and the last cell, after looking whether they can be understood.
 
     Raises:
-        UsageError, ValueError: If not: a factor that names no key is told with the nearest; or if they do not train in
-            one process.
+        UsageError, ValueError: If not: a factor that names no key is told with the nearest; or if a study cannot make
+            such trainings.
     """
     first, last = _ends(study)
-    config = resolved(options_of(study, first))
-    check_trainer(study.name, config["trainer"])
-    if last != first:
-        check_trainer(study.name, resolved(options_of(study, last))["trainer"])
-    return config
+    configs = [resolved(options_of(study, cell)) for cell in ([first] if last == first else [first, last])]
+    for config in configs:
+        num_processes(study.name, config["trainer"])
+    return configs
 
 
 def _ends(study: Study) -> tuple[Cell, Cell]:

@@ -1,15 +1,18 @@
-"""One training of a study, in this process: found where it was done before, resumed where it was stopped."""
+"""One training of a study: found where it was done before, resumed where it was stopped; in this process."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import torch
+from lightning.fabric.plugins.environments.lightning import LightningEnvironment
 from lightning.pytorch import Callback, LightningModule, Trainer
 
 from qlit.commands.cost import circuits_of
 from qlit.commands.options import readable_errors
-from qlit.commands.train import Interruption, QlitCLI
+from qlit.commands.processes import num_processes
+from qlit.commands.train import Interruption, QlitCLI, listed
 from qlit.training.datamodule import SentenceDataModule
 from qlit.training.identity import HASH, config_tags
 from qlit.training.kept_runs import KeptRuns
@@ -52,12 +55,18 @@ def train(
 
     Raises:
         UsageError, ValueError: If the config cannot be understood or trained.
+        SeveralProcessesError: If it trains in processes of its own, which nobody has started.
     """
     try:
         with readable_errors():
-            made = _TrialCLI(["fit", *options], tags, Interruption(raise_if_lost), _Watch(give_up))
+            made = TrialCLI(["fit", *options], tags, Interruption(raise_if_lost), Watch(give_up))
     except _FoundError as found:
         return Outcome(found.run_id, found.scores)
+    return outcome_of(made)
+
+
+def outcome_of(made: "TrialCLI") -> Outcome:
+    """What a training reached that has come to its end; asked in the process that keeps its run, rank 0."""
     assert made.tracker is not None
     assert made.tracker.run_id is not None
     module = made.model
@@ -100,42 +109,94 @@ class _FoundError(Exception):
         self.run_id, self.scores = run_id, scores
 
 
-class _Watch(Callback):
-    """Asks after each epoch whether to give up."""
+class SeveralProcessesError(Exception):
+    """A training that this process cannot make by itself.
+
+    Args:
+        num_processes: How many it needs.
+        checkpoint: From which it goes on; None for one that begins.
+        tracking_uri: Where its run is kept; None as of `MLflowTracker`.
+    """
+
+    def __init__(self, num_processes: int, checkpoint: Path | None, tracking_uri: str | None) -> None:
+        super().__init__(num_processes)
+        self.num_processes, self.checkpoint, self.tracking_uri = num_processes, checkpoint, tracking_uri
+
+
+class Watch(Callback):
+    """Asks after each epoch whether to give up: rank 0 asks, and all processes do as it was told.
+
+    Args:
+        give_up: Asked with the epoch's number and validation accuracy; None for never, in all processes or in none.
+    """
 
     def __init__(self, give_up: Callable[[int, float], bool] | None) -> None:
         self._give_up, self.gave_up = give_up, False
 
     def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        if trainer.state.fn != "fit":
+        if trainer.state.fn != "fit" or self._give_up is None:
             return
         assert isinstance(pl_module, SentenceClassifier)
+        asked = self._give_up(*pl_module.history["val/accuracy"][-1]) if trainer.is_global_zero else False
         # An exception would leave the run as FAILED; this way its epoch comes to its end, and is the last.
-        if self._give_up is not None and self._give_up(*pl_module.history["val/accuracy"][-1]):
+        if trainer.strategy.broadcast(asked):
             self.gave_up = trainer.should_stop = True
 
 
-class _TrialCLI(QlitCLI):
-    """`qlit fit` that looks for its own earlier run first."""
+class TrialCLI(QlitCLI):
+    """`qlit fit` for a study.
 
-    def __init__(self, arguments: list[str], tags: dict[str, str], interruption: Interruption, watch: _Watch) -> None:
-        self.watch = watch
+    Args:
+        arguments: Subcommand and options.
+        tags: Of the run.
+        interruption: As of `QlitCLI`.
+        watch: Asked after each epoch.
+        is_rank: Whether this is a process of a training whose earlier run somebody has looked for. If not, it is looked
+            for here, and a training of several processes refused with `SeveralProcessesError`.
+    """
+
+    def __init__(
+        self,
+        arguments: list[str],
+        tags: dict[str, str],
+        interruption: Interruption,
+        watch: Watch,
+        *,
+        is_rank: bool = False,
+    ) -> None:
+        self.watch, self._is_rank = watch, is_rank
         super().__init__(arguments, interruption, series_tags=tags)
 
     def before_instantiate_classes(self) -> None:
-        config = self._own_config()
-        kept = KeptRuns(config.tracking.tracking_uri)
-        wanted = config.tracking.experiment, config_tags(self.kept_config().as_dict())[HASH]
-        if (run_id := kept.finished(*wanted)) is not None:
-            raise _FoundError(run_id, _of_history(kept.history(run_id)))
-        if (checkpoint := kept.stopped(*wanted)) is not None:
-            config.ckpt_path = str(checkpoint)
+        if not self._is_rank:
+            self._look()
         super().before_instantiate_classes()
 
+    def _look(self) -> None:
+        config = self._own_config()
+        kept = KeptRuns(config.tracking.tracking_uri)
+        nested = self.kept_config().as_dict()
+        wanted = config.tracking.experiment, config_tags(nested)[HASH]
+        if (run_id := kept.finished(*wanted)) is not None:
+            raise _FoundError(run_id, _of_history(kept.history(run_id)))
+        checkpoint = kept.stopped(*wanted)
+        needed = num_processes(config.tracking.experiment, nested["trainer"])
+        if needed is not None:
+            raise SeveralProcessesError(needed, checkpoint, config.tracking.tracking_uri)
+        if checkpoint is not None:
+            config.ckpt_path = str(checkpoint)
+
     def instantiate_trainer(self, **kwargs: Any) -> Trainer:
+        if self._is_rank:
+            self._own_ranks_alone()
         trainer = super().instantiate_trainer(**kwargs)
         trainer.callbacks.append(self.watch)  # type: ignore[attr-defined]
         return trainer
+
+    def _own_ranks_alone(self) -> None:
+        # Without being told, Lightning waits inside a job of SLURM or torchrun for ranks that those would start.
+        options = self._get(self.config_init, "trainer")
+        options["plugins"] = [LightningEnvironment(), *listed(options["plugins"])]
 
     def after_fit(self) -> None:
         assert self.tracker is not None

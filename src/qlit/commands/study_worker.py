@@ -18,7 +18,8 @@ from sqlalchemy.exc import OperationalError
 from qlit.commands.errors import UsageError
 from qlit.commands.interrupts import Interrupts, StoppedBySignal
 from qlit.commands.study_setup import training_options
-from qlit.commands.study_trial import Outcome, train
+from qlit.commands.study_tree import LostError, reason_of, train_anywhere
+from qlit.commands.study_trial import Outcome
 from qlit.studies.cell_results import note_of
 from qlit.studies.definition import Replicate
 from qlit.studies.trials import Claimed, Trials
@@ -87,8 +88,13 @@ class Worker:
             told = f"stopped by {stop.signal.name}"
             patiently(lambda: self.trials.give_back(claimed, told))
             return False
+        except LostError as lost:
+            why = str(lost)
+            patiently(lambda: self.trials.lose(claimed, why))
+            self._say(f"{name} was lost: {why}")
+            return False
         except Exception as error:
-            reason = f"{type(error).__name__}: {' '.join(str(error).split())}"
+            reason = reason_of(error)
             patiently(lambda: claimed.trial.set_user_attr("error", reason[:2000]))
             patiently(lambda: self.trials.finish(claimed, None))
             traceback.print_exc()  # into the worker's log; the study goes on
@@ -116,7 +122,9 @@ class Worker:
             )
             give_up = self._give_up(claimed) if number == 0 else None
             with self.interrupts.raising():
-                outcome = train(options, self._tags(claimed, replicate), self.interrupts.raise_if_lost, give_up)
+                outcome = train_anywhere(
+                    options, self._tags(claimed, replicate), self.interrupts.raise_if_lost, give_up
+                )
             patiently(lambda found=outcome, of=replicate: self._note(claimed, of, found))  # type: ignore[misc]
             outcomes.append(outcome)
             if outcome.pruned:

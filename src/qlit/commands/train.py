@@ -125,7 +125,7 @@ class QlitCLI(LightningCLI):
         initialised = self._get(self.config_init, "trainer")
         if initialised["logger"] is not False:
             self.tracker = self._get(self.config_init, "tracking")
-            kwargs["logger"] = [self.tracker, *_listed(initialised["logger"])]
+            kwargs["logger"] = [self.tracker, *listed(initialised["logger"])]
         kept = self.kept_config()
         text = self._parser(self.subcommand).dump(kept, skip_none=False, skip_check=True)
         callbacks: list[Callback] = [
@@ -136,8 +136,8 @@ class QlitCLI(LightningCLI):
         ]
         if initialised["enable_checkpointing"] is not False:
             callbacks.append(BestAndLast())
-        kwargs["callbacks"] = [*callbacks, *_listed(initialised["callbacks"])]
-        kwargs["plugins"] = [AtomicCheckpointIO(), *_listed(initialised["plugins"])]
+        kwargs["callbacks"] = [*callbacks, *listed(initialised["callbacks"])]
+        kwargs["plugins"] = [AtomicCheckpointIO(), *listed(initialised["plugins"])]
         trainer = super().instantiate_trainer(**kwargs)
         use_direct_steps(trainer)
         return trainer
@@ -194,7 +194,8 @@ class QlitCLI(LightningCLI):
             self.tracker.close("FINISHED")
 
 
-def _listed(value: Any) -> list[Any]:
+def listed(value: Any) -> list[Any]:
+    """What Lightning takes as nothing, one thing or a list, as a list."""
     if value is None or value is True:
         return []
     return value if isinstance(value, list) else [value]

@@ -23,7 +23,7 @@ from qlit.training._secrets import scrub
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-__all__ = ["MLflowTracker", "RunStatus", "scrub"]
+__all__ = ["MLflowTracker", "RunStatus", "scrub", "trackers"]
 
 Status = Literal["FINISHED", "FAILED", "KILLED"]
 
@@ -279,15 +279,16 @@ class RunStatus(Callback):
     """
 
     def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:  # noqa: ARG002
-        for tracker in _trackers(trainer):
+        for tracker in trackers(trainer):
             tracker.start()
 
     def on_exception(self, trainer: Trainer, pl_module: LightningModule, exception: BaseException) -> None:  # noqa: ARG002
         # Lightning's SIGTERMException is a SystemExit.
         status: Status = "KILLED" if isinstance(exception, KeyboardInterrupt | SystemExit) else "FAILED"
-        for tracker in _trackers(trainer):
+        for tracker in trackers(trainer):
             tracker.close(status, first_line(exception))
 
 
-def _trackers(trainer: Trainer) -> list[MLflowTracker]:
+def trackers(trainer: Trainer) -> list[MLflowTracker]:
+    """Those among the loggers of a trainer."""
     return [logger for logger in trainer.loggers if isinstance(logger, MLflowTracker)]
