@@ -10,7 +10,6 @@ import socket
 import subprocess
 import sys
 import time
-import urllib.request
 from argparse import Namespace
 from pathlib import Path
 
@@ -21,28 +20,11 @@ from lightning.pytorch.utilities import rank_zero_only
 from lightning.pytorch.utilities.exceptions import SIGTERMException
 from matplotlib.figure import Figure
 from mlflow import MlflowClient
+from servers import MlflowServer, free_port
 
 from qlit.training._delivery import Outbox, RefusedError, deliver, metrics_record
-from qlit.training._store import connect, locate
+from qlit.training._store import locate
 from qlit.training.tracking import MLflowTracker, RunStatus, scrub
-
-
-@pytest.fixture(scope="module")
-def empty_database(tmp_path_factory):
-    """A database with MLflow's tables and nothing else: creating them takes 6 s."""
-    path = tmp_path_factory.mktemp("template") / "mlflow.db"
-    connect(locate(f"sqlite:///{path}"))
-    return path
-
-
-@pytest.fixture
-def folder(tmp_path, empty_database, monkeypatch):
-    """The current folder, with a local store in its default place."""
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
-    (tmp_path / "mlruns").mkdir()
-    shutil.copy(empty_database, tmp_path / "mlruns" / "mlflow.db")
-    return tmp_path
 
 
 def client_of(folder: Path) -> MlflowClient:
@@ -51,12 +33,6 @@ def client_of(folder: Path) -> MlflowClient:
 
 def history(client: MlflowClient, run_id: str, key: str) -> list[tuple[int, float]]:
     return [(metric.step, metric.value) for metric in client.get_metric_history(run_id, key)]
-
-
-def free_port() -> int:
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        return int(listener.getsockname()[1])
 
 
 # --- a run on the local store ---
@@ -558,40 +534,10 @@ def test_a_server_that_is_down_at_the_start_is_named_within_10_s(tmp_path, monke
         assert time.monotonic() - started < 10
 
 
-class Server:
-    """A real `mlflow server` that can be killed and started again."""
-
-    def __init__(self, folder: Path) -> None:
-        self.folder, self.port = folder, free_port()
-        self.uri = f"http://127.0.0.1:{self.port}"
-
-    def start(self) -> None:
-        store = ["--backend-store-uri", f"sqlite:///{self.folder}/server.db"]
-        store += ["--artifacts-destination", str(self.folder / "server_artifacts")]
-        command = [sys.executable, "-m", "mlflow", "server", "--host", "127.0.0.1", "--port", str(self.port)]
-        environment = {**os.environ, "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}
-        with (self.folder / "server.log").open("a") as log:
-            self.process = subprocess.Popen(
-                [*command, "--workers", "1", *store],
-                stdout=log, stderr=log, env=environment, cwd=self.folder, start_new_session=True,
-            )  # fmt: skip
-        for _ in range(600):
-            try:
-                urllib.request.urlopen(f"{self.uri}/health", timeout=1).close()
-                return
-            except OSError:
-                time.sleep(0.1)
-        pytest.fail((self.folder / "server.log").read_text())
-
-    def kill(self) -> None:
-        os.killpg(self.process.pid, signal.SIGKILL)  # its own session: the workers go with it
-        self.process.wait()
-
-
 @pytest.fixture
 def server(tmp_path, empty_database):
     shutil.copy(empty_database, tmp_path / "server.db")
-    server = Server(tmp_path)
+    server = MlflowServer(tmp_path)
     server.start()
     yield server
     if server.process.returncode is None:

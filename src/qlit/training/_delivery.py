@@ -4,14 +4,13 @@ import itertools
 import json
 import math
 import shutil
-import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
-from qlit.training._secrets import scrub
+from qlit.training.outage import OutageError, first_line, say, when_there_is_space
 
 Record = dict[str, Any]
 """One thing to log, as JSON: `kind` metrics, params, tags, file or status, and that kind's fields (see `deliver`)."""
@@ -33,6 +32,8 @@ class Outbox:
     From then on a new attempt is made at most every 30 s (the wait doubles up to 300 s), and the file goes away when
     all of it was sent. A record that may have arrived is sent again: MLflow keeps equal metrics, parameters, tags and
     files once, so nothing is doubled. What is refused goes to `rejected.jsonl` with the reason.
+
+    Where the disk is full too, space is waited for (`outage.when_there_is_space`).
 
     Args:
         deliver: Sends one record; raises `RefusedError` if that is hopeless, anything else if it may succeed later.
@@ -122,19 +123,25 @@ class Outbox:
         if record["kind"] != "file" or self._has_copy(record):
             return record
         try:
-            self._copies.mkdir(exist_ok=True)
-            copy = Path(tempfile.mkdtemp(dir=self._copies)) / record["name"]
-            shutil.copyfile(record["path"], copy)
-        except OSError as error:
+            copy = when_there_is_space(lambda: self._copied(record))
+        except (OSError, OutageError) as error:
             say(f"{record['path']} could not be kept for later ({error}).")
             return record
         return {**record, "path": str(copy)}
 
+    def _copied(self, record: Record) -> Path:
+        self._copies.mkdir(exist_ok=True)
+        folder = Path(tempfile.mkdtemp(dir=self._copies))
+        try:
+            return Path(shutil.copyfile(record["path"], folder / record["name"]))
+        except OSError:
+            shutil.rmtree(folder, ignore_errors=True)
+            raise
+
     def _append(self, file: Path, record: Record) -> None:
         try:
-            with file.open("a") as stream:
-                stream.write(json.dumps(record) + "\n")
-        except OSError as error:
+            when_there_is_space(lambda: _append_line(file, json.dumps(record)))
+        except (OSError, OutageError) as error:
             say(f"{file} cannot be written ({error}): this record is LOST: {json.dumps(record)[:200]}")
 
     def _drain(self) -> bool:
@@ -156,6 +163,19 @@ class Outbox:
                 new.writelines(itertools.islice(old, sent, None))
             rest.replace(self.file)
         return False
+
+
+def _append_line(file: Path, line: str) -> None:
+    """Add a line, all of it or nothing: a part, left by a full disk, would spoil the next one too."""
+    with file.open("ab", buffering=0) as stream:
+        size = stream.tell()
+        data = memoryview(f"{line}\n".encode())
+        try:
+            while data:
+                data = data[stream.write(data) :]
+        except OSError:
+            stream.truncate(size)
+            raise
 
 
 def _parsed(lines: Iterable[str]) -> Iterator[Record]:
@@ -243,14 +263,3 @@ def _write(client: Any, run_id: str, record: Record) -> None:
             client.set_terminated(run_id, record["status"], record["end_time"])
         case kind:
             raise AssertionError(kind)
-
-
-def first_line(error: BaseException) -> str:
-    """The type of `error` and the first line of what it says, without credentials, at most 200 characters."""
-    text = scrub(str(error)).strip().partition("\n")[0]
-    return f"{type(error).__name__}: {text[:200]}"
-
-
-def say(text: str) -> None:
-    """Not a warning: those can be turned into exceptions, and tracking never ends a training."""
-    print(f"qlit: {text}", file=sys.stderr, flush=True)

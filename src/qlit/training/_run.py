@@ -1,9 +1,12 @@
 """Open one MLflow run, new or resumed."""
 
 import sys
+import time
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+
+from filelock import FileLock, Timeout
 
 from qlit.training import _reap, _store
 from qlit.training._delivery import Outbox, Record, deliver
@@ -11,6 +14,7 @@ from qlit.training._names import clean_tags, make_run_name, user
 from qlit.training._secrets import scrub
 
 _PROBE_S = 2.0  # the most that one look at a dead server holds the training
+_PAUSE_S = 2.0
 
 
 @dataclass
@@ -50,9 +54,14 @@ class OpenRun:
         """Send `record`, or keep it until MLflow is back."""
         (self._files if record["kind"] == "file" else self._outbox).put(record)
 
-    def settle(self) -> list[Path]:
-        """Send what waits, now if at all. Returns the files in which something waits still."""
-        return [outbox.file for outbox in (self._outbox, self._files) if not outbox.retry(now=True)]
+    def settle(self, patience_s: float = 0.0) -> list[Path]:
+        """Send what waits, trying for so many seconds. Returns the files in which something waits still."""
+        deadline = time.monotonic() + patience_s
+        while True:
+            waiting = [outbox.file for outbox in (self._outbox, self._files) if not outbox.retry(now=True)]
+            if not waiting or time.monotonic() >= deadline:
+                return waiting
+            time.sleep(min(_PAUSE_S, patience_s))
 
     def _send(self, record: Record) -> None:
         # A server that hangs would hold MLflow's own request for 20 s; this question costs 5 ms while it is well.
@@ -62,11 +71,19 @@ class OpenRun:
 
 
 def open_run(
-    *, experiment: str, run_name: str | None, tracking_uri: str | None, tags: dict[str, str], run_id: str | None
+    *,
+    experiment: str,
+    run_name: str | None,
+    tracking_uri: str | None,
+    tags: dict[str, str],
+    run_id: str | None,
+    tried_ms: int | None = None,
 ) -> OpenRun:
     """Open the store, its experiment and the run; mark runs as KILLED whose process on this host is gone.
 
-    Args: as of `MLflowTracker`.
+    Args: as of `MLflowTracker`; and
+        tried_ms: When this process tried the same in vain, in ms since 1970. The run that MLflow may have made then,
+            without being able to say so, is taken.
     Raises: as `MLflowTracker.start`.
     """
     store = _store.locate(tracking_uri)
@@ -78,9 +95,11 @@ def open_run(
                 experiment_id = _store.experiment_of_run(client, run_id, experiment)
             else:
                 experiment_id = _store.open_experiment(client, store, experiment)
-        _reap.reap(client, experiment_id)
+        reap(store, client, experiment_id)
         if run_id:
             return _resumed(OpenRun(store, client, experiment_id, run_id), tags)
+        if tried_ms is not None and (made := _made_since(client, experiment_id, run_name, tried_ms)):
+            return OpenRun(store, client, experiment_id, made)
         tags |= {"mlflow.source.type": "LOCAL", "mlflow.user": user()}
         tags["mlflow.source.name"] = Path(sys.argv[0]).name or "python"
         run = client.create_run(experiment_id, tags=clean_tags(tags), run_name=run_name or make_run_name())
@@ -103,3 +122,38 @@ def _resumed(run: OpenRun, tags: dict[str, str]) -> OpenRun:
     for key, value in clean_tags(tags).items():
         run.client.set_tag(run.run_id, key, value)
     return run
+
+
+def _made_since(client: Any, experiment_id: str, run_name: str | None, since_ms: int) -> str | None:
+    mine = _reap.process_tags()
+    named = f" AND attributes.run_name = '{run_name}'" if run_name and "'" not in run_name else ""
+    runs = client.search_runs(
+        [experiment_id],
+        filter_string=f"attributes.status = 'RUNNING' AND attributes.start_time >= {since_ms} "
+        f"AND tags.`qlit.pid` = '{mine['qlit.pid']}'{named}",
+    )
+    own = (run for run in runs if mine.items() <= run.data.tags.items())
+    return next((str(run.info.run_id) for run in own), None)
+
+
+def reap(store: _store.Store, client: Any, experiment_id: str) -> list[str]:
+    """Bring the runs of an experiment to an end whose process on this host is gone; the ids of those it makes KILLED.
+
+    What such a process could not send, maybe its run's end, waits in the run's folder, and is sent first.
+    """
+    for folder in {path.parent for path in store.root.glob("runs/*/unsent*.jsonl")}:
+        _send_what_waits(store, client, experiment_id, folder.name)
+    return _reap.reap(client, experiment_id)
+
+
+def _send_what_waits(store: _store.Store, client: Any, experiment_id: str, run_id: str) -> None:
+    from mlflow.exceptions import MlflowException
+
+    try:
+        # Of several that look at once one sends; the others need not wait for it.
+        with FileLock(store.root / "unsent.lock", timeout=0):
+            run = client.get_run(run_id)
+            if run.info.experiment_id == experiment_id and _reap.process_is_gone(run.data.tags):
+                OpenRun(store, client, experiment_id, run_id).settle()
+    except (Timeout, MlflowException):  # a run of another store, or deleted
+        return

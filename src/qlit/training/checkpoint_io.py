@@ -6,6 +6,8 @@ from typing import Any, final
 import torch
 from lightning.pytorch.plugins.io import TorchCheckpointIO
 
+from qlit.training.outage import when_there_is_space
+
 
 @final
 class AtomicCheckpointIO(TorchCheckpointIO):
@@ -13,14 +15,22 @@ class AtomicCheckpointIO(TorchCheckpointIO):
 
     Lightning's own way writes it to the system's temporary folder; where that is another file system, the last step is
     a copy, and a kill during it leaves half a checkpoint.
+
+    A training that has taken hours does not end because the disk is full: space is waited for, up to three minutes.
     """
 
     def save_checkpoint(self, checkpoint: dict[str, Any], path: Any, storage_options: Any | None = None) -> None:  # noqa: ARG002
         target = Path(path)
-        target.parent.mkdir(parents=True, exist_ok=True)
-        temporary = target.with_name(f".{target.name}.part")  # of one name: the next one replaces what a kill left
-        try:
-            torch.save(checkpoint, temporary)
-            temporary.replace(target)
-        finally:
-            temporary.unlink(missing_ok=True)
+
+        def save() -> None:
+            target.parent.mkdir(parents=True, exist_ok=True)
+            temporary = target.with_name(f".{target.name}.part")  # of one name: the next one replaces what a kill left
+            try:
+                # A file of Python's tells why it cannot be written; of a path torch tells a position.
+                with temporary.open("wb") as stream:
+                    torch.save(checkpoint, stream)
+                temporary.replace(target)
+            finally:
+                temporary.unlink(missing_ok=True)
+
+        when_there_is_space(save)

@@ -5,7 +5,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from qlit.training import _reap, _store
+from qlit.training import _store
+from qlit.training._run import reap
 from qlit.training._secrets import scrub
 from qlit.training.identity import HASH
 from qlit.training.predictions import FILE_NAME, Predictions
@@ -100,7 +101,7 @@ class KeptRuns:
     def reap(self, experiment: str) -> list[str]:
         """Mark as KILLED the runs of an experiment whose process on this machine is gone; their ids."""
         found = self._client.get_experiment_by_name(experiment) if self._client is not None else None
-        return [] if found is None else _reap.reap(self._client, found.experiment_id)
+        return [] if found is None else reap(self._store, self._client, found.experiment_id)
 
     def close(self, run_id: str, status: Literal["FAILED", "KILLED"], error: str) -> None:
         """Give a run whose processes are gone its status, if it has none, and tell why as its tag `error`.
@@ -133,7 +134,7 @@ class KeptRuns:
         found = client.get_experiment_by_name(experiment) if client is not None else None
         if found is None:
             return []
-        _reap.reap(client, found.experiment_id)
+        reap(self._store, client, found.experiment_id)
         runs = client.search_runs(
             [found.experiment_id],
             filter_string=f"attributes.status = '{status}' AND tags.`{HASH}` = '{config_hash}'",

@@ -17,6 +17,7 @@ from safetensors.numpy import save_file
 from torch import Tensor
 
 from qlit.data import LabelledTexts, Split
+from qlit.training.outage import when_there_is_space
 from qlit.training.tracking import MLflowTracker
 
 FILE_NAME = "test_predictions.safetensors"
@@ -123,9 +124,9 @@ def predictions_of(
 
 def keep_predictions(tracker: MLflowTracker, predictions: Predictions) -> None:
     """Keep predictions as the artifact `FILE_NAME` of a tracker's run: 12 bytes a sentence and class, about."""
-    with tempfile.TemporaryDirectory() as folder:
+    with when_there_is_space(tempfile.TemporaryDirectory) as folder:
         path = Path(folder) / FILE_NAME
-        predictions.save(path)
+        when_there_is_space(lambda: predictions.save(path))
         tracker.log_file(path)
 
 

@@ -5,7 +5,7 @@ import atexit
 import os
 import tempfile
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
@@ -15,10 +15,11 @@ from lightning.pytorch.loggers.logger import Logger
 from lightning.pytorch.utilities import rank_zero_only
 
 from qlit.training import _store
-from qlit.training._delivery import Record, first_line, metrics_record, say
+from qlit.training._delivery import Record, metrics_record
 from qlit.training._names import artifact_parts, clean_key, clean_tags, cut, flatten
 from qlit.training._run import OpenRun, open_run
 from qlit.training._secrets import scrub
+from qlit.training.outage import first_line, say, when_there_is_space
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -69,6 +70,7 @@ class MLflowTracker(Logger):
             self._tags["mlflow.parentRunId"] = parent_run_id
         self._resumed_run_id = run_id
         self._run: OpenRun | None = None  # until `start`
+        self._tried_ms: int | None = None
         self._metrics: list[tuple[str, float, int, int]] = []
         self._last_flush = 0.0
         self._closed = False
@@ -76,7 +78,7 @@ class MLflowTracker(Logger):
 
     @rank_zero_only
     def start(self) -> None:
-        """Open the store, the experiment and the run; a second call does nothing.
+        """Open the store, the experiment and the run; once they are open, a further call does nothing.
 
         Raises:
             ConnectionError: If a server is named and does not answer (known within about 5 s).
@@ -86,12 +88,14 @@ class MLflowTracker(Logger):
         """
         if self._run is not None:
             return
+        tried_ms, self._tried_ms = self._tried_ms, self._tried_ms or time.time_ns() // 1_000_000
         self._run = open_run(
             experiment=self._experiment,
             run_name=self._run_name,
             tracking_uri=self._tracking_uri,
             tags=self._tags,
             run_id=self._resumed_run_id,
+            tried_ms=tried_ms,
         )
         self._pid = os.getpid()  # of the process that holds the run
         atexit.register(self._at_exit)
@@ -193,18 +197,12 @@ class MLflowTracker(Logger):
     @rank_zero_only
     def log_text(self, text: str, artifact_path: str) -> None:
         """Keep `text`, without credentials, as the artifact `artifact_path` ("config.yaml", "reports/test.md")."""
-        with tempfile.TemporaryDirectory() as folder:
-            path = Path(folder) / "text"
-            path.write_text(scrub(text), encoding="utf-8")
-            self._put_file(path, artifact_path)
+        self._put_written(lambda path: path.write_text(scrub(text), encoding="utf-8"), artifact_path)
 
     @rank_zero_only
     def log_figure(self, figure: "Figure", artifact_path: str) -> None:
         """Keep a figure as the artifact `artifact_path`; its suffix (.png, .svg, .pdf) is the format."""
-        with tempfile.TemporaryDirectory() as folder:
-            path = Path(folder) / f"figure{Path(artifact_path).suffix}"
-            figure.savefig(path)
-            self._put_file(path, artifact_path)
+        self._put_written(figure.savefig, artifact_path)
 
     @rank_zero_only
     def log_file(self, local_path: str | Path, artifact_dir: str = "") -> None:
@@ -217,6 +215,12 @@ class MLflowTracker(Logger):
         if not path.is_file():
             raise FileNotFoundError(f"`local_path` must be a file, but got {str(path)!r}. Log a folder file by file.")
         self._put_file(path, f"{artifact_dir}/{path.name}")
+
+    def _put_written(self, write: Callable[[Path], Any], artifact_path: str) -> None:
+        with when_there_is_space(tempfile.TemporaryDirectory) as folder:
+            path = Path(folder) / f"file{Path(artifact_path).suffix}"
+            when_there_is_space(lambda: write(path))
+            self._put_file(path, artifact_path)
 
     def _put_file(self, path: Path, artifact_path: str) -> None:
         folder, name = artifact_parts(artifact_path)
@@ -240,7 +244,7 @@ class MLflowTracker(Logger):
         self._flush()
 
     @rank_zero_only
-    def close(self, status: Status = "FINISHED", error: str | None = None) -> None:
+    def close(self, status: Status = "FINISHED", error: str | None = None, *, patience_s: float = 0.0) -> None:
         """End the run. The first call decides; without one, the run ends as FAILED when the interpreter does.
 
         What is logged afterwards is still sent. Before `start` there is nothing to end.
@@ -248,6 +252,7 @@ class MLflowTracker(Logger):
         Args:
             status: How it ended.
             error: What went wrong, for the tag `error`.
+            patience_s: How many seconds to wait for an MLflow that is away.
         Raises:
             ValueError: If `status` is none of FINISHED, FAILED and KILLED.
         """
@@ -261,10 +266,11 @@ class MLflowTracker(Logger):
         if error:
             self.set_tag("error", error)
         self._put({"kind": "status", "status": status, "end_time": time.time_ns() // 1_000_000})
-        if waiting := self._run.settle():
+        if waiting := self._run.settle(patience_s):
             say(
                 f"MLflow still lacks a part of this run. It waits in {' and '.join(map(str, waiting))}, and is sent "
-                f"when a tracker with run_id={self._run.run_id} starts."
+                "when a later run of this experiment begins in this folder, or a tracker with "
+                f"run_id={self._run.run_id} starts."
             )
 
     def _at_exit(self) -> None:

@@ -1,0 +1,133 @@
+"""Servers that are restarted and disks that are full: told from other errors, and waited for."""
+
+import errno
+import re
+import sqlite3
+import sys
+import time
+from collections.abc import Callable, Iterator
+from typing import TypeVar
+
+from qlit.training._secrets import scrub
+
+PATIENCE_S = 180.0
+"""So long a server that is away, or space on a disk, is waited for."""
+_FIRST_PAUSE_S, _LONGEST_PAUSE_S = 0.5, 5.0
+
+_T = TypeVar("_T")
+
+
+class OutageError(RuntimeError):
+    """Something was away for longer than it is waited for; the message tells what, and what to do."""
+
+
+def is_outage(error: BaseException) -> bool:
+    """Whether an error tells that a server or database is away, or a disk full, and not that something is wrong."""
+    return any(_is_away(each) for each in _chain(error))
+
+
+def is_full_disk(error: BaseException) -> bool:
+    """Whether an error comes from a disk, or a quota on it, that is full."""
+    return any(isinstance(each, OSError) and each.errno in (errno.ENOSPC, errno.EDQUOT) for each in _chain(error))
+
+
+def patiently(
+    call: Callable[[], _T],
+    *,
+    what: str,
+    is_away: Callable[[Exception], bool] = is_outage,
+    patience_s: float | None = None,
+    pause_s: float = _FIRST_PAUSE_S,
+) -> _T:
+    """What a call returns, which is tried again while it raises an error that tells of an outage.
+
+    Args:
+        call: Something that may be done twice.
+        what: Is the matter, as a clause: "MLflow is away".
+        is_away: Whether an error is an outage; any other is raised at once.
+        patience_s: How long to try; None for `PATIENCE_S`.
+        pause_s: Between the first tries; it grows to 5 s.
+    Raises:
+        OutageError: If it is away for longer.
+    """
+    begun, told = time.monotonic(), False
+    patience_s = PATIENCE_S if patience_s is None else patience_s
+    while True:
+        try:
+            return call()
+        except Exception as error:
+            if isinstance(error, OutageError) or not is_away(error):
+                raise
+            if (waited := time.monotonic() - begun) >= patience_s:
+                raise OutageError(f"{what}, for {waited:.0f} s by now ({first_line(_root(error))})") from error
+            if not told:
+                told = True
+                say(f"{what} ({first_line(_root(error))}). It is tried again for {patience_s:.0f} s.")
+            time.sleep(min(pause_s, patience_s))
+            pause_s = min(2 * pause_s, _LONGEST_PAUSE_S)
+
+
+class _Space:
+    """Whether the disk was waited for in vain: once is enough, until something could be written again."""
+
+    in_vain = False
+
+
+def when_there_is_space(write: Callable[[], _T]) -> _T:
+    """What `write` returns, which is tried again while the disk is full.
+
+    Raises:
+        OutageError: If it is full for longer than `PATIENCE_S`; at once, if that was so before and nothing could be
+            written since.
+    """
+    try:
+        result = patiently(
+            write, what="The disk is full", is_away=is_full_disk, patience_s=0.0 if _Space.in_vain else None
+        )
+    except OutageError:
+        _Space.in_vain = True
+        raise
+    _Space.in_vain = False
+    return result
+
+
+def _is_away(error: BaseException) -> bool:
+    if isinstance(error, OutageError | ConnectionError | TimeoutError | sqlite3.OperationalError):
+        return True
+    if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return True
+    # Of libraries that may not be imported, and need not be where none of them has raised anything.
+    kinds = {f"{kind.__module__.partition('.')[0]}.{kind.__name__}" for kind in type(error).__mro__}
+    if kinds & {"sqlalchemy.OperationalError", "sqlalchemy.InterfaceError", "requests.ConnectionError",
+                "requests.Timeout", "requests.RetryError", "requests.ChunkedEncodingError"}:  # fmt: skip
+        return True
+    if "mlflow.RestException" in kinds:  # the server speaks, and says that it is not well
+        return int(error.get_http_status_code()) >= 500  # type: ignore[attr-defined]
+    # A gateway before it speaks.
+    return "mlflow.MlflowException" in kinds and re.search(r"failed with error code 5\d\d", str(error)) is not None
+
+
+def _chain(error: BaseException) -> Iterator[BaseException]:
+    """An error and those that it came from."""
+    seen: list[BaseException] = []
+    following: BaseException | None = error
+    while following is not None and following not in seen:
+        seen.append(following)
+        yield following
+        following = following.__cause__ or (None if following.__suppress_context__ else following.__context__)
+
+
+def _root(error: BaseException) -> BaseException:
+    """What tells most of it: the first outage, before the libraries above it spoke."""
+    return next((each for each in reversed([*_chain(error)]) if _is_away(each)), error)
+
+
+def first_line(error: BaseException) -> str:
+    """The type of `error` and the first line of what it says, without credentials, at most 200 characters."""
+    text = scrub(str(error)).strip().partition("\n")[0]
+    return f"{type(error).__name__}: {text[:200]}"
+
+
+def say(text: str) -> None:
+    """Not a warning: those can be turned into exceptions, and tracking never ends a training."""
+    print(f"qlit: {text}", file=sys.stderr, flush=True)

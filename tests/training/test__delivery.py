@@ -1,0 +1,61 @@
+"""The outbox on a disk that is full, for a while or for good."""
+
+import json
+
+import pytest
+from full_disk import files_of_at_most, full_at_first
+
+from qlit.training import _delivery, outage
+from qlit.training._delivery import Outbox, metrics_record
+
+
+@pytest.fixture
+def outbox(tmp_path):
+    """Of a store that is away."""
+
+    def refuse(_):
+        raise ConnectionError("away")
+
+    return Outbox(refuse, folder=tmp_path / "run", answers=lambda: False, store_name="store")
+
+
+def steps(outbox):
+    return [json.loads(line)["values"][0][3] for line in outbox.file.read_text().splitlines()]
+
+
+def metric(step):
+    return metrics_record([("x", 1.0, 0, step)])
+
+
+def test_a_record_that_does_not_fit_leaves_nothing(outbox, capsys):
+    outbox.put(metric(0))
+    whole = outbox.file.read_bytes()
+    with files_of_at_most(len(whole) + 10):
+        outbox.put(metric(1))
+    assert outbox.file.read_bytes() == whole
+    assert "this record is LOST" in capsys.readouterr().err
+    outbox.put(metric(2))
+    assert steps(outbox) == [0, 2]
+
+
+def test_what_is_kept_for_later_waits_for_space(outbox, monkeypatch, tmp_path, capsys):
+    full_at_first(monkeypatch, _delivery, "_append_line")
+    outbox.put(metric(0))
+    assert steps(outbox) == [0]
+    full_at_first(monkeypatch, _delivery.shutil, "copyfile")
+    (tmp_path / "a.txt").write_text("text")
+    outbox.put({"kind": "file", "path": str(tmp_path / "a.txt"), "name": "a.txt", "folder": ""})
+    (kept,) = (tmp_path / "run" / "unsent").rglob("*.txt")
+    assert kept.read_text() == "text"
+    assert len(list((tmp_path / "run" / "unsent").iterdir())) == 1  # of the attempts before nothing is left
+    assert "LOST" not in capsys.readouterr().err
+
+
+def test_a_disk_that_stays_full_loses_a_record_and_says_so(outbox, monkeypatch, capsys):
+    monkeypatch.setattr(outage, "PATIENCE_S", 0.01)
+    full_at_first(monkeypatch, _delivery, "_append_line", times=1000)
+    outbox.put(metric(0))
+    assert "this record is LOST" in capsys.readouterr().err
+    monkeypatch.undo()
+    outbox.put(metric(1))
+    assert steps(outbox) == [1]
