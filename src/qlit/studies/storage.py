@@ -123,12 +123,13 @@ def close_storage(storage: "BaseStorage") -> None:
 def _opened(location: Location) -> "BaseStorage":
     from optuna.exceptions import StorageInternalError
     from optuna.storages import JournalStorage, RDBStorage
-    from optuna.storages.journal import JournalFileBackend
-    from sqlalchemy.exc import SQLAlchemyError
+    from sqlalchemy.exc import OperationalError, SQLAlchemyError
 
-    if location.is_journal:
+    from qlit.studies.journal import WholeLinesBackend
+
+    if location.path is not None and location.is_journal:
         try:
-            return JournalStorage(JournalFileBackend(str(location.path)))
+            return JournalStorage(WholeLinesBackend(location.path))
         except (ValueError, KeyError, TypeError) as error:  # whatever a line that is no record gives
             raise ValueError(f"{location.path} is no journal of Optuna; name another file for the trials.") from error
     options: dict[str, Any] = {"pool_pre_ping": True}  # a restarted server's old connections are noticed and replaced
@@ -138,6 +139,8 @@ def _opened(location: Location) -> "BaseStorage":
             _write_ahead(location.path)
         return RDBStorage(location.url, engine_kwargs=options)
     except (SQLAlchemyError, sqlite3.DatabaseError, StorageInternalError, RuntimeError) as error:
+        if location.path is None and isinstance(error, OperationalError | StorageInternalError):
+            raise _away(location, error) from error
         place = location.path or scrub(location.url)
         raise ValueError(f"Optuna cannot keep trials in {place}: {scrub(_first_line(error))}") from error
 
@@ -175,15 +178,24 @@ def setup_lock(location: Location) -> Iterator[None]:
     try:
         connection = psycopg.connect(plain, autocommit=True, connect_timeout=int(_PROBE_S))
     except psycopg.OperationalError as error:
-        where = urlsplit(location.url)
-        raise ConnectionError(
-            f"PostgreSQL at {where.hostname or 'its socket'}:{where.port or 5432} does not take the connection: "
-            f"{scrub(_first_line(error))}"
-        ) from error
-    with connection:
+        raise _away(location, error) from error
+    try:
         key = int.from_bytes(hashlib.sha256(b"qlit study").digest()[:8], "big", signed=True)
-        connection.execute("SELECT pg_advisory_lock(%s)", (key,))  # released when the connection closes
+        try:
+            connection.execute("SELECT pg_advisory_lock(%s)", (key,))  # released when the connection closes
+        except psycopg.OperationalError as error:  # the server ends while others have the lock
+            raise _away(location, error) from error
         yield
+    finally:
+        connection.close()  # also one that the server has closed
+
+
+def _away(location: Location, error: BaseException) -> ConnectionError:
+    where = urlsplit(location.url)
+    return ConnectionError(
+        f"PostgreSQL at {where.hostname or 'its socket'}:{where.port or 5432} does not take the connection: "
+        f"{scrub(_first_line(error))}"
+    )
 
 
 @contextmanager
