@@ -13,8 +13,9 @@ from optuna.trial import TrialState
 from studies.small import REPLICATES, small_study, start_worker, trials_of, url, value_of, work
 
 from qlit.studies.definition import Factor, digest
+from qlit.studies.lost import STALE_S
 from qlit.studies.storage import close_storage, locate, open_storage
-from qlit.studies.trials import STALE_S, Trials
+from qlit.studies.trials import Trials
 
 # A PostgreSQL server is tried too where one is named: postgresql://USER:PASSWORD@HOST:PORT/DATABASE.
 SERVERS = [url for url in [os.environ.get("QLIT_TEST_POSTGRESQL")] if url]

@@ -19,14 +19,11 @@ from optuna.trial import FrozenTrial, Trial, TrialState
 
 from qlit.studies.definition import Cell, Replicate, Study, digest
 from qlit.studies.designs import cells_of
+from qlit.studies.lost import AGAIN, HEARTBEAT, RESTARTS, RETRY, is_lost, owed
 from qlit.studies.samplers import experiments_accepted, pruner_of, sampler_of
 from qlit.studies.space import queued_cell, suggested
 from qlit.studies.storage import Location, claim_lock, close_storage, open_storage, setup_lock, this_host
 from qlit.training._reap import process_is_gone, process_tags
-
-_HEARTBEAT = "heartbeat"
-STALE_S = 180.0
-"""A trial of another machine without a sign of life for so long is taken for lost; workers give one every 30 s."""
 
 
 @dataclass(frozen=True)
@@ -63,11 +60,16 @@ class Trials:
 
     def __init__(self, study: Study, location: Location, *, create: bool = True) -> None:
         self.definition, self.location = study, location
+        self._taken: int | None = None  # claimed, and not yet prepared
         if not create and location.path is not None and not location.path.exists():
             raise ValueError(_missing(study, location))
         self.storage: BaseStorage = open_storage(location)
-        with setup_lock(location):
-            self.study = self._loaded(create=create)
+        try:
+            with setup_lock(location):
+                self.study = self._loaded(create=create)
+        except BaseException:
+            self.close()
+            raise
 
     def _loaded(self, *, create: bool) -> optuna.Study:
         name = self.definition.name
@@ -114,11 +116,12 @@ class Trials:
         """
         with setup_lock(self.location):
             self.study.set_user_attr("stop", False)
+            self._queue_owed()
             alive = [trial for trial in self.all() if trial.state != TrialState.FAIL]
             queued = 0
             if self.definition.design.is_search:
                 for _ in range(self.definition.design.size - len(alive)):
-                    self._queue({}, {"cell": None, "restarts": 0})
+                    self._queue({}, {"cell": None, RESTARTS: 0})
                     queued += 1
                 return queued
             there = {(trial.user_attrs["cell"], tuple(trial.user_attrs["replicate"])) for trial in alive}
@@ -126,7 +129,7 @@ class Trials:
                 for replicate in self.definition.replicates:
                     place = digest(cell), (replicate.seed, replicate.split)
                     if place not in there:
-                        self._queue(cell, {"cell": place[0], "replicate": list(place[1]), "restarts": 0})
+                        self._queue(cell, {"cell": place[0], "replicate": list(place[1]), RESTARTS: 0})
                         queued += 1
             return queued
 
@@ -190,12 +193,20 @@ class Trials:
         return told
 
     def claim(self) -> Claimed | None:
-        """Take one queued trial, which no other worker gets; None if there is none."""
-        with claim_lock(self.location):
-            number = self._claimed_id()
-        if number is None:
+        """Take one queued trial, which no other worker gets; None if there is none.
+
+        Where the storage goes away meanwhile, the next call goes on with the trial that was taken.
+        """
+        if self._taken is None:
+            with claim_lock(self.location):
+                self._taken = self._claimed_id()
+        if self._taken is None:
             return None
-        trial = Trial(self.study, number)
+        claimed = self._prepared(Trial(self.study, self._taken))
+        self._taken = None
+        return claimed
+
+    def _prepared(self, trial: Trial) -> Claimed:
         for name, value in process_tags().items():
             trial.set_user_attr(name, value)
         self.sign_of_life(trial)
@@ -206,7 +217,7 @@ class Trials:
             trial.set_user_attr("cell", digest(cell))
         else:
             replicates = (Replicate(*marks["replicate"]),)
-        return Claimed(trial, cell, replicates, marks["restarts"])
+        return Claimed(trial, cell, replicates, marks[RESTARTS])
 
     def _claimed_id(self) -> int | None:
         for waiting in self.study.get_trials(deepcopy=False, states=(TrialState.WAITING,)):
@@ -218,7 +229,7 @@ class Trials:
         return None
 
     def sign_of_life(self, trial: Trial) -> None:
-        trial.set_user_attr(_HEARTBEAT, time.time())
+        trial.set_user_attr(HEARTBEAT, time.time())
 
     def finish(self, claimed: Claimed, values: Sequence[float] | None, *, pruned: bool = False) -> bool:
         """Note what a trial reached; False if it was taken for lost meanwhile, and its result is of no use.
@@ -232,59 +243,62 @@ class Trials:
         try:
             self.storage.set_trial_state_values(claimed.trial._trial_id, state, values)
         except UpdateFinishedTrialError:
-            return False
+            # Maybe by this very call, where the storage went away before it could say so, and the call was repeated.
+            kept = self.storage.get_trial(claimed.trial._trial_id)
+            return kept.state == state and kept.values == (None if values is None else list(values))
         return True
 
     def give_back(self, claimed: Claimed, reason: str) -> None:
         """Queue a trial again that was stopped before its end."""
-        claimed.trial.set_user_attr("error", reason)
         with setup_lock(self.location):  # `fill` in between would queue it too
-            if self.finish(claimed, None):
-                lost = self.storage.get_trial(claimed.trial._trial_id)
-                self._requeue(claimed.cell, lost, restarts=claimed.restarts)
-
-    def _requeue(self, cell: Cell, lost: FrozenTrial, restarts: int) -> None:
-        marks: dict[str, Any] = {
-            name: lost.user_attrs[name] for name in ("cell", "replicate") if name in lost.user_attrs
-        }
-        self._queue(cell, {**marks, "restarts": restarts, "again": lost.number})
+            self._fail(claimed.trial._trial_id, reason, retry=claimed.restarts)
+            self._queue_owed()
 
     def recover(self) -> list[int]:
         """Fail the trials whose worker is gone, and queue them again as often as the study allows; their numbers.
 
         Of several workers that notice at once one does so: a trial fails only once.
         """
-        lost = [each for each in self.study.get_trials(deepcopy=False, states=(TrialState.RUNNING,)) if _is_lost(each)]
-        if not lost:
+        running = self.study.get_trials(deepcopy=False, states=(TrialState.RUNNING,))
+        lost = [trial for trial in running if is_lost(trial) and trial._trial_id != self._taken]
+        if not lost and not owed(self.all()):
             return []
         with setup_lock(self.location):
-            return [trial.number for trial in lost if self._fail_lost(trial, "its process ended without a word")]
+            failed = [trial.number for trial in lost if self._fail_lost(trial, "its process ended without a word")]
+            self._queue_owed()
+        return failed
 
     def lose(self, claimed: Claimed, reason: str) -> None:
         """Fail a trial whose processes have died, and queue it again as often as the study allows."""
         with setup_lock(self.location):
             self._fail_lost(self.storage.get_trial(claimed.trial._trial_id), reason)
+            self._queue_owed()
 
     def _fail_lost(self, trial: FrozenTrial, reason: str) -> bool:
+        restarts = int(trial.user_attrs.get(RESTARTS, 0)) + 1
+        may_retry = restarts <= self.definition.retries
+        return self._fail(trial._trial_id, reason, retry=restarts if may_retry else None)
+
+    def _fail(self, trial_id: int, reason: str, retry: int | None) -> bool:
+        """Fail a trial, first noting whether it is to be tried again; False if it was finished before."""
         try:
-            self.storage.set_trial_user_attr(trial._trial_id, "error", reason)
-            self.storage.set_trial_state_values(trial._trial_id, TrialState.FAIL)
+            self.storage.set_trial_user_attr(trial_id, "error", reason)
+            if retry is not None:
+                self.storage.set_trial_user_attr(trial_id, RETRY, retry)
+            self.storage.set_trial_state_values(trial_id, TrialState.FAIL)
         except UpdateFinishedTrialError:  # another worker was quicker, or it lives and has finished
             return False
-        restarts = int(trial.user_attrs.get("restarts", 0)) + 1
-        if restarts <= self.definition.retries:
-            self._requeue(queued_cell(trial, self.definition.factors), trial, restarts)
         return True
+
+    def _queue_owed(self) -> None:
+        """Queue what is to be tried again. Under the lock: two that look at once would both queue it."""
+        for trial in owed(self.all()):
+            kept = ("cell", "replicate")
+            marks = {name: trial.user_attrs[name] for name in kept if name in trial.user_attrs}
+            again = {RESTARTS: trial.user_attrs[RETRY], AGAIN: trial.number}
+            self._queue(queued_cell(trial, self.definition.factors), {**marks, **again})
 
 
 def _missing(study: Study, location: Location) -> str:
     place = location.path or "the database"
     return f"There is no study {study.name!r} in {place} yet; begin it with `qlit study run`."
-
-
-def _is_lost(trial: FrozenTrial) -> bool:
-    marks = trial.user_attrs
-    if marks.get("qlit.host") == this_host() and process_is_gone(marks):
-        return True
-    begun = trial.datetime_start.timestamp() if trial.datetime_start is not None else 0.0
-    return time.time() - float(marks.get(_HEARTBEAT, begun)) > STALE_S

@@ -1,0 +1,39 @@
+"""Trials whose worker is gone, and failed ones that are to be tried again."""
+
+import time
+from collections.abc import Sequence
+
+from optuna.trial import FrozenTrial, TrialState
+
+from qlit.studies.storage import this_host
+from qlit.training._reap import process_is_gone
+
+HEARTBEAT, RESTARTS, AGAIN, RETRY = "heartbeat", "restarts", "again", "retry"
+"""Marks of a trial: its last sign of life; how often it was begun before; the number of the trial that it repeats; and
+of one that is to be repeated, the restarts of the next."""
+
+STALE_S = 300.0
+"""A trial without a sign of life for so long is taken for lost. Workers give one every 30 s, but none while they wait
+for a storage that is away, for up to three minutes."""
+
+
+def is_lost(trial: FrozenTrial) -> bool:
+    """Whether a running trial's worker has ended, or is taken for ended."""
+    marks = trial.user_attrs
+    if marks.get("qlit.host") == this_host() and process_is_gone(marks):
+        return True
+    begun = trial.datetime_start.timestamp() if trial.datetime_start is not None else 0.0
+    return time.time() - float(marks.get(HEARTBEAT, begun)) > STALE_S
+
+
+def owed(trials: Sequence[FrozenTrial]) -> list[FrozenTrial]:
+    """Failed trials that are to be tried again and of which that is not queued yet.
+
+    To fail a trial and to queue the next are two steps, and the worker, its storage or its disk may end in between.
+    """
+    repeated = {trial.user_attrs.get(AGAIN) for trial in trials}
+    return [
+        trial
+        for trial in trials
+        if trial.state == TrialState.FAIL and RETRY in trial.user_attrs and trial.number not in repeated
+    ]
