@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -66,8 +67,25 @@ def finished_trials(folder: Path, **options) -> Trials:
     return trials
 
 
+def work_patiently(trials: Trials) -> int:
+    """As `work`, a tenth of a second a trial, waiting for a storage that is away; until all is done, not only begun."""
+    from qlit.studies.patience import patiently
+
+    done = 0
+    while not patiently(lambda: trials.is_finished):
+        if (claimed := patiently(trials.claim)) is None:
+            time.sleep(0.1)
+            continue
+        time.sleep(0.1)
+        done += patiently(lambda mine=claimed: trials.finish(mine, [value_of(mine.cell)]))
+    return done
+
+
 def start_worker(folder: Path, storage: str, *arguments: str) -> subprocess.Popen:
-    """A process that queues what is missing and works; `die` as an argument: it kills itself in its first trial."""
+    """A process that queues what is missing and works.
+
+    Arguments: `die`, and it kills itself in its first trial; `patient`, and it waits for its storage.
+    """
     return subprocess.Popen(
         [sys.executable, __file__, str(folder), storage, *arguments],
         cwd=Path(__file__).parent, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
@@ -78,6 +96,13 @@ if __name__ == "__main__":
     folder, storage, *arguments = sys.argv[1:]
     print("ready", flush=True)
     sys.stdin.readline()
+    if "patient" in arguments:
+        from qlit.studies.patience import patiently
+
+        mine = patiently(lambda: trials_of(Path(folder), storage))
+        patiently(mine.fill)
+        print(work_patiently(mine), flush=True)
+        sys.exit()
     mine = trials_of(Path(folder), storage)
     mine.fill()
     if "die" in arguments:

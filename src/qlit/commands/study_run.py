@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -15,14 +16,19 @@ import torch
 
 from qlit.commands.errors import UsageError
 from qlit.commands.interrupts import Interrupts
+from qlit.commands.lossy import make_output_lossy
 from qlit.commands.processes import Places, places_of
 from qlit.commands.study_plan import confirmed
 from qlit.commands.study_setup import Named, add_study_options, checked_configs, parsed, report_folder
 from qlit.commands.study_tables import best_text, progress_text
-from qlit.commands.study_worker import Worker, patiently
+from qlit.commands.study_worker import Worker
 from qlit.commands.train import quieten
+from qlit.studies.patience import AWAY, patiently
 from qlit.studies.storage import setup_lock
 from qlit.studies.trials import Trials
+from qlit.training import outage
+from qlit.training.kept_runs import KeptRuns
+from qlit.training.outage import PATIENCE_S, OutageError
 from qlit.training.tracking import MLflowTracker, Status
 
 _POLL_S = 1.0
@@ -54,26 +60,29 @@ def run_study(arguments: Sequence[str]) -> int:
     torch.set_num_threads(places.num_threads(num_workers))  # for the steps that are timed
     if not confirmed(named.study, num_workers, places.num_processes, ask=not options.yes):
         return 1
+    config = configs[0]
     trials = Trials(named.study, named.location)
-    lost = trials.recover()
-    queued = trials.fill()
-    num_workers = max(1, min(num_workers, trials.counts()["waiting"] + trials.counts()["running"]))
-    _say(f"{named.study.name}: {queued} trials queued, {len(lost)} lost ones among them; {progress_text(trials)}")
-    tracker = _parent_run(trials, configs[0], Path(options.config))
+    lost = patiently(trials.recover)
+    queued = patiently(trials.fill)
+    counts = patiently(trials.counts)
+    num_workers = max(1, min(num_workers, counts["waiting"] + counts["running"]))
+    told = patiently(lambda: progress_text(trials))
+    _say(f"{named.study.name}: {queued} trials queued, {len(lost)} lost ones among them; {told}")
+    tracker = _parent_run(trials, config, Path(options.config))
     status: Status = "FAILED"
     try:
         with Interrupts() as interrupts:
             stopped_by = _supervised(trials, named, num_workers, places, interrupts)
-        status = "FINISHED" if trials.is_finished else "KILLED"
+        status = "FINISHED" if patiently(lambda: trials.is_finished) else "KILLED"
     finally:
-        _close(tracker, trials, status)
+        _close(tracker, trials, status, config["tracking"])
     if stopped_by is not None:
         _say(f"stopped by {stopped_by.name}; the same command goes on")
         return 128 + stopped_by
-    print(best_text(trials))
-    failed = trials.num_given_up
-    if failed or not trials.is_finished:
-        _say(f"{progress_text(trials)}; {failed} failed, `qlit study status` tells why")
+    print(patiently(lambda: best_text(trials)))
+    failed = patiently(lambda: trials.num_given_up)
+    if failed or status != "FINISHED":
+        _say(f"{patiently(lambda: progress_text(trials))}; {failed} failed, `qlit study status` tells why")
     trials.close()
     return 1 if failed else 0
 
@@ -90,32 +99,39 @@ def run_worker(arguments: Sequence[str]) -> int:
     parser.add_argument("--cores", metavar="0,1", help="run on these cores alone")
     parser.add_argument("--parent", type=int, metavar="PID", help="stop when this process has ended")
     options, named = parsed(parser, arguments)
+    if options.parent is not None:
+        make_output_lossy()
     if options.cores:
         os.sched_setaffinity(0, set(map(int, options.cores.split(","))))
         torch.set_num_threads(len(options.cores.split(",")))
     quieten()
     with Interrupts() as interrupts:
-        trials = Trials(named.study, named.location)
+        # Beside others a worker comes in at any time, and waits as they do; by itself it begins, and tells at once.
+        trials = _opened(named) if options.parent is None else patiently(lambda: _opened(named))
         tracker = None
         if options.parent is None:
             config = checked_configs(named.study)[0]
-            trials.fill()
+            patiently(trials.fill)
             with setup_lock(named.location):  # of workers that start together one opens it
                 if not trials.is_held:
                     tracker = _parent_run(trials, config, Path(options.config))
-        parent_run = str(trials.study.user_attrs["mlflow_run"])
+        parent_run = patiently(lambda: str(trials.study.user_attrs["mlflow_run"]))
         status: Status = "FAILED"
         try:
             Worker(trials, parent_run, interrupts, options.parent).work(named.study.hours)
-            status = "FINISHED" if trials.is_finished else "KILLED"
+            status = "FINISHED" if patiently(lambda: trials.is_finished) else "KILLED"
         finally:
             if tracker is not None:
-                _close(tracker, trials, status)
-        failed = options.parent is None and trials.num_given_up
+                _close(tracker, trials, status, config["tracking"])
+        failed = options.parent is None and patiently(lambda: trials.num_given_up)
         trials.close()
     if interrupts.signal is not None:
         return 128 + interrupts.signal
     return 1 if failed else 0
+
+
+def _opened(named: Named) -> Trials:
+    return Trials(named.study, named.location)
 
 
 def _parent_run(trials: Trials, config: dict[str, Any], file: Path) -> MLflowTracker:
@@ -126,17 +142,40 @@ def _parent_run(trials: Trials, config: dict[str, Any], file: Path) -> MLflowTra
         run_name=study.name,
         tracking_uri=tracking["tracking_uri"],
         tags={"study.name": study.name, "study.design": study.design.kind},
-        run_id=trials.study.user_attrs.get("mlflow_run"),
+        run_id=patiently(lambda: trials.study.user_attrs.get("mlflow_run")),
     )
     tracker.start()
-    assert tracker.run_id is not None
-    trials.note_holder(tracker.run_id)
+    run_id = tracker.run_id
+    assert run_id is not None
+    patiently(lambda: trials.note_holder(run_id))
     tracker.log_text(file.read_text(encoding="utf-8"), "study.yaml")
     return tracker
 
 
-def _close(tracker: MLflowTracker, trials: Trials, status: Status) -> None:
-    counts = patiently(trials.counts)
+def _close(tracker: MLflowTracker, trials: Trials, status: Status, tracking: dict[str, Any]) -> None:
+    """End the study's own run. Nothing is waited for where that was done in vain, or somebody wants an end."""
+    try:
+        if status == "FAILED":
+            with suppress(*AWAY):
+                _record(tracker, trials, status)
+        else:
+            patiently(lambda: _record(tracker, trials, status))
+    finally:
+        tracker.close(status, patience_s=PATIENCE_S if status == "FINISHED" else 0.0)
+        # Runs of workers that were killed, or could not reach MLflow at their end; the next run tries it again.
+        with suppress(OutageError):
+            outage.patiently(
+                lambda: KeptRuns(tracking["tracking_uri"]).reap(tracking["experiment"]),
+                what="MLflow is away",
+                patience_s=0.0,
+            )
+    with suppress(*AWAY):  # a holder that has ended is known anyway
+        trials.note_release()
+
+
+def _record(tracker: MLflowTracker, trials: Trials, status: Status) -> None:
+    """What the study's own run tells of it."""
+    counts = trials.counts()
     tracker.log_metrics({f"trials/{state}": count for state, count in counts.items()})
     if counts["complete"]:
         tracker.log_text(best_text(trials), "best.txt")
@@ -146,8 +185,6 @@ def _close(tracker: MLflowTracker, trials: Trials, status: Status) -> None:
         report = report_of(trials)
         report.write(report_folder(trials.definition.name))
         tracker.log_text(report.html, "report.html")
-    tracker.close(status)
-    trials.note_release()
 
 
 def _supervised(
@@ -175,11 +212,16 @@ def _supervised(
             break
         if time.monotonic() - told > _SAY_S:
             told = time.monotonic()
-            _say(progress_text(trials, seconds=told - begun))
+            with suppress(*AWAY):  # workers wait for it; here signals are waited for
+                _say(progress_text(trials, seconds=told - begun))
         time.sleep(_POLL_S)
     _stop(workers)
-    patiently(trials.recover)  # the trial of the last worker that was killed
     failed = [number for number, worker in enumerate(workers) if worker.returncode not in (0, 130, 143)]
+    if failed:
+        with suppress(*AWAY):  # workers have waited for it
+            trials.recover()
+    else:
+        patiently(trials.recover)  # the trial of the last worker that was killed
     if failed and interrupts.signal is None:
         log = folder / f"worker-{failed[0]}.log"
         raise ValueError(f"Worker {failed[0]} ended with status {workers[failed[0]].returncode}: {_last_line(log)}")

@@ -3,13 +3,14 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 from lightning.fabric.plugins.environments.lightning import LightningEnvironment
 from lightning.pytorch import Callback, LightningModule, Trainer
 
 from qlit.commands.cost import circuits_of
+from qlit.commands.devices import check_engines
 from qlit.commands.options import readable_errors
 from qlit.commands.processes import num_processes
 from qlit.commands.train import Interruption, QlitCLI, listed
@@ -17,10 +18,13 @@ from qlit.training.datamodule import SentenceDataModule
 from qlit.training.identity import HASH, config_tags
 from qlit.training.kept_runs import KeptRuns
 from qlit.training.module import SentenceClassifier
+from qlit.training.outage import PATIENCE_S, patiently
 from qlit.training.recorder import best_epoch, parameter_counts
 
 _STUDY = "study/"
 """Prefix of the metrics that only trainings of studies log."""
+
+_T = TypeVar("_T")
 
 
 @dataclass(frozen=True)
@@ -54,6 +58,7 @@ def train(
         give_up: Asked after each epoch, with its number and validation accuracy, whether to stop; None for never.
 
     Raises:
+        OutageError: If MLflow, or space on the disk, is away for longer than it is waited for.
         UsageError, ValueError: If the config cannot be understood or trained.
         SeveralProcessesError: If it trains in processes of its own, which nobody has started.
     """
@@ -177,14 +182,19 @@ class TrialCLI(QlitCLI):
         kept = KeptRuns(config.tracking.tracking_uri)
         nested = self.kept_config().as_dict()
         wanted = config.tracking.experiment, config_tags(nested)[HASH]
-        if (run_id := kept.finished(*wanted)) is not None:
-            raise _FoundError(run_id, _of_history(kept.history(run_id)))
-        checkpoint = kept.stopped(*wanted)
+        if (run_id := _patiently(lambda: kept.finished(*wanted))) is not None:
+            raise _FoundError(run_id, _patiently(lambda: _of_history(kept.history(run_id))))
+        checkpoint = _patiently(lambda: kept.stopped(*wanted))
         needed = num_processes(config.tracking.experiment, nested["trainer"])
         if needed is not None:
             raise SeveralProcessesError(needed, checkpoint, config.tracking.tracking_uri)
         if checkpoint is not None:
             config.ckpt_path = str(checkpoint)
+
+    def before_fit(self, **_: Any) -> None:
+        check_engines(self.model.head)
+        if self.tracker is not None:
+            _patiently(self.tracker.start)
 
     def instantiate_trainer(self, **kwargs: Any) -> Trainer:
         if self._is_rank:
@@ -207,3 +217,12 @@ class TrialCLI(QlitCLI):
             self._own_config().test_after_fit = False
             self.tracker.set_tag("study.state", "pruned")
         super().after_fit()
+
+    def _close(self) -> None:
+        assert self.tracker is not None
+        # A run that is looked for by the next trial, or shown, should be complete.
+        self.tracker.close("FINISHED", patience_s=PATIENCE_S)
+
+
+def _patiently(call: Callable[[], _T]) -> _T:
+    return patiently(call, what="MLflow is away")

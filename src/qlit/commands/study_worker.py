@@ -9,11 +9,8 @@ import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import TypeVar
 
 import numpy as np
-from optuna.exceptions import StorageInternalError
-from sqlalchemy.exc import OperationalError
 
 from qlit.commands.errors import UsageError
 from qlit.commands.interrupts import Interrupts, StoppedBySignal
@@ -22,14 +19,13 @@ from qlit.commands.study_tree import LostError, reason_of, train_anywhere
 from qlit.commands.study_trial import Outcome
 from qlit.studies.cell_results import note_of
 from qlit.studies.definition import Replicate
+from qlit.studies.patience import patiently
 from qlit.studies.trials import Claimed, Trials
+from qlit.training.outage import OutageError, first_line, is_outage
 
 _HEARTBEAT_S = 30.0
 _POLL_S = 1.0  # between looks at trials that others train
-_PATIENCE_S = 180.0  # for a storage that has gone: a server that is restarted, a disk that is full
 _MOST_FAILURES = 5  # in a row, without a success: what is wrong is wrong with all of them
-
-_T = TypeVar("_T")
 
 
 @dataclass
@@ -53,6 +49,7 @@ class Worker:
         """Train what there is; how many trials. Returns also when a signal has come, or after so many hours.
 
         Raises:
+            OutageError: If the storage, MLflow or space on the disk is away for longer than it is waited for.
             ValueError: If one trial after the other fails.
         """
         deadline = None if hours is None else time.monotonic() + 3600 * hours
@@ -73,7 +70,9 @@ class Worker:
     def _must_end(self, deadline: float | None) -> bool:
         orphaned = self.parent is not None and os.getppid() != self.parent
         too_late = deadline is not None and time.monotonic() > deadline
-        return self.interrupts.signal is not None or orphaned or too_late or self.trials.stop_is_asked
+        if self.interrupts.signal is not None or orphaned or too_late:
+            return True
+        return patiently(lambda: self.trials.stop_is_asked)
 
     def _run(self, claimed: Claimed) -> bool:
         """Whether the trial came to its end."""
@@ -94,6 +93,10 @@ class Worker:
             self._say(f"{name} was lost: {why}")
             return False
         except Exception as error:
+            if is_outage(error):  # not the trial's fault; other workers or the next `run` go on with it
+                told = first_line(error)
+                patiently(lambda: self.trials.give_back(claimed, told))
+                raise error if isinstance(error, OutageError) else OutageError(told) from error
             reason = reason_of(error)
             patiently(lambda: claimed.trial.set_user_attr("error", reason[:2000]))
             patiently(lambda: self.trials.finish(claimed, None))
@@ -106,12 +109,13 @@ class Worker:
         self._failures = 0
         pruned = outcomes[-1].pruned
         values = None if pruned else self._values(outcomes)
-        claimed.trial.set_user_attr("seconds", time.monotonic() - begun)
+        seconds = time.monotonic() - begun
+        patiently(lambda: claimed.trial.set_user_attr("seconds", seconds))
         if not patiently(lambda: self.trials.finish(claimed, values, pruned=pruned)):
             self._say(f"{name} was taken for lost meanwhile; its result is not counted")
             return False
         told = "given up" if values is None else ", ".join(f"{value:.4f}" for value in values)
-        self._say(f"{name}: {told} ({time.monotonic() - begun:.0f} s)")
+        self._say(f"{name}: {told} ({seconds:.0f} s)")
         return True
 
     def _trained(self, claimed: Claimed) -> list[Outcome]:
@@ -139,8 +143,8 @@ class Worker:
             return None
 
         def give_up(epoch: int, accuracy: float) -> bool:
-            claimed.trial.report(accuracy, epoch)
-            return claimed.trial.should_prune()
+            patiently(lambda: claimed.trial.report(accuracy, epoch))
+            return patiently(claimed.trial.should_prune)
 
         return give_up
 
@@ -197,16 +201,3 @@ class Worker:
 
     def _say(self, text: str) -> None:
         print(f"qlit study [{os.getpid()}] {text}", file=sys.stderr, flush=True)
-
-
-def patiently(call: Callable[[], _T]) -> _T:
-    """What a call on the storage returns, tried again for some minutes while the storage is away."""
-    deadline, pause_s = time.monotonic() + _PATIENCE_S, 0.5
-    while True:
-        try:
-            return call()
-        except (OperationalError, StorageInternalError, OSError):
-            if time.monotonic() > deadline:
-                raise
-            time.sleep(pause_s)
-            pause_s = min(2 * pause_s, 10.0)

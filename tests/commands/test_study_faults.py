@@ -1,0 +1,138 @@
+"""`qlit study` whose command is killed, and whose MLflow server goes at the worst moments: the table is as ever."""
+
+import csv
+import shutil
+import signal
+import threading
+import time
+import warnings
+
+import psutil
+import pytest
+from commands.runs import all_runs, finish, start
+from commands.test_study import OVERRIDES, children, running_processes, wait_for, write
+from mlflow import MlflowClient
+from servers import MlflowServer
+
+from qlit.cli import main
+from qlit.commands import study_run
+from qlit.studies.storage import ENVIRONMENT
+from qlit.training.kept_runs import KeptRuns
+from qlit.training.tracking import MLflowTracker
+
+pytestmark = [
+    pytest.mark.filterwarnings("ignore:.*treespec, LeafSpec.*:FutureWarning"),  # Lightning 2.6 with torch 2.13
+    pytest.mark.filterwarnings("ignore::DeprecationWarning:mlflow"),
+]
+
+FACTORS = {"Q": {"keys": "model.head.pqc.num_qubits", "values": [2, 4]}, "model.lr": [0.005]}
+LONG = {"overrides": {**OVERRIDES, "trainer.max_epochs": 60}, "replicates": {}, "factors": FACTORS}
+
+
+@pytest.fixture
+def study(monkeypatch, capsys):
+    """Run `qlit study` in a folder; return its status and what it wrote to standard output."""
+    monkeypatch.delenv(ENVIRONMENT, raising=False)
+
+    def run(folder, *arguments):
+        monkeypatch.chdir(folder)
+        status = main(["study", *arguments])
+        return status, capsys.readouterr().out
+
+    return run
+
+
+def table(study, folder, *arguments):
+    """What the study says of each training, whichever run it was."""
+    status, out = study(folder, "export", *arguments)
+    assert status == 0
+    rows = [{key: value for key, value in row.items() if key != "run_id"} for row in csv.DictReader(out.splitlines())]
+    assert rows
+    return rows
+
+
+def test_a_killed_command_leaves_no_worker_and_nothing_undone(tmp_path, study):
+    killed, undisturbed = tmp_path / "killed", tmp_path / "undisturbed"
+    for folder in (killed, undisturbed):
+        folder.mkdir()
+        arguments = write(folder, **LONG)
+    command = start(killed, "study", "run", *arguments, "--workers", "2")
+    wait_for(lambda: (killed / "mlruns" / "mlflow.db").exists() and running_processes(killed), command)
+    workers = psutil.Process(command.pid).children()
+    command.kill()
+    assert finish(command)[0] == -signal.SIGKILL
+    gone, left = psutil.wait_procs(workers, timeout=60)
+    assert (len(gone), left) == (2, [])
+    assert {each.info.status for each in children(killed)} <= {"KILLED", "FINISHED"}
+    # The study's own run is left, unless a worker that was just beginning has found it.
+    status, out = study(killed, "reap", *arguments)
+    assert (status, out[:21]) == (0, "tiny: 0 lost trials, ")
+    assert "RUNNING" not in {each.info.status for each in all_runs(killed, "tiny")}
+    for folder in (killed, undisturbed):
+        assert study(folder, "worker", *arguments)[0] == 0
+    runs = all_runs(killed, "tiny")
+    assert [each.info.status for each in runs] == ["FINISHED"] * 3  # the study's own, and none of a cell twice
+    assert table(study, killed, *arguments) == table(study, undisturbed, *arguments)
+
+
+class Outage:
+    """Kills a server when something is first called, and starts it again a little later."""
+
+    def __init__(self, server, monkeypatch):
+        self.server, self.monkeypatch, self.moments = server, monkeypatch, []
+
+    def before(self, owner, name, at=1):
+        original, count = getattr(owner, name), 0
+
+        def call(*arguments, **options):
+            nonlocal count
+            count += 1
+            if count == at:
+                self.moments.append(name)
+                self.server.kill()
+                threading.Thread(target=self._come_back).start()
+            return original(*arguments, **options)
+
+        self.monkeypatch.setattr(owner, name, call)
+
+    def _come_back(self):
+        time.sleep(1.0)
+        self.server.start()
+
+
+@pytest.fixture
+def server(tmp_path):
+    server = MlflowServer(tmp_path)
+    server.start()
+    yield server
+    server.kill()
+
+
+def test_an_mlflow_server_that_goes_at_the_worst_moments_gets_all_in_the_end(tmp_path, study, server, monkeypatch):
+    arguments = write(tmp_path, replicates={"seeds": [0], "splits": [0, 1]}, factors=FACTORS)
+    tracking = ["--tracking.tracking_uri", server.uri]
+    assert study(tmp_path, "worker", *arguments)[0] == 0
+    undisturbed = table(study, tmp_path, *arguments)
+    shutil.rmtree(tmp_path / "mlruns" / "studies")
+    outage = Outage(server, monkeypatch)
+    outage.before(KeptRuns, "finished")  # of the first trial
+    outage.before(MLflowTracker, "start", at=4)  # of the second; the first call was the study's own run
+    outage.before(MLflowTracker, "close", at=3)
+    outage.before(study_run, "_record")  # at the end of the study's own run
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)
+        assert study(tmp_path, "worker", *arguments, *tracking)[0] == 0
+    assert outage.moments == ["finished", "start", "close", "_record"]
+    assert table(study, tmp_path, *arguments) == undisturbed
+    client = MlflowClient(server.uri)
+    runs = client.search_runs([client.get_experiment_by_name("tiny").experiment_id])
+    assert [each.info.status for each in runs] == ["FINISHED"] * 5
+    for each in runs:
+        kept = {item.path for item in client.list_artifacts(each.info.run_id)}
+        if "mlflow.parentRunId" in each.data.tags:
+            assert {"test_predictions.safetensors", "config.yaml", "checkpoint"} <= kept
+            assert {"val/loss", "test/accuracy", "study/parameters"} <= set(each.data.metrics)
+        else:
+            assert {"study.yaml", "best.txt", "report.html"} <= kept
+            assert each.data.metrics["trials/complete"] == 4
+    assert [*(tmp_path / "mlruns").rglob("unsent*.jsonl")] == []

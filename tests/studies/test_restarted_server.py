@@ -1,0 +1,52 @@
+"""PostgreSQL that is stopped, or crashes, and comes back while four workers work: each cell once, none lost."""
+
+import time
+from collections import Counter
+
+import pytest
+from optuna.trial import TrialState
+from servers import PostgresServer
+from studies.small import start_worker, trials_of
+
+from qlit.studies.patience import patiently
+
+
+@pytest.fixture(scope="module")
+def server():
+    if reason := PostgresServer.missing():
+        pytest.skip(reason)
+    server = PostgresServer()
+    yield server
+    server.remove()
+
+
+def test_a_server_that_comes_back_is_waited_for(server, tmp_path):
+    workers = [start_worker(tmp_path, server.url, "patient") for _ in range(4)]
+    try:
+        for worker in workers:
+            assert worker.stdout.readline() == "ready\n"
+        for worker in workers:
+            worker.stdin.write("go\n")
+            worker.stdin.flush()
+        trials = patiently(lambda: trials_of(tmp_path, server.url))
+        for mode in ("fast", "immediate"):
+            done = patiently(trials.counts)["complete"]
+            deadline = time.monotonic() + 60
+            while patiently(trials.counts)["complete"] < done + 3:
+                assert time.monotonic() < deadline
+                time.sleep(0.05)
+            server.stop(mode)
+            time.sleep(0.5)
+            server.start()
+        said = [worker.communicate(timeout=120)[0] for worker in workers]
+    finally:
+        for worker in workers:
+            worker.kill()
+    assert [worker.returncode for worker in workers] == [0] * 4
+    found = patiently(trials.all)
+    assert {trial.state for trial in found} == {TrialState.COMPLETE}
+    cells = Counter((trial.user_attrs["cell"], tuple(trial.user_attrs["replicate"])) for trial in found)
+    assert len(cells) == 16
+    assert set(cells.values()) == {1}
+    assert sum(map(int, said)) == 16
+    trials.close()
