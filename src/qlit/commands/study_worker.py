@@ -160,8 +160,8 @@ class Worker:
         return values
 
     def _run_name(self, claimed: Claimed, replicate: Replicate) -> str:
-        study = self.trials.definition
-        return f"{study.name} {claimed.trial.number}, seed {replicate.seed}, split {replicate.split}"
+        levels = ", ".join(f"{factor.rpartition('.')[2]} {level}" for factor, level in claimed.cell.items())
+        return f"{claimed.trial.number}: {levels}, seed {replicate.seed}, split {replicate.split}"
 
     def _tags(self, claimed: Claimed, replicate: Replicate) -> dict[str, str]:
         levels = {f"study.factor.{name}": str(level) for name, level in claimed.cell.items()}
