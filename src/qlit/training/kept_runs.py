@@ -104,13 +104,15 @@ class KeptRuns:
         return [] if found is None else reap(self._store, self._client, found.experiment_id)
 
     def close(self, run_id: str, status: Literal["FAILED", "KILLED"], error: str) -> None:
-        """Give a run whose processes are gone its status, if it has none, and tell why as its tag `error`.
+        """Give a run whose processes are gone its status, unless they gave it another, and tell why as its tag `error`.
 
         Raises:
             ValueError: If there is no such run.
         """
-        if self._run(run_id).info.status == "RUNNING":
+        found = self._run(run_id).info.status
+        if found in ("RUNNING", status):
             self._client.set_tag(run_id, "error", error)
+        if found == "RUNNING":
             self._client.set_terminated(run_id, status)
 
     def finished(self, experiment: str, config_hash: str) -> str | None:
