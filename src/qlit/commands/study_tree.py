@@ -59,8 +59,9 @@ def train_anywhere(
     """
     try:
         return train(options, tags, raise_if_lost, give_up)
-    except SeveralProcessesError as needed:
-        return _train_apart(needed, options, tags, raise_if_lost, give_up)
+    except SeveralProcessesError as several:
+        needed = several
+    return _train_apart(needed, options, tags, raise_if_lost, give_up)
 
 
 def _train_apart(
@@ -106,7 +107,7 @@ def _messages(line: socket.socket) -> Iterator[dict[str, Any]]:
 def _close_run(
     needed: SeveralProcessesError, told: dict[str, Any], status: Literal["FAILED", "KILLED"], why: str
 ) -> None:
-    """Close the MLflow run of processes that are gone, where they could not do so themselves."""
+    """Close the MLflow run of processes that are gone, if they could not do so themselves, and tell the cause there."""
     if "run_id" not in told or "outcome" in told:
         return
     # The trial's fate does not hang on MLflow, which may be away; the next start on this machine looks for such runs.
