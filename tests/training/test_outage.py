@@ -9,7 +9,7 @@ import sqlalchemy.exc
 from mlflow.exceptions import MlflowException, RestException
 
 from qlit.training import outage
-from qlit.training.outage import OutageError, is_full_disk, is_outage, patiently, when_there_is_space
+from qlit.training.outage import OutageError, is_full_disk, is_outage, patiently, when_there_is_space, without_waiting
 
 FULL = OSError(errno.ENOSPC, "No space left on device")
 
@@ -107,3 +107,10 @@ def test_a_full_disk_is_waited_for_once(monkeypatch, capsys):
     assert capsys.readouterr().err.count("It is tried again") == 1
     assert when_there_is_space(calls(7)) == 7
     assert when_there_is_space(calls(FULL, 8)) == 8
+
+
+def test_where_an_end_is_wanted_nothing_is_waited_for(capsys):
+    with without_waiting(), pytest.raises(OutageError, match="The store is away, for 0 s by now"):
+        patiently(calls(ConnectionError(), 7), what="The store is away", patience_s=60.0)
+    assert capsys.readouterr().err == ""
+    assert patiently(calls(ConnectionError(), 7), what="The store is away", pause_s=0.001) == 7

@@ -15,6 +15,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from full_disk import files_of_at_most
 from lightning.pytorch import LightningModule, Trainer
 from lightning.pytorch.utilities import rank_zero_only
 from lightning.pytorch.utilities.exceptions import SIGTERMException
@@ -24,6 +25,7 @@ from servers import MlflowServer, free_port
 
 from qlit.training._delivery import Outbox, RefusedError, deliver, metrics_record
 from qlit.training._store import locate
+from qlit.training.outage import is_outage
 from qlit.training.tracking import MLflowTracker, RunStatus, scrub
 
 
@@ -98,6 +100,21 @@ def test_a_new_database_is_flushed_to_disk_once_it_is_there(folder):
     tracker.start()
     with tracker.experiment._tracking_client.store.engine.connect() as connection:
         assert connection.exec_driver_sql("PRAGMA synchronous").scalar() == 2  # FULL
+
+
+def test_a_database_is_made_whole_or_not_at_all(folder):
+    path = folder / "mlruns" / "mlflow.db"
+    path.unlink()
+    (folder / "mlruns" / ".mlflow.db.new").write_text("what a killed process left")
+    with files_of_at_most(200_000), pytest.raises(RuntimeError, match="cannot open a run") as error:
+        MLflowTracker().start()
+    assert is_outage(error.value)
+    assert [each.name for each in (folder / "mlruns").glob("*mlflow.db*") if each.suffix != ".lock"] == []
+    tracker = MLflowTracker()
+    tracker.start()
+    tracker.close()
+    assert client_of(folder).get_run(tracker.run_id).info.status == "FINISHED"
+    assert client_of(folder).get_experiment("0").name == "Default"
 
 
 @pytest.mark.usefixtures("folder")

@@ -7,8 +7,9 @@ import subprocess
 import sys
 import time
 from collections.abc import Sequence
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from pathlib import Path
+from shutil import disk_usage
 from typing import Any
 
 import psutil
@@ -28,7 +29,7 @@ from qlit.studies.storage import setup_lock
 from qlit.studies.trials import Trials
 from qlit.training import outage
 from qlit.training.kept_runs import KeptRuns
-from qlit.training.outage import PATIENCE_S, OutageError
+from qlit.training.outage import PATIENCE_S, OutageError, without_waiting
 from qlit.training.tracking import MLflowTracker, Status
 
 _POLL_S = 1.0
@@ -153,24 +154,19 @@ def _parent_run(trials: Trials, config: dict[str, Any], file: Path) -> MLflowTra
 
 
 def _close(tracker: MLflowTracker, trials: Trials, status: Status, tracking: dict[str, Any]) -> None:
-    """End the study's own run. Nothing is waited for where that was done in vain, or somebody wants an end."""
-    try:
-        if status == "FAILED":
-            with suppress(*AWAY):
-                _record(tracker, trials, status)
-        else:
-            patiently(lambda: _record(tracker, trials, status))
-    finally:
-        tracker.close(status, patience_s=PATIENCE_S if status == "FINISHED" else 0.0)
+    """End the study's own run. Where workers have waited in vain, or somebody wants an end, nothing is waited for."""
+    is_finished = status == "FINISHED"
+    with nullcontext() if is_finished else without_waiting():
+        try:
+            with nullcontext() if is_finished else suppress(OutageError):
+                patiently(lambda: _record(tracker, trials, status))
+        finally:
+            tracker.close(status, patience_s=PATIENCE_S if is_finished else 0.0)
+    kept = KeptRuns(tracking["tracking_uri"])
+    with suppress(OutageError), without_waiting():
         # Runs of workers that were killed, or could not reach MLflow at their end; the next run tries it again.
-        with suppress(OutageError):
-            outage.patiently(
-                lambda: KeptRuns(tracking["tracking_uri"]).reap(tracking["experiment"]),
-                what="MLflow is away",
-                patience_s=0.0,
-            )
-    with suppress(*AWAY):  # a holder that has ended is known anyway
-        trials.note_release()
+        outage.patiently(lambda: kept.reap(tracking["experiment"]), what="MLflow is away")
+        patiently(trials.note_release)  # a holder that has ended is known anyway
 
 
 def _record(tracker: MLflowTracker, trials: Trials, status: Status) -> None:
@@ -217,15 +213,15 @@ def _supervised(
         time.sleep(_POLL_S)
     _stop(workers)
     failed = [number for number, worker in enumerate(workers) if worker.returncode not in (0, 130, 143)]
-    if failed:
-        with suppress(*AWAY):  # workers have waited for it
-            trials.recover()
-    else:
+    if not failed or interrupts.signal is not None:
         patiently(trials.recover)  # the trial of the last worker that was killed
-    if failed and interrupts.signal is None:
-        log = folder / f"worker-{failed[0]}.log"
-        raise ValueError(f"Worker {failed[0]} ended with status {workers[failed[0]].returncode}: {_last_line(log)}")
-    return interrupts.signal
+        return interrupts.signal
+    with suppress(OutageError), without_waiting():
+        patiently(trials.recover)
+    reason = _last_line(folder / f"worker-{failed[0]}.log")
+    if disk_usage(folder).free == 0:
+        reason = f"the disk of {folder.absolute()} is full, so that its log cannot tell; free space, and run it again."
+    raise ValueError(f"Worker {failed[0]} ended with status {workers[failed[0]].returncode}: {reason}")
 
 
 def _start(named: Named, folder: Path, number: int, cores: list[int], own: dict[str, str]) -> "subprocess.Popen[bytes]":

@@ -7,7 +7,7 @@ import threading
 import time
 import traceback
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -21,7 +21,7 @@ from qlit.studies.cell_results import note_of
 from qlit.studies.definition import Replicate
 from qlit.studies.patience import patiently
 from qlit.studies.trials import Claimed, Trials
-from qlit.training.outage import OutageError, first_line, is_outage
+from qlit.training.outage import OutageError, first_line, is_outage, without_waiting
 
 _HEARTBEAT_S = 30.0
 _POLL_S = 1.0  # between looks at trials that others train
@@ -95,7 +95,8 @@ class Worker:
         except Exception as error:
             if is_outage(error):  # not the trial's fault; other workers or the next `run` go on with it
                 told = first_line(error)
-                patiently(lambda: self.trials.give_back(claimed, told))
+                with suppress(OutageError), without_waiting():  # if not, the trial is noticed as lost
+                    patiently(lambda: self.trials.give_back(claimed, told))
                 raise error if isinstance(error, OutageError) else OutageError(told) from error
             reason = reason_of(error)
             patiently(lambda: claimed.trial.set_user_attr("error", reason[:2000]))

@@ -175,6 +175,8 @@ def _append_line(file: Path, line: str) -> None:
                 data = data[stream.write(data) :]
         except OSError:
             stream.truncate(size)
+            if size == 0:  # a file means that something waits
+                file.unlink()
             raise
 
 

@@ -4,10 +4,8 @@ import logging
 import os
 import shlex
 import socket
-import sqlite3
 import warnings
-from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -111,36 +109,40 @@ def connect(store: Store) -> Any:
     with warnings.catch_warnings():
         # MLflow 3.17 uses what SQLAlchemy 2.1 deprecates; where warnings are errors, its tables would stay broken.
         warnings.simplefilter("ignore", DeprecationWarning)
-        with _unsynced_creation(store):
-            return _connect(store)
+        return _connect(store)
 
 
-@contextmanager
-def _unsynced_creation(store: Store) -> Iterator[None]:
-    """Let SQLite create a database that is not there yet without a disk flush after each of MLflow's statements.
+def _make_database(store: Store) -> None:
+    """Make an SQLite database with MLflow's tables, all of them or none, without a disk flush after each statement.
 
-    They are some hundreds, and seconds on a slow disk. A process killed on the way leaves what it would have left with
-    them; only where the power fails may an empty database be broken. What is written afterwards is flushed as ever.
+    They are some hundreds, and seconds on a slow disk. A process that is killed on the way, or finds the disk full,
+    would leave a database that MLflow can neither open nor complete: it is made beside its place and renamed into it.
     """
-    if exists(store):
-        yield
-        return
+    from mlflow.store.tracking import DEFAULT_LOCAL_FILE_AND_ARTIFACT_PATH
+    from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
     from sqlalchemy import Engine, event
 
-    opened: list[Any] = []
+    path = _database_file(store)
+    new = path.with_name(f".{path.name}.new")
+    uri = f"sqlite:///{new}"
+    for left in (new, new.with_name(f"{new.name}-journal")):
+        left.unlink(missing_ok=True)
 
     def unsynced(connection: Any, _: Any) -> None:
         connection.execute("PRAGMA synchronous=OFF")
-        opened.append(connection)
 
     event.listen(Engine, "connect", unsynced)
     try:
-        yield
+        try:
+            SqlAlchemyStore(uri, DEFAULT_LOCAL_FILE_AND_ARTIFACT_PATH)
+        finally:  # also the connections of one that failed
+            SqlAlchemyStore._engine_map.pop(uri).dispose()
+        with new.open("rb+") as stream:
+            os.fsync(stream.fileno())
+        new.replace(path)
     finally:
         event.remove(Engine, "connect", unsynced)
-        for connection in opened:
-            with suppress(sqlite3.ProgrammingError):  # closed already
-                connection.execute("PRAGMA synchronous=FULL")
+        new.unlink(missing_ok=True)
 
 
 def _connect(store: Store) -> Any:
@@ -153,6 +155,10 @@ def _connect(store: Store) -> Any:
     if "MLFLOW_LOGGING_LEVEL" not in os.environ:
         for name in ("mlflow", "alembic"):
             logging.getLogger(name).setLevel(logging.ERROR)
+        # What it tells of a failed statement, with a traceback, is also raised, and told or dealt with by us.
+        logging.getLogger("mlflow.store.db.utils").setLevel(logging.CRITICAL)
+    if not exists(store):
+        _make_database(store)
     if not answers(store, timeout_s=_START_PROBE_S):
         way_out = "Start it with `mlflow server`" if store.is_http else "Start the database"
         raise ConnectionError(

@@ -1,12 +1,17 @@
 """Checkpoints that are whole or not there."""
 
+import errno
+import os
 from pathlib import Path
+from shutil import disk_usage
 from typing import Any, final
 
 import torch
 from lightning.pytorch.plugins.io import TorchCheckpointIO
 
 from qlit.training.outage import when_there_is_space
+
+_LEFT_OVER = 65536  # bytes; file systems keep a little of a full disk back
 
 
 @final
@@ -26,10 +31,14 @@ class AtomicCheckpointIO(TorchCheckpointIO):
             target.parent.mkdir(parents=True, exist_ok=True)
             temporary = target.with_name(f".{target.name}.part")  # of one name: the next one replaces what a kill left
             try:
-                # A file of Python's tells why it cannot be written; of a path torch tells a position.
-                with temporary.open("wb") as stream:
-                    torch.save(checkpoint, stream)
+                # By its path: a signal that came while torch writes to a file of Python's would be lost.
+                torch.save(checkpoint, temporary)
                 temporary.replace(target)
+            except RuntimeError as error:
+                # Torch tells a position, but not why no more could be written; what it wrote is still there.
+                if disk_usage(temporary.parent).free < _LEFT_OVER:
+                    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(temporary)) from error
+                raise
             finally:
                 temporary.unlink(missing_ok=True)
 

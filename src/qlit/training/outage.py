@@ -6,6 +6,7 @@ import sqlite3
 import sys
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import TypeVar
 
 from qlit.training._secrets import scrub
@@ -31,6 +32,23 @@ def is_full_disk(error: BaseException) -> bool:
     return any(isinstance(each, OSError) and each.errno in (errno.ENOSPC, errno.EDQUOT) for each in _chain(error))
 
 
+class _Waiting:
+    """What this process has learnt: whether to wait at all, and whether space on the disk was waited for in vain."""
+
+    allowed = True
+    in_vain = False
+
+
+@contextmanager
+def without_waiting() -> Iterator[None]:
+    """While entered, `patiently` tries once: where an end is wanted, or all has been waited for."""
+    before, _Waiting.allowed = _Waiting.allowed, False
+    try:
+        yield
+    finally:
+        _Waiting.allowed = before
+
+
 def patiently(
     call: Callable[[], _T],
     *,
@@ -51,7 +69,7 @@ def patiently(
         OutageError: If it is away for longer.
     """
     begun, told = time.monotonic(), False
-    patience_s = PATIENCE_S if patience_s is None else patience_s
+    patience_s = 0.0 if not _Waiting.allowed else PATIENCE_S if patience_s is None else patience_s
     while True:
         try:
             return call()
@@ -67,12 +85,6 @@ def patiently(
             pause_s = min(2 * pause_s, _LONGEST_PAUSE_S)
 
 
-class _Space:
-    """Whether the disk was waited for in vain: once is enough, until something could be written again."""
-
-    in_vain = False
-
-
 def when_there_is_space(write: Callable[[], _T]) -> _T:
     """What `write` returns, which is tried again while the disk is full.
 
@@ -82,12 +94,12 @@ def when_there_is_space(write: Callable[[], _T]) -> _T:
     """
     try:
         result = patiently(
-            write, what="The disk is full", is_away=is_full_disk, patience_s=0.0 if _Space.in_vain else None
+            write, what="The disk is full", is_away=is_full_disk, patience_s=0.0 if _Waiting.in_vain else None
         )
     except OutageError:
-        _Space.in_vain = True
+        _Waiting.in_vain = True
         raise
-    _Space.in_vain = False
+    _Waiting.in_vain = False
     return result
 
 

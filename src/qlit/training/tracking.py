@@ -19,7 +19,7 @@ from qlit.training._delivery import Record, metrics_record
 from qlit.training._names import artifact_parts, clean_key, clean_tags, cut, flatten
 from qlit.training._run import OpenRun, open_run
 from qlit.training._secrets import scrub
-from qlit.training.outage import first_line, say, when_there_is_space
+from qlit.training.outage import OutageError, first_line, say, when_there_is_space
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -289,8 +289,9 @@ class RunStatus(Callback):
             tracker.start()
 
     def on_exception(self, trainer: Trainer, pl_module: LightningModule, exception: BaseException) -> None:  # noqa: ARG002
-        # Lightning's SIGTERMException is a SystemExit.
-        status: Status = "KILLED" if isinstance(exception, KeyboardInterrupt | SystemExit) else "FAILED"
+        # Lightning's SIGTERMException is a SystemExit; and a full disk says nothing against the training.
+        killed = isinstance(exception, KeyboardInterrupt | SystemExit | OutageError)
+        status: Status = "KILLED" if killed else "FAILED"
         for tracker in trackers(trainer):
             tracker.close(status, first_line(exception))
 
