@@ -76,6 +76,16 @@ def test_screening_takes_the_ends_of_a_range():
     assert {cell["lr"] for cell in cells_of(study(factors, "plackett_burman"))} == {1e-4, 1e-2}
 
 
+def test_an_end_is_a_value_that_a_trial_can_have():
+    factors = [
+        Factor("x", ("a.x",), low=0, high=0.3),  # whole as it is written, but not as Optuna has it
+        Factor("n", ("a.n",), low=0, high=10, step=3),
+        Factor("y", ("a.y",), low=0.1, high=0.45, step=0.1),
+    ]
+    cells = cells_of(study(factors, "fractional_factorial"))
+    assert [{str(cell[name]) for cell in cells} for name in "xny"] == [{"0.0", "0.3"}, {"0", "9"}, {"0.1", "0.4"}]
+
+
 @pytest.mark.parametrize("kind", ["latin_hypercube", "sobol"])
 def test_space_filling_designs_are_even_in_every_factor(kind):
     factors = [

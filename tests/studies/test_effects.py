@@ -58,6 +58,18 @@ def test_a_difference_is_the_last_level_against_the_first_of_the_list():
     assert differences[0] > 0.05
 
 
+def test_the_difference_over_a_range_has_its_sign_however_its_ends_are_written():
+    rng = np.random.default_rng(0)
+    study = Study("s", (), {}, (Factor("x", ("m.x",), low=0, high=0.3), FACTORS[0]), Design("fractional_factorial"))
+    results = [
+        CellResult(str(cell), {**cell, "x": float(cell["x"])}, (Training(Replicate(0, 0), "run", {"y": y}),), (0,))
+        for cell in cells_of(study) * 3
+        for y in [cell["x"] + rng.normal(0, SIGMA)]
+    ]
+    effect = next(each for each in anova(study, results, "y").effects if each.name == "x")
+    assert effect.difference == pytest.approx(0.3, abs=0.05)
+
+
 def test_too_few_trainings_for_interactions_give_main_effects_and_say_so():
     found = anova(STUDY, cells(1), "val/accuracy")
     assert {each.name for each in found.effects} == {"a", "b.c", "d"}

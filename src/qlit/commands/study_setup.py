@@ -132,8 +132,7 @@ def _ends(study: Study) -> tuple[Cell, Cell]:
         return cells[0], cells[-1]
     ends: tuple[Cell, Cell] = ({}, {})
     for factor in study.factors:
-        low, high = (factor.low, factor.high) if factor.is_range else (factor.labels[0], factor.labels[-1])
-        for cell, level in zip(ends, (low, high), strict=True):
+        for cell, level in zip(ends, factor.ends, strict=True):
             if factor.is_active(cell):
                 cell[factor.name] = level
     return ends

@@ -75,6 +75,24 @@ class Factor:
         return self.is_range and all(isinstance(end, int) for end in ends)
 
     @property
+    def ends(self) -> tuple[Scalar, Scalar]:
+        """Its first and last level; of a range the lowest and the highest value, as a trial has them: 0.0, not 0."""
+        if not self.is_range:
+            return self.labels[0], self.labels[-1]
+        if self.step is not None:
+            return self.value(self.low), self.value(self.low + self.num_steps * self.step)
+        return (self.low, self.high) if self.is_integer else (float(self.low), float(self.high))
+
+    @property
+    def num_steps(self) -> int:
+        """How often the step, or 1 without one, fits into the range."""
+        return math.floor((self.high - self.low) / (self.step or 1) * (1 + 1e-12))
+
+    def value(self, number: float) -> Scalar:
+        """A number as a value of the range: whole where its values are; 0.3 where it is 0.1 + 2 * 0.1."""
+        return round(number) if self.is_integer else float(f"{number:.12g}")
+
+    @property
     def labels(self) -> tuple[Scalar, ...]:
         """The levels as plain values; a list as its JSON text."""
         return tuple(map(_label, self.levels))

@@ -3,7 +3,6 @@
 Shapes: N cells, F factors.
 """
 
-import math
 from collections.abc import Callable, Sequence
 
 import numpy as np
@@ -46,8 +45,7 @@ def _listed_levels(factor: Factor) -> list[Scalar]:
     if not factor.is_range:
         return list(factor.labels)
     step = factor.step if factor.step is not None else 1
-    count = math.floor((factor.high - factor.low) / step * (1 + 1e-12)) + 1
-    return [_of_range(factor, factor.low + number * step) for number in range(count)]
+    return [factor.value(factor.low + number * step) for number in range(factor.num_steps + 1)]
 
 
 def _fractional_factorial(factors: Sequence[Factor], design: Design) -> list[Cell]:
@@ -78,10 +76,8 @@ def _plackett_burman(factors: Sequence[Factor], design: Design) -> list[Cell]:  
 
 
 def _of_signs(factors: Sequence[Factor], signs_NF: NDArray[np.float64]) -> list[Cell]:
-    ends = [(each.low, each.high) if each.is_range else (each.labels[0], each.labels[1]) for each in factors]
     return [
-        {factor.name: end[int(sign > 0)] for factor, end, sign in zip(factors, ends, row, strict=True)}
-        for row in signs_NF
+        {factor.name: factor.ends[int(sign > 0)] for factor, sign in zip(factors, row, strict=True)} for row in signs_NF
     ]
 
 
@@ -114,14 +110,8 @@ def level_at(factor: Factor, point: float) -> Scalar:
         levels = _listed_levels(factor)  # every value has an equal part
         return levels[int(point * len(levels))]
     if factor.log:
-        return _of_range(factor, factor.low * (factor.high / factor.low) ** point)
-    return _of_range(factor, factor.low + point * (factor.high - factor.low))
-
-
-def _of_range(factor: Factor, value: float) -> Scalar:
-    if factor.is_integer:
-        return round(value)
-    return float(f"{value:.12g}")  # 0.1 + 2 * 0.1 is 0.3
+        return factor.value(factor.low * (factor.high / factor.low) ** point)
+    return factor.value(factor.low + point * (factor.high - factor.low))
 
 
 DESIGNERS: dict[str, Callable[[Sequence[Factor], Design], list[Cell]]] = {

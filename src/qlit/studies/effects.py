@@ -112,8 +112,7 @@ def anova(study: Study, results: Sequence[CellResult], metric: str) -> Anova | N
             note = "Interactions are not told apart from each other, or not from chance, by these cells: main effects."
     if fitted is None:
         return None
-    firsts = {places[each.name]: str(each.low if each.is_range else each.labels[0])
-              for each in study.factors if each.name in places}  # fmt: skip
+    firsts = {places[each.name]: str(each.ends[0]) for each in study.factors if each.name in places}
     return Anova(_effects(fitted, {place: name for name, place in places.items()}, columns, firsts),
                  fitted.df_resid, note)  # fmt: skip
 
