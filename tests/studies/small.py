@@ -6,7 +6,8 @@ import time
 from dataclasses import replace
 from pathlib import Path
 
-from qlit.studies.definition import Design, Factor, Replicate, Study, digest
+from qlit.studies.definition import Factor, Replicate, Study, digest
+from qlit.studies.design_kinds import Design
 from qlit.studies.storage import locate
 from qlit.studies.trials import Trials
 

@@ -5,7 +5,8 @@ import itertools
 import numpy as np
 import pytest
 
-from qlit.studies.definition import Design, Factor, Replicate, Study
+from qlit.studies.definition import Factor, Replicate, Study
+from qlit.studies.design_kinds import Design
 from qlit.studies.designs import MAX_CELLS, cells_of, num_trainings
 
 

@@ -7,7 +7,8 @@ import pytest
 from studies.small import finished_trials
 
 from qlit.studies.cell_results import CellResult, Training
-from qlit.studies.definition import Design, Factor, Replicate, Study
+from qlit.studies.definition import Factor, Replicate, Study
+from qlit.studies.design_kinds import Design
 from qlit.studies.designs import cells_of
 from qlit.studies.effects import anova, importances, level_means
 

@@ -2,7 +2,8 @@
 
 import pytest
 
-from qlit.studies.definition import Design, Objective, Pruner, Replicate
+from qlit.studies.definition import Objective, Pruner, Replicate
+from qlit.studies.design_kinds import Design
 from qlit.studies.study_file import read_study
 
 GOOD = """
@@ -75,6 +76,30 @@ storage: sqlite:///x.db
     assert not rho.is_active({"qubits": 12})
 
 
+TWO_STAGE = """
+base: base.yaml
+factors:
+  qubits: {keys: model.q, values: [4, 6, 8], screen: [4, 8]}
+  model.lr: {low: 1e-4, high: 1e-1, log: true, screen: [1e-3, 1e-2]}
+  model.rho: [0.0, 1e-4]
+  model.n: {low: 1, high: 5}
+replicates: {splits: [0, 1]}
+"""
+STAGES = "design: {kind: two_stage, screen: plackett_burman, search: {kind: gp, num_trials: 9}, keep: 2}\n"
+
+
+def test_a_study_can_have_two_stages(write):
+    study = read_study(write(TWO_STAGE + STAGES + "pruner: median\n"))
+    search = Design("gp", size=9)
+    assert study.design == Design("two_stage", screen=Design("plackett_burman"), search=search, keep=2)
+    assert [each.levels for each in study.screening.factors] == [(4, 8), (1e-3, 1e-2), (0.0, 1e-4), (1, 5)]
+    assert study.screening.design.kind == "plackett_burman"
+    text = TWO_STAGE + STAGES.replace("keep: 2", "keep: 3, significance: 1e-2")
+    assert read_study(write(text)).design.significance == 0.01
+    others = [text.replace("screen: [4, 8]", "screen: [4, 6]"), text.replace("keep: 3, ", ""), TWO_STAGE + STAGES]
+    assert len({read_study(write(each)).fingerprint for each in (text, *others)}) == 4
+
+
 def test_configs_can_be_levels_too(write, tmp_path):
     (tmp_path / "other.yaml").write_text("model: {}\n")
     study = read_study(write(GOOD + "  config: [base.yaml, other.yaml]\n"))
@@ -125,6 +150,30 @@ def test_the_fingerprint_is_of_what_the_cells_mean(write, tmp_path):
         (GOOD + "pruner: median", "a pruner needs a search with one objective"),
         (GOOD + "pruner: {kind: best}", "`pruner.kind` must be none, median or halving, but got 'best'"),
         (GOOD + "design: {kind: gp, num_trials: 9}\nobjectives: [val/loss, parameters]", "'gp' has one objective"),
+        (GOOD + "  a.x: {values: [1, 2], screen: [1, 2]}", "'a.x' has `screen`, which only a two_stage"),
+        (TWO_STAGE + "design: two_stage", "the design 'two_stage' needs `screen`, which describes one of its two"),
+        (TWO_STAGE + STAGES.replace(", keep: 2", ""), "'two_stage' needs `keep` or `significance`"),
+        (TWO_STAGE + STAGES.replace("keep", "kept"), "'two_stage' has no key 'kept'; there are kind, screen, search"),
+        (TWO_STAGE + STAGES.replace("keep: 2", "keep: 4"), "less than the number of factors, 4, but got 4"),
+        (TWO_STAGE + STAGES.replace("keep: 2", "keep: 0"), "`design.keep` must be a whole number of 1 at least"),
+        (TWO_STAGE + STAGES.replace("keep: 2", "significance: 1.5"), "must be between 0 and 1, but got 1.5"),
+        (TWO_STAGE + STAGES.replace("plackett_burman", "sobol"),
+         "`design.screen.kind` must be one of fractional_factorial, plackett_burman, but got 'sobol'"),
+        (TWO_STAGE + STAGES.replace("gp", "nsga2"), "must be one of tpe, gp, random, but got 'nsga2'"),
+        (TWO_STAGE + STAGES.replace("num_trials: 9", "num_trials: 1"), "`design.search.num_trials` must be a whole"),
+        (TWO_STAGE + STAGES.replace("{kind: gp, num_trials: 9}", "gp"), "the design 'gp' needs `num_trials`"),
+        (TWO_STAGE.replace(", screen: [4, 8]", "") + STAGES, "but 'qubits' has 3; name two of them"),
+        (TWO_STAGE.replace("[4, 8]", "[4, 7]") + STAGES, "'qubits' is screened at 7, which is none of its values"),
+        (TWO_STAGE.replace("[1e-3, 1e-2]", "[1e-3, 1]") + STAGES, "'model.lr' is screened at 1, which is none of"),
+        (TWO_STAGE.replace("[4, 8]", "[4]") + STAGES, "'qubits' is screened at two levels, but `screen` is .4."),
+        (TWO_STAGE.replace("[4, 8]", "[4, 8], when: {a: 1}") + STAGES, "'qubits' depends on 'a', which must be"),
+        (TWO_STAGE.replace("  model.n: {", "  model.n: {when: {model.rho: 0.0}, ") + STAGES,
+         "in a two_stage every factor is active in every cell, but 'model.n' has `when`"),
+        (TWO_STAGE + STAGES + "objectives: [val/loss, parameters]", "one objective, a `val/` score: by it"),
+        (TWO_STAGE + STAGES + "objectives: parameters", "one objective, a `val/` score: by it the screening"),
+        (TWO_STAGE.replace("[0, 1]}", "[0]}").replace("1e-4]", "1e-4]\n  a.x: [1, 2]\n  a.y: [1, 2]")
+         + STAGES.replace("keep: 2", "significance: 0.05"),
+         "8 trainings of 6 factors leave 1 over to tell effects from chance, and `significance` needs 3"),
         (GOOD + "budget: {hours: -1}", "`budget.hours` must be a number of 0 at least, but got -1"),
         (GOOD + "name: a/b", "`name` must be letters, digits"),
         (GOOD.replace("base: base", "base: no"), "There is no config .*no.yaml, the base of the study file"),

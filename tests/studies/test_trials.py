@@ -177,7 +177,7 @@ def test_a_search_has_exactly_its_trials_and_finds_the_better_levels(tmp_path, k
 
 
 def test_a_range_is_searched_within_its_ends(tmp_path):
-    study = small_study(tmp_path, "tpe", 12)
+    study = small_study(tmp_path, "tpe", 24)
     ranges = (
         Factor("n", ("a.n",), low=2, high=8, step=2),
         Factor("lr", ("a.lr",), low=1e-4, high=1e-2, log=True),

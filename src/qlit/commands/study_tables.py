@@ -7,7 +7,9 @@ from optuna.trial import TrialState
 
 from qlit.commands.study_setup import options_of
 from qlit.studies.cell_results import CellResult, levels_text, pareto_front, ranked, results_of
+from qlit.studies.definition import Study
 from qlit.studies.designs import cells_of
+from qlit.studies.screened import JudgedFactor, Screened
 from qlit.studies.trials import Trials
 
 _MOST_ROWS = 20
@@ -16,7 +18,8 @@ _MOST_ROWS = 20
 def progress_text(trials: Trials, seconds: float | None = None) -> str:
     """Trials by state, and how long the rest will take at the pace of the last `seconds`."""
     counts = trials.counts()
-    total = counts["complete"] + counts["pruned"] + counts["running"] + counts["waiting"]
+    left = trials.num_left
+    total = counts["complete"] + counts["pruned"] + left
     parts = [f"{counts['complete']} of {total} trials done"]
     parts += [f"{counts[state]} {state}" for state in ("running", "pruned") if counts[state]]
     since = time.time() - seconds if seconds is not None else None
@@ -25,8 +28,8 @@ def progress_text(trials: Trials, seconds: float | None = None) -> str:
         for trial in trials.all()
         if since is not None and trial.datetime_complete is not None and trial.datetime_complete.timestamp() > since
     ]
-    if seconds is not None and recent and counts["waiting"]:
-        left_s = (counts["waiting"] + counts["running"]) * seconds / len(recent)
+    if seconds is not None and recent and left > counts["running"]:
+        left_s = left * seconds / len(recent)
         parts.append(f"about {duration(left_s)} left")
     return ", ".join(parts)
 
@@ -48,6 +51,7 @@ def best_text(trials: Trials) -> str:
     lines = [
         f"{study.name}: best of {len(results)} cells by {first.metric}, {len(chosen.trainings)} training(s) each",
         _line("cell", levels_text(chosen.cell)),
+        *screened_lines(trials),
         *(_line(each.metric, chosen.text(each.metric)) for each in study.objectives),
         _line("test/accuracy", chosen.text("test/accuracy") + ", which chose nothing"),
         _line("run", ", ".join(each.run_id for each in chosen.trainings)),
@@ -73,7 +77,8 @@ def status_text(trials: Trials) -> str:
     study = trials.definition
     lines = [f"{study.name}: {progress_text(trials)}", _line("storage", trials.location.dashboard_argument)]
     if not study.design.is_search:
-        lines.append(_line("design", f"{study.design.kind}, {len(cells_of(study))} cells"))
+        lines.append(_line("design", f"{study.design.kind}, {len(cells_of(study))} cells{_second_stage(study)}"))
+    lines += screened_lines(trials)
     every = trials.all()
     for trial in every:
         if trial.state == TrialState.RUNNING:
@@ -86,6 +91,43 @@ def status_text(trials: Trials) -> str:
     if any(trial.state == TrialState.COMPLETE for trial in every):
         lines += [f"best cells by {study.objectives[0].metric}:", cells_text(trials)]
     return "\n".join(lines)
+
+
+def _second_stage(study: Study) -> str:
+    search = study.design.search
+    return (
+        "" if search is None else f" to screen {len(study.factors)} factors, then {search.size} trials of {search.kind}"
+    )
+
+
+def screened_lines(trials: Trials) -> list[str]:
+    """What the screening of a two-stage study found, the factors that matter most first; empty of other studies."""
+    if trials.definition.design.screen is None:
+        return []
+    screened = trials.screened
+    if screened is None:
+        return [_line("stage", "screening; the search begins when all of its cells are trained")]
+    lines = [_line("stage", searched_text(screened))]
+    return lines + [_line("searched", judged_text(each)) for each in screened.factors if each.is_kept]
+
+
+def searched_text(screened: Screened) -> str:
+    """`search over lr; Q 10, E 2 stay`."""
+    if not screened.kept:
+        return "no factor matters enough to be searched"
+    stay = f"; {levels_text(screened.fixed)} stay" if screened.fixed else ""
+    return f"search over {', '.join(screened.kept)}{stay}"
+
+
+def judged_text(factor: JudgedFactor) -> str:
+    """What the screening found of a factor: `lr: +0.0710 (0.0650 to 0.0770), p 0.0012`."""
+    text = f"{factor.name}: {factor.difference:+.4f}"
+    if factor.low is not None and factor.high is not None:
+        text += f" ({factor.low:.4f} to {factor.high:.4f})"
+    text += "" if factor.p is None else f", p {factor.p:.2g}"
+    if factor.by != factor.name and factor.by_p is not None:
+        text += f"; kept for {factor.by}, p {factor.by_p:.2g}"
+    return f"{text}, {factor.levels[1]} against {factor.levels[0]}"
 
 
 def _row(result: CellResult, trials: Trials) -> str:

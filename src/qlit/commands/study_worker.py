@@ -15,12 +15,14 @@ import numpy as np
 from qlit.commands.errors import UsageError
 from qlit.commands.interrupts import Interrupts, StoppedBySignal
 from qlit.commands.study_setup import training_options
+from qlit.commands.study_tables import searched_text
 from qlit.commands.study_tree import LostError, reason_of, train_anywhere
 from qlit.commands.study_trial import Outcome
 from qlit.studies.cell_results import note_of
+from qlit.studies.claims import Claimed
 from qlit.studies.definition import Replicate
 from qlit.studies.patience import patiently
-from qlit.studies.trials import Claimed, Trials
+from qlit.studies.trials import Trials
 from qlit.training.outage import OutageError, first_line, is_outage, without_waiting
 
 _HEARTBEAT_S = 30.0
@@ -61,6 +63,8 @@ class Worker:
             claimed = patiently(self.trials.claim)
             if claimed is not None:
                 done += self._run(claimed)
+            elif (screened := patiently(self.trials.begin_search)) is not None:
+                self._say(f"the screening is done; {searched_text(screened)}")
             elif patiently(lambda: self.trials.is_finished):
                 break
             else:  # others train the last ones, and may die
@@ -145,7 +149,7 @@ class Worker:
 
         def give_up(epoch: int, accuracy: float) -> bool:
             patiently(lambda: claimed.trial.report(accuracy, epoch))
-            return patiently(claimed.trial.should_prune)
+            return claimed.may_be_pruned and patiently(claimed.trial.should_prune)
 
         return give_up
 
@@ -172,6 +176,7 @@ class Worker:
             "study.trial": str(claimed.trial.number),
             "study.cell": str(claimed.trial.user_attrs["cell"]),
             "study.replicate": f"seed {replicate.seed}, split {replicate.split}",
+            **({"study.stage": claimed.stage} if claimed.stage is not None else {}),
             **levels,
         }
 

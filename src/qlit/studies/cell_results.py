@@ -41,12 +41,14 @@ class CellResult:
         cell: The levels of its factors.
         trainings: One a replicate at most.
         trials: Numbers of its trials.
+        stage: Of a two-stage study, in which it was first trained: `screening` or `search`.
     """
 
     key: str
     cell: Cell
     trainings: tuple[Training, ...]
     trials: tuple[int, ...]
+    stage: str | None = None
 
     def values(self, metric: str) -> list[float]:
         """Of the trainings that have this score."""
@@ -89,7 +91,10 @@ def results_of(trials: Sequence[FrozenTrial]) -> list[CellResult]:
     for key, mine in found.items():
         trainings = {each.replicate: each for trial in mine for each in _trainings(trial)}
         ordered = sorted(trainings.values(), key=lambda each: (each.replicate.split, each.replicate.seed))
-        results.append(CellResult(key, dict(mine[0].params), tuple(ordered), tuple(trial.number for trial in mine)))
+        marks = mine[0].user_attrs
+        cell = {**marks.get("fixed", {}), **mine[0].params}
+        numbers = tuple(trial.number for trial in mine)
+        results.append(CellResult(key, cell, tuple(ordered), numbers, marks.get("stage")))
     return results
 
 
@@ -133,6 +138,7 @@ def table_of(study: Study, results: Sequence[CellResult]) -> list[dict[str, Any]
             "seed": each.replicate.seed,
             "split": each.replicate.split,
             "cell": result.key,
+            **({} if result.stage is None else {"stage": result.stage}),
             "run_id": each.run_id,
             **{name: each.scores.get(name) for name in names},
         }

@@ -4,21 +4,17 @@ import hashlib
 import json
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
 
 import yaml
 
+from qlit.studies.design_kinds import Design
+
 Scalar = bool | int | float | str | None
 Cell = dict[str, Scalar]
 """The level of each factor that is active in it, by the factor's name."""
-
-DESIGNS = ("full_factorial", "fractional_factorial", "plackett_burman", "latin_hypercube", "sobol")
-"""Designs whose cells are known before the first training."""
-SEARCHES = ("tpe", "gp", "nsga2", "random")
-"""Searches, whose trials are chosen one after the other by what the earlier ones reached."""
-TWO_LEVEL = ("fractional_factorial", "plackett_burman")
 
 
 @dataclass(frozen=True)
@@ -35,9 +31,11 @@ class Factor:
         log: Whether a range is spread over its logarithm.
         step: Distance of the values of a range, from `low` on; None for all of them.
         when: Levels of other factors under which this one is active, by their names; elsewhere it sets nothing.
+        screen: The two levels, or values of a range, that the screening of a two-stage study compares; none for its
+            ends.
 
     Raises:
-        ValueError: If it has no or equal levels, or an empty range.
+        ValueError: If it has no or equal levels, an empty range, or is screened at what it does not have.
     """
 
     name: str
@@ -48,8 +46,16 @@ class Factor:
     log: bool = False
     step: float | None = None
     when: Mapping[str, tuple[Scalar, ...]] = field(default_factory=dict)
+    screen: tuple[Any, ...] = ()
 
     def __post_init__(self) -> None:
+        self._check_domain()
+        if self.screen and (len(self.screen) != 2 or self.screen[0] == self.screen[1]):
+            raise ValueError(f"Factor {self.name!r} is screened at two levels, but `screen` is {list(self.screen)}.")
+        if foreign := [level for level in self.screen if not self._has(level)]:
+            raise ValueError(f"Factor {self.name!r} is screened at {foreign[0]!r}, which is none of its values.")
+
+    def _check_domain(self) -> None:
         labels = self.labels
         if self.levels and any(label in labels[:number] for number, label in enumerate(labels)):
             raise ValueError(f"The levels of factor {self.name!r} must differ, but got {list(self.levels)}.")
@@ -97,6 +103,22 @@ class Factor:
         """The levels as plain values; a list as its JSON text."""
         return tuple(map(_label, self.levels))
 
+    def _has(self, level: Any) -> bool:
+        if not self.is_range:
+            return level in self.levels
+        if isinstance(level, bool) or not isinstance(level, int if self.is_integer else int | float):
+            return False
+        steps = (level - self.low) / self.step if self.step is not None else 0.0
+        return self.low <= level <= self.high and math.isclose(steps, round(steps), abs_tol=1e-9)
+
+    @property
+    def screened(self) -> "Factor":
+        """This factor with no other levels than the two that a screening compares."""
+        if not self.screen:
+            return replace(self, levels=self.levels or self.ends)
+        as_had = self.value if self.is_range else lambda level: self.levels[self.levels.index(level)]
+        return replace(self, levels=tuple(map(as_had, self.screen)), screen=())
+
     def settings(self, level: Scalar) -> dict[str, Any]:
         """What a level, a label or a value of the range, sets: values by config key."""
         if self.is_range:
@@ -113,28 +135,6 @@ class Factor:
 
 def _label(level: Any) -> Scalar:
     return level if isinstance(level, Scalar) else json.dumps(level)
-
-
-@dataclass(frozen=True)
-class Design:
-    """Which cells a study trains.
-
-    Args:
-        kind: One of `DESIGNS` or `SEARCHES`.
-        resolution: Of a fractional factorial: 3, main effects are clear of each other; 4, of interactions of two too;
-            5, those are clear of each other.
-        size: Cells of a Latin hypercube or a Sobol sequence (a power of 2), or trials of a search.
-        seed: Of whatever is drawn.
-    """
-
-    kind: str = "full_factorial"
-    resolution: int = 4
-    size: int = 0
-    seed: int = 0
-
-    @property
-    def is_search(self) -> bool:
-        return self.kind in SEARCHES
 
 
 @dataclass(frozen=True)
@@ -200,7 +200,7 @@ class Study:
     base: tuple[Path, ...]
     overrides: Mapping[str, Any]
     factors: tuple[Factor, ...]
-    design: Design = Design()
+    design: Design = field(default_factory=Design)
     replicates: tuple[Replicate, ...] = (Replicate(0, 0),)
     objectives: tuple[Objective, ...] = (Objective(),)
     pruner: Pruner = Pruner()
@@ -217,12 +217,25 @@ class Study:
             dict(self.overrides),
             [[each.name, each.keys, each.levels, each.low, each.high, each.log, each.step, dict(each.when)]
              for each in self.factors],
-            [self.design.kind, self.design.resolution, self.design.size, self.design.seed],
+            self.design.parts,
             [[each.seed, each.split] for each in self.replicates],
             [[each.metric, each.direction] for each in self.objectives],
             [self.pruner.kind, self.pruner.warmup_epochs],
         ]  # fmt: skip
+        if self.design.screen is not None:  # the others keep the fingerprint that they always had
+            parts.append([each.screen for each in self.factors])
         return digest(parts)
+
+    @property
+    def screening(self) -> "Study":
+        """The first stage of a two-stage study, as a study of its own: each factor with its two levels.
+
+        Raises:
+            ValueError: If it has no two stages.
+        """
+        if self.design.screen is None:
+            raise ValueError(f"Study {self.name!r} has no screening: its design is {self.design.kind}.")
+        return replace(self, factors=tuple(each.screened for each in self.factors), design=self.design.screen)
 
     def settings(self, cell: Mapping[str, Scalar]) -> dict[str, Any]:
         """Values by config key of a cell: the overrides, and what its levels set."""

@@ -8,18 +8,21 @@ from collections.abc import Callable, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from qlit.studies.definition import Cell, Design, Factor, Scalar, Study
+from qlit.studies.definition import Cell, Factor, Scalar, Study
+from qlit.studies.design_kinds import Design
 
 MAX_CELLS = 100_000
 """A design with more is refused: nobody trains it, and its cells would fill the storage."""
 
 
 def cells_of(study: Study) -> list[Cell]:
-    """The cells of a study's design, in the order they are trained; all different.
+    """The cells of a study's design, in the order they are trained, all different; of two stages those of the first.
 
     Raises:
         ValueError: If there is no such design for these factors, or it is too large.
     """
+    if study.design.screen is not None:
+        study = study.screening
     return DESIGNERS[study.design.kind](study.factors, study.design)
 
 
@@ -124,6 +127,8 @@ DESIGNERS: dict[str, Callable[[Sequence[Factor], Design], list[Cell]]] = {
 
 
 def num_trainings(study: Study) -> int:
-    """How often a study trains, if nothing is pruned and nothing fails."""
-    cells = study.design.size if study.design.is_search else len(cells_of(study))
+    """How often a study trains at most: if nothing is pruned, and in two stages if the first finds what to search."""
+    cells = study.design.sampling.size if study.design.sampling.is_search else 0
+    if not study.design.is_search:
+        cells += len(cells_of(study))
     return cells * len(study.replicates)

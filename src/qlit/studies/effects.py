@@ -13,7 +13,7 @@ from qlit.studies.cell_results import CellResult
 from qlit.studies.definition import Scalar, Study
 from qlit.studies.statistics import t_interval
 
-_LEAST_RESIDUAL_DF = 3
+LEAST_RESIDUAL_DF = 3
 """With fewer degrees of freedom left over, an F test would find next to nothing."""
 
 
@@ -50,6 +50,7 @@ class Effect:
         difference: Of a factor of two levels, last against first in its list, the mean difference; otherwise None.
         low: Lower end of its 95 % interval.
         high: Upper end.
+        factors: The factors, or columns, whose effect it is: one or two.
     """
 
     name: str
@@ -61,6 +62,7 @@ class Effect:
     difference: float | None = None
     low: float | None = None
     high: float | None = None
+    factors: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -146,7 +148,7 @@ def _fit(columns: dict[str, NDArray[np.object_] | NDArray[np.float64]], terms: S
         warnings.simplefilter("ignore")  # statsmodels tells of a matrix without full rank, which is looked at next
         fitted = ols("y ~ " + " + ".join(terms), data=pd.DataFrame(columns)).fit()
     is_full_rank = fitted.model.rank == fitted.model.exog.shape[1]
-    return fitted if is_full_rank and fitted.df_resid >= _LEAST_RESIDUAL_DF else None
+    return fitted if is_full_rank and fitted.df_resid >= LEAST_RESIDUAL_DF else None
 
 
 def _effects(fitted, names, columns, firsts) -> tuple[Effect, ...]:  # type: ignore[no-untyped-def] # statsmodels has no types
@@ -169,11 +171,11 @@ def _effects(fitted, names, columns, firsts) -> tuple[Effect, ...]:  # type: ign
             sign = -2 if firsts[places[0]] == min(columns[places[0]]) else 2
             ends = sorted(sign * end for end in intervals.loc[name])
             difference, low, high = sign * float(fitted.params[name]), float(ends[0]), float(ends[1])
-        label = " x ".join(names[place] for place in places)
+        of = tuple(names[place] for place in places)
         share = float(row["sum_sq"]) / total if total else float("nan")
         effects.append(
-            Effect(label, float(row["df"]), float(row["sum_sq"]), share, float(row["F"]), float(row["PR(>F)"]),
-                   difference, low, high)
+            Effect(" x ".join(of), float(row["df"]), float(row["sum_sq"]), share, float(row["F"]),
+                   float(row["PR(>F)"]), difference, low, high, of)
         )  # fmt: skip
     return tuple(sorted(effects, key=lambda each: -each.sum_sq))
 

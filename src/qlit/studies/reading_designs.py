@@ -3,8 +3,11 @@
 from collections.abc import Sequence
 from typing import Any
 
-from qlit.studies.definition import DESIGNS, SEARCHES, TWO_LEVEL, Design, Factor
-from qlit.studies.reading import mapping, whole
+from qlit.studies.definition import Factor, Study
+from qlit.studies.design_kinds import DESIGNS, SEARCHES, TWO_LEVEL, TWO_STAGE, Design
+from qlit.studies.designs import cells_of
+from qlit.studies.effects import LEAST_RESIDUAL_DF
+from qlit.studies.reading import mapping, number, whole
 
 _SIZED = {"latin_hypercube": "num_cells", "sobol": "num_cells", **dict.fromkeys(SEARCHES, "num_trials")}
 
@@ -16,19 +19,48 @@ def read_design(value: Any) -> Design:
         ValueError: If there is no such design.
     """
     given = mapping({"kind": value} if isinstance(value, str) else value, "`design`")
-    kind = given.get("kind")
-    if kind not in DESIGNS + SEARCHES:
-        raise ValueError(f"`design.kind` must be one of {', '.join(DESIGNS + SEARCHES)}, but got {kind!r}.")
+    if given.get("kind") == TWO_STAGE:
+        return _two_stage(given)
+    return _one_stage(given, "design", (*DESIGNS, *SEARCHES), f", {TWO_STAGE}")
+
+
+def _one_stage(given: dict[str, Any], where: str, kinds: Sequence[str], others: str = "") -> Design:
+    kind = str(given.get("kind"))
+    if kind not in kinds:
+        raise ValueError(f"`{where}.kind` must be one of {', '.join(kinds)}{others}, but got {kind!r}.")
     sized = _SIZED.get(kind)
     known = ("kind", "seed", *((sized,) if sized else ()), *(("resolution",) if kind == "fractional_factorial" else ()))
     mapping(given, f"the design {kind!r}", known)
     if sized and sized not in given:
         raise ValueError(f"the design {kind!r} needs `{sized}`.")
-    size = whole(given[sized], f"`design.{sized}`", 2) if sized else 0
+    size = whole(given[sized], f"`{where}.{sized}`", 2) if sized else 0
     if kind == "sobol" and size & (size - 1):
         raise ValueError(f"a Sobol sequence is balanced for powers of 2 only, but got num_cells={size}.")
-    resolution = whole(given.get("resolution", 4), "`design.resolution`", 3)
-    return Design(kind, resolution, size, whole(given.get("seed", 0), "`design.seed`", 0))
+    resolution = whole(given.get("resolution", 4), f"`{where}.resolution`", 3)
+    return Design(kind, resolution, size, whole(given.get("seed", 0), f"`{where}.seed`", 0))
+
+
+def _two_stage(given: dict[str, Any]) -> Design:
+    mapping(given, f"the design {TWO_STAGE!r}", ("kind", "screen", "search", "keep", "significance"))
+    if missing := [name for name in ("screen", "search") if name not in given]:
+        raise ValueError(f"the design {TWO_STAGE!r} needs `{missing[0]}`, which describes one of its two stages.")
+    screen, search = (
+        mapping({"kind": value} if isinstance(value, str) else value, f"`design.{name}`")
+        for name, value in (("screen", given["screen"]), ("search", given["search"]))
+    )
+    keep, significance = given.get("keep"), given.get("significance")
+    if keep is None and significance is None:
+        raise ValueError(f"the design {TWO_STAGE!r} needs `keep` or `significance`, by which factors are kept.")
+    if significance is not None and not 0 < number(significance, "`design.significance`") < 1:
+        raise ValueError(f"`design.significance` must be between 0 and 1, but got {significance}.")
+    return Design(
+        TWO_STAGE,
+        screen=_one_stage(screen, "design.screen", TWO_LEVEL),
+        # nsga2 is for several objectives, of which a screening judges by one.
+        search=_one_stage(search, "design.search", [kind for kind in SEARCHES if kind != "nsga2"]),
+        keep=None if keep is None else whole(keep, "`design.keep`", 1),
+        significance=None if significance is None else number(significance, "`design.significance`"),
+    )
 
 
 def check_factors(factors: Sequence[Factor], design: Design) -> None:
@@ -37,8 +69,8 @@ def check_factors(factors: Sequence[Factor], design: Design) -> None:
     Raises:
         ValueError: If a factor depends on what is not there, or has no levels that the design could take.
     """
-    for number, factor in enumerate(factors):
-        earlier = {each.name: each for each in factors[:number]}
+    for place, factor in enumerate(factors):
+        earlier = {each.name: each for each in factors[:place]}
         for other, levels in factor.when.items():
             if other not in earlier or earlier[other].is_range:
                 raise ValueError(
@@ -54,7 +86,41 @@ def check_factors(factors: Sequence[Factor], design: Design) -> None:
             )
         if design.kind == "full_factorial" and factor.is_range and factor.step is None and not factor.is_integer:
             raise ValueError(f"a full factorial needs the values of {factor.name!r}: list them, or give a `step`.")
+        if factor.screen and design.screen is None:
+            raise ValueError(f"factor {factor.name!r} has `screen`, which only a {TWO_STAGE} design looks at.")
+        if design.screen is not None and len(factor.screened.levels) != 2:
+            raise ValueError(
+                f"a screening has two levels a factor, but {factor.name!r} has {len(factor.levels)}; name two of them "
+                "with `screen`."
+            )
         if design.kind in TWO_LEVEL and not factor.is_range and len(factor.levels) != 2:
             raise ValueError(
                 f"a {design.kind} has two levels a factor, but {factor.name!r} has {len(factor.levels)}; name two."
             )
+
+
+def check_two_stages(study: Study) -> None:
+    """Look whether the screening of a two-stage study can tell which factors matter.
+
+    Raises:
+        ValueError: If it cannot, or would decide nothing.
+    """
+    design, num_factors = study.design, len(study.factors)
+    if design.screen is None:
+        return
+    if len(study.objectives) > 1 or not study.objectives[0].metric.startswith("val/"):
+        raise ValueError(f"a {TWO_STAGE} design has one objective, a `val/` score: by it the screening judges factors.")
+    if design.keep is not None and design.keep >= num_factors:
+        raise ValueError(
+            f"`design.keep` must be less than the number of factors, {num_factors}, but got {design.keep}; to search "
+            "all of them, take the search alone as the design."
+        )
+    if design.significance is None:
+        return
+    trainings = len(cells_of(study)) * len(study.replicates)
+    left = trainings - num_factors - len({each.split for each in study.replicates})
+    if left < LEAST_RESIDUAL_DF:
+        raise ValueError(
+            f"{trainings} trainings of {num_factors} factors leave {max(left, 0)} over to tell effects from chance, "
+            f"and `significance` needs {LEAST_RESIDUAL_DF}; give more `replicates`, or `keep` instead."
+        )

@@ -25,10 +25,11 @@ def sampler_of(study: Study) -> BaseSampler:
 
     Every worker draws from its own numbers: with equal ones, workers would choose equal points.
     """
-    seed = (study.design.seed * 1_000_003 + os.getpid()) % 2**32
+    design = study.design.sampling
+    seed = (design.seed * 1_000_003 + os.getpid()) % 2**32
     has_conditions = any(factor.when for factor in study.factors)
     with experiments_accepted():
-        match study.design.kind:
+        match design.kind:
             case "tpe":
                 # Conditions make spaces that are parts of each other: each is then modelled for itself.
                 return optuna.samplers.TPESampler(seed=seed, multivariate=True, group=has_conditions)

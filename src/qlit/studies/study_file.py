@@ -11,7 +11,7 @@ import yaml
 
 from qlit.studies.definition import Factor, Objective, Pruner, Replicate, Study
 from qlit.studies.reading import listed, mapping, number, numeric, whole
-from qlit.studies.reading_designs import check_factors, read_design
+from qlit.studies.reading_designs import check_factors, check_two_stages, read_design
 
 _KEYS = (
     "name", "base", "overrides", "factors", "design", "replicates", "objectives", "pruner", "budget", "retries",
@@ -56,12 +56,12 @@ def _study(content: dict[str, Any], file: Path) -> Study:
     check_factors(factors, design)
     pruner = _pruner(content.get("pruner", "none"))
     objectives = tuple(map(_objective, listed(content.get("objectives", "val/accuracy"))))
-    if pruner.kind != "none" and (not design.is_search or len(objectives) > 1):
+    if pruner.kind != "none" and (not design.sampling.is_search or len(objectives) > 1):
         raise ValueError("a pruner needs a search with one objective: a design needs the values of all of its cells.")
     if len(objectives) > 1 and design.kind == "gp":
         raise ValueError("the search 'gp' has one objective here; use 'nsga2' or 'tpe' for several.")
     budget = mapping(content.get("budget") or {}, "`budget`", ("hours",))
-    return Study(
+    study = Study(
         name=_name(content.get("name", file.stem)),
         base=base,
         overrides=mapping(content.get("overrides") or {}, "`overrides`"),
@@ -75,13 +75,15 @@ def _study(content: dict[str, Any], file: Path) -> Study:
         storage=content.get("storage"),
         folder=file.parent,
     )
+    check_two_stages(study)
+    return study
 
 
 def _factor(name: str, value: Any, folder: Path) -> Factor:
     where = f"factor {name!r}"
     if not isinstance(value, Mapping):
         value = {"values": value}
-    known = ("keys", "values", "low", "high", "log", "step", "when")
+    known = ("keys", "values", "low", "high", "log", "step", "when", "screen")
     given = mapping(value, where, known)
     keys = tuple(map(str, listed(given.get("keys", name))))
     if "keys" not in given and "." not in name and name != "config":
@@ -90,6 +92,7 @@ def _factor(name: str, value: Any, folder: Path) -> Factor:
         str(other): tuple(map(numeric, listed(levels)))
         for other, levels in mapping(given.get("when") or {}, f"`when` of {where}").items()
     }
+    screen = tuple(map(numeric, listed(given.get("screen", []))))
     if "values" in given:
         if {"low", "high", "log", "step"} & given.keys():
             raise ValueError(f"{where} has `values` and a range; give one of them.")
@@ -98,7 +101,7 @@ def _factor(name: str, value: Any, folder: Path) -> Factor:
             raise ValueError(f"{where} has no values.")
         if "config" in keys and (missing := [each for each in levels if not (folder / str(each)).is_file()]):
             raise FileNotFoundError(f"There is no config {folder / str(missing[0])}, a level of factor {name!r}.")
-        return Factor(name, keys, levels, when=when)
+        return Factor(name, keys, levels, when=when, screen=screen)
     if not {"low", "high"} <= given.keys():
         raise ValueError(f"{where} must have `values`, or `low` and `high`.")
     step = given.get("step")
@@ -106,7 +109,7 @@ def _factor(name: str, value: Any, folder: Path) -> Factor:
         name, keys,
         low=number(given["low"], f"`low` of {where}"), high=number(given["high"], f"`high` of {where}"),
         log=bool(given.get("log", False)), step=None if step is None else number(step, f"`step` of {where}"),
-        when=when,
+        when=when, screen=screen,
     )  # fmt: skip
 
 

@@ -2,6 +2,7 @@
 
 A design's trial is one replicate of a cell. A search's trial is a point that its sampler chooses when it is claimed,
 with all replicates; as many as the search has are queued at once, so that the budget is exact whatever the workers do.
+In two stages the search is queued by the worker that first sees the screening done, with what was decided then.
 """
 
 import os
@@ -9,7 +10,7 @@ import signal
 import time
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 import optuna
@@ -17,30 +18,18 @@ from optuna.exceptions import UpdateFinishedTrialError
 from optuna.storages import BaseStorage
 from optuna.trial import FrozenTrial, Trial, TrialState
 
+from qlit.studies.claims import Claimed
 from qlit.studies.definition import Cell, Replicate, Study, digest
-from qlit.studies.designs import cells_of
 from qlit.studies.lost import AGAIN, HEARTBEAT, RESTARTS, RETRY, is_lost, owed
+from qlit.studies.queueing import is_screened, num_given_up, num_to_come, to_queue
 from qlit.studies.samplers import experiments_accepted, pruner_of, sampler_of
+from qlit.studies.screened import Screened
 from qlit.studies.space import queued_cell, suggested
 from qlit.studies.storage import Location, claim_lock, close_storage, open_storage, setup_lock, this_host
 from qlit.training._reap import process_is_gone, process_tags
 
-
-@dataclass(frozen=True)
-class Claimed:
-    """A trial that this process trains.
-
-    Args:
-        trial: Optuna's.
-        cell: The levels of its factors.
-        replicates: What to train it with.
-        restarts: How often it was begun before.
-    """
-
-    trial: Trial
-    cell: Cell
-    replicates: tuple[Replicate, ...]
-    restarts: int
+_SCREENED, _SEARCH_BEGUN = "screened", "search_begun"  # attributes of a two-stage study
+_KEPT_MARKS = ("cell", "replicate", "stage", "fixed")  # of a trial that is queued again
 
 
 class Trials:
@@ -117,21 +106,47 @@ class Trials:
         with setup_lock(self.location):
             self.study.set_user_attr("stop", False)
             self._queue_owed()
-            alive = [trial for trial in self.all() if trial.state != TrialState.FAIL]
-            queued = 0
-            if self.definition.design.is_search:
-                for _ in range(self.definition.design.size - len(alive)):
-                    self._queue({}, {"cell": None, RESTARTS: 0})
-                    queued += 1
-                return queued
-            there = {(trial.user_attrs["cell"], tuple(trial.user_attrs["replicate"])) for trial in alive}
-            for cell in cells_of(self.definition):
-                for replicate in self.definition.replicates:
-                    place = digest(cell), (replicate.seed, replicate.split)
-                    if place not in there:
-                        self._queue(cell, {"cell": place[0], "replicate": list(place[1]), RESTARTS: 0})
-                        queued += 1
-            return queued
+            return self._queue_missing()
+
+    def _queue_missing(self) -> int:
+        screened = self.screened
+        missing = to_queue(self.definition, self.all(), screened)
+        for cell, marks in missing:
+            self._queue(cell, marks)
+        if screened is not None:
+            self.study.set_user_attr(_SEARCH_BEGUN, True)
+        return len(missing)
+
+    def begin_search(self) -> Screened | None:
+        """Decide which factors a two-stage study searches, and queue the search, if its screening has just been done.
+
+        Returns:
+            What was decided; None if there is nothing to decide, yet or any more. Of several workers one decides.
+        """
+        if not self._search_is_due():
+            return None
+        from qlit.studies.cell_results import results_of  # statistics, which workers on other studies do without
+        from qlit.studies.screening import screened_by
+
+        with setup_lock(self.location):
+            if not self._search_is_due():
+                return None
+            if self.screened is None:  # or else who decided died before the search was queued
+                decided = screened_by(self.definition, results_of(self.all()))
+                self.study.set_user_attr(_SCREENED, decided.plain())
+            self._queue_missing()
+            return self.screened
+
+    @property
+    def screened(self) -> Screened | None:
+        """What the screening of a two-stage study found; None before it is done, and of other studies."""
+        kept = self.study.user_attrs.get(_SCREENED)
+        return None if kept is None else Screened.of(kept)
+
+    def _search_is_due(self) -> bool:
+        if self.definition.design.screen is None or self.study.user_attrs.get(_SEARCH_BEGUN):
+            return False
+        return is_screened(self.definition, self.all())
 
     def _queue(self, cell: Cell, marks: Mapping[str, Any]) -> None:
         self.study.enqueue_trial(dict(cell), user_attrs=dict(marks))
@@ -146,9 +161,16 @@ class Trials:
         return {state.name.lower(): found[state.name.lower()] for state in TrialState}
 
     @property
+    def num_left(self) -> int:
+        """Trials that are queued or running, or that a search may have once the screening is done."""
+        counts = self.counts()
+        return counts["waiting"] + counts["running"] + num_to_come(self.definition, self.screened)
+
+    @property
     def is_finished(self) -> bool:
-        """Whether nothing is queued or running."""
-        return not self.study.get_trials(deepcopy=False, states=(TrialState.WAITING, TrialState.RUNNING))
+        """Whether nothing is queued or running, or about to be queued."""
+        unfinished = self.study.get_trials(deepcopy=False, states=(TrialState.WAITING, TrialState.RUNNING))
+        return not unfinished and not self._search_is_due()
 
     @property
     def stop_is_asked(self) -> bool:
@@ -156,12 +178,8 @@ class Trials:
 
     @property
     def num_given_up(self) -> int:
-        """Cells and replicates of a design that failed and are not queued again; of a search, trials."""
-        kept = [trial for trial in self.all() if trial.state != TrialState.FAIL]
-        if self.definition.design.is_search:
-            return self.definition.design.size - len(kept)
-        places = {(trial.user_attrs["cell"], tuple(trial.user_attrs["replicate"])) for trial in self.all()}
-        return len(places) - len({(trial.user_attrs["cell"], tuple(trial.user_attrs["replicate"])) for trial in kept})
+        """Trials that failed and are not queued again: replicates of cells, points of a search, or both stages'."""
+        return num_given_up(self.definition, self.all(), self.screened)
 
     @property
     def is_held(self) -> bool:
@@ -210,14 +228,12 @@ class Trials:
         for name, value in process_tags().items():
             trial.set_user_attr(name, value)
         self.sign_of_life(trial)
-        cell = suggested(trial, self.definition.factors)
         marks = trial.user_attrs
-        if self.definition.design.is_search:
-            replicates = self.definition.replicates
+        cell = suggested(trial, self.definition.factors, marks.get("fixed", {}))
+        if marks["cell"] is None:
             trial.set_user_attr("cell", digest(cell))
-        else:
-            replicates = (Replicate(*marks["replicate"]),)
-        return Claimed(trial, cell, replicates, marks[RESTARTS])
+        replicates = (Replicate(*marks["replicate"]),) if "replicate" in marks else self.definition.replicates
+        return Claimed(trial, cell, replicates, marks[RESTARTS], marks.get("stage"))
 
     def _claimed_id(self) -> int | None:
         for waiting in self.study.get_trials(deepcopy=False, states=(TrialState.WAITING,)):
@@ -293,8 +309,7 @@ class Trials:
     def _queue_owed(self) -> None:
         """Queue what is to be tried again. Under the lock: two that look at once would both queue it."""
         for trial in owed(self.all()):
-            kept = ("cell", "replicate")
-            marks = {name: trial.user_attrs[name] for name in kept if name in trial.user_attrs}
+            marks = {name: trial.user_attrs[name] for name in _KEPT_MARKS if name in trial.user_attrs}
             again = {RESTARTS: trial.user_attrs[RETRY], AGAIN: trial.number}
             self._queue(queued_cell(trial, self.definition.factors), {**marks, **again})
 
