@@ -3,6 +3,7 @@
 import csv
 import io
 import os
+import re
 import signal
 import time
 
@@ -142,6 +143,47 @@ def test_a_search_prunes_and_its_runs_say_so(tmp_path, said, monkeypatch):
     assert set(history(tmp_path, runs[0].info.run_id, "train/loss")) == {0, 1}
     assert err.count("given up") == 2
     assert said(tmp_path, "best", *study)[1] == "tiny: no trial is finished yet.\n"
+
+
+def test_two_stages_by_one_command(tmp_path, said):
+    factors = {
+        "Q": {"keys": "model.head.pqc.num_qubits", "low": 2, "high": 4},
+        "model.lr": {"low": 0.001, "high": 0.1, "log": True},
+        "model.weight_decay": [0.0, 0.01],
+    }
+    design = {
+        "kind": "two_stage", "screen": {"kind": "fractional_factorial", "resolution": 3}, "keep": 1,
+        "search": {"kind": "tpe", "num_trials": 2},
+    }  # fmt: skip
+    study = write(tmp_path, factors=factors, design=design, replicates={"splits": [0]})
+    status, out, err = said(tmp_path, "worker", *study)
+    assert status == 0, err
+    runs = children(tmp_path)
+    assert [each.info.status for each in runs] == ["FINISHED"] * len(runs)
+    screened = [each.data for each in runs if each.data.tags["study.stage"] == "screening"]
+    searched = [each.data for each in runs if each.data.tags["study.stage"] == "search"]
+    assert len(screened) == 4
+    assert len(searched) == len(runs) - 4
+    assert len(searched) <= 2  # a point that was screened is not trained again
+    kept = re.search(r"the screening is done; search over ([\w.]+);", err).group(1)
+    effects = {
+        name: abs(sum(
+            (1 if float(each.tags[f"study.factor.{name}"]) == max(levels) else -1) * each.metrics["val/accuracy"]
+            for each in screened
+        ))
+        for name, levels in (("Q", (2, 4)), ("model.lr", (0.001, 0.1)), ("model.weight_decay", (0.0, 0.01)))
+    }  # fmt: skip
+    assert effects[kept] == pytest.approx(max(effects.values()))
+    for name in effects.keys() - {kept}:
+        assert len({each.tags[f"study.factor.{name}"] for each in searched}) == 1
+    assert f"search over {kept}; " in said(tmp_path, "best", *study)[1]
+    page = (tmp_path / "mlruns" / "studies" / "tiny" / "report" / "report.html").read_text()
+    assert f"tpe over {kept} over all of their values" in page
+    assert said(tmp_path, "worker", *study)[0] == 0
+    assert len(children(tmp_path)) == len(runs)
+    _, out, _ = said(tmp_path, "status", *study)
+    assert "tiny: 6 of 6 trials done" in out
+    assert "two_stage, 4 cells to screen 3 factors, then 2 trials of tpe" in out
 
 
 def wait_for(condition, process):

@@ -8,6 +8,7 @@ import pytest
 
 from qlit.commands import study_plan
 from qlit.commands.study_plan import confirmed, estimated_s
+from qlit.studies.definition import Pruner
 from qlit.studies.study_file import read_study
 
 FOLDER = Path(__file__).resolve().parents[2] / "configs" / "studies"
@@ -68,7 +69,28 @@ def test_the_estimate_is_of_cells_from_the_first_to_the_last(study, monkeypatch)
 def test_a_search_is_timed_in_the_middle_of_its_ranges(monkeypatch):
     asked = []
     monkeypatch.setattr(study_plan, "run_seconds", lambda options: asked.append(options) or 1.0)
-    assert estimated_s(read_study(FOLDER / "search.yaml")) == 1.0
+    staged = read_study(FOLDER / "two_stage.yaml")
+    assert estimated_s(replace(staged, design=staged.design.search)) == 1.0
     (options,) = asked
     assert "--model.head.pqc.num_qubits=8" in options  # 4, 6, 8, 10: no 7, which two encoders could not share
     assert "--model.head.encoder.encoder.pad_with=0.15" in options
+
+
+def test_two_stages_are_told_and_timed_each(monkeypatch, capsys):
+    study = read_study(FOLDER / "two_stage.yaml")
+    # The five cells of the screening that are timed take 40 s, the middle of the search 100 s.
+    monkeypatch.setattr(
+        study_plan, "run_seconds", lambda options: 100.0 if "--model.head.pqc.num_qubits=8" in options else 40.0
+    )
+    assert estimated_s(study) == pytest.approx((32 * 40 + 40 * 100) / 72)
+    assert confirmed(study, 2, ask=False)
+    told = capsys.readouterr().err
+    assert (
+        "two_stage: 216 trainings (96 to screen 10 factors, then up to 120 to search the 4 of largest effect)" in told
+    )
+    assert "of about 73 s, 2.2 h with 2 worker(s)" in told
+    whole = replace(study, pruner=Pruner(), design=replace(study.design, keep=None, significance=0.05))
+    assert confirmed(whole, 2, ask=False)
+    assert "then up to 120 to search those that matter)" in capsys.readouterr().err
+    assert confirmed(replace(study, pruner=Pruner()), 2, ask=False)
+    assert "factors, then 120 to search the 4 of largest effect)" in capsys.readouterr().err

@@ -27,7 +27,7 @@ def confirmed(study: Study, num_workers: int, num_processes: int = 1, *, ask: bo
     """
     count = num_trainings(study)
     estimated = estimated_s(study)
-    told = f"{study.name}: {count:,} trainings"
+    told = f"{study.name}: {count:,} trainings{_stages(study)}"
     processes = f" in {num_processes} processes" if num_processes > 1 else ""
     if estimated is None:
         told += f"{processes}, of a length that is only known when one is done"
@@ -49,18 +49,36 @@ def confirmed(study: Study, num_workers: int, num_processes: int = 1, *, ask: bo
 
 def estimated_s(study: Study) -> float | None:
     """About how long a training takes, from real steps of some cells with this process's threads; None if not known."""
-    times = [run_seconds(options_of(study, cell)) for cell in _some_cells(study)]
-    known = [each for each in times if each is not None]
-    return mean(known) if known else None
+    stages = []
+    for number, cells in _some_cells(study):
+        known = [each for each in (run_seconds(options_of(study, cell)) for cell in cells) if each is not None]
+        stages += [(number, mean(known))] if known else []
+    total = sum(number for number, _ in stages)
+    return sum(number * seconds for number, seconds in stages) / total if total else None
 
 
-def _some_cells(study: Study) -> list[Cell]:
-    if study.design.is_search:
+def _some_cells(study: Study) -> list[tuple[int, list[Cell]]]:
+    """Cells that stand for all of a stage, and how many those are: of a design some, of a search its middle."""
+    stages = []
+    if not study.design.is_search:
+        cells = cells_of(study)
+        places = {round(part * (len(cells) - 1) / (_NUM_TIMED - 1)) for part in range(_NUM_TIMED)}
+        stages.append((len(cells), [cells[place] for place in sorted(places)]))
+    if study.design.sampling.is_search:
         middle: Cell = {}
         for factor in study.factors:
             if factor.is_active(middle):
                 middle[factor.name] = level_at(factor, 0.5)
-        return [middle]
-    cells = cells_of(study)
-    places = {round(part * (len(cells) - 1) / (_NUM_TIMED - 1)) for part in range(_NUM_TIMED)}
-    return [cells[place] for place in sorted(places)]
+        stages.append((study.design.sampling.size, [middle]))
+    return stages
+
+
+def _stages(study: Study) -> str:
+    design = study.design
+    if design.screen is None or design.search is None:
+        return ""
+    screening = len(cells_of(study)) * len(study.replicates)
+    searched = design.search.size * len(study.replicates)
+    which = "those that matter" if design.keep is None else f"the {design.keep} of largest effect"
+    some = "up to " if design.significance is not None or study.pruner.kind != "none" else ""
+    return f" ({screening:,} to screen {len(study.factors)} factors, then {some}{searched:,} to search {which})"

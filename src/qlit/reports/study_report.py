@@ -11,6 +11,7 @@ from typing import Any
 from matplotlib.figure import Figure
 
 from qlit.reports.study_figures import importances_figure, level_means_figure, pareto_figure, slices_figure
+from qlit.reports.two_stages import design_text, parts_of, rule_text, screened_rows, search_text
 from qlit.studies.cell_results import CellResult, csv_of, levels_text, ranked, results_of, table_of
 from qlit.studies.definition import Objective
 from qlit.studies.effects import Anova, LevelMean, anova, importances, level_means
@@ -61,11 +62,12 @@ def report_of(trials: Trials) -> Report:
     if not results:
         raise ValueError(f"No trial of study {study.name!r} is finished yet; there is nothing to report.")
     metric = study.objectives[0].metric
-    means = level_means(study, results, metric)
-    analysis = anova(study, results, metric)
-    weights = importances(trials.study)
+    parts = parts_of(trials, results)
+    means = level_means(parts.screening, parts.screened, metric)
+    analysis = anova(parts.screening, parts.screened, metric)
+    weights = importances(parts.trials)
     figures = {
-        "slices": slices_figure(study, results, metric),
+        "slices": slices_figure(parts.search, parts.searched, metric),
         "main_effects": level_means_figure(study, means, metric),
     }
     if weights:
@@ -76,6 +78,7 @@ def report_of(trials: Trials) -> Report:
         "trainings": csv_of(table_of(study, results)),
         "level_means": csv_of(_means_rows(means)),
         "anova": csv_of(_anova_rows(analysis)),
+        "screened": csv_of(screened_rows(trials.screened)),
         "importances": csv_of(_importance_rows(weights)),
     }
     html = _page(trials, results, analysis, weights, figures)
@@ -101,7 +104,7 @@ def _page(
     told = ", ".join(f"{count} {state}" for state, count in counts.items() if count)
     parts = [
         f"<h1>{escape(study.name)}</h1>",
-        f"<p>{escape(study.design.kind)} over {len(study.factors)} factors, {len(study.replicates)} replicate(s) a "
+        f"<p>{escape(design_text(study))} over {len(study.factors)} factors, {len(study.replicates)} replicate(s) a "
         f"cell; trials: {told}.</p>",
         "<h2>The chosen cell</h2>",
         f"<p>{escape(levels_text(chosen.cell))}: {escape(metric)} {chosen.text(metric)}, the best of {len(results)} "
@@ -112,12 +115,17 @@ def _page(
     if "pareto" in figures:
         parts.append(_picture(figures["pareto"], "cells by two objectives"))
     parts += ["<h2>Which factors matter</h2>", _picture(figures["main_effects"], "means of levels")]
+    is_two_stage = study.design.screen is not None
+    if rows := screened_rows(trials.screened):
+        parts += [f"<p>{rule_text(study)}</p>", _table(rows)]
     if analysis is not None:
         parts += [
             f"<p>Analysis of variance of {escape(metric)} (type II, {analysis.residual_df:g} residual degrees of "
             f"freedom; p values are not corrected for their number). {escape(analysis.note)}</p>",
             _table(_anova_rows(analysis)),
         ]
+    if is_two_stage:
+        parts += ["<h2>The search</h2>", search_text(trials, results)]
     if weights:
         parts += [_picture(figures["importances"], "importances"), _table(_importance_rows(weights))]
     parts += [_picture(figures["slices"], "score over each factor"), "<h2>Cells</h2>"]
@@ -137,6 +145,7 @@ def _cell_rows(trials: Trials, results: Sequence[CellResult]) -> list[dict[str, 
     return [
         {
             "cell": levels_text(each.cell),
+            **({} if each.stage is None else {"stage": each.stage}),
             "trainings": len(each.trainings),
             **{metric: each.text(metric) for metric in metrics},
             "parameters": f"{each.mean('parameters'):,.0f}",
