@@ -57,6 +57,11 @@ def test_rank_0_tells_its_error(ran):
     assert ran(0, fails) == (1, [{"error": "ValueError: this is why"}])
 
 
+def test_rank_0_tells_the_error_of_another_rank_for_its_own(ran, tmp_path):
+    (tmp_path / "error").write_text("OSError: rank 1")
+    assert ran(0, fails) == (1, [{"error": "OSError: rank 1"}])
+
+
 def test_rank_0_says_nothing_when_it_is_told_to_stop(ran):
     def training(*_, **__):
         raise StoppedBySignal(signal.SIGINT)

@@ -24,7 +24,7 @@ from qlit.commands.train import Interruption, quieten
 from qlit.training.tracking import trackers
 
 _LOOK_S = 0.2  # between looks at the process that started this one
-_DEATH_S = 2.0  # the most between the end of a process's connections and that of the process
+_DEATH_S = 4.0  # the most between the end of a process's connections and that of the process
 _WAIT_S = 1.0  # in which a rank that no longer hears the others is ended, if it is not itself the cause
 
 
@@ -37,7 +37,7 @@ def run_rank(arguments: Sequence[str]) -> int:
     _end_with(told["worker"] if rank == 0 else os.getpgrp())
     quieten()
     if rank == 0:
-        return _train_as_first(told)
+        return _train_as_first(told, file.parent / ERROR_FILE)
     try:
         with readable_errors():
             TrialCLI(
@@ -50,13 +50,16 @@ def run_rank(arguments: Sequence[str]) -> int:
     except Exception as error:
         time.sleep(_WAIT_S)
         traceback.print_exc()
-        with suppress(FileExistsError, FileNotFoundError), (file.parent / ERROR_FILE).open("x") as kept:
+        with (
+            suppress(FileExistsError, FileNotFoundError),
+            (file.parent / ERROR_FILE).open("x", encoding="utf-8") as kept,
+        ):
             kept.write(reason_of(error))
         return 1
     return 0
 
 
-def _train_as_first(told: dict[str, Any]) -> int:
+def _train_as_first(told: dict[str, Any], error_of_another: Path) -> int:
     with socket.socket(fileno=told["line"]) as connection, Interrupts() as interrupts:
         line = _Line(connection)
         first = _First(interrupts.raise_if_lost, line)
@@ -67,7 +70,9 @@ def _train_as_first(told: dict[str, Any]) -> int:
             return 128 + stop.signal
         except Exception as error:
             traceback.print_exc()  # into the worker's log
-            line.say({"lost": first.lost} if first.lost else {"error": reason_of(error)})
+            # Where another rank failed, this one says only that it hears it no more.
+            cause = error_of_another.read_text(encoding="utf-8") if error_of_another.exists() else reason_of(error)
+            line.say({"lost": first.lost} if first.lost else {"error": cause})
             return 1
         line.say({"outcome": asdict(outcome_of(made))})
     return 0

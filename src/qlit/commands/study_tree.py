@@ -119,10 +119,10 @@ def _why(told: dict[str, Any], returned: int, folder: Path) -> tuple[bool, str]:
     """Whether processes that reached nothing were lost or failed, and why."""
     if "lost" in told:
         return True, told["lost"]
-    with contextlib.suppress(FileNotFoundError):  # what rank 0 then says is that it hears the others no more
-        return False, (folder / ERROR_FILE).read_text(encoding="utf-8")
     if "error" in told:
         return False, told["error"]
+    with contextlib.suppress(FileNotFoundError):
+        return False, (folder / ERROR_FILE).read_text(encoding="utf-8")
     if returned < 0:
         return True, f"its process was killed by {signal.Signals(-returned).name}"
     if returned == 128 + signal.SIGINT:
