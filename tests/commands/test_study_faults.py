@@ -1,10 +1,10 @@
 """`qlit study` whose command is killed, and whose MLflow server goes at the worst moments: the table is as ever."""
 
 import csv
+import os
 import shutil
 import signal
 import threading
-import time
 import warnings
 
 import psutil
@@ -43,12 +43,12 @@ def study(monkeypatch, capsys):
 
 
 def table(study, folder, *arguments):
-    """What the study says of each training, whichever run it was."""
+    """What the study says of each training, whichever run it was and whenever it came."""
     status, out = study(folder, "export", *arguments)
     assert status == 0
     rows = [{key: value for key, value in row.items() if key != "run_id"} for row in csv.DictReader(out.splitlines())]
     assert rows
-    return rows
+    return sorted(rows, key=lambda row: (row["cell"], row["seed"], row["split"]))
 
 
 def test_a_killed_command_leaves_no_worker_and_nothing_undone(tmp_path, study):
@@ -77,13 +77,14 @@ def test_a_killed_command_leaves_no_worker_and_nothing_undone(tmp_path, study):
     assert table(study, killed, *arguments) == table(study, undisturbed, *arguments)
 
 
-class Outage:
-    """Kills a server when something is first called, and starts it again a little later."""
+class Outages:
+    """Of a server, begun just before something is called, and over a little later."""
 
     def __init__(self, server, monkeypatch):
         self.server, self.monkeypatch, self.moments = server, monkeypatch, []
 
-    def before(self, owner, name, at=1):
+    def before(self, owner, name, *, at=1, kill=False):
+        """Begin one before the call number `at` of `owner.name`: the server is killed, or does not answer for 4 s."""
         original, count = getattr(owner, name), 0
 
         def call(*arguments, **options):
@@ -91,15 +92,19 @@ class Outage:
             count += 1
             if count == at:
                 self.moments.append(name)
-                self.server.kill()
-                threading.Thread(target=self._come_back).start()
+                self._begin(kill)
             return original(*arguments, **options)
 
         self.monkeypatch.setattr(owner, name, call)
 
-    def _come_back(self):
-        time.sleep(1.0)
-        self.server.start()
+    def _begin(self, kill):
+        if kill:
+            self.server.kill()
+            threading.Thread(target=self.server.start).start()  # which takes seconds
+            return
+        group = self.server.process.pid
+        os.killpg(group, signal.SIGSTOP)
+        threading.Timer(4.0, lambda: os.killpg(group, signal.SIGCONT)).start()
 
 
 @pytest.fixture
@@ -116,15 +121,15 @@ def test_an_mlflow_server_that_goes_at_the_worst_moments_gets_all_in_the_end(tmp
     assert study(tmp_path, "worker", *arguments)[0] == 0
     undisturbed = table(study, tmp_path, *arguments)
     shutil.rmtree(tmp_path / "mlruns" / "studies")
-    outage = Outage(server, monkeypatch)
-    outage.before(KeptRuns, "finished")  # of the first trial
-    outage.before(MLflowTracker, "start", at=4)  # of the second; the first call was the study's own run
-    outage.before(MLflowTracker, "close", at=3)
-    outage.before(study_run, "_record")  # at the end of the study's own run
+    outages = Outages(server, monkeypatch)
+    outages.before(KeptRuns, "finished")  # of the first trial
+    outages.before(MlflowClient, "create_run", at=2, kill=True)  # of the same; the first is the study's own
+    outages.before(MLflowTracker, "close", at=3)
+    outages.before(study_run, "_record")  # at the end of the study's own run
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DeprecationWarning)
         assert study(tmp_path, "worker", *arguments, *tracking)[0] == 0
-    assert outage.moments == ["finished", "start", "close", "_record"]
+    assert outages.moments == ["finished", "create_run", "close", "_record"]
     assert table(study, tmp_path, *arguments) == undisturbed
     client = MlflowClient(server.uri)
     runs = client.search_runs([client.get_experiment_by_name("tiny").experiment_id])

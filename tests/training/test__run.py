@@ -1,5 +1,7 @@
 """Runs whose process or store went away at a bad moment, brought to their end by a later one."""
 
+import sqlite3
+
 import pytest
 from mlflow import MlflowClient
 
@@ -93,7 +95,29 @@ def test_the_end_of_a_run_waits_for_its_store_if_told_to(client, monkeypatch):
     monkeypatch.setattr(_store, "answers", away_at_first)
     monkeypatch.setattr(_run, "_PAUSE_S", 0.001)
     tracker.log_metrics({"x": 0.5})
-    tracker.close(patience_s=60.0)
+    tracker.patience_s = 60.0
+    tracker.close()
     assert asked > 6
     assert client.get_run(tracker.run_id).info.status == "FINISHED"
     assert client.get_run(tracker.run_id).data.metrics == {"x": 0.5}
+
+
+def test_the_start_of_a_run_waits_for_its_store_if_told_to(client, monkeypatch, capsys):
+    create, asked = MlflowClient.create_run, 0
+
+    def away_at_first(*arguments, **options):
+        nonlocal asked
+        asked += 1
+        run = create(*arguments, **options)
+        if asked == 1:  # made, but nobody is told
+            raise sqlite3.OperationalError("database or disk is full")
+        return run
+
+    monkeypatch.setattr(MlflowClient, "create_run", away_at_first)
+    tracker = MLflowTracker()
+    tracker.patience_s = 60.0
+    assert tracker.experiment is not None  # by which Lightning starts it
+    runs = client.search_runs([client.get_experiment_by_name("qlit").experiment_id])
+    assert [each.info.run_id for each in runs] == [tracker.run_id]
+    assert "MLflow is away (OperationalError: database or disk is full)" in capsys.readouterr().err
+    tracker.close()

@@ -145,6 +145,7 @@ def _parent_run(trials: Trials, config: dict[str, Any], file: Path) -> MLflowTra
         run_id=patiently(lambda: trials.study.user_attrs.get("mlflow_run")),
     )
     tracker.start()
+    tracker.patience_s = PATIENCE_S  # at its end; at its beginning somebody looks on
     run_id = tracker.run_id
     assert run_id is not None
     patiently(lambda: trials.note_holder(run_id))
@@ -160,7 +161,7 @@ def _close(tracker: MLflowTracker, trials: Trials, status: Status, tracking: dic
             with nullcontext() if is_finished else suppress(OutageError):
                 patiently(lambda: _record(tracker, trials, status))
         finally:
-            tracker.close(status, patience_s=PATIENCE_S if is_finished else 0.0)
+            tracker.close(status)
     kept = KeptRuns(tracking["tracking_uri"])
     with suppress(OutageError), without_waiting():
         # Runs of workers that were killed, or could not reach MLflow at their end; the next run tries it again.

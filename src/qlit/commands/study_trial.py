@@ -20,7 +20,6 @@ from qlit.training.kept_runs import KeptRuns
 from qlit.training.module import SentenceClassifier
 from qlit.training.outage import PATIENCE_S, patiently
 from qlit.training.recorder import best_epoch, parameter_counts
-from qlit.training.tracking import MLflowTracker
 
 _STUDY = "study/"
 """Prefix of the metrics that only trainings of studies log."""
@@ -149,16 +148,6 @@ class Watch(Callback):
             self.gave_up = trainer.should_stop = True
 
 
-class _PatientStart(Callback):
-    """Opens the run, before others would do so, and waits where MLflow is away; a signal then ends it as in the fit."""
-
-    def __init__(self, tracker: MLflowTracker) -> None:
-        self._tracker = tracker
-
-    def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:  # noqa: ARG002
-        _patiently(self._tracker.start)
-
-
 class TrialCLI(QlitCLI):
     """`qlit fit` for a study.
 
@@ -203,14 +192,15 @@ class TrialCLI(QlitCLI):
             config.ckpt_path = str(checkpoint)
 
     def before_fit(self, **_: Any) -> None:
-        check_engines(self.model.head)  # whether MLflow answers is seen by the patient start
+        check_engines(self.model.head)  # whether MLflow answers is seen when the run is opened, and waited for
 
     def instantiate_trainer(self, **kwargs: Any) -> Trainer:
         if self._is_rank:
             self._own_ranks_alone()
         trainer = super().instantiate_trainer(**kwargs)
         assert self.tracker is not None
-        trainer.callbacks.insert(0, _PatientStart(self.tracker))  # type: ignore[attr-defined]
+        # Its end too: a run that is looked for by the next trial, or shown, should be complete.
+        self.tracker.patience_s = PATIENCE_S
         trainer.callbacks.append(self.watch)  # type: ignore[attr-defined]
         return trainer
 
@@ -228,11 +218,6 @@ class TrialCLI(QlitCLI):
             self._own_config().test_after_fit = False
             self.tracker.set_tag("study.state", "pruned")
         super().after_fit()
-
-    def _close(self) -> None:
-        assert self.tracker is not None
-        # A run that is looked for by the next trial, or shown, should be complete.
-        self.tracker.close("FINISHED", patience_s=PATIENCE_S)
 
 
 def _patiently(call: Callable[[], _T]) -> _T:

@@ -23,7 +23,7 @@ from qlit.studies.claims import Claimed
 from qlit.studies.definition import Replicate
 from qlit.studies.patience import patiently
 from qlit.studies.trials import Trials
-from qlit.training.outage import OutageError, first_line, is_outage, without_waiting
+from qlit.training.outage import OutageError, cause_of, is_outage, without_waiting
 
 _HEARTBEAT_S = 30.0
 _POLL_S = 1.0  # between looks at trials that others train
@@ -98,7 +98,7 @@ class Worker:
             return False
         except Exception as error:
             if is_outage(error):  # not the trial's fault; other workers or the next `run` go on with it
-                told = first_line(error)
+                told = cause_of(error)
                 with suppress(OutageError), without_waiting():  # if not, the trial is noticed as lost
                     patiently(lambda: self.trials.give_back(claimed, told))
                 raise error if isinstance(error, OutageError) else OutageError(told) from error

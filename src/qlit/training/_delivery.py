@@ -7,10 +7,11 @@ import shutil
 import tempfile
 import time
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from qlit.training.outage import OutageError, first_line, say, when_there_is_space
+from qlit.training.outage import OutageError, cause_of, first_line, say, when_there_is_space
 
 Record = dict[str, Any]
 """One thing to log, as JSON: `kind` metrics, params, tags, file or status, and that kind's fields (see `deliver`)."""
@@ -76,7 +77,7 @@ class Outbox:
             except Exception as error:
                 self._postpone()
                 say(
-                    f"{self._store_name} cannot be written to ({first_line(error)}). The training goes on; "
+                    f"{self._store_name} cannot be written to ({cause_of(error)}). The training goes on; "
                     f"what it logs waits in {self.file} and is sent when MLflow is back."
                 )
         self._append(self.file, self._with_copy(record))
@@ -115,6 +116,8 @@ class Outbox:
         else:
             if self._has_copy(record):
                 shutil.rmtree(Path(record["path"]).parent, ignore_errors=True)
+                with suppress(OSError):  # others wait
+                    self._copies.rmdir()
 
     def _has_copy(self, record: Record) -> bool:
         return record["kind"] == "file" and self._copies in Path(record["path"]).parents

@@ -77,10 +77,10 @@ def patiently(
             if isinstance(error, OutageError) or not is_away(error):
                 raise
             if (waited := time.monotonic() - begun) >= patience_s:
-                raise OutageError(f"{what}, for {waited:.0f} s by now ({first_line(_root(error))})") from error
+                raise OutageError(f"{what}, for {waited:.0f} s by now ({cause_of(error)})") from error
             if not told:
                 told = True
-                say(f"{what} ({first_line(_root(error))}). It is tried again for {patience_s:.0f} s.")
+                say(f"{what} ({cause_of(error)}). It is tried again for {patience_s:.0f} s.")
             time.sleep(min(pause_s, patience_s))
             pause_s = min(2 * pause_s, _LONGEST_PAUSE_S)
 
@@ -129,9 +129,9 @@ def _chain(error: BaseException) -> Iterator[BaseException]:
         following = following.__cause__ or (None if following.__suppress_context__ else following.__context__)
 
 
-def _root(error: BaseException) -> BaseException:
-    """What tells most of it: the first outage, before the libraries above it spoke."""
-    return next((each for each in reversed([*_chain(error)]) if _is_away(each)), error)
+def cause_of(error: BaseException) -> str:
+    """The first line of what tells most: of an outage the first error, before the libraries above it spoke."""
+    return first_line(next((each for each in reversed([*_chain(error)]) if _is_away(each)), error))
 
 
 def first_line(error: BaseException) -> str:

@@ -6,6 +6,7 @@ import os
 import tempfile
 import time
 from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
@@ -19,7 +20,7 @@ from qlit.training._delivery import Record, metrics_record
 from qlit.training._names import artifact_parts, clean_key, clean_tags, cut, flatten
 from qlit.training._run import OpenRun, open_run
 from qlit.training._secrets import scrub
-from qlit.training.outage import OutageError, first_line, say, when_there_is_space
+from qlit.training.outage import OutageError, first_line, patiently, say, when_there_is_space
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -53,6 +54,9 @@ class MLflowTracker(Logger):
         parent_run_id: The run under which MLflow's UI shows this one.
     """
 
+    patience_s = 0.0
+    """How many seconds the start of the run, and its end as FINISHED, wait for an MLflow that is away."""
+
     def __init__(
         self,
         *,
@@ -64,17 +68,15 @@ class MLflowTracker(Logger):
         parent_run_id: str | None = None,
     ) -> None:
         super().__init__()
-        self._experiment, self._run_name, self._tracking_uri = experiment, run_name, tracking_uri
-        self._tags = dict(tags or {})
-        if parent_run_id:
-            self._tags["mlflow.parentRunId"] = parent_run_id
-        self._resumed_run_id = run_id
+        self._experiment, self._tracking_uri = experiment, tracking_uri
+        tags = {**(tags or {}), **({"mlflow.parentRunId": parent_run_id} if parent_run_id else {})}
+        self._open = partial(
+            open_run, experiment=experiment, run_name=run_name, tracking_uri=tracking_uri, tags=tags, run_id=run_id
+        )
         self._run: OpenRun | None = None  # until `start`
         self._tried_ms: int | None = None
         self._metrics: list[tuple[str, float, int, int]] = []
-        self._last_flush = 0.0
-        self._closed = False
-        self._pid = 0
+        self._last_flush, self._closed, self._pid = 0.0, False, 0
 
     @rank_zero_only
     def start(self) -> None:
@@ -88,17 +90,16 @@ class MLflowTracker(Logger):
         """
         if self._run is not None:
             return
-        tried_ms, self._tried_ms = self._tried_ms, self._tried_ms or time.time_ns() // 1_000_000
-        self._run = open_run(
-            experiment=self._experiment,
-            run_name=self._run_name,
-            tracking_uri=self._tracking_uri,
-            tags=self._tags,
-            run_id=self._resumed_run_id,
-            tried_ms=tried_ms,
-        )
+        if self.patience_s:
+            self._run = patiently(self._opened, what="MLflow is away", patience_s=self.patience_s)
+        else:
+            self._run = self._opened()
         self._pid = os.getpid()  # of the process that holds the run
         atexit.register(self._at_exit)
+
+    def _opened(self) -> OpenRun:
+        tried_ms, self._tried_ms = self._tried_ms, self._tried_ms or time.time_ns() // 1_000_000
+        return self._open(tried_ms=tried_ms)
 
     @rank_zero_only
     def check(self) -> None:
@@ -244,7 +245,7 @@ class MLflowTracker(Logger):
         self._flush()
 
     @rank_zero_only
-    def close(self, status: Status = "FINISHED", error: str | None = None, *, patience_s: float = 0.0) -> None:
+    def close(self, status: Status = "FINISHED", error: str | None = None) -> None:
         """End the run. The first call decides; without one, the run ends as FAILED when the interpreter does.
 
         What is logged afterwards is still sent. Before `start` there is nothing to end.
@@ -252,7 +253,6 @@ class MLflowTracker(Logger):
         Args:
             status: How it ended.
             error: What went wrong, for the tag `error`.
-            patience_s: How many seconds to wait for an MLflow that is away.
         Raises:
             ValueError: If `status` is none of FINISHED, FAILED and KILLED.
         """
@@ -266,7 +266,7 @@ class MLflowTracker(Logger):
         if error:
             self.set_tag("error", error)
         self._put({"kind": "status", "status": status, "end_time": time.time_ns() // 1_000_000})
-        if waiting := self._run.settle(patience_s):
+        if waiting := self._run.settle(self.patience_s if status == "FINISHED" else 0.0):
             say(
                 f"MLflow still lacks a part of this run. It waits in {' and '.join(map(str, waiting))}, and is sent "
                 "when a later run of this experiment begins in this folder, or a tracker with "
