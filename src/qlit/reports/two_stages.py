@@ -92,7 +92,8 @@ def rule_text(study: Study) -> str:
     """By which rule factors are kept, in a sentence of HTML."""
     design = study.design
     if design.significance is None:
-        return f"Kept: factors with the largest effects, of their own or with another one; {design.keep} of them."
+        kept = f"{design.keep}, whatever their p values"
+        return f"Kept: factors with the largest effects, of their own or with another one; {kept}."
     most = "" if design.keep is None else f", the {design.keep} largest at most"
     return (
         f"Kept: factors with an effect, of their own or with another one, of p &lt; {design.significance:g}{most}; "
