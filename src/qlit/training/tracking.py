@@ -54,8 +54,7 @@ class MLflowTracker(Logger):
         parent_run_id: The run under which MLflow's UI shows this one.
     """
 
-    patience_s = 0.0
-    """How many seconds the start of the run, and its end as FINISHED, wait for an MLflow that is away."""
+    patience_s = 0.0  # for which the start of the run, and its end as FINISHED, wait for an MLflow that is away
 
     def __init__(
         self,
