@@ -47,19 +47,6 @@ def studied(tmp_path_factory):
     return folder
 
 
-@pytest.fixture
-def said(monkeypatch, capsys):
-    """Run `qlit study` in a folder; return its status and what it wrote."""
-
-    def run_and_read(folder, *arguments):
-        monkeypatch.chdir(folder)
-        monkeypatch.delenv(ENVIRONMENT, raising=False)
-        status = main(["study", *arguments])
-        return status, *capsys.readouterr()
-
-    return run_and_read
-
-
 def children(folder, experiment="tiny"):
     return [each for each in all_runs(folder, experiment) if "mlflow.parentRunId" in each.data.tags]
 

@@ -25,19 +25,6 @@ LONG = {**OVERRIDES, "trainer.max_epochs": 40}
 ONE_CELL = {"Q": {"keys": "model.head.pqc.num_qubits", "values": [2]}}
 
 
-@pytest.fixture
-def said(monkeypatch, capsys):
-    """Run `qlit study` in a folder; return its status and what it wrote."""
-
-    def run_and_read(folder, *arguments):
-        monkeypatch.chdir(folder)
-        monkeypatch.delenv(ENVIRONMENT, raising=False)
-        status = main(["study", *arguments])
-        return status, *capsys.readouterr()
-
-    return run_and_read
-
-
 @pytest.fixture(scope="module")
 def undisturbed(tmp_path_factory):
     """The folder of two finished studies of one cell: `alone` in one process, `tiny` in two."""

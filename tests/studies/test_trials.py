@@ -14,33 +14,11 @@ from studies.small import REPLICATES, small_study, start_worker, trials_of, url,
 
 from qlit.studies.definition import Factor, digest
 from qlit.studies.lost import STALE_S
-from qlit.studies.storage import close_storage, locate, open_storage
+from qlit.studies.storage import locate
 from qlit.studies.trials import Trials
 
-# A PostgreSQL server is tried too where one is named: postgresql://USER:PASSWORD@HOST:PORT/DATABASE.
-SERVERS = [url for url in [os.environ.get("QLIT_TEST_POSTGRESQL")] if url]
-STORAGES = ["journal", "sqlite", *SERVERS]
 # 3 * 2 cells, those with x = 1 twice for z: 8, with 2 replicates each.
 NUM_CELLS, NUM_TRIALS = 8, 16
-
-
-@pytest.fixture(params=STORAGES, ids=lambda storage: storage.partition(":")[0])
-def storage(request):
-    return request.param
-
-
-@pytest.fixture(autouse=True)
-def _connections_are_closed(monkeypatch):
-    opened = []
-
-    def open_and_note(place):
-        opened.append(open_storage(place))
-        return opened[-1]
-
-    monkeypatch.setattr("qlit.studies.trials.open_storage", open_and_note)
-    yield
-    for each in opened:
-        close_storage(each)
 
 
 def done_cells(trials):
@@ -239,7 +217,7 @@ def test_looking_needs_no_overrides_but_going_on_does(tmp_path):
         Trials(small_study(tmp_path), place)
 
 
-@pytest.mark.parametrize("storage", STORAGES[:2])
+@pytest.mark.parametrize("storage", ["journal", "sqlite"])
 def test_a_file_is_for_the_workers_of_one_machine(tmp_path, monkeypatch, storage):
     trials_of(tmp_path, storage)
     monkeypatch.setattr("qlit.studies.trials.this_host", lambda: "elsewhere")

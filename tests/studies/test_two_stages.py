@@ -1,6 +1,5 @@
 """Two stages in a storage: screened whole, decided once, searched exactly as often as asked, whatever workers do."""
 
-import os
 from collections import Counter
 
 import pytest
@@ -23,29 +22,6 @@ from qlit.studies.cell_results import ranked, results_of
 from qlit.studies.definition import Factor, digest
 from qlit.studies.design_kinds import Design
 from qlit.studies.samplers import sampler_of
-from qlit.studies.storage import close_storage, open_storage
-
-SERVERS = [url for url in [os.environ.get("QLIT_TEST_POSTGRESQL")] if url]
-STORAGES = ["journal", "sqlite", *SERVERS]
-
-
-@pytest.fixture(params=STORAGES, ids=lambda storage: storage.partition(":")[0])
-def storage(request):
-    return request.param
-
-
-@pytest.fixture(autouse=True)
-def _connections_are_closed(monkeypatch):
-    opened = []
-
-    def open_and_note(place):
-        opened.append(open_storage(place))
-        return opened[-1]
-
-    monkeypatch.setattr("qlit.studies.trials.open_storage", open_and_note)
-    yield
-    for each in opened:
-        close_storage(each)
 
 
 def stages(trials):

@@ -1,0 +1,19 @@
+"""What tests of several commands share."""
+
+import pytest
+
+from qlit.cli import main
+from qlit.studies.storage import ENVIRONMENT
+
+
+@pytest.fixture
+def said(monkeypatch, capsys):
+    """Run `qlit study` in a folder; return its status and what it wrote."""
+
+    def run_and_read(folder, *arguments):
+        monkeypatch.chdir(folder)
+        monkeypatch.delenv(ENVIRONMENT, raising=False)
+        status = main(["study", *arguments])
+        return status, *capsys.readouterr()
+
+    return run_and_read
