@@ -30,10 +30,7 @@ def num_processes(name: str, trainer: Mapping[str, Any]) -> int | None:
             f"A study trains in one process a trial (strategy 'auto') or several (strategy 'ddp'), but {name} has "
             f"strategy {strategy!r}."
         )
-    if trainer.get("logger") is False or trainer.get("fast_dev_run"):
-        raise ValueError(
-            f"A study needs the runs that it makes, but {name} keeps none (trainer.logger false, or fast_dev_run)."
-        )
+    check_keeps_runs("study", name, trainer)
     gpus = num_gpus(trainer)
     count = _count(devices, gpus)
     if count is None:
@@ -44,6 +41,14 @@ def num_processes(name: str, trainer: Mapping[str, Any]) -> int | None:
     if count > max(gpus, 1) and gpus:
         raise ValueError(f"{name} has devices {devices!r}, but {gpus} GPU(s) are here.")
     return count if count > 1 or strategy == "ddp" else None
+
+
+def check_keeps_runs(what: str, name: str, trainer: Mapping[str, Any]) -> None:
+    """Raise a ValueError if trainings with these options keep no runs, which a series or study looks at."""
+    if trainer.get("logger") is False or trainer.get("fast_dev_run"):
+        raise ValueError(
+            f"A {what} needs the runs that it makes, but {name} keeps none (trainer.logger false, or fast_dev_run)."
+        )
 
 
 def num_gpus(trainer: Mapping[str, Any]) -> int:

@@ -12,6 +12,7 @@ import torch
 
 from qlit.commands.interrupts import Sigint
 from qlit.commands.options import readable_errors, value_of
+from qlit.commands.processes import check_keeps_runs
 from qlit.commands.train import Interruption, QlitCLI
 from qlit.training.identity import HASH, config_tags
 from qlit.training.kept_runs import KeptRun, KeptRuns
@@ -221,7 +222,4 @@ def check_trainer(name: str, trainer: dict[str, Any]) -> None:
             f"A series trains in one process, but {name} has strategy {trainer['strategy']!r}, devices "
             f"{trainer['devices']!r} and num_nodes {trainer['num_nodes']}. Train with `qlit fit`, compare the runs."
         )
-    if trainer["logger"] is False or trainer["fast_dev_run"]:
-        raise ValueError(
-            f"A series needs the runs that it makes, but {name} keeps none (trainer.logger false, or fast_dev_run)."
-        )
+    check_keeps_runs("series", name, trainer)
