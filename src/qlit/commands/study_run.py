@@ -27,9 +27,8 @@ from qlit.commands.train import quieten
 from qlit.studies.patience import AWAY, patiently
 from qlit.studies.storage import setup_lock
 from qlit.studies.trials import Trials
-from qlit.training import outage
 from qlit.training.kept_runs import KeptRuns
-from qlit.training.outage import PATIENCE_S, OutageError, without_waiting
+from qlit.training.outage import PATIENCE_S, OutageError, when_mlflow_is_there, without_waiting
 from qlit.training.tracking import MLflowTracker, Status
 
 _POLL_S = 1.0
@@ -165,7 +164,7 @@ def _close(tracker: MLflowTracker, trials: Trials, status: Status, tracking: dic
     kept = KeptRuns(tracking["tracking_uri"])
     with suppress(OutageError), without_waiting():
         # Runs of workers that were killed, or could not reach MLflow at their end; the next run tries it again.
-        outage.patiently(lambda: kept.reap(tracking["experiment"]), what="MLflow is away")
+        when_mlflow_is_there(lambda: kept.reap(tracking["experiment"]))
         patiently(trials.note_release)  # a holder that has ended is known anyway
 
 

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import torch
 from lightning.fabric.plugins.environments.lightning import LightningEnvironment
@@ -18,13 +18,11 @@ from qlit.training.datamodule import SentenceDataModule
 from qlit.training.identity import HASH, config_tags
 from qlit.training.kept_runs import KeptRuns
 from qlit.training.module import SentenceClassifier
-from qlit.training.outage import PATIENCE_S, patiently
+from qlit.training.outage import PATIENCE_S, when_mlflow_is_there
 from qlit.training.recorder import best_epoch, parameter_counts
 
 _STUDY = "study/"
 """Prefix of the metrics that only trainings of studies log."""
-
-_T = TypeVar("_T")
 
 
 @dataclass(frozen=True)
@@ -182,9 +180,9 @@ class TrialCLI(QlitCLI):
         kept = KeptRuns(config.tracking.tracking_uri)
         nested = self.kept_config().as_dict()
         wanted = config.tracking.experiment, config_tags(nested)[HASH]
-        if (run_id := _patiently(lambda: kept.finished(*wanted))) is not None:
-            raise _FoundError(run_id, _patiently(lambda: _of_history(kept.history(run_id))))
-        checkpoint = _patiently(lambda: kept.stopped(*wanted))
+        if (run_id := when_mlflow_is_there(lambda: kept.finished(*wanted))) is not None:
+            raise _FoundError(run_id, when_mlflow_is_there(lambda: _of_history(kept.history(run_id))))
+        checkpoint = when_mlflow_is_there(lambda: kept.stopped(*wanted))
         needed = num_processes(config.tracking.experiment, nested["trainer"])
         if needed is not None:
             raise SeveralProcessesError(needed, checkpoint, config.tracking.tracking_uri)
@@ -218,7 +216,3 @@ class TrialCLI(QlitCLI):
             self._own_config().test_after_fit = False
             self.tracker.set_tag("study.state", "pruned")
         super().after_fit()
-
-
-def _patiently(call: Callable[[], _T]) -> _T:
-    return patiently(call, what="MLflow is away")

@@ -8,6 +8,8 @@ from typing import Any
 
 from optuna.storages.journal import JournalFileBackend, JournalFileSymlinkLock
 
+from qlit.training.outage import write_whole
+
 _BEGIN = b'{"op_code":'
 
 
@@ -35,19 +37,14 @@ class WholeLinesBackend(JournalFileBackend):
 
     def append_logs(self, logs: list[dict[str, Any]]) -> None:
         """Write records, each a line; all of them, or none and an OSError."""
-        data = memoryview("".join(json.dumps(log, separators=(",", ":")) + "\n" for log in logs).encode())
+        data = "".join(json.dumps(log, separators=(",", ":")) + "\n" for log in logs).encode()
         self._lines_lock.acquire()
         try:
             with self._path.open("r+b", buffering=0) as stream:
                 end = _end_of_lines(stream)
                 stream.truncate(end)
                 stream.seek(end)
-                try:
-                    while data:
-                        data = data[stream.write(data) :]
-                except OSError:
-                    stream.truncate(end)
-                    raise
+                write_whole(stream, data)
                 os.fsync(stream.fileno())
         finally:
             self._lines_lock.release()

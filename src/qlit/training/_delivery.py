@@ -11,7 +11,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from qlit.training.outage import OutageError, cause_of, first_line, say, when_there_is_space
+from qlit.training.outage import OutageError, cause_of, first_line, say, when_there_is_space, write_whole
 
 Record = dict[str, Any]
 """One thing to log, as JSON: `kind` metrics, params, tags, file or status, and that kind's fields (see `deliver`)."""
@@ -169,15 +169,11 @@ class Outbox:
 
 
 def _append_line(file: Path, line: str) -> None:
-    """Add a line, all of it or nothing: a part, left by a full disk, would spoil the next one too."""
     with file.open("ab", buffering=0) as stream:
         size = stream.tell()
-        data = memoryview(f"{line}\n".encode())
         try:
-            while data:
-                data = data[stream.write(data) :]
+            write_whole(stream, f"{line}\n".encode())
         except OSError:
-            stream.truncate(size)
             if size == 0:  # a file means that something waits
                 file.unlink()
             raise

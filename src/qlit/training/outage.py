@@ -1,6 +1,7 @@
 """Servers that are restarted and disks that are full: told from other errors, and waited for."""
 
 import errno
+import io
 import re
 import sqlite3
 import sys
@@ -29,7 +30,7 @@ def is_outage(error: BaseException) -> bool:
 
 def is_full_disk(error: BaseException) -> bool:
     """Whether an error comes from a disk, or a quota on it, that is full."""
-    return any(isinstance(each, OSError) and each.errno in (errno.ENOSPC, errno.EDQUOT) for each in _chain(error))
+    return any(_is_full(each) for each in _chain(error))
 
 
 class _Waiting:
@@ -85,6 +86,29 @@ def patiently(
             pause_s = min(2 * pause_s, _LONGEST_PAUSE_S)
 
 
+def when_mlflow_is_there(call: Callable[[], _T], patience_s: float | None = None) -> _T:
+    """What a call on MLflow returns, which is tried again while that is away, as `patiently` does it.
+
+    Raises:
+        OutageError: If it is away for longer.
+    """
+    return patiently(call, what="MLflow is away", patience_s=patience_s)
+
+
+def write_whole(stream: io.FileIO, data: bytes) -> None:
+    """Write data at the end of a file that is not buffered, where the stream is: all of it, or nothing and an OSError.
+
+    A part, left by a full disk, would spoil what is written next.
+    """
+    end, left = stream.tell(), memoryview(data)
+    try:
+        while left:
+            left = left[stream.write(left) :]
+    except OSError:
+        stream.truncate(end)
+        raise
+
+
 def when_there_is_space(write: Callable[[], _T]) -> _T:
     """What `write` returns, which is tried again while the disk is full.
 
@@ -104,9 +128,7 @@ def when_there_is_space(write: Callable[[], _T]) -> _T:
 
 
 def _is_away(error: BaseException) -> bool:
-    if isinstance(error, OutageError | ConnectionError | TimeoutError | sqlite3.OperationalError):
-        return True
-    if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
+    if isinstance(error, OutageError | ConnectionError | TimeoutError | sqlite3.OperationalError) or _is_full(error):
         return True
     # Of libraries that may not be imported, and need not be where none of them has raised anything.
     kinds = {f"{kind.__module__.partition('.')[0]}.{kind.__name__}" for kind in type(error).__mro__}
@@ -117,6 +139,10 @@ def _is_away(error: BaseException) -> bool:
         return int(error.get_http_status_code()) >= 500  # type: ignore[attr-defined]
     # A gateway before it speaks.
     return "mlflow.MlflowException" in kinds and re.search(r"failed with error code 5\d\d", str(error)) is not None
+
+
+def _is_full(error: BaseException) -> bool:
+    return isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT)
 
 
 def _chain(error: BaseException) -> Iterator[BaseException]:

@@ -20,7 +20,7 @@ from qlit.training._delivery import Record, metrics_record
 from qlit.training._names import artifact_parts, clean_key, clean_tags, cut, flatten
 from qlit.training._run import OpenRun, open_run
 from qlit.training._secrets import scrub
-from qlit.training.outage import OutageError, first_line, patiently, say, when_there_is_space
+from qlit.training.outage import OutageError, first_line, say, when_mlflow_is_there, when_there_is_space
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -90,7 +90,7 @@ class MLflowTracker(Logger):
         if self._run is not None:
             return
         if self.patience_s:
-            self._run = patiently(self._opened, what="MLflow is away", patience_s=self.patience_s)
+            self._run = when_mlflow_is_there(self._opened, self.patience_s)
         else:
             self._run = self._opened()
         self._pid = os.getpid()  # of the process that holds the run
