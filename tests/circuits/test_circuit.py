@@ -30,6 +30,18 @@ def test_a_circuit_is_immutable_hashable_and_picklable():
     assert pickle.loads(pickle.dumps(circuit)) == circuit
 
 
+def test_circuits_that_were_found_equal_are_not_compared_gate_by_gate_again():
+    first, second, third = (reuploading_circuit(3, 2, 2, 1, 1) for _ in range(3))
+    programs = {first: "compiled"}
+    assert first.gates is not second.gates
+    for circuit in (second, third, second, third):
+        assert programs[circuit] == "compiled"
+    assert first.gates is second.gates is third.gates
+    assert second == first != Circuit(4, first.gates)
+    assert first != first.gates
+    assert reuploading_circuit(3, 2, 2, 1, 2) not in programs
+
+
 def test_circuits_of_one_width_are_joined_by_adding():
     first, second = Circuit(2, (ry(0, parameter=0),)), Circuit(2, (cnot(0, 1),))
     assert (first + second).gates == (ry(0, parameter=0), cnot(0, 1))

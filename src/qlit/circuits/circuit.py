@@ -94,10 +94,24 @@ class Circuit:
             if unused:
                 raise ValueError(f"Every {name} slot up to {max(slots)} must be read, but no gate reads {min(unused)}.")
 
-    # A circuit is looked up by every call of an engine: hashing its thousand gates each time would cost as much as
-    # running them, so the hash is kept.
+    # A circuit is looked up by every call of an engine: to hash its thousand gates each time, or to compare them with
+    # those of an equal circuit of an earlier head, would cost as much as to run them. So the hash is kept, and circuits
+    # that were found equal share their gates from then on: those with the lower address, whichever asks whom, so that
+    # of many equal circuits none goes to and fro.
     def __hash__(self) -> int:
         return self._hash
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Circuit):
+            return NotImplemented
+        if self.gates is other.gates:
+            return self.num_qubits == other.num_qubits
+        if self._hash != other._hash or self.num_qubits != other.num_qubits or self.gates != other.gates:
+            return False
+        kept = min(self.gates, other.gates, key=id)
+        for circuit in (self, other):
+            object.__setattr__(circuit, "gates", kept)
+        return True
 
     @cached_property
     def _hash(self) -> int:
