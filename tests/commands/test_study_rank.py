@@ -1,5 +1,6 @@
 """A process of a training: how its end is told, and what it makes of the end of others."""
 
+import errno
 import json
 import signal
 import socket
@@ -13,6 +14,7 @@ from qlit.commands import study_rank
 from qlit.commands.interrupts import StoppedBySignal
 from qlit.commands.study_rank import run_rank
 from qlit.commands.study_trial import Outcome
+from qlit.training.outage import OutageError
 from qlit.training.tracking import MLflowTracker
 
 
@@ -55,6 +57,20 @@ def fails(*_, **__):
 
 def test_rank_0_tells_its_error(ran):
     assert ran(0, fails) == (1, [{"error": "ValueError: this is why"}])
+
+
+@pytest.mark.parametrize(
+    ("kind", "words", "told"),
+    [
+        (OutageError, ("MLflow is away, for 180 s by now",), "MLflow is away, for 180 s by now"),
+        (OSError, (errno.ENOSPC, "No space left on device"), "OSError: [Errno 28] No space left on device"),
+    ],
+)
+def test_rank_0_tells_an_outage_from_an_error(ran, kind, words, told):
+    def training(*_, **__):
+        raise kind(*words)  # made here: kept by the test, it would keep the line open
+
+    assert ran(0, training) == (1, [{"outage": told}])
 
 
 def test_rank_0_tells_the_error_of_another_rank_for_its_own(ran, tmp_path):

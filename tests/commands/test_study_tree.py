@@ -9,6 +9,7 @@ import pytest
 from qlit.commands import study_tree
 from qlit.commands.study_tree import FailedError, LostError, train_anywhere
 from qlit.commands.study_trial import Outcome, SeveralProcessesError
+from qlit.training.outage import OutageError
 
 BEGIN = """
 import json, os, pathlib, signal, socket, subprocess, sys, time
@@ -76,6 +77,7 @@ say(outcome={"run_id": "R", "scores": {"val/accuracy": 0.5}, "pruned": epoch == 
         ("say(lost='rank 1 died'); sys.exit(1)", LostError, "rank 1 died", "KILLED"),
         ("sys.exit(130)", LostError, "its process was interrupted", "KILLED"),
         ("line.sendall(b'{\"ep'); os.kill(os.getpid(), 9)", LostError, "its process was killed by SIGKILL", "KILLED"),
+        ("say(outage='MLflow is away'); sys.exit(1)", OutageError, "MLflow is away", "KILLED"),
         ("say(error='ValueError: no'); sys.exit(1)", FailedError, "ValueError: no", "FAILED"),
         ("(file.parent / 'error').write_text('OSError: rank 1'); sys.exit(1)",
          FailedError, "OSError: rank 1", "FAILED"),
@@ -84,7 +86,7 @@ say(outcome={"run_id": "R", "scores": {"val/accuracy": 0.5}, "pruned": epoch == 
         ("sys.exit(3)", FailedError, "its process ended with status 3; the worker's log tells more", "FAILED"),
     ],
 )  # fmt: skip
-def test_processes_that_reach_nothing_were_lost_or_failed(trained, script, kind, why, status):
+def test_processes_that_reach_nothing_were_lost_or_failed_or_waited_in_vain(trained, script, kind, why, status):
     with pytest.raises(kind) as raised:
         trained(script)
     assert str(raised.value) == why

@@ -21,6 +21,7 @@ from qlit.commands.options import readable_errors
 from qlit.commands.study_tree import ERROR_FILE, reason_of
 from qlit.commands.study_trial import TrialCLI, Watch, outcome_of
 from qlit.commands.train import Interruption, quieten
+from qlit.training.outage import OutageError, cause_of, is_outage
 from qlit.training.tracking import trackers
 
 _LOOK_S = 0.2  # between looks at the process that started this one
@@ -70,12 +71,22 @@ def _train_as_first(told: dict[str, Any], error_of_another: Path) -> int:
             return 128 + stop.signal
         except Exception as error:
             traceback.print_exc()  # into the worker's log
-            # Where another rank failed, this one says only that it hears it no more.
-            cause = error_of_another.read_text(encoding="utf-8") if error_of_another.exists() else reason_of(error)
-            line.say({"lost": first.lost} if first.lost else {"error": cause})
+            line.say(_told(error, first.lost, error_of_another))
             return 1
         line.say({"outcome": asdict(outcome_of(made))})
     return 0
+
+
+def _told(error: Exception, lost: str, error_of_another: Path) -> dict[str, str]:
+    """What the worker is told of an error of rank 0."""
+    if lost:
+        return {"lost": lost}
+    # Where another rank failed, this one says only that it hears it no more.
+    if error_of_another.exists():
+        return {"error": error_of_another.read_text(encoding="utf-8")}
+    if is_outage(error):  # this rank alone talks to MLflow and writes checkpoints
+        return {"outage": str(error) if isinstance(error, OutageError) else cause_of(error)}
+    return {"error": reason_of(error)}
 
 
 class _Line:

@@ -20,6 +20,7 @@ from typing import Any, Literal
 
 from qlit.commands.study_trial import Outcome, SeveralProcessesError, train
 from qlit.training.kept_runs import KeptRuns
+from qlit.training.outage import OutageError
 
 ERROR_FILE = "error"
 """Beside the file with what to train: what a rank other than 0 failed with."""
@@ -55,6 +56,7 @@ def train_anywhere(
     Raises:
         LostError: If one of several processes was killed.
         FailedError: If one of several processes failed.
+        OutageError: If MLflow, or space on the disk, was away for longer than it was waited for, there as here.
         Otherwise as `train`.
     """
     try:
@@ -91,9 +93,9 @@ def _train_apart(
             raise
         if "outcome" in told:
             return Outcome(**told["outcome"])
-        lost, why = _why(told, process.returncode, Path(folder))
-    _close_run(needed, told, "KILLED" if lost else "FAILED", why)
-    raise (LostError if lost else FailedError)(why)
+        end = _what_happened(told, process.returncode, Path(folder))
+    _close_run(needed, told, "FAILED" if isinstance(end, FailedError) else "KILLED", str(end))
+    raise end
 
 
 def _messages(line: socket.socket) -> Iterator[dict[str, Any]]:
@@ -115,19 +117,18 @@ def _close_run(
         KeptRuns(needed.tracking_uri).close(told["run_id"], status, why)
 
 
-def _why(told: dict[str, Any], returned: int, folder: Path) -> tuple[bool, str]:
-    """Whether processes that reached nothing were lost or failed, and why."""
-    if "lost" in told:
-        return True, told["lost"]
-    if "error" in told:
-        return False, told["error"]
+def _what_happened(told: dict[str, Any], returned: int, folder: Path) -> LostError | FailedError | OutageError:
+    """The error that stands for the end of processes that reached nothing."""
+    for word, kind in (("lost", LostError), ("outage", OutageError), ("error", FailedError)):
+        if word in told:
+            return kind(told[word])
     with contextlib.suppress(FileNotFoundError):
-        return False, (folder / ERROR_FILE).read_text(encoding="utf-8")
+        return FailedError((folder / ERROR_FILE).read_text(encoding="utf-8"))
     if returned < 0:
-        return True, f"its process was killed by {signal.Signals(-returned).name}"
+        return LostError(f"its process was killed by {signal.Signals(-returned).name}")
     if returned == 128 + signal.SIGINT:
-        return True, "its process was interrupted"
-    return False, f"its process ended with status {returned}; the worker's log tells more"
+        return LostError("its process was interrupted")
+    return FailedError(f"its process ended with status {returned}; the worker's log tells more")
 
 
 @contextmanager
