@@ -220,7 +220,7 @@ def test_looking_needs_no_overrides_but_going_on_does(tmp_path):
 @pytest.mark.parametrize("storage", ["journal", "sqlite"])
 def test_a_file_is_for_the_workers_of_one_machine(tmp_path, monkeypatch, storage):
     trials_of(tmp_path, storage)
-    monkeypatch.setattr("qlit.studies.trials.this_host", lambda: "elsewhere")
+    monkeypatch.setattr("qlit.studies.opening.this_host", lambda: "elsewhere")
     with pytest.raises(ValueError, match="workers on several machines would corrupt it, but this is elsewhere"):
         trials_of(tmp_path, storage)
 

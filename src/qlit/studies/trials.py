@@ -10,10 +10,8 @@ import signal
 import time
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from typing import Any
 
-import optuna
 from optuna.exceptions import UpdateFinishedTrialError
 from optuna.storages import BaseStorage
 from optuna.trial import FrozenTrial, Trial, TrialState
@@ -21,8 +19,8 @@ from optuna.trial import FrozenTrial, Trial, TrialState
 from qlit.studies.claims import Claimed
 from qlit.studies.definition import Cell, Replicate, Study, digest
 from qlit.studies.lost import AGAIN, HEARTBEAT, RESTARTS, RETRY, is_lost, owed
+from qlit.studies.opening import check_is_there, loaded
 from qlit.studies.queueing import is_screened, num_given_up, num_to_come, to_queue
-from qlit.studies.samplers import experiments_accepted, pruner_of, sampler_of
 from qlit.studies.screened import Screened
 from qlit.studies.space import queued_cell, suggested
 from qlit.studies.storage import Location, claim_lock, close_storage, open_storage, setup_lock, this_host
@@ -48,51 +46,17 @@ class Trials:
     """
 
     def __init__(self, study: Study, location: Location, *, create: bool = True) -> None:
-        self.definition, self.location = study, location
+        self.location = location
         self._taken: int | None = None  # claimed, and not yet prepared
-        if not create and location.path is not None and not location.path.exists():
-            raise ValueError(_missing(study, location))
+        if not create:
+            check_is_there(study, location)
         self.storage: BaseStorage = open_storage(location)
         try:
             with setup_lock(location):
-                self.study = self._loaded(create=create)
+                self.definition, self.study = loaded(study, location, self.storage, create=create)
         except BaseException:
             self.close()
             raise
-
-    def _loaded(self, *, create: bool) -> optuna.Study:
-        name = self.definition.name
-        options: dict[str, Any] = {
-            "study_name": name,
-            "storage": self.storage,
-            "sampler": sampler_of(self.definition),
-            "pruner": pruner_of(self.definition),
-        }
-        if name not in optuna.get_all_study_names(self.storage):
-            if not create:
-                raise ValueError(_missing(self.definition, self.location))
-            made = optuna.create_study(**options, directions=[each.direction for each in self.definition.objectives])
-            made.set_user_attr("fingerprint", self.definition.fingerprint)
-            made.set_user_attr("overrides", dict(self.definition.overrides))
-            made.set_user_attr("host", this_host())
-            with experiments_accepted():
-                made.set_metric_names([each.metric for each in self.definition.objectives])
-            return made
-        found = optuna.load_study(**options)
-        kept = found.user_attrs
-        if not create:
-            self.definition = replace(self.definition, overrides=kept["overrides"])
-        if kept.get("fingerprint") != self.definition.fingerprint:
-            raise ValueError(
-                f"The storage holds a study {name!r} with other factors, design, replicates, objectives, base "
-                "config or overrides (options with a dot); give this one another `name`, or another `storage`."
-            )
-        if self.location.is_one_machines and kept.get("host") != this_host():
-            raise ValueError(
-                f"The storage of study {name!r} is a file of {kept.get('host')}, and workers on several machines would "
-                f"corrupt it, but this is {this_host()}. Use PostgreSQL: storage: postgresql://USER@HOST/DATABASE."
-            )
-        return found
 
     def close(self) -> None:
         """Close the connections to the storage."""
@@ -312,8 +276,3 @@ class Trials:
             marks = {name: trial.user_attrs[name] for name in _KEPT_MARKS if name in trial.user_attrs}
             again = {RESTARTS: trial.user_attrs[RETRY], AGAIN: trial.number}
             self._queue(queued_cell(trial, self.definition.factors), {**marks, **again})
-
-
-def _missing(study: Study, location: Location) -> str:
-    place = location.path or "the database"
-    return f"There is no study {study.name!r} in {place} yet; begin it with `qlit study run`."

@@ -1,0 +1,86 @@
+"""A study in its storage: made where there is none, or found again and compared with its file."""
+
+from dataclasses import replace
+from typing import Any
+
+import optuna
+from optuna.storages import BaseStorage
+
+from qlit.studies.definition import Study
+from qlit.studies.samplers import experiments_accepted, pruner_of, sampler_of
+from qlit.studies.storage import Location, this_host
+
+
+def check_is_there(definition: Study, location: Location) -> None:
+    """Raise a ValueError if a study's storage is a file that does not exist: to look at it would make it."""
+    if location.path is not None and not location.path.exists():
+        raise ValueError(_missing(definition, location))
+
+
+def loaded(definition: Study, location: Location, storage: BaseStorage, *, create: bool) -> tuple[Study, optuna.Study]:
+    """A study as it is kept. Under the lock of its setup: of two that find none, one makes it.
+
+    Args:
+        definition: The study of the file.
+        location: Where it is kept.
+        storage: The same, open.
+        create: Whether to make the study there if there is none. If not, the study is looked at with the overrides that
+            it was begun with.
+
+    Returns:
+        The definition with the overrides that hold, and Optuna's study.
+
+    Raises:
+        ValueError: If the storage holds a study of this name with other factors, design, replicates or base, or none
+            and `create` is False; or it is a file that belongs to another machine.
+    """
+    if definition.name not in optuna.get_all_study_names(storage):
+        if not create:
+            raise ValueError(_missing(definition, location))
+        return definition, _made(definition, storage)
+    found = optuna.load_study(**_options(definition, storage))
+    if not create:
+        definition = replace(definition, overrides=found.user_attrs["overrides"])
+    _check(definition, location, found)
+    return definition, found
+
+
+def _options(definition: Study, storage: BaseStorage) -> dict[str, Any]:
+    return {
+        "study_name": definition.name,
+        "storage": storage,
+        "sampler": sampler_of(definition),
+        "pruner": pruner_of(definition),
+    }
+
+
+def _made(definition: Study, storage: BaseStorage) -> optuna.Study:
+    directions = [each.direction for each in definition.objectives]
+    made = optuna.create_study(**_options(definition, storage), directions=directions)
+    made.set_user_attr("fingerprint", definition.fingerprint)
+    made.set_user_attr("overrides", dict(definition.overrides))
+    made.set_user_attr("host", this_host())
+    with experiments_accepted():
+        made.set_metric_names([each.metric for each in definition.objectives])
+    return made
+
+
+def _check(definition: Study, location: Location, found: optuna.Study) -> None:
+    """Raise a ValueError if a study is not the file's, or may not be worked on from here."""
+    kept = found.user_attrs
+    if kept.get("fingerprint") != definition.fingerprint:
+        raise ValueError(
+            f"The storage holds a study {definition.name!r} with other factors, design, replicates, objectives, base "
+            "config or overrides (options with a dot); give this one another `name`, or another `storage`."
+        )
+    if location.is_one_machines and kept.get("host") != this_host():
+        raise ValueError(
+            f"The storage of study {definition.name!r} is a file of {kept.get('host')}, and workers on several "
+            f"machines would corrupt it, but this is {this_host()}. Use PostgreSQL: "
+            "storage: postgresql://USER@HOST/DATABASE."
+        )
+
+
+def _missing(definition: Study, location: Location) -> str:
+    place = location.path or "the database"
+    return f"There is no study {definition.name!r} in {place} yet; begin it with `qlit study run`."
