@@ -1,5 +1,8 @@
 import dataclasses
+import os
 import pickle
+import subprocess
+import sys
 
 import pytest
 
@@ -40,6 +43,21 @@ def test_circuits_that_were_found_equal_are_not_compared_gate_by_gate_again():
     assert second == first != Circuit(4, first.gates)
     assert first != first.gates
     assert reuploading_circuit(3, 2, 2, 1, 2) not in programs
+
+
+def test_a_circuit_of_another_process_is_found_among_those_of_this_one():
+    script = """
+import pickle, sys
+from qlit.circuits import ansatz
+circuit = ansatz(3, 1, 1)
+hash(circuit)
+sys.stdout.buffer.write(pickle.dumps(circuit))
+"""
+    for seed in ("1", "2"):
+        made = subprocess.run(
+            [sys.executable, "-c", script], env={**os.environ, "PYTHONHASHSEED": seed}, check=True, capture_output=True
+        )
+        assert {ansatz(3, 1, 1): "compiled"}[pickle.loads(made.stdout)] == "compiled"
 
 
 def test_circuits_of_one_width_are_joined_by_adding():

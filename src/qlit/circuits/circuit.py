@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Literal, Self, get_args
+from typing import Any, Literal, Self, get_args
 
 GateKind = Literal["ry", "cnot", "x", "z"]
 
@@ -116,6 +116,10 @@ class Circuit:
     @cached_property
     def _hash(self) -> int:
         return hash((self.num_qubits, self.gates))
+
+    def __getstate__(self) -> dict[str, Any]:
+        # Words hash differently in every process: a kept hash must not leave this one.
+        return {"num_qubits": self.num_qubits, "gates": self.gates}
 
     @cached_property
     def _parameter_slots(self) -> frozenset[int]:
