@@ -113,7 +113,7 @@ def test_runs_that_were_made_before_are_found_again(studied, said):
 
 def test_a_search_prunes_and_its_runs_say_so(tmp_path, said, monkeypatch):
     never = optuna.pruners.ThresholdPruner(lower=1.1, n_warmup_steps=1)  # no accuracy is above 1
-    monkeypatch.setattr("qlit.studies.trials.pruner_of", lambda _: never)
+    monkeypatch.setattr("qlit.studies.opening.pruner_of", lambda _: never)
     study = write(
         tmp_path,
         design={"kind": "random", "num_trials": 2},

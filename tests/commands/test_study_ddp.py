@@ -110,7 +110,7 @@ class AfterTheSecondEpoch(optuna.pruners.BasePruner):
 
 
 def test_a_pruner_ends_both_processes(tmp_path, said, monkeypatch):
-    monkeypatch.setattr("qlit.studies.trials.pruner_of", lambda _: AfterTheSecondEpoch())
+    monkeypatch.setattr("qlit.studies.opening.pruner_of", lambda _: AfterTheSecondEpoch())
     study = write(
         tmp_path,
         design={"kind": "random", "num_trials": 2},
