@@ -10,7 +10,8 @@ from qlit.data import LabelledTexts, Split
 from qlit.training.module import SentenceClassifier
 from qlit.training.predictions import FILE_NAME, Predictions, gathered, predictions_of
 from qlit.training.recorder import RunRecorder
-from qlit.training.tracking import MLflowTracker, RunStatus
+from qlit.training.run_status import RunStatus
+from qlit.training.tracking import MLflowTracker
 
 pytestmark = pytest.mark.filterwarnings(
     "ignore:.*treespec, LeafSpec.*:FutureWarning",  # Lightning 2.6 with torch 2.13

@@ -26,7 +26,8 @@ from servers import MlflowServer, free_port
 from qlit.training._delivery import Outbox, RefusedError, deliver, metrics_record
 from qlit.training._store import locate
 from qlit.training.outage import is_outage
-from qlit.training.tracking import MLflowTracker, RunStatus, scrub
+from qlit.training.run_status import RunStatus
+from qlit.training.tracking import MLflowTracker, scrub
 
 
 def client_of(folder: Path) -> MlflowClient:

@@ -22,7 +22,7 @@ from qlit.commands.study_tree import ERROR_FILE, reason_of
 from qlit.commands.study_trial import TrialCLI, Watch, outcome_of
 from qlit.commands.train import Interruption, quieten
 from qlit.training.outage import OutageError, cause_of, is_outage
-from qlit.training.tracking import trackers
+from qlit.training.run_status import trackers
 
 _LOOK_S = 0.2  # between looks at the process that started this one
 _DEATH_S = 4.0  # the most between the end of a process's connections and that of the process

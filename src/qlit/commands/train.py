@@ -25,7 +25,8 @@ from qlit.training.epoch_loop import use_direct_steps
 from qlit.training.module import SentenceClassifier
 from qlit.training.progress import EpochProgress
 from qlit.training.recorder import RunRecorder
-from qlit.training.tracking import MLflowTracker, RunStatus
+from qlit.training.run_status import RunStatus
+from qlit.training.tracking import MLflowTracker
 
 
 class Interruption(Callback):

@@ -1,4 +1,4 @@
-"""Runs in MLflow: a Lightning logger that survives outages, and a callback that gives each run its true status."""
+"""Runs in MLflow: a Lightning logger that survives outages."""
 
 import argparse
 import atexit
@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from lightning.fabric.loggers.logger import rank_zero_experiment
-from lightning.pytorch import Callback, LightningModule, Trainer
 from lightning.pytorch.loggers.logger import Logger
 from lightning.pytorch.utilities import rank_zero_only
 
@@ -20,12 +19,12 @@ from qlit.training._delivery import Record, metrics_record
 from qlit.training._names import artifact_parts, clean_key, clean_tags, cut, flatten
 from qlit.training._run import OpenRun, end_begun_run, open_run
 from qlit.training._secrets import scrub
-from qlit.training.outage import OutageError, first_line, say, when_mlflow_is_there, when_there_is_space
+from qlit.training.outage import first_line, say, when_mlflow_is_there, when_there_is_space
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-__all__ = ["MLflowTracker", "RunStatus", "scrub", "trackers"]
+__all__ = ["MLflowTracker", "scrub"]
 
 Status = Literal["FINISHED", "FAILED", "KILLED"]
 
@@ -279,26 +278,3 @@ class MLflowTracker(Logger):
     def _at_exit(self) -> None:
         if os.getpid() == self._pid:  # not a fork of the process that trains
             self.close("FAILED", "the process ended without closing the run")
-
-
-class RunStatus(Callback):
-    """Starts the trackers of a trainer, and closes their runs when it is interrupted (KILLED) or fails (FAILED).
-
-    Lightning's loggers hear only "failed" in both cases. A success is closed by the caller, after its last stage.
-    """
-
-    def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:  # noqa: ARG002
-        for tracker in trackers(trainer):
-            tracker.start()
-
-    def on_exception(self, trainer: Trainer, pl_module: LightningModule, exception: BaseException) -> None:  # noqa: ARG002
-        # Lightning's SIGTERMException is a SystemExit; and a full disk says nothing against the training.
-        killed = isinstance(exception, KeyboardInterrupt | SystemExit | OutageError)
-        status: Status = "KILLED" if killed else "FAILED"
-        for tracker in trackers(trainer):
-            tracker.close(status, first_line(exception))
-
-
-def trackers(trainer: Trainer) -> list[MLflowTracker]:
-    """Those among the loggers of a trainer."""
-    return [logger for logger in trainer.loggers if isinstance(logger, MLflowTracker)]

@@ -1,0 +1,29 @@
+"""A callback that gives each run in MLflow its true status."""
+
+from lightning.pytorch import Callback, LightningModule, Trainer
+
+from qlit.training.outage import OutageError, first_line
+from qlit.training.tracking import MLflowTracker, Status
+
+
+class RunStatus(Callback):
+    """Starts the trackers of a trainer, and closes their runs when it is interrupted (KILLED) or fails (FAILED).
+
+    Lightning's loggers hear only "failed" in both cases. A success is closed by the caller, after its last stage.
+    """
+
+    def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:  # noqa: ARG002
+        for tracker in trackers(trainer):
+            tracker.start()
+
+    def on_exception(self, trainer: Trainer, pl_module: LightningModule, exception: BaseException) -> None:  # noqa: ARG002
+        # Lightning's SIGTERMException is a SystemExit; and a full disk says nothing against the training.
+        killed = isinstance(exception, KeyboardInterrupt | SystemExit | OutageError)
+        status: Status = "KILLED" if killed else "FAILED"
+        for tracker in trackers(trainer):
+            tracker.close(status, first_line(exception))
+
+
+def trackers(trainer: Trainer) -> list[MLflowTracker]:
+    """Those among the loggers of a trainer."""
+    return [logger for logger in trainer.loggers if isinstance(logger, MLflowTracker)]
