@@ -19,6 +19,7 @@ from qlit.commands.errors import UsageError
 from qlit.commands.interrupts import Interrupts
 from qlit.commands.lossy import make_output_lossy
 from qlit.commands.processes import Places, places_of
+from qlit.commands.study_embedding import embed_sentences
 from qlit.commands.study_plan import confirmed
 from qlit.commands.study_setup import Named, add_study_options, checked_configs, parsed, report_folder
 from qlit.commands.study_tables import best_text, progress_text
@@ -64,9 +65,12 @@ def run_study(arguments: Sequence[str]) -> int:
     trials = Trials(named.study, named.location)
     lost = patiently(trials.recover)
     queued = patiently(trials.fill)
-    num_workers = max(1, min(num_workers, patiently(lambda: trials.num_left)))
+    num_left = patiently(lambda: trials.num_left)
+    num_workers = max(1, min(num_workers, num_left))
     told = patiently(lambda: progress_text(trials))
     _say(f"{named.study.name}: {queued} trials queued, {len(lost)} lost ones among them; {told}")
+    if num_left:
+        embed_sentences(named.study, config, len(places.cores))
     tracker = _parent_run(trials, config, Path(options.config))
     status: Status = "FAILED"
     try:
