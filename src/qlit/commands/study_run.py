@@ -19,7 +19,7 @@ from qlit.commands.errors import UsageError
 from qlit.commands.interrupts import Interrupts
 from qlit.commands.lossy import make_output_lossy
 from qlit.commands.processes import Places, places_of
-from qlit.commands.study_embedding import embed_sentences
+from qlit.commands.study_embedding import embed, sentences_of
 from qlit.commands.study_plan import confirmed
 from qlit.commands.study_setup import Named, add_study_options, checked_configs, parsed, report_folder
 from qlit.commands.study_tables import best_text, progress_text
@@ -62,6 +62,7 @@ def run_study(arguments: Sequence[str]) -> int:
     if not confirmed(named.study, num_workers, places.num_processes, ask=not options.yes):
         return 1
     config = configs[0]
+    sentences = sentences_of(named.study, config)  # a study whose data cannot be found is not made
     trials = Trials(named.study, named.location)
     lost = patiently(trials.recover)
     queued = patiently(trials.fill)
@@ -70,7 +71,7 @@ def run_study(arguments: Sequence[str]) -> int:
     told = patiently(lambda: progress_text(trials))
     _say(f"{named.study.name}: {queued} trials queued, {len(lost)} lost ones among them; {told}")
     if num_left:
-        embed_sentences(named.study, config, len(places.cores))
+        embed(sentences, len(places.cores))
     tracker = _parent_run(trials, config, Path(options.config))
     status: Status = "FAILED"
     try:
