@@ -7,7 +7,6 @@ from mlflow import MlflowClient
 
 from qlit.training import _run, _store
 from qlit.training.kept_runs import KeptRuns
-from qlit.training.outage import first_line
 from qlit.training.tracking import MLflowTracker
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning:mlflow")
@@ -82,39 +81,6 @@ def test_the_run_that_a_store_made_before_it_went_is_taken_by_the_next_attempt(c
     assert len(runs) == 2
     for each in (tracker, other):
         each.close()
-
-
-@pytest.mark.parametrize("interruption", [KeyboardInterrupt(), SystemExit(143)])
-def test_a_run_is_killed_that_was_made_while_its_start_was_interrupted(client, monkeypatch, interruption):
-    other = started(run_name="r")
-    create = MlflowClient.create_run
-
-    def create_and_stop(*arguments, **options):
-        create(*arguments, **options)
-        raise interruption
-
-    monkeypatch.setattr(MlflowClient, "create_run", create_and_stop)
-    with pytest.raises(type(interruption)):
-        MLflowTracker(run_name="r").start()
-    runs = client.search_runs([client.get_experiment_by_name("qlit").experiment_id])
-    assert {run.info.run_id == other.run_id: run.info.status for run in runs} == {True: "RUNNING", False: "KILLED"}
-    assert [run.data.tags["error"] for run in runs if "error" in run.data.tags] == [first_line(interruption)]
-    other.close()
-
-
-def test_a_run_is_killed_again_whose_resuming_was_interrupted(client, monkeypatch):
-    stopped = started()
-    stopped.close("KILLED")
-    update = MlflowClient.update_run
-
-    def update_and_stop(*arguments, **options):
-        update(*arguments, **options)
-        raise KeyboardInterrupt
-
-    monkeypatch.setattr(MlflowClient, "update_run", update_and_stop)
-    with pytest.raises(KeyboardInterrupt):
-        started(run_id=stopped.run_id)
-    assert client.get_run(stopped.run_id).info.status == "KILLED"
 
 
 def test_the_end_of_a_run_waits_for_its_store_if_told_to(client, monkeypatch):

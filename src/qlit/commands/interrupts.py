@@ -1,7 +1,8 @@
 """Ctrl-C and SIGTERM in a process that trains: raised inside a training, remembered between trainings, never lost.
 
 What a signal's handler raises is dropped by Python while an object is being finalised ("Exception ignored in ..."). So
-both classes also remember the signal, and a training asks them from time to time, with `raise_if_lost`.
+both classes also remember the signal, and a training asks them from time to time, with `raise_if_lost`. What is
+`undivided` comes to its end first.
 """
 
 import signal
@@ -10,6 +11,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
 from typing import Any, Self
+
+from qlit.training.undivided import raise_when_whole
 
 
 class StoppedBySignal(SystemExit):
@@ -49,7 +52,7 @@ class Sigint:
 
     def _received(self, number: int, frame: FrameType | None) -> None:  # noqa: ARG002
         self._came = True
-        raise KeyboardInterrupt
+        raise_when_whole(KeyboardInterrupt())
 
 
 class Interrupts:
@@ -98,4 +101,4 @@ class Interrupts:
     def _raise(self) -> None:
         assert self.signal is not None
         self._raises = False
-        raise StoppedBySignal(self.signal)
+        raise_when_whole(StoppedBySignal(self.signal))

@@ -112,33 +112,6 @@ def open_run(
         ) from error
 
 
-def end_begun_run(
-    *,
-    experiment: str,
-    run_name: str | None,
-    tracking_uri: str | None,
-    tags: dict[str, str],  # noqa: ARG001 - as of `open_run`
-    run_id: str | None,
-    tried_ms: int,
-    error: str,
-) -> None:
-    """End as KILLED the run that an `open_run` of this process may have begun before it was interrupted.
-
-    Args: as of `open_run`, with the time at which it began to try; and
-        error: What interrupted it, for the tag `error`.
-    """
-    store = _store.locate(tracking_uri)
-    if not _store.exists(store):
-        return
-    with _store.creation_lock(store):
-        client = _store.connect(store)
-    found = client.get_experiment_by_name(experiment)
-    begun = run_id or (_made_since(client, found.experiment_id, run_name, tried_ms) if found else None)
-    if begun is not None and client.get_run(begun).info.status == "RUNNING":
-        client.set_tag(begun, "error", error)
-        client.set_terminated(begun, "KILLED")
-
-
 def _resumed(run: OpenRun, tags: dict[str, str]) -> OpenRun:
     run.settle()  # what an earlier process could not send, its status included
     data = run.client.get_run(run.run_id).data

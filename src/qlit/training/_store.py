@@ -15,6 +15,7 @@ from filelock import FileLock
 
 from qlit.training._imports import large_imports
 from qlit.training._secrets import scrub
+from qlit.training.undivided import undivided
 
 _DATABASE_PORTS = {"postgresql": 5432, "mysql": 3306, "mssql": 1433}
 _START_PROBE_S = 3.0
@@ -95,7 +96,7 @@ def _sqlite_store(scheme: str, path: Path, query: str = "") -> Store:
 
 
 def connect(store: Store) -> Any:
-    """An `MlflowClient` on `store`, quiet and with short patience.
+    """An `MlflowClient` on `store`, quiet and with short patience, of which no signal breaks off a call.
 
     Raises:
         ConnectionError: If a server is named and does not answer within a few seconds.
@@ -165,7 +166,16 @@ def _connect(store: Store) -> Any:
             f"MLflow at {scrub(store.uri)} does not answer. {way_out}, or leave `tracking_uri` and "
             "MLFLOW_TRACKING_URI out to use the local database."
         )
-    return MlflowClient(tracking_uri=store.uri)
+    return _UndividedClient(MlflowClient(tracking_uri=store.uri))
+
+
+class _UndividedClient:
+    def __init__(self, client: Any) -> None:
+        self._client = client
+
+    def __getattr__(self, name: str) -> Any:
+        found = getattr(self._client, name)
+        return undivided()(found) if callable(found) else found
 
 
 def answers(store: Store, timeout_s: float) -> bool:

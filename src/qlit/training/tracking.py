@@ -6,7 +6,7 @@ import os
 import tempfile
 import time
 from collections.abc import Callable, Mapping
-from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
@@ -17,9 +17,10 @@ from lightning.pytorch.utilities import rank_zero_only
 from qlit.training import _store
 from qlit.training._delivery import Record, metrics_record
 from qlit.training._names import artifact_parts, clean_key, clean_tags, cut, flatten
-from qlit.training._run import OpenRun, end_begun_run, open_run
+from qlit.training._run import OpenRun, open_run
 from qlit.training._secrets import scrub
-from qlit.training.outage import first_line, say, when_mlflow_is_there, when_there_is_space
+from qlit.training.outage import say, when_mlflow_is_there, when_there_is_space
+from qlit.training.undivided import undivided
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -68,9 +69,9 @@ class MLflowTracker(Logger):
         super().__init__()
         self._experiment, self._tracking_uri = experiment, tracking_uri
         tags = {**(tags or {}), **({"mlflow.parentRunId": parent_run_id} if parent_run_id else {})}
-        self._asked: dict[str, Any] = {
-            "experiment": experiment, "run_name": run_name, "tracking_uri": tracking_uri, "tags": tags, "run_id": run_id
-        }  # fmt: skip
+        self._open = partial(
+            open_run, experiment=experiment, run_name=run_name, tracking_uri=tracking_uri, tags=tags, run_id=run_id
+        )
         self._run: OpenRun | None = None  # until `start`
         self._tried_ms: int | None = None
         self._metrics: list[tuple[str, float, int, int]] = []
@@ -88,20 +89,17 @@ class MLflowTracker(Logger):
         """
         if self._run is not None:
             return
-        try:
-            self._run = when_mlflow_is_there(self._opened, self.patience_s) if self.patience_s else self._opened()
-        except (KeyboardInterrupt, SystemExit) as stop:
-            if self._tried_ms is not None:
-                # MLflow may have made the run already. If it is away now, a later start ends it.
-                with suppress(Exception):
-                    end_begun_run(**self._asked, tried_ms=self._tried_ms, error=first_line(stop))
-            raise
+        if self.patience_s:
+            when_mlflow_is_there(self._begin, self.patience_s)
+        else:
+            self._begin()
+
+    @undivided()  # a run that is made has somebody to close it
+    def _begin(self) -> None:
+        tried_ms, self._tried_ms = self._tried_ms, self._tried_ms or time.time_ns() // 1_000_000
+        self._run = self._open(tried_ms=tried_ms)
         self._pid = os.getpid()  # of the process that holds the run
         atexit.register(self._at_exit)
-
-    def _opened(self) -> OpenRun:
-        tried_ms, self._tried_ms = self._tried_ms, self._tried_ms or time.time_ns() // 1_000_000
-        return open_run(**self._asked, tried_ms=tried_ms)
 
     @rank_zero_only
     def check(self) -> None:
