@@ -70,10 +70,13 @@ def finished_trials(folder: Path, **options) -> Trials:
 
 def work_patiently(trials: Trials) -> int:
     """As `work`, a tenth of a second a trial, waiting for a storage that is away; until all is done, not only begun."""
+    from qlit.studies import lost
     from qlit.studies.patience import patiently
 
+    lost.STALE_S = 30.0  # a tenth, that a test need not wait for it; more than an outage lasts here
     done = 0
     while not patiently(lambda: trials.is_finished):
+        patiently(trials.recover)
         if (claimed := patiently(trials.claim)) is None:
             time.sleep(0.1)
             continue
