@@ -7,7 +7,10 @@ import pytest
 from studies.small import FACTORS, finished_trials, trials_of
 from studies.staged import BETTER, NUM_CELLS, screen, staged_trials, value_of, work
 
+from qlit.reports.study_figures import pareto_figure
 from qlit.reports.study_report import report_of
+from qlit.studies.cell_results import results_of
+from qlit.studies.definition import Objective
 
 
 def test_a_report_holds_the_chosen_cell_tables_and_pictures(tmp_path):
@@ -78,3 +81,12 @@ def test_nothing_finished_is_nothing_to_report(tmp_path):
     trials = trials_of(tmp_path)
     with pytest.raises(ValueError, match="No trial of study 'small' is finished yet"):
         report_of(trials)
+
+
+@pytest.mark.parametrize(("metric", "are_whole"), [("parameters", True), ("val/accuracy", False)])
+def test_whole_numbers_have_whole_ticks(tmp_path, metric, are_whole):
+    trials = finished_trials(tmp_path)
+    against = (Objective(), Objective(metric, "minimize"))
+    (axes,) = pareto_figure(trials.definition, results_of(trials.all()), against).axes
+    axes.set_xlim(0, 2)  # of cells that differ by two parameters, say
+    assert all(tick == int(tick) for tick in axes.get_xticks()) == are_whole

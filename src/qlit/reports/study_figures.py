@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
 from qlit.studies.cell_results import CellResult, pareto_front
 from qlit.studies.definition import Factor, Objective, Study
@@ -110,6 +111,8 @@ def pareto_figure(study: Study, results: Sequence[CellResult], objectives: tuple
     )  # fmt: skip
     front = sorted((each.mean(second.metric), each.mean(first.metric)) for each in pareto_front(results, objectives))
     axes.plot(*zip(*front, strict=True), color=ORANGE, marker="D", markersize=5, drawstyle="steps-post")
+    if all(each.mean(second.metric).is_integer() for each in results):  # parameters, gates
+        axes.xaxis.set_major_locator(MaxNLocator("auto", integer=True))
     axes.set_xlabel(second.metric)
     axes.set_ylabel(first.metric)
     clean(axes)
