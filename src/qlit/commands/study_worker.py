@@ -24,7 +24,6 @@ from qlit.studies.definition import Replicate
 from qlit.studies.patience import patiently
 from qlit.studies.trials import Trials
 from qlit.training.outage import OutageError, cause_of, is_outage, without_waiting
-from qlit.training.undivided import undivided
 
 _HEARTBEAT_S = 30.0
 _POLL_S = 1.0  # between looks at trials that others train
@@ -148,11 +147,9 @@ class Worker:
         if self.trials.definition.pruner.kind == "none":
             return None
 
-        should_prune = undivided()(claimed.trial.should_prune)
-
         def give_up(epoch: int, accuracy: float) -> bool:
-            patiently(undivided()(lambda: claimed.trial.report(accuracy, epoch)))
-            return claimed.may_be_pruned and patiently(should_prune)
+            patiently(lambda: claimed.trial.report(accuracy, epoch))
+            return claimed.may_be_pruned and patiently(claimed.trial.should_prune)
 
         return give_up
 

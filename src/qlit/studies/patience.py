@@ -7,6 +7,7 @@ from optuna.exceptions import StorageInternalError
 from sqlalchemy.exc import InterfaceError, OperationalError
 
 from qlit.training import outage
+from qlit.training.undivided import undivided
 
 AWAY = (OperationalError, InterfaceError, StorageInternalError, OSError)
 """What a storage that is away raises: Optuna's, SQLAlchemy's, and for files and `setup_lock` Python's own."""
@@ -18,10 +19,14 @@ def patiently(call: Callable[[], _T]) -> _T:
     """What a call on the storage returns, tried again for three minutes while the storage is away.
 
     Args:
-        call: May be done twice: of what was done before the storage went, its answer may be lost.
+        call: No signal breaks it off. It may be done twice: of what was done before the storage went, its answer may
+            be lost.
     Raises:
         OutageError: If it stays away.
     """
     return outage.patiently(
-        call, what="The storage of the trials is away", is_away=lambda error: isinstance(error, AWAY), pause_s=0.1
+        undivided()(call),
+        what="The storage of the trials is away",
+        is_away=lambda error: isinstance(error, AWAY),
+        pause_s=0.1,
     )
