@@ -20,8 +20,10 @@ struct Run {
 constexpr bool is_swapped(int control, int r) { return control >= 1 && control < kInsideControl && (r >> (control - 1) & 1); }
 
 // Keeps a product apart from the sum it goes into: an instruction each, where one multiply-add would do. Processors such as
-// Zen 3 cannot store while they multiply-add on both pipes; with the first gate of a pass split so, a pass of two gates
-// backward took 13.0 cycles a visit instead of 17.5 (Zen 3, block in the L1 cache, 24 multiply-adds and 8 stores).
+// Zen 3 cannot store while they multiply-add on both pipes. Of the two multiply-adds of a pair one is split so, in the first
+// QLIT_SPLIT_FORWARD or QLIT_SPLIT_BACKWARD gates of a pass: as many instructions as before, since a multiply-add needs a copy
+// of what it overwrites. Measured on Zen 3, blocks in the L1 cache, 24 products and 8 stores a visit: forward 14.3 cycles with
+// three gates split, 15.4 with two, 17.2 with one; backward 14.6 with one, and no less with two.
 template <bool Split, class V>
 QLIT_INLINE V product(V a, V b) {
     V c = a * b;
@@ -34,7 +36,7 @@ QLIT_INLINE V product(V a, V b) {
 // y0 = p - t q, y1 = q + t p, with (p, q) the pair, exchanged where the control is set.
 template <class T, int Slot, int Control, int N, class V>
 QLIT_INLINE void turn(V* x, V t) {
-    constexpr bool split = QLIT_SPLIT_FIRST && Slot == 0;
+    constexpr bool split = Slot < QLIT_SPLIT_FORWARD;
 #pragma GCC unroll 8
     for (int r = 0; r < N; r++)
         if (!(r >> Slot & 1)) {
@@ -44,7 +46,7 @@ QLIT_INLINE void turn(V* x, V t) {
                 const V kept = p;
                 p = halves<T>(p, q), q = halves<T>(q, kept);
             }
-            x[r] = p - product<split>(t, q), x[u] = q + product<split>(t, p);
+            x[r] = p - product<split>(t, q), x[u] = q + t * p;
         }
 }
 
@@ -52,7 +54,7 @@ QLIT_INLINE void turn(V* x, V t) {
 // on the target. (It is the same on either side, but for the scale: native.md, "Gradients".)
 template <class T, int Slot, int Control, int N, class V>
 QLIT_INLINE V turn_back(V* x, V* l, V t) {
-    constexpr bool split = QLIT_SPLIT_FIRST && Slot == 0;
+    constexpr bool split = Slot < QLIT_SPLIT_BACKWARD;
     V sum{};
 #pragma GCC unroll 8
     for (int r = 0; r < N; r++)
@@ -106,15 +108,14 @@ struct Case {
     const char* from;
     char* to;
     Strides load, store;
-    uint64_t walk_from, walk_to, num_visits;
+    uint64_t walk_from, walk_to;
     unsigned set;
 };
 
 template <int G, class V, class F>
 QLIT_INLINE void each_case(const Group& group, const Run<V>& run, F&& visit_all) {
     const Offsets &from = group.at[run.from_space], &to = group.at[run.to_space];
-    Case now{.from = {}, .to = {}, .load = {}, .store = {}, .walk_from = from.walk, .walk_to = to.walk,
-             .num_visits = group.visits_a_case, .set = 0};
+    Case now{.from = {}, .to = {}, .load = {}, .store = {}, .walk_from = from.walk, .walk_to = to.walk, .set = 0};
     now.load = {int64_t(from.strides[0]), int64_t(from.strides[1]), int64_t(from.strides[2]),
                 int64_t(from.strides[0] + from.strides[1])};
     uint64_t case_from = 0, case_to = 0;
@@ -138,6 +139,29 @@ QLIT_INLINE void each_case(const Group& group, const Run<V>& run, F&& visit_all)
 // A step through the bits of `walk`, carried over those between them.
 QLIT_INLINE uint64_t next(uint64_t position, uint64_t walk) { return (position - walk) & walk; }
 
+// Calls visit(from, to) for each visit of a case. Where both spaces are walked alike, as inside a block, one position serves
+// both: fewer registers than the processor has, where two positions would spill some.
+template <class F>
+QLIT_INLINE void each_visit(const Case& visits, F&& visit) {
+    const char* const from = visits.from;
+    const uint64_t walk = visits.walk_from, walk_to = visits.walk_to;
+    uint64_t i = 0, o = 0;
+    if (walk == walk_to) {
+        const ptrdiff_t there = visits.to - from;
+        do {
+            char* const p = const_cast<char*>(from) + i;
+            visit(p, p + there);
+            i = next(i, walk);
+        } while (i);
+    } else {
+        char* const to = visits.to;
+        do {
+            visit(from + i, to + o);
+            i = next(i, walk), o = next(o, walk_to);
+        } while (i);
+    }
+}
+
 template <class T, int G, int C0, int C1, int C2>
 __attribute__((noinline)) void forward_group(const Group& group, const Run<typename Wide<T>::V>& run) {
     using V = typename Wide<T>::V;
@@ -147,17 +171,15 @@ __attribute__((noinline)) void forward_group(const Group& group, const Run<typen
         const unsigned negated = group.negated[now.set];
         const V t0 = negated & 1 ? -tangents[0] : tangents[0], t1 = negated & 2 ? -tangents[1] : tangents[1],
                 t2 = negated & 4 ? -tangents[2] : tangents[2];
-        const Case visits = now;
-        uint64_t i = 0, o = 0;
-        for (uint64_t n = visits.num_visits; n; n--) {
+        const Strides loaded = now.load, stored = now.store;
+        each_visit(now, [&](const char* from, char* to) QLIT_LAMBDA {
             V x[1 << G];
-            load<G>(x, visits.from + i, visits.load);
+            load<G>(x, from, loaded);
             turn<T, 0, C0, 1 << G>(x, t0);
             if constexpr (G > 1) turn<T, 1, C1, 1 << G>(x, t1);
             if constexpr (G > 2) turn<T, 2, C2, 1 << G>(x, t2);
-            store<G>(x, visits.to + o, visits.store);
-            i = next(i, visits.walk_from), o = next(o, visits.walk_to);
-        }
+            store<G>(x, to, stored);
+        });
     });
 }
 
@@ -171,20 +193,18 @@ __attribute__((noinline)) void backward_group(const Group& group, const Run<type
         const unsigned negated = group.negated[now.set];
         const V t0 = negated & 1 ? -tangents[0] : tangents[0], t1 = negated & 2 ? -tangents[1] : tangents[1],
                 t2 = negated & 4 ? -tangents[2] : tangents[2];
-        const Case visits = now;
+        const Strides loaded = now.load, stored = now.store;
         V sum0{}, sum1{}, sum2{};
-        uint64_t i = 0, o = 0;
-        for (uint64_t n = visits.num_visits; n; n--) {
+        each_visit(now, [&](const char* from, char* to) QLIT_LAMBDA {
             V x[1 << G], l[1 << G];
-            load<G>(x, visits.from + i, visits.load);
-            load<G>(l, visits.from + i + cotangent_from, visits.load);
+            load<G>(x, from, loaded);
+            load<G>(l, from + cotangent_from, loaded);
             sum0 += turn_back<T, 0, C0, 1 << G>(x, l, t0);
             if constexpr (G > 1) sum1 += turn_back<T, 1, C1, 1 << G>(x, l, t1);
             if constexpr (G > 2) sum2 += turn_back<T, 2, C2, 1 << G>(x, l, t2);
-            store<G>(x, visits.to + o, visits.store);
-            store<G>(l, visits.to + o + cotangent_to, visits.store);
-            i = next(i, visits.walk_from), o = next(o, visits.walk_to);
-        }
+            store<G>(x, to, stored);
+            store<G>(l, to + cotangent_to, stored);
+        });
         sums[0] += negated & 1 ? -sum0 : sum0;
         sums[1] += negated & 2 ? -sum1 : sum1;
         sums[2] += negated & 4 ? -sum2 : sum2;
@@ -199,16 +219,14 @@ __attribute__((noinline)) void forward_inside(const Group& group, const Run<type
     const V t = run.tangents[group.steps[0]], signed_t = halves<T>(-t, t), one = all<T>(T(1));
     each_case<2>(group, run, [&](const Case& now) QLIT_LAMBDA {
         const V kept = now.set & 1 ? signed_t : one, turned = now.set & 1 ? one : signed_t;
-        const Case visits = now;
-        uint64_t i = 0, o = 0;
-        for (uint64_t n = visits.num_visits; n; n--) {
+        const Strides loaded = now.load, stored = now.store;
+        each_visit(now, [&](const char* from, char* to) QLIT_LAMBDA {
             V x[4];
-            load<2>(x, visits.from + i, visits.load);
+            load<2>(x, from, loaded);
 #pragma GCC unroll 4
             for (int r = 0; r < 4; r++) x[r] = kept * x[r] + turned * exchanged<T>(x[r]);
-            store<2>(x, visits.to + o, visits.store);
-            i = next(i, visits.walk_from), o = next(o, visits.walk_to);
-        }
+            store<2>(x, to, stored);
+        });
     });
 }
 
@@ -220,22 +238,20 @@ __attribute__((noinline)) void backward_inside(const Group& group, const Run<typ
     V sums{};
     each_case<2>(group, run, [&](const Case& now) QLIT_LAMBDA {
         const V kept = now.set & 1 ? -signed_t : one, turned = now.set & 1 ? one : signed_t;
-        const Case visits = now;
+        const Strides loaded = now.load, stored = now.store;
         V sum[4] = {};
-        uint64_t i = 0, o = 0;
-        for (uint64_t n = visits.num_visits; n; n--) {
+        each_visit(now, [&](const char* from, char* to) QLIT_LAMBDA {
             V x[4], l[4];
-            load<2>(x, visits.from + i, visits.load);
-            load<2>(l, visits.from + i + cotangent_from, visits.load);
+            load<2>(x, from, loaded);
+            load<2>(l, from + cotangent_from, loaded);
 #pragma GCC unroll 4
             for (int r = 0; r < 4; r++) {
                 x[r] = kept * x[r] + turned * exchanged<T>(x[r]), l[r] = kept * l[r] + turned * exchanged<T>(l[r]);
                 sum[r] += l[r] * exchanged<T>(x[r]);
             }
-            store<2>(x, visits.to + o, visits.store);
-            store<2>(l, visits.to + o + cotangent_to, visits.store);
-            i = next(i, visits.walk_from), o = next(o, visits.walk_to);
-        }
+            store<2>(x, to, stored);
+            store<2>(l, to + cotangent_to, stored);
+        });
         // Behind a CNOT the two amplitudes have changed places.
         const V all_four = (sum[0] + sum[1]) + (sum[2] + sum[3]);
         sums += now.set & 1 ? -all_four : all_four;

@@ -47,7 +47,6 @@ struct Offsets {
 // register bits an X is left for the store, and `negated` which angles change sign.
 struct Group {
     Offsets at[3];  // by space
-    uint64_t visits_a_case;
     uint64_t control_in_window[kMaxRegisterBits], control_in_state[kMaxRegisterBits];
     int32_t steps[kMaxRegisterBits];
     int32_t code;

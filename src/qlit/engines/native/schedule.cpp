@@ -236,7 +236,6 @@ private:
     void set_offsets(Group& group, const std::vector<Rotation>& rotations, bool inside_target, uint64_t registers,
                      uint64_t controls, uint64_t block, uint64_t window) const {
         const uint64_t walk = block & ~registers & ~controls;
-        group.visits_a_case = uint64_t{1} << std::popcount(walk);
         for (Space space : {in_block, in_window, in_state}) {
             auto offset = [&](uint64_t bits) {
                 return bytes(space == in_block ? gathered(bits, block) : space == in_window ? gathered(bits, window) : bits);
