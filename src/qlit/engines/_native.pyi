@@ -9,6 +9,9 @@ def allocate(num_bytes: int) -> Tensor: ...
 class Measurement:
     def __init__(self, probabilities: bool, bits: list[int]) -> None: ...
 
+# executable, measurement; addresses of parameters, state and scale; and, backward, of where their gradients go
+_Encoder = tuple["_Executable", Measurement, int, int, int, int, int, int]
+
 class _Executable:
     def __init__(
         self, num_qubits: int, num_parameters: int, num_angles: int, instructions: list[list[int]], kernels: str
@@ -24,6 +27,8 @@ class _Executable:
         initial: int,
         errors: int,
         batch_size: int,
+        encoders: list[_Encoder],
+        values: int,
         results: int,
         states: int,
         num_threads: int,
@@ -35,6 +40,8 @@ class _Executable:
         angles: int,
         errors: int,
         batch_size: int,
+        encoders: list[_Encoder],
+        values: int,
         states: int,
         by_results: int,
         by_parameters: int,
@@ -43,7 +50,15 @@ class _Executable:
         num_threads: int,
     ) -> None: ...
     def repeat(
-        self, parameters: int, angles: int, errors: int, batch_size: int, states: int, num_threads: int
+        self,
+        parameters: int,
+        angles: int,
+        errors: int,
+        batch_size: int,
+        encoders: list[_Encoder],
+        values: int,
+        states: int,
+        num_threads: int,
     ) -> None: ...
 
 class ExecutableFloat32(_Executable): ...

@@ -19,8 +19,12 @@ class AutoEngine(Engine):
     """`native` for tensors on the CPU where its extension was built, `torch` for all others."""
 
     name: ClassVar[str] = "auto"
-    # Errors are left to the engine that is taken.
-    capabilities: ClassVar[Capabilities] = replace(TorchEngine.capabilities, pauli_errors=True)
+    # Errors and encoders are left to the engine that is taken.
+    capabilities: ClassVar[Capabilities] = replace(
+        TorchEngine.capabilities,
+        pauli_errors=True,
+        encoder_amplitudes=NativeEngine.capabilities.encoder_amplitudes,
+    )
 
     def __init__(self) -> None:
         self._torch = TorchEngine()

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from qlit.circuits import Circuit, DepolarizingNoise
 from qlit.engines.pauli_errors import as_signs
-from qlit.engines.run import Capabilities, Run
+from qlit.engines.run import Capabilities, CircuitAngles, Run
 
 
 class Engine(ABC):
@@ -31,7 +31,7 @@ class Engine(ABC):
         circuit: Circuit,
         parameters: Tensor,
         *,
-        angles: Tensor | None = None,
+        angles: Tensor | Sequence[CircuitAngles] | None = None,
         state: Tensor | None = None,
         wires: Sequence[int] | None = None,
         errors: Tensor | None = None,
@@ -43,7 +43,9 @@ class Engine(ABC):
         Args:
             circuit: The circuit.
             parameters: Radians, shape (P,).
-            angles: Radians, shape (B, A); needed exactly when the circuit reads input angles.
+            angles: Radians, shape (B, A); needed exactly when the circuit reads input angles. Or the circuits whose
+                exact expectation values they are, one behind the other: the same as running these first, but an engine
+                may run all of them in one go.
             state: Initial statevectors, real, normalised (not checked), shape (B, N); None for |0..0>.
             wires: Measured wires; None for all, in order.
             errors: Pauli errors behind the gates, uint8, on the CPU, shape (B, G) for G gates: bit 0 an X and bit 1 a Z
@@ -65,7 +67,7 @@ class Engine(ABC):
         circuit: Circuit,
         parameters: Tensor,
         *,
-        angles: Tensor | None = None,
+        angles: Tensor | Sequence[CircuitAngles] | None = None,
         state: Tensor | None = None,
         wires: Sequence[int] | None = None,
         errors: Tensor | None = None,
@@ -121,22 +123,31 @@ class Engine(ABC):
 
     def _erroneous_expectation(self, run: Run) -> Tensor:
         """`_expectation`, with Pauli errors turned into signs for an engine that does not insert them itself."""
+        run = self._behind_encoders(run)
         if run.errors is None or self.capabilities.pauli_errors:
             return self._expectation(run)
         framed = as_signs(run)
         return framed.expectation(self._expectation(framed.run))
 
     def _erroneous_probabilities(self, run: Run) -> Tensor:
+        run = self._behind_encoders(run)
         if run.errors is None or self.capabilities.pauli_errors:
             return self._probabilities(run)
         framed = as_signs(run)
         return framed.probabilities(self._probabilities(framed.run))
 
+    def _behind_encoders(self, run: Run) -> Run:
+        """The run with angles in place of its encoders, unless the engine runs these itself."""
+        if not run.encoders or self.capabilities.encoder_amplitudes:
+            return run
+        angles = [scale * self._expectation(each) for each, scale in run.encoders]
+        return run._replace(angles=torch.cat(angles, dim=1), encoders=())
+
     def _checked(
         self,
         circuit: Circuit,
         parameters: Tensor,
-        angles: Tensor | None,
+        angles: Tensor | Sequence[CircuitAngles] | None,
         state: Tensor | None,
         wires: Sequence[int] | None,
         errors: Tensor | None,
@@ -156,13 +167,20 @@ class Engine(ABC):
         _check_shape("parameters", parameters, (circuit.num_parameters,))
 
         batch_size = 1
-        if (angles is None) != (circuit.num_angles == 0):
+        encoders: tuple[tuple[Run, Tensor], ...] = ()
+        if angles is not None and not isinstance(angles, Tensor):
+            encoders = tuple(self._checked_encoder(each, parameters) for each in angles)
+            _check_encoders(circuit, [run for run, _ in encoders])
+            angles = None
+        elif (angles is None) != (circuit.num_angles == 0):
             raise ValueError(
                 f"The circuit reads {circuit.num_angles} input angles a sample, "
                 f"but {'none were' if angles is None else f'angles of shape {tuple(angles.shape)} were'} given."
             )
         if angles is not None:
             batch_size = angles.shape[0]
+        elif encoders:
+            batch_size = encoders[0][0].batch_size
         elif state is not None:
             batch_size = state.shape[0]
         elif errors is not None:
@@ -191,7 +209,29 @@ class Engine(ABC):
             )
         self.check_shots(shots)
         measured = _checked_wires(circuit.num_qubits, None if wires is None else tuple(wires))
-        return Run(circuit, parameters, angles, state, measured, batch_size, errors, noise, shots)
+        return Run(circuit, parameters, angles, state, measured, batch_size, errors, noise, shots, encoders)
+
+    def _checked_encoder(self, given: CircuitAngles, parameters: Tensor) -> tuple[Run, Tensor]:
+        run = self._checked(given.circuit, given.parameters, None, given.state, given.wires, None, None, None)
+        _check_shape("scale", given.scale, ())
+        for name, tensor in (("parameters", given.parameters), ("scale", given.scale)):
+            if tensor.dtype != parameters.dtype or tensor.device != parameters.device:
+                raise ValueError(
+                    f"A circuit and its encoders must share type and device, but got {parameters.dtype} on "
+                    f"{parameters.device} and an encoder's {name}, {tensor.dtype} on {tensor.device}."
+                )
+        return run, given.scale
+
+
+def _check_encoders(circuit: Circuit, encoders: Sequence[Run]) -> None:
+    num_given = sum(len(run.wires) for run in encoders)
+    if not encoders or num_given != circuit.num_angles:
+        raise ValueError(
+            f"The circuit reads {circuit.num_angles} input angles a sample, but its encoders measure {num_given} wires."
+        )
+    batch_sizes = {run.batch_size for run in encoders}
+    if len(batch_sizes) > 1:
+        raise ValueError(f"Encoders must run the same samples, but got batches of {sorted(batch_sizes)}.")
 
 
 def _in_full_precision(compute: Callable[[Run], Tensor], run: Run) -> Tensor:

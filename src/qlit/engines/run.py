@@ -3,6 +3,7 @@
 Shapes: B batch, A input angles, P parameters, W measured wires, G gates, N = 2**num_qubits amplitudes.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -26,6 +27,9 @@ class Capabilities:
             and autograd's copies of them included, beside the final states that every circuit of a step keeps; None
             if the engine's memory is not of that kind.
         pauli_errors: Whether it inserts Pauli errors itself; for others they are turned into signs of angles.
+        encoder_amplitudes: B * N of an encoder up to which it pays to hand it over together with the circuit behind it
+            (`CircuitAngles`): all circuits then run in one go, but initial states live longer. 0 for engines that run
+            encoders first.
         channels: Whether it runs depolarising channels exactly (`noise`).
         samples: Whether it estimates from finite shots itself (`shots`), as a device does.
         remote: Whether circuits leave this machine for a device that may charge for them. It gives nothing but
@@ -38,9 +42,30 @@ class Capabilities:
     state_gradients: bool = True
     states_at_peak: int | None = None
     pauli_errors: bool = False
+    encoder_amplitudes: int = 0
     channels: bool = False
     samples: bool = False
     remote: bool = False
+
+
+class CircuitAngles(NamedTuple):
+    """Input angles of a circuit that are what another circuit, an encoder, measures.
+
+    An engine that is given them in place of numbers may run both circuits in one go.
+
+    Args:
+        circuit: The encoder; it reads no input angles itself.
+        parameters: Its trainable angles, radians, shape (P,).
+        scale: Radians at <Z> = 1, shape ().
+        state: Its initial statevectors, shape (B, N); None for |0..0>.
+        wires: Its measured wires, an angle each; None for all, in order.
+    """
+
+    circuit: Circuit
+    parameters: Tensor
+    scale: Tensor
+    state: Tensor | None = None
+    wires: Sequence[int] | None = None
 
 
 class Run(NamedTuple):
@@ -56,6 +81,8 @@ class Run(NamedTuple):
         errors: Pauli errors behind every gate, shape (B, G), or None; see `pauli_errors.py`.
         noise: Depolarising channels behind every gate, or None.
         shots: Measurements a sample the engine estimates from, or None for exact results.
+        encoders: Runs whose exact expectation values, times a scale of shape () each, are the input angles, one behind
+            the other; `angles` is None then.
     """
 
     circuit: Circuit
@@ -67,14 +94,16 @@ class Run(NamedTuple):
     errors: Tensor | None = None
     noise: DepolarizingNoise | None = None
     shots: int | None = None
+    encoders: tuple[tuple["Run", Tensor], ...] = ()
 
     @property
     def wants_gradients(self) -> bool:
-        """Whether autograd will ask for gradients with respect to parameters, angles or state."""
+        """Whether autograd will ask for gradients with respect to parameters, angles or state, encoders' included."""
         return torch.is_grad_enabled() and (
             self.parameters.requires_grad
             or (self.angles is not None and self.angles.requires_grad)
             or (self.state is not None and self.state.requires_grad)
+            or any(run.wants_gradients or scale.requires_grad for run, scale in self.encoders)
         )
 
     def initial_state(self) -> Tensor:

@@ -2,6 +2,7 @@
 #include <nanobind/nanobind.h>
 #include <nanobind/ndarray.h>
 #include <nanobind/stl/string.h>
+#include <nanobind/stl/tuple.h>
 #include <nanobind/stl/vector.h>
 
 #include <new>
@@ -31,12 +32,24 @@ std::vector<qlit::Instruction> instructions(const std::vector<std::vector<int32_
     return result;
 }
 
+// An encoder as Python hands it over: what it is, its inputs, and where their gradients go.
+template <class T>
+using EncoderRow = std::tuple<const qlit::Executable<T>*, const qlit::Measurement*, uintptr_t, uintptr_t, uintptr_t, uintptr_t,
+                              uintptr_t, uintptr_t>;
+
 template <class T>
 void bind(nb::module_& module, const char* name) {
     using Executable = qlit::Executable<T>;
-    auto inputs = [](uintptr_t parameters, uintptr_t angles, uintptr_t initial, uintptr_t errors, int64_t batch_size) {
-        return qlit::Inputs<T>{at<const T>(parameters), at<const T>(angles), at<const T>(initial), at<const uint8_t>(errors),
-                               batch_size};
+    using Rows = std::vector<EncoderRow<T>>;
+    auto inputs = [](uintptr_t parameters, uintptr_t angles, uintptr_t initial, uintptr_t errors, int64_t batch_size,
+                     const Rows& rows, uintptr_t values) {
+        std::vector<qlit::Encoder<T>> encoders;
+        for (const auto& [executable, measurement, of_circuit, state, scale, by_parameters, by_state, by_scale] : rows)
+            encoders.push_back({executable, measurement, at<const T>(of_circuit), at<const T>(state), at<const T>(scale),
+                                at<T>(by_parameters), at<T>(by_state), at<T>(by_scale)});
+        return qlit::Inputs<T>{at<const T>(parameters),    at<const T>(angles), at<const T>(initial),
+                               at<const uint8_t>(errors), batch_size,          std::move(encoders),
+                               at<T>(values)};
     };
     nb::class_<Executable>(module, name)
         .def("__init__",
@@ -48,25 +61,27 @@ void bind(nb::module_& module, const char* name) {
         .def("state_bytes", &Executable::state_bytes)
         .def("forward",
              [inputs](const Executable& self, const qlit::Measurement& measurement, uintptr_t parameters, uintptr_t angles,
-                      uintptr_t initial, uintptr_t errors, int64_t batch_size, uintptr_t results, uintptr_t states,
-                      int num_threads) {
+                      uintptr_t initial, uintptr_t errors, int64_t batch_size, const Rows& encoders, uintptr_t values,
+                      uintptr_t results, uintptr_t states, int num_threads) {
                  const nb::gil_scoped_release release;
-                 self.forward(inputs(parameters, angles, initial, errors, batch_size), measurement, at<T>(results),
-                              at<char>(states), num_threads);
+                 self.forward(inputs(parameters, angles, initial, errors, batch_size, encoders, values), measurement,
+                              at<T>(results), at<char>(states), num_threads);
              })
         .def("backward",
              [inputs](const Executable& self, const qlit::Measurement& measurement, uintptr_t parameters, uintptr_t angles,
-                      uintptr_t errors, int64_t batch_size, uintptr_t states, uintptr_t by_results, uintptr_t by_parameters,
-                      uintptr_t by_angles, uintptr_t by_initial, int num_threads) {
+                      uintptr_t errors, int64_t batch_size, const Rows& encoders, uintptr_t values, uintptr_t states,
+                      uintptr_t by_results, uintptr_t by_parameters, uintptr_t by_angles, uintptr_t by_initial,
+                      int num_threads) {
                  const nb::gil_scoped_release release;
-                 self.backward(inputs(parameters, angles, 0, errors, batch_size), measurement, at<char>(states),
-                               at<const T>(by_results), {at<T>(by_parameters), at<T>(by_angles), at<T>(by_initial)},
-                               num_threads);
+                 self.backward(inputs(parameters, angles, 0, errors, batch_size, encoders, values), measurement,
+                               at<char>(states), at<const T>(by_results),
+                               {at<T>(by_parameters), at<T>(by_angles), at<T>(by_initial)}, num_threads);
              })
         .def("repeat", [inputs](const Executable& self, uintptr_t parameters, uintptr_t angles, uintptr_t errors,
-                                int64_t batch_size, uintptr_t states, int num_threads) {
+                                int64_t batch_size, const Rows& encoders, uintptr_t values, uintptr_t states,
+                                int num_threads) {
             const nb::gil_scoped_release release;
-            self.repeat(inputs(parameters, angles, 0, errors, batch_size), at<char>(states), num_threads);
+            self.repeat(inputs(parameters, angles, 0, errors, batch_size, encoders, values), at<char>(states), num_threads);
         });
 }
 

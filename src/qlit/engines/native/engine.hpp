@@ -12,16 +12,33 @@ namespace qlit {
 std::vector<const KernelSet*> available_kernels();
 
 template <class T>
-struct Inputs {
-    const T *parameters, *angles, *initial;  // (P), (B, A) or null, (B, N) or null
-    const uint8_t* errors;                   // (B, number of instructions) or null; see tile.hpp
-    int64_t batch_size;
-};
+class Executable;
 
 struct Measurement {
     Measure kind;
     std::vector<int32_t> bits;  // basis bits; of joint outcomes the most significant first
     int64_t num_results() const;
+};
+
+// A circuit whose expectation values, times `scale`, are input angles of another one. What a run has of it: its inputs
+// and, backwards, where their gradients go, each written whole; all for the same batch.
+template <class T>
+struct Encoder {
+    const Executable<T>* executable;  // takes no input angles itself
+    const Measurement* measurement;   // expectation values
+    const T *parameters, *initial, *scale;            // (P), (B, N) or null, (1)
+    T *by_parameters, *by_initial, *by_scale;         // `by_initial` may be null
+};
+
+template <class T>
+struct Inputs {
+    const T *parameters, *angles, *initial;  // (P), (B, A) or null, (B, N) or null
+    const uint8_t* errors;                   // (B, number of instructions) or null; see tile.hpp
+    int64_t batch_size;
+    // Encoders give the angles in place of `angles`, those of the first one first. Their expectation values (B, A) are kept
+    // in `values`: written forward, unless it is null, and read backward.
+    std::vector<Encoder<T>> encoders;
+    T* values;
 };
 
 // Gradients, each written whole. `angles` and `initial` may be null.
@@ -30,6 +47,7 @@ struct Gradients {
     T *parameters, *angles, *initial;  // (P), (B, A), (B, N)
 };
 
+// Threads take tiles, and a tile goes through all circuits before its thread takes the next.
 template <class T>
 class Executable {
 public:
@@ -37,14 +55,15 @@ public:
     Executable(int num_qubits, int num_parameters, int num_angles, const std::vector<Instruction>& instructions,
                const std::string& kernels);
 
-    // Bytes that the states of a batch take between forward and backward; their memory is aligned to 64 bytes.
+    // Bytes that the states of a batch take between forward and backward; their memory is aligned to 64 bytes. A run's
+    // memory holds those of its encoders, in order, and then its own.
     size_t state_bytes(int64_t batch_size) const;
 
     // Writes results (B, num_results), and leaves the final states in `states` unless that is null.
     // Throws std::domain_error for an angle that is not finite.
     void forward(const Inputs<T>& inputs, const Measurement& measurement, T* results, char* states, int num_threads) const;
 
-    // Takes the final states that `forward` left, and leaves initial states in their place. Does not read inputs.initial.
+    // Takes the final states that `forward` left, and leaves initial states in their place. Does not read initial states.
     void backward(const Inputs<T>& inputs, const Measurement& measurement, char* states, const T* by_results,
                   const Gradients<T>& gradients, int num_threads) const;
 
@@ -55,12 +74,10 @@ public:
     int samples_per_tile() const { return kernels_.samples; }
 
 private:
-    struct Tables;
+    template <class>
+    friend class Batch;
     int num_tiles(int64_t batch_size) const;
     size_t tile_bytes() const;
-    Tile<T> tile(const Inputs<T>& inputs, const Tables& tables, const ScheduleView& schedule, int64_t k) const;
-    template <class F>
-    void each_tile(const Inputs<T>& inputs, const Tables& tables, const ScheduleView& schedule, int num_threads, F&& run) const;
 
     const Kernels<T>& kernels_;
     Plan plan_;
