@@ -19,7 +19,7 @@ from work import (
 
 from qlit import __version__
 from qlit.circuits import encoder_circuit, reuploading_circuit
-from qlit.engines import engine_by_name
+from qlit.engines import CircuitAngles, engine_by_name
 
 
 def build(work: Work, name: str, num_threads: int, dtype: torch.dtype = torch.float32) -> Contestant:
@@ -30,10 +30,11 @@ def build(work: Work, name: str, num_threads: int, dtype: torch.dtype = torch.fl
     pqc = reuploading_circuit(num_qubits, NUM_REUPLOADS, NUM_MAIN_LAYERS, NUM_REUPLOAD_LAYERS, connectivity=1)
     encoder_parameters = torch.tensor(work.encoder_parameters, dtype=dtype).requires_grad_()
     pqc_parameters = torch.tensor(work.pqc_parameters, dtype=dtype).requires_grad_()
+    scale = torch.ones((), dtype=dtype)
     states_BN = torch.tensor(work.states, dtype=dtype)
 
     def forward(states: Tensor) -> Tensor:
-        angles = engine.expectation(encoder, encoder_parameters, state=states)
+        angles = [CircuitAngles(encoder, encoder_parameters, scale, states)]
         return engine.expectation(pqc, pqc_parameters, angles=angles, wires=(0,))
 
     def step() -> Result:

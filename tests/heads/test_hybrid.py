@@ -1,9 +1,20 @@
+from dataclasses import replace
 from functools import partial
 
 import pytest
 import torch
 
-from qlit.heads import HybridHead, ReuploadingPQC, SimulatedQuantumEncoder
+from qlit.engines import NativeEngine
+from qlit.heads import (
+    GateNoise,
+    HybridHead,
+    NeuralEncoder,
+    ParallelEncoders,
+    ProjectedEncoder,
+    ReuploadingPQC,
+    SimulatedQuantumEncoder,
+)
+from qlit.heads.gate_noise import NO_NOISE
 
 
 def head(**kwargs):
@@ -33,6 +44,47 @@ def test_gradients_reach_every_parameter():
     whole = head()
     whole(embeddings()).sum().backward()
     assert all(parameter.grad is not None and parameter.grad.abs().max() > 0 for parameter in whole.parameters())
+
+
+def small_encoder(num_outputs, **kwargs):
+    return SimulatedQuantumEncoder(num_outputs, num_qubits=4, connectivity=2, num_layers=1, init_std=1.0, **kwargs)
+
+
+@pytest.mark.parametrize("noise", [NO_NOISE, GateNoise(p1=0.01, p2=0.05)], ids=["no noise", "noise"])
+@pytest.mark.parametrize("shots", [None, 500])
+@pytest.mark.parametrize(
+    "encoder",
+    [
+        partial(SimulatedQuantumEncoder, num_qubits=4, connectivity=2),
+        partial(ParallelEncoders, num_encoders=2, encoder=small_encoder),
+        partial(ProjectedEncoder, num_features=12, num_projected=8, encoder=small_encoder),
+        partial(NeuralEncoder, num_features=12, hidden_dim=5),
+        partial(SimulatedQuantumEncoder, num_qubits=4, connectivity=2, engine="torch"),
+    ],
+    ids=["one", "two", "projected", "neural", "other engine"],
+)
+def test_a_head_computes_what_encoder_and_pqc_do_one_after_the_other(encoder, shots, noise):
+    torch.manual_seed(0)
+    whole = HybridHead(encoder, ReuploadingPQC(4, shots=shots, noise=noise, init_std=1.0)).double()
+    x, found = embeddings().double(), []
+    for run in (whole, lambda x: whole.logits(whole.pqc(whole.encoder(x)))):
+        whole.seed_shots(3, 0, len(x))
+        logits = run(x)
+        found.append((logits, *torch.autograd.grad(logits.square().sum(), list(whole.parameters()))))
+    for ours, theirs in zip(*found, strict=True):
+        torch.testing.assert_close(ours, theirs, rtol=0, atol=1e-12)
+
+
+def test_circuits_run_in_one_go_where_the_engine_gains_by_it(monkeypatch):
+    """Told by what the PQC is given: circuits, or the angles that they measured."""
+    given = []
+    whole = head()
+    whole.pqc.register_forward_pre_hook(lambda _, inputs: given.append(isinstance(inputs[0], torch.Tensor)))
+    whole(embeddings())
+    can = replace(NativeEngine.capabilities, encoder_amplitudes=3 * 2**4 - 1)
+    monkeypatch.setattr(NativeEngine, "capabilities", can)
+    whole(embeddings())
+    assert given == [False, True]
 
 
 def test_a_head_that_cannot_classify_is_refused():

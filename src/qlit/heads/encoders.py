@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from qlit.circuits import encoder_circuit
-from qlit.engines import engine_by_name
+from qlit.engines import CircuitAngles, Engine, engine_by_name
 from qlit.engines.memory import check_states
 
 
@@ -26,6 +26,13 @@ class Encoder(nn.Module, ABC):
     @abstractmethod
     def forward(self, embeddings_BD: Tensor) -> Tensor:
         """Angles, radians, shape (B, O)."""
+
+    def angles_for(self, engine: Engine, embeddings_BD: Tensor) -> Tensor | list[CircuitAngles]:  # noqa: ARG002 - of circuits
+        """What `engine` takes as input angles of a circuit: those of `forward`, or the circuits that measure them.
+
+        The latter where the encoder's own engine is the same and gains by running all circuits in one go.
+        """
+        return self(embeddings_BD)  # type: ignore[no-any-return]
 
     @abstractmethod
     def check_features(self, num_features: int) -> None:
@@ -115,6 +122,7 @@ class SimulatedQuantumEncoder(Encoder):
                 f"but got {num_outputs=}, {num_qubits=}. Raise the encoder's `num_qubits` or the number of encoders."
             )
         self.num_outputs = num_outputs
+        self.wires = tuple(range(num_outputs))
         self.num_qubits = num_qubits
         self.pad_with = pad_with
         self.center = center
@@ -129,8 +137,14 @@ class SimulatedQuantumEncoder(Encoder):
 
     def forward(self, embeddings_BD: Tensor) -> Tensor:
         state_BN = self.states(embeddings_BD)
-        wires = range(self.num_outputs)
-        return self.angle_scale * self.engine.expectation(self.circuit, self.theta, state=state_BN, wires=wires)
+        return self.angle_scale * self.engine.expectation(self.circuit, self.theta, state=state_BN, wires=self.wires)
+
+    def angles_for(self, engine: Engine, embeddings_BD: Tensor) -> Tensor | list[CircuitAngles]:
+        in_one_go = engine.taken_on(embeddings_BD.device.type).capabilities.encoder_amplitudes
+        if engine.name != self.engine.name or len(embeddings_BD) << self.num_qubits > in_one_go:
+            return super().angles_for(engine, embeddings_BD)
+        state_BN = self.states(embeddings_BD)
+        return [CircuitAngles(self.circuit, self.theta, self.angle_scale, state_BN, self.wires)]
 
     def states(self, embeddings_BD: Tensor) -> Tensor:
         """The states that the circuit starts from, real, normalised, shape (B, N).
@@ -184,6 +198,13 @@ class ParallelEncoders(Encoder):
 
     def forward(self, embeddings_BD: Tensor) -> Tensor:
         return torch.cat([encoder(embeddings_BD) for encoder in self.encoders], dim=1)
+
+    def angles_for(self, engine: Engine, embeddings_BD: Tensor) -> Tensor | list[CircuitAngles]:
+        given = [encoder.angles_for(engine, embeddings_BD) for encoder in self.each()]
+        numbers = [each for each in given if isinstance(each, Tensor)]
+        if numbers:  # made alike, encoders all give numbers or all give circuits
+            return torch.cat(numbers, dim=1)
+        return [circuit for circuits in given for circuit in circuits if isinstance(circuit, CircuitAngles)]
 
     def check_features(self, num_features: int) -> None:
         for encoder in self.each():

@@ -52,7 +52,7 @@ class HybridHead(Head):
         self.linear = nn.Linear(num_measured, self.num_logits) if final_linear else None
 
     def forward(self, embeddings_BD: Tensor) -> Tensor:
-        return self.logits(self.pqc(self.encoder(embeddings_BD)))
+        return self.logits(self.pqc(self.encoder.angles_for(self.pqc.engine, embeddings_BD)))
 
     def logits(self, z_BW: Tensor) -> Tensor:
         """Logits, shape (B, 1) or (B, k), of the measured <Z>, shape (B, W)."""

@@ -8,6 +8,7 @@ from typing import final
 
 from torch import Tensor, nn
 
+from qlit.engines import CircuitAngles, Engine
 from qlit.heads.base import check_made_for
 from qlit.heads.encoders import Encoder
 from qlit.heads.perceptron import Perceptron
@@ -104,6 +105,9 @@ class ProjectedEncoder(Encoder):
     def forward(self, embeddings_BD: Tensor) -> Tensor:
         angles_BO: Tensor = self.encoder(self.projection(embeddings_BD))
         return angles_BO
+
+    def angles_for(self, engine: Engine, embeddings_BD: Tensor) -> Tensor | list[CircuitAngles]:
+        return self.encoder.angles_for(engine, self.projection(embeddings_BD))
 
     def check_features(self, num_features: int) -> None:
         check_made_for(self.projection.in_features, num_features)

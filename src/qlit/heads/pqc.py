@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from qlit.circuits import reuploading_circuit
-from qlit.engines import engine_by_name
+from qlit.engines import CircuitAngles, engine_by_name
 from qlit.engines.shots import Sampler, Shots
 from qlit.heads.gate_noise import NO_NOISE, GateNoise
 
@@ -95,16 +95,15 @@ class ReuploadingPQC(nn.Module):
         self.theta = nn.Parameter(init_std * torch.randn(self.circuit.num_parameters))
         self._seeded: _Seeded | None = None
 
-    def forward(self, angles_BQ: Tensor) -> Tensor:
-        """<Z> of the measured wires, shape (B, W), for angles in radians, shape (B, Q)."""
-        angles_BQ = angles_BQ.contiguous()
+    def forward(self, angles: Tensor | Sequence[CircuitAngles]) -> Tensor:
+        """<Z> of the measured wires, shape (B, W), for angles in radians, shape (B, Q), or their circuits."""
         seeded, self._seeded = self._seeded, None
         if self.shots is None:
-            return self._run(self.engine.expectation, angles_BQ, self.measured_wires, seeded)
+            return self._run(self.engine.expectation, angles, self.measured_wires, seeded)
         if self.shots.sampler == "device":
             measure = partial(self.engine.expectation, shots=self.shots.num_shots)
-            return self._run(measure, angles_BQ, self.measured_wires, seeded)
-        probabilities_BV = self._run(self.engine.probabilities, angles_BQ, self._sampled_wires, seeded)
+            return self._run(measure, angles, self.measured_wires, seeded)
+        probabilities_BV = self._run(self.engine.probabilities, angles, self._sampled_wires, seeded)
         generator, noise_BV = self._randomness(probabilities_BV, seeded)
         estimates = self.shots.estimate(probabilities_BV, generator=generator, noise_BV=noise_BV)
         if self._sampled_wires == self.measured_wires:
@@ -120,11 +119,17 @@ class ReuploadingPQC(nn.Module):
         self._seeded = _Seeded(seed, first_row, num_rows)
 
     def _run(
-        self, compute: Callable[..., Tensor], angles_BQ: Tensor, wires: tuple[int, ...], seeded: _Seeded | None
+        self,
+        compute: Callable[..., Tensor],
+        angles: Tensor | Sequence[CircuitAngles],
+        wires: tuple[int, ...],
+        seeded: _Seeded | None,
     ) -> Tensor:
         """What an engine gives for the circuit, under gate noise where there is some."""
+        if isinstance(angles, Tensor):
+            angles = angles.contiguous()
         if self.noise.method(training=self.training) == "none":
-            return compute(self.circuit, self.theta, angles=angles_BQ, wires=wires)
+            return compute(self.circuit, self.theta, angles=angles, wires=wires)
         if seeded is None:
             rng, rows = np.random.default_rng(int(torch.randint(2**62, ()))), None
         else:
@@ -136,9 +141,17 @@ class ReuploadingPQC(nn.Module):
             training=self.training,
             rng=rng,
             rows=rows,
-            angles=angles_BQ,
+            angles=angles if isinstance(angles, Tensor) else self._measured(angles),
             wires=wires,
         )
+
+    def _measured(self, encoders: Sequence[CircuitAngles]) -> Tensor:
+        """The angles that encoders measure, radians, shape (B, Q): gate noise is the PQC's alone."""
+        angles = [
+            each.scale * self.engine.expectation(each.circuit, each.parameters, state=each.state, wires=each.wires)
+            for each in encoders
+        ]
+        return torch.cat(angles, dim=1)
 
     def _randomness(
         self, probabilities_BV: Tensor, seeded: _Seeded | None

@@ -130,7 +130,7 @@ def programs_of(head: Head, embedding_D: Tensor) -> HeadPrograms:
 
 
 def _of_encoder(encoder: SimulatedQuantumEncoder, embeddings_1D: Tensor, name: str) -> Program:
-    return _program(name, encoder, tuple(range(encoder.num_outputs)), state_1N=encoder.states(embeddings_1D))
+    return _program(name, encoder, encoder.wires, state_1N=encoder.states(embeddings_1D))
 
 
 def _given(encoder: Encoder, embeddings_1D: Tensor) -> list[Angle]:
