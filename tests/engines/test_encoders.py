@@ -193,12 +193,15 @@ def test_an_encoder_whose_values_are_no_numbers_is_refused():
         (lambda e: [e[0]], "reads 5 input angles a sample, but its encoders measure 3 wires"),
         (lambda _: [], "reads 5 input angles a sample, but its encoders measure 0 wires"),
         (lambda e: [e[0], e[1]._replace(wires=None)], "its encoders measure 6 wires"),
-        (lambda e: [e[0], e[1]._replace(state=e[1].state[:2])], r"the same samples, but got batches of \[2, 3\]"),
+        (lambda e: [e[0], e[1]._replace(state=e[1].state[:2])], "the same samples, but got batches of 3 and 2"),
         (lambda e: [e[0], e[1]._replace(scale=torch.ones(2))], r"`scale` must have shape \(\), but has \(2,\)"),
-        (lambda e: [e[0], e[1]._replace(scale=e[1].scale.float())], "share type and device.*scale, torch.float32"),
+        (
+            lambda e: [e[0], e[1]._replace(scale=e[1].scale.float())],
+            "an encoder's scale must share type and device, but got torch.float64.*and torch.float32",
+        ),
         (
             lambda e: [e[0], e[1]._replace(parameters=e[1].parameters.float(), state=e[1].state.float())],
-            "share type and device.*parameters, torch.float32",
+            "an encoder's parameters must share type and device, but got torch.float64.*and torch.float32",
         ),
         (lambda e: [e[0], e[1]._replace(wires=(1, 1))], "Measured wires must be at least one and distinct"),
         (

@@ -9,7 +9,7 @@ def allocate(num_bytes: int) -> Tensor: ...
 class Measurement:
     def __init__(self, probabilities: bool, bits: list[int]) -> None: ...
 
-# executable, measurement; addresses of parameters, state and scale; and, backward, of where their gradients go
+# executable, measurement; addresses of parameters, scale and state; and, backward, of where their gradients go
 _Encoder = tuple["_Executable", Measurement, int, int, int, int, int, int]
 
 class _Executable:

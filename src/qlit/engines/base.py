@@ -154,50 +154,47 @@ class Engine(ABC):
         noise: DepolarizingNoise | None,
         shots: int | None,
     ) -> Run:
-        can = self.capabilities
-        self.check_width(circuit)
-        if parameters.dtype not in can.dtypes:
+        # This runs at every step of a training, for small circuits as long as they do: what fits is told at once.
+        can, dtype, device = self.capabilities, parameters.dtype, parameters.device
+        if circuit.num_qubits > can.max_qubits:
+            self.check_width(circuit)
+        if dtype not in can.dtypes:
             allowed = ", ".join(str(dtype).removeprefix("torch.") for dtype in can.dtypes)
-            raise ValueError(f"Engine {self.name!r} computes in {allowed}, but the parameters are {parameters.dtype}.")
-        if can.device_types is not None and parameters.device.type not in can.device_types:
+            raise ValueError(f"Engine {self.name!r} computes in {allowed}, but the parameters are {dtype}.")
+        if can.device_types is not None and device.type not in can.device_types:
             raise ValueError(
-                f"Engine {self.name!r} runs on {', '.join(can.device_types)}, but the parameters are on "
-                f"{parameters.device}. Engine 'torch' runs on any device."
+                f"Engine {self.name!r} runs on {', '.join(can.device_types)}, but the parameters are on {device}. "
+                "Engine 'torch' runs on any device."
             )
         _check_shape("parameters", parameters, (circuit.num_parameters,))
 
         batch_size = 1
         encoders: tuple[tuple[Run, Tensor], ...] = ()
         if angles is not None and not isinstance(angles, Tensor):
-            encoders = tuple(self._checked_encoder(each, parameters) for each in angles)
-            _check_encoders(circuit, [run for run, _ in encoders])
+            encoders = tuple([self._checked_encoder(each, dtype, device) for each in angles])
+            batch_size = _checked_batch_size(circuit, encoders)
             angles = None
         elif (angles is None) != (circuit.num_angles == 0):
             raise ValueError(
                 f"The circuit reads {circuit.num_angles} input angles a sample, "
                 f"but {'none were' if angles is None else f'angles of shape {tuple(angles.shape)} were'} given."
             )
-        if angles is not None:
+        elif angles is not None:
             batch_size = angles.shape[0]
-        elif encoders:
-            batch_size = encoders[0][0].batch_size
         elif state is not None:
             batch_size = state.shape[0]
         elif errors is not None:
             batch_size = errors.shape[0]
-        for name, tensor, width in (("angles", angles, circuit.num_angles), ("state", state, 2**circuit.num_qubits)):
-            if tensor is None:
-                continue
-            _check_shape(name, tensor, (batch_size, width))
-            if tensor.dtype != parameters.dtype or tensor.device != parameters.device:
+        if angles is not None:
+            _check_shape("angles", angles, (batch_size, circuit.num_angles))
+            _check_alike("angles", angles, dtype, device)
+        if state is not None:
+            _check_shape("state", state, (batch_size, 2**circuit.num_qubits))
+            _check_alike("state", state, dtype, device)
+            if not can.state_gradients and state.requires_grad:
                 raise ValueError(
-                    f"Parameters and {name} must share type and device, but got {parameters.dtype} on "
-                    f"{parameters.device} and {tensor.dtype} on {tensor.device}."
+                    f"Engine {self.name!r} gives no gradients with respect to the initial state; engine 'torch' does."
                 )
-        if state is not None and state.requires_grad and not can.state_gradients:
-            raise ValueError(
-                f"Engine {self.name!r} gives no gradients with respect to the initial state; engine 'torch' does."
-            )
         if errors is not None:
             _check_shape("errors", errors, (batch_size, len(circuit)))
             if errors.dtype != torch.uint8 or errors.device.type != "cpu":
@@ -211,27 +208,28 @@ class Engine(ABC):
         measured = _checked_wires(circuit.num_qubits, None if wires is None else tuple(wires))
         return Run(circuit, parameters, angles, state, measured, batch_size, errors, noise, shots, encoders)
 
-    def _checked_encoder(self, given: CircuitAngles, parameters: Tensor) -> tuple[Run, Tensor]:
+    def _checked_encoder(self, given: CircuitAngles, dtype: torch.dtype, device: torch.device) -> tuple[Run, Tensor]:
         run = self._checked(given.circuit, given.parameters, None, given.state, given.wires, None, None, None)
         _check_shape("scale", given.scale, ())
-        for name, tensor in (("parameters", given.parameters), ("scale", given.scale)):
-            if tensor.dtype != parameters.dtype or tensor.device != parameters.device:
-                raise ValueError(
-                    f"A circuit and its encoders must share type and device, but got {parameters.dtype} on "
-                    f"{parameters.device} and an encoder's {name}, {tensor.dtype} on {tensor.device}."
-                )
+        _check_alike("an encoder's scale", given.scale, dtype, device)
+        _check_alike("an encoder's parameters", given.parameters, dtype, device)
         return run, given.scale
 
 
-def _check_encoders(circuit: Circuit, encoders: Sequence[Run]) -> None:
-    num_given = sum(len(run.wires) for run in encoders)
+def _checked_batch_size(circuit: Circuit, encoders: Sequence[tuple[Run, Tensor]]) -> int:
+    """B of the encoders, if they measure as many wires as the circuit reads angles, for the same samples."""
+    num_given = sum([len(run.wires) for run, _ in encoders])
     if not encoders or num_given != circuit.num_angles:
         raise ValueError(
             f"The circuit reads {circuit.num_angles} input angles a sample, but its encoders measure {num_given} wires."
         )
-    batch_sizes = {run.batch_size for run in encoders}
-    if len(batch_sizes) > 1:
-        raise ValueError(f"Encoders must run the same samples, but got batches of {sorted(batch_sizes)}.")
+    batch_size = encoders[0][0].batch_size
+    for run, _ in encoders:
+        if run.batch_size != batch_size:
+            raise ValueError(
+                f"Encoders must run the same samples, but got batches of {batch_size} and {run.batch_size}."
+            )
+    return batch_size
 
 
 def _in_full_precision(compute: Callable[[Run], Tensor], run: Run) -> Tensor:
@@ -256,3 +254,11 @@ def _checked_wires(num_qubits: int, wires: tuple[int, ...] | None) -> tuple[int,
 def _check_shape(name: str, tensor: Tensor, shape: tuple[int, ...]) -> None:
     if tensor.shape != shape:
         raise ValueError(f"`{name}` must have shape {shape}, but has {tuple(tensor.shape)}.")
+
+
+def _check_alike(name: str, tensor: Tensor, dtype: torch.dtype, device: torch.device) -> None:
+    if tensor.dtype != dtype or tensor.device != device:
+        raise ValueError(
+            f"Parameters and {name} must share type and device, but got {dtype} on {device} and {tensor.dtype} on "
+            f"{tensor.device}."
+        )

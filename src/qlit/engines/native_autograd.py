@@ -4,7 +4,7 @@ Shapes: B batch, P parameters, A input angles, W measured wires, G gates, N = 2*
 """
 
 from collections.abc import Callable
-from functools import lru_cache
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import torch
@@ -17,7 +17,12 @@ if TYPE_CHECKING:
     from qlit.engines import _native
 
 
-class Program(NamedTuple):
+# The system keeps small blocks for the next step; larger ones it would give back, to make them anew page by page.
+_SMALL_BYTES = 2**20
+
+
+@dataclass(frozen=True, eq=False)
+class Program:
     """A circuit and a measurement, compiled, and the encoders that give its input angles, if any do.
 
     Args:
@@ -25,7 +30,7 @@ class Program(NamedTuple):
         measurement: What is measured.
         num_results: W, or 2**W of joint outcomes.
         encoders: Programs that measure expectation values.
-        allocate: Makes memory for states, a tensor of bytes.
+        allocate: Makes memory for large states, a tensor of bytes.
     """
 
     executable: "_native._Executable"
@@ -33,34 +38,57 @@ class Program(NamedTuple):
     num_results: int
     encoders: tuple["Program", ...]
     allocate: Callable[[int], Tensor]
+    _memory: dict[tuple[int, int], "_Memory"] = field(default_factory=dict)
+
+    def memory(self, batch_size: int, num_threads: int) -> "_Memory":
+        """What a run takes."""
+        found = self._memory.get((batch_size, num_threads))
+        if found is None:
+            executables = [each.executable for each in (*self.encoders, self)]
+            # Each thread at work holds a tile's state or cotangent, and copies of parts of it that fit a cache.
+            tiles = min(batch_size, num_threads * self.executable.samples_per_tile)
+            found = self._memory[batch_size, num_threads] = _Memory(
+                kept=sum(each.state_bytes(batch_size) for each in executables),
+                at_work=max(each.state_bytes(tiles) for each in executables),
+            )
+        return found
 
 
 class _Memory(NamedTuple):
-    """Bytes a run takes: the final states of all its circuits, which it may keep, and what it needs at once."""
+    """Bytes: of the final states of all circuits, for a backward pass, and of what threads work in."""
 
-    states: int
-    at_once: int
-
-
-@lru_cache(maxsize=256)
-def _memory(program: Program, batch_size: int, num_threads: int, keep: bool) -> _Memory:
-    executables = [each.executable for each in (*program.encoders, program)]
-    states = sum(each.state_bytes(batch_size) for each in executables)
-    # Each thread at work holds a tile's state or cotangent, and copies of parts of it that fit a cache.
-    tiles = min(batch_size, num_threads * program.executable.samples_per_tile)
-    at_work = max(each.state_bytes(tiles) for each in executables)
-    return _Memory(states, at_work + (states if keep else 0))
+    kept: int
+    at_work: int
 
 
 def evaluated(program: Program, run: Run) -> Tensor:
-    """Results of a run, shape (B, W) or (B, 2**W), differentiable where autograd will ask for it."""
-    of_encoders = [tensor for each, scale in run.encoders for tensor in (each.parameters, scale, each.state)]
-    inputs = (run.angles, run.state, run.errors, *of_encoders)
+    """Results of a run, shape (B, W) or (B, 2**W), differentiable where autograd will ask for it.
+
+    Raises:
+        ValueError: If a tensor is not contiguous.
+    """
+    inputs = [run.angles, run.state, run.errors]
+    for each, scale in run.encoders:
+        inputs += (each.parameters, scale, each.state)
+    if not run.parameters.is_contiguous():
+        raise _strided("parameters", run.parameters)
+    for k, tensor in enumerate(inputs):
+        if tensor is not None and not tensor.is_contiguous():
+            raise _strided(
+                ("angles", "state", "errors", *["parameters", "scale", "state"] * len(run.encoders))[k], tensor
+            )
     if run.wants_gradients:
         result: Tensor = _differentiable(program, run.batch_size, run.parameters, *inputs)
         return result
     results, _, _ = _forward(program, run.batch_size, run.parameters, *inputs, keep=False)
     return results
+
+
+def _strided(name: str, tensor: Tensor) -> ValueError:
+    return ValueError(
+        f"Engine 'native' reads contiguous tensors, but `{name}` has shape {tuple(tensor.shape)} and strides "
+        f"{tensor.stride()}. Pass `{name}.contiguous()`."
+    )
 
 
 def _address(tensor: Tensor | None) -> int:
@@ -83,15 +111,14 @@ def _forward(
     states = values = None
     if not batch_size:
         return results, states, values
-    memory = _memory(program, batch_size, num_threads, keep)
-    check_free(memory.at_once, f"The statevectors of a batch of {batch_size}")
+    kept, at_work = program.memory(batch_size, num_threads)
+    check_free(at_work + kept if keep else at_work, f"The statevectors of a batch of {batch_size}")
     encoders = []
     for k, encoder in enumerate(program.encoders):
-        circuit_parameters, scale, initial = of_encoders[3 * k : 3 * k + 3]
-        inputs = (_address(circuit_parameters), _address(initial), _address(scale))
-        encoders.append((encoder.executable, encoder.measurement, *inputs, 0, 0, 0))
+        addresses = [_address(tensor) for tensor in of_encoders[3 * k : 3 * k + 3]]
+        encoders.append((encoder.executable, encoder.measurement, addresses[0], addresses[1], addresses[2], 0, 0, 0))
     if keep:
-        states = program.allocate(memory.states)
+        states = torch.empty(kept, dtype=torch.uint8) if kept <= _SMALL_BYTES else program.allocate(kept)
         if encoders:
             values = parameters.new_empty(batch_size, sum(encoder.num_results for encoder in program.encoders))
     program.executable.forward(
@@ -158,8 +185,8 @@ def _backward(ctx: Any, by_results: Tensor) -> tuple[Tensor | None, ...]:
         by_state = parameters_P.new_empty(shapes[k]) if wants_of_encoders[3 * k + 2] else None
         by_circuit, by_scale = torch.empty_like(circuit_parameters), torch.empty_like(scale)
         by_encoders += [by_circuit, by_scale, by_state]
-        addresses = (circuit_parameters.data_ptr(), 0, scale.data_ptr())
-        gradients = (by_circuit.data_ptr(), _address(by_state), by_scale.data_ptr())
+        addresses = (circuit_parameters.data_ptr(), scale.data_ptr(), 0)
+        gradients = (by_circuit.data_ptr(), by_scale.data_ptr(), _address(by_state))
         encoders.append((encoder.executable, encoder.measurement, *addresses, *gradients))
     if not batch_size:
         for each in (by_parameters, *by_encoders):

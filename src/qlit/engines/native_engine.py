@@ -99,22 +99,9 @@ class NativeEngine(Engine):
         return self._run(run, probabilities=True)
 
     def _run(self, run: Run, *, probabilities: bool) -> Tensor:
-        for each in (run, *(encoder for encoder, _ in run.encoders)):
-            _check_contiguous("parameters", each.parameters)
-            _check_contiguous("angles", each.angles)
-            _check_contiguous("state", each.state)
-            _check_contiguous("errors", each.errors)
-        encoders = tuple((each.circuit, each.wires) for each, _ in run.encoders)
+        encoders = tuple([(each.circuit, each.wires) for each, _ in run.encoders])
         program = _program(run.circuit, run.wires, probabilities, encoders, run.parameters.dtype, self.kernels)
         return evaluated(program, run)
-
-
-def _check_contiguous(name: str, tensor: Tensor | None) -> None:
-    if tensor is not None and not tensor.is_contiguous():
-        raise ValueError(
-            f"Engine 'native' reads contiguous tensors, but `{name}` has shape {tuple(tensor.shape)} and strides "
-            f"{tensor.stride()}. Pass `{name}.contiguous()`."
-        )
 
 
 @lru_cache(maxsize=256)

@@ -44,9 +44,9 @@ void bind(nb::module_& module, const char* name) {
     auto inputs = [](uintptr_t parameters, uintptr_t angles, uintptr_t initial, uintptr_t errors, int64_t batch_size,
                      const Rows& rows, uintptr_t values) {
         std::vector<qlit::Encoder<T>> encoders;
-        for (const auto& [executable, measurement, of_circuit, state, scale, by_parameters, by_state, by_scale] : rows)
-            encoders.push_back({executable, measurement, at<const T>(of_circuit), at<const T>(state), at<const T>(scale),
-                                at<T>(by_parameters), at<T>(by_state), at<T>(by_scale)});
+        for (const auto& [executable, measurement, of_circuit, scale, state, by_parameters, by_scale, by_state] : rows)
+            encoders.push_back({executable, measurement, at<const T>(of_circuit), at<const T>(scale), at<const T>(state),
+                                at<T>(by_parameters), at<T>(by_scale), at<T>(by_state)});
         return qlit::Inputs<T>{at<const T>(parameters),    at<const T>(angles), at<const T>(initial),
                                at<const uint8_t>(errors), batch_size,          std::move(encoders),
                                at<T>(values)};

@@ -26,8 +26,8 @@ template <class T>
 struct Encoder {
     const Executable<T>* executable;  // takes no input angles itself
     const Measurement* measurement;   // expectation values
-    const T *parameters, *initial, *scale;            // (P), (B, N) or null, (1)
-    T *by_parameters, *by_initial, *by_scale;         // `by_initial` may be null
+    const T *parameters, *scale, *initial;     // (P), (1), (B, N) or null
+    T *by_parameters, *by_scale, *by_initial;  // `by_initial` may be null
 };
 
 template <class T>
