@@ -154,7 +154,7 @@ class Engine(ABC):
         noise: DepolarizingNoise | None,
         shots: int | None,
     ) -> Run:
-        # This runs at every step of a training, for small circuits as long as they do: what fits is told at once.
+        # At every step of a training, and beside a small circuit not for nothing: no call that can be spared.
         can, dtype, device = self.capabilities, parameters.dtype, parameters.device
         if circuit.num_qubits > can.max_qubits:
             self.check_width(circuit)

@@ -16,7 +16,6 @@ from qlit.engines.run import Run
 if TYPE_CHECKING:
     from qlit.engines import _native
 
-
 # The system keeps small blocks for the next step; larger ones it would give back, to make them anew page by page.
 _SMALL_BYTES = 2**20
 

@@ -1,6 +1,9 @@
 // A run over a batch: tiles on threads, each through the encoders and then the circuit that takes their values.
 #include <algorithm>
 #include <stdexcept>
+#include <string>
+#include <utility>
+#include <vector>
 
 #include "engine.hpp"
 #include "memory.hpp"
