@@ -68,8 +68,9 @@ def bytes_per_step(head: Head, batch_size: int, device: torch.device) -> int | N
     """Memory of the statevectors of a training step on a device at its peak; None if an engine does not tell.
 
     0 without circuits. Every circuit keeps its final states for the backward pass, and one circuit at a time is at its
-    engine's peak. Not in it: about 10 MiB for libraries, and what an allocator leaves in gaps between small blocks
-    (glibc: blocks below 32 MiB), which may be twice as much again.
+    engine's peak. Not in it: about 10 MiB for libraries; initial states that live longer where circuits run in one go,
+    2 MiB an encoder in float32 (`Capabilities.encoder_amplitudes`); and what an allocator leaves in gaps between small
+    blocks (glibc: blocks below 32 MiB), which may be twice as much again.
     """
     kept, peak = 0, 0
     circuits = circuits_of(head, device)
