@@ -44,13 +44,14 @@ public:
             num_sums_ += num_parameters;
             if (states) states += circuit.state_bytes(inputs.batch_size);
         };
+        int64_t num_values = 0;
         for (const Encoder<T>& encoder : inputs.encoders) {
             add(*encoder.executable, encoder.measurement, encoder.parameters, encoder.initial, nullptr);
-            num_values_ += encoder.measurement->num_results();
+            num_values += encoder.measurement->num_results();
         }
         add(last, measurement, inputs.parameters, inputs.initial, inputs.errors);
         first_scale_ = num_sums_, num_sums_ += int(inputs.encoders.size());
-        if (has_encoders() && num_values_ != num_angles_)
+        if (has_encoders() && num_values != num_angles_)
             throw std::invalid_argument("The encoders must give the circuit as many angles as it takes.");
     }
 
@@ -242,7 +243,6 @@ private:
     const int num_threads_;
     std::vector<Part> parts_;  // encoders, and the circuit that takes their values
     int num_sums_ = 0, first_scale_ = 0;
-    int64_t num_values_ = 0;
 };
 
 template <class T>
