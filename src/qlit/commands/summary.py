@@ -1,5 +1,9 @@
 """What a command prints at its end, short enough to be read."""
 
+import sys
+from collections.abc import Iterable
+
+from qlit.data import Notice
 from qlit.heads import EstimatorHead
 from qlit.training.datamodule import SentenceDataModule
 from qlit.training.module import SentenceClassifier
@@ -32,6 +36,7 @@ def fit_summary(
         lines.append(_line("warning", module.head.complaint))
     if data.texts.note:
         lines.append(_line("note", data.texts.note))
+    lines += [_line("note", notice.text) for notice in (*data.notices, *module.notices)]
     if best_checkpoint:
         lines.append(_line("best checkpoint", best_checkpoint))
         lines.append(_line("label sentences", f'qlit predict {best_checkpoint} "What a lovely evening this was."'))
@@ -39,7 +44,11 @@ def fit_summary(
 
 
 def evaluation_summary(
-    data: SentenceDataModule, tracker: MLflowTracker | None, stage: str, scores: dict[str, float]
+    module: SentenceClassifier,
+    data: SentenceDataModule,
+    tracker: MLflowTracker | None,
+    stage: str,
+    scores: dict[str, float],
 ) -> str:
     """The scores of one split, accuracy with interval, where the run is."""
     part = {"val": "validation", "test": "test"}[stage]
@@ -54,7 +63,19 @@ def evaluation_summary(
     ]
     if data.texts.note:
         lines.append(_line("note", data.texts.note))
+    lines += [_line("note", notice.text) for notice in (*data.notices, *module.notices)]
     return "\n".join([*lines, *_where(tracker)])
+
+
+_told: set[str] = set()
+
+
+def tell_notices(notices: Iterable[Notice]) -> None:
+    """Print the notices of one training of many to standard error, each text once in a process."""
+    for notice in notices:
+        if notice.text not in _told:
+            _told.add(notice.text)
+            print(f"qlit: note: {notice.text}", file=sys.stderr, flush=True)
 
 
 def _heading(data: SentenceDataModule) -> str:

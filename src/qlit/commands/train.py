@@ -17,7 +17,7 @@ from qlit.commands.checkpoints import read_notes
 from qlit.commands.devices import check_engines
 from qlit.commands.interrupts import Sigint
 from qlit.commands.options import readable_errors, value_of, with_nulls
-from qlit.commands.summary import evaluation_summary, fit_summary
+from qlit.commands.summary import evaluation_summary, fit_summary, tell_notices
 from qlit.training.best_and_last import BestAndLast
 from qlit.training.checkpoint_io import AtomicCheckpointIO
 from qlit.training.datamodule import SentenceDataModule
@@ -170,6 +170,8 @@ class QlitCLI(LightningCLI):
             scores = dict(tested)
         if self.trainer.is_global_zero and self.series_tags is None:
             print(fit_summary(self.model, self.datamodule, self.tracker, best, scores))
+        elif self.trainer.is_global_zero:
+            tell_notices([*self.datamodule.notices, *self.model.notices])
         self._close()
 
     def after_validate(self) -> None:
@@ -181,7 +183,7 @@ class QlitCLI(LightningCLI):
     def _print_scores(self, stage: str) -> None:
         if self.trainer.is_global_zero:
             scores = {name: value.item() for name, value in self.trainer.callback_metrics.items()}
-            print(evaluation_summary(self.datamodule, self.tracker, stage, scores))
+            print(evaluation_summary(self.model, self.datamodule, self.tracker, stage, scores))
         self._close()
 
     def _prepare_subcommand_kwargs(self, subcommand: str) -> dict[str, Any]:

@@ -6,6 +6,7 @@ from qlit.data.body import BodyFolder, body_fingerprint, load_body, resolve_body
 from qlit.data.cache import EmbeddingCache, default_cache_folder
 from qlit.data.datasets import LabelledTexts, load_texts
 from qlit.data.fine_tuned import check_unseen
+from qlit.data.notices import Notice
 from qlit.data.splits import Split, draw_split
 
 if TYPE_CHECKING:
@@ -15,6 +16,7 @@ __all__ = [
     "BodyFolder",
     "EmbeddingCache",
     "LabelledTexts",
+    "Notice",
     "Split",
     "TrainableBody",
     "body_fingerprint",

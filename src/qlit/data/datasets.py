@@ -8,6 +8,7 @@ from pathlib import Path
 
 from qlit.data.files import SUFFIXES, Row, read_path
 from qlit.data.hub_datasets import read_hub
+from qlit.data.notices import Notice
 
 SAMPLE = "sample"
 
@@ -22,6 +23,7 @@ class LabelledTexts:
         label_names: k names, in the order of the classes.
         name: What the data set is called in reports.
         note: One sentence to be told with every result on it; empty for data of one's own.
+        notices: What reading them did that a user should know, such as rows left out.
     """
 
     texts: tuple[str, ...]
@@ -29,6 +31,7 @@ class LabelledTexts:
     label_names: tuple[str, ...]
     name: str
     note: str = ""
+    notices: tuple[Notice, ...] = ()
 
     def __len__(self) -> int:
         return len(self.texts)

@@ -11,6 +11,7 @@ from qlit.data import (
     BodyFolder,
     EmbeddingCache,
     LabelledTexts,
+    Notice,
     Split,
     check_unseen,
     draw_split,
@@ -77,6 +78,8 @@ class SentenceDataModule(pl.LightningDataModule):
         self.texts: LabelledTexts
         self.split: Split
         self.body: TrainableBody | None = None
+        self.notices: list[Notice] = []
+        """What a user should know about texts, split and embeddings; known after setup."""
         self._embeddings: Tensor | None = None
 
     def prepare_data(self) -> None:
@@ -111,6 +114,7 @@ class SentenceDataModule(pl.LightningDataModule):
             max_test=self.max_test,
         )
         check_unseen(body, self.texts, self.split)
+        self.notices = [*self.texts.notices]
         return body
 
     def _embed(self, body: BodyFolder, *, show_progress: bool) -> Tensor:

@@ -9,6 +9,7 @@ import torch
 from lightning.pytorch.plugins.precision import MixedPrecision
 from torch import Tensor, nn
 
+from qlit.data import Notice
 from qlit.data.trainable import TrainableBody
 from qlit.heads import EstimatorHead, Head
 from qlit.training.baselines import fit_estimator
@@ -69,6 +70,8 @@ class SentenceClassifier(pl.LightningModule):
         self.automatic_optimization = not isinstance(head, EstimatorHead)
         self.checkpoint_notes: dict[str, Any] = {}
         """Plain values that every checkpoint carries: config, label names, run; see `CHECKPOINT_KEY`."""
+        self.notices: list[Notice] = []
+        """What a user should know about the training; printed in the summary and kept in the run."""
         self.history: dict[str, list[tuple[int, float]]] = {}
         """(epoch, value) of every training and validation score; carried by checkpoints, so a resume continues it."""
 

@@ -76,6 +76,7 @@ class RunRecorder(pl.Callback):
         tracker, module = tracker_of(trainer), _module(pl_module)
         if tracker is None:
             return
+        keep_notices(trainer)
         drawn = ("train/loss", "val/loss", "train/accuracy", "val/accuracy")
         history = {name: module.history[name] for name in drawn if name in module.history}
         if history:
@@ -87,10 +88,12 @@ class RunRecorder(pl.Callback):
             tracker.log_file(checkpoint.best_model_path, "checkpoint")
 
     def on_test_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        keep_notices(trainer)
         self._keep_scores(trainer, pl_module, "test")
 
     def on_validation_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         if trainer.state.fn == "validate":
+            keep_notices(trainer)
             self._keep_scores(trainer, pl_module, "val")
 
     def _keep_scores(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: Stage) -> None:
@@ -121,6 +124,14 @@ class RunRecorder(pl.Callback):
                 probabilities.max(axis=1), (chosen == labels).astype(int), note=texts.note
             )
         tracker.log_figure(figure, f"{stage}_reliability.png")
+
+
+def keep_notices(trainer: pl.Trainer) -> None:
+    """Write the notices of the data and of the training to the run, each as a tag of its own."""
+    tracker = tracker_of(trainer)
+    if tracker is not None:
+        notices = [*_data(trainer).notices, *_module(trainer.lightning_module).notices]
+        tracker.set_tags({f"notice.{notice.key}": notice.text for notice in notices})
 
 
 def best_epoch(history: dict[str, list[tuple[int, float]]]) -> int | None:
