@@ -53,3 +53,10 @@ def test_every_key_of_the_papers_configs_is_explained(name):
     lines = (ROOT / "configs" / name).read_text().splitlines()
     bare = [line for line in lines if re.match(r"\s*\w+: \S", line) and "#" not in line]
     assert not bare
+
+
+def test_nothing_tells_to_install_the_registrys_qlit_which_is_another_project():
+    texts = {path: path.read_text() for path in [*PAGES, *(ROOT / "src").rglob("*.py")]}
+    assert any("pip install -e '.[pennylane]'" in text for text in texts.values())
+    wrong = re.compile(r"pip install (?!-e)[^.`]*qlit")
+    assert [path.name for path, text in texts.items() if wrong.search(text)] == []

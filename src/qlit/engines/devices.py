@@ -114,7 +114,10 @@ class Device:
         A device itself is not asked: a key may be wrong, or the device away.
         """
         if find_spec("pennylane") is None:
-            return f"Device {self.name!r} needs PennyLane, which is not installed: pip install 'qlit[pennylane]'."
+            return (
+                f"Device {self.name!r} needs PennyLane, which is not installed: run `pip install -e '.[pennylane]'` in "
+                "the clone of qlit."
+            )
         installed = _installed()
         if self.name not in installed:
             if package := _of_name(_PACKAGES, self.name):

@@ -21,7 +21,7 @@ import torch
 
 _NAME = "torchquantum"
 INSTALL = (
-    "`pip install 'qlit[torchquantum]'` (several GB, TensorFlow among them), or `make torchquantum` in a checkout of "
+    "`pip install -e '.[torchquantum]'` (several GB, TensorFlow among them) or `make torchquantum` in a clone of "
     "qlit for an environment of its own without what only TorchQuantum's data sets and examples need"
 )
 
