@@ -9,7 +9,7 @@ from engines.errors import PAULIS, depolarised
 from tolerances import ENGINE_ATOL, SHOT_SIGMAS
 
 from qlit.circuits import Circuit, DepolarizingNoise, cnot, reuploading_circuit, ry
-from qlit.engines import NativeEngine, PennyLaneEngine, ReferenceEngine, TorchEngine
+from qlit.engines import NativeEngine, PennyLaneEngine, ReferenceEngine, TorchEngine, pennylane_engine
 from qlit.engines.reference import gate_matrix, on_register
 
 SHOTS = 4000
@@ -114,8 +114,10 @@ def test_gradients_through_channels_are_those_of_parameter_shifts():
 # --- shots ---
 
 
+@pytest.mark.parametrize("most_bits", [pennylane_engine._MOST_BITS, 3 * 1501, 3 * 2 * SHOTS])
 @pytest.mark.parametrize("device", ["default.qubit,seed=1", "default.mixed,seed=1", "lightning.qubit,seed=1"])
-def test_shots_scatter_around_the_exact_value(device):
+def test_shots_scatter_around_the_exact_value(device, most_bits, monkeypatch):
+    monkeypatch.setattr(pennylane_engine, "_MOST_BITS", most_bits)  # in one go, a sample's in portions, two samples'
     inputs = random_inputs(SMALL, 30, dtype=torch.float64, with_state=False)
     with torch.no_grad():
         arguments = {"angles": inputs.angles, "wires": [2, 0]}

@@ -1,7 +1,10 @@
+import resource
+
 import pytest
 import torch
 from tolerances import SHOT_SIGMAS
 
+from qlit.engines import shots
 from qlit.engines.shots import Shots
 
 REPEATS = 4000
@@ -65,6 +68,36 @@ def test_rectified_counts_are_biased_where_outcomes_outnumber_shots():
 def test_no_samples_give_no_estimates():
     for sampler in ("gaussian", "multinomial"):
         assert Shots(5, sampler).estimate(torch.zeros(0, 4)).shape == (0, 2)
+
+
+def test_portions_draw_what_a_single_call_draws(monkeypatch):
+    p = torch.rand(7, 8, generator=torch.Generator().manual_seed(3))
+    p /= p.sum(dim=1, keepdim=True)
+    for num_shots in (1, 2, 99, 1000, 1001):
+        whole = Shots(num_shots, "multinomial").estimate(p, generator=torch.Generator().manual_seed(4))
+        monkeypatch.setattr(shots, "_DRAWS_AT_ONCE", 250)
+        parts = Shots(num_shots, "multinomial").estimate(p, generator=torch.Generator().manual_seed(4))
+        monkeypatch.undo()
+        assert torch.equal(whole, parts)
+        drawn = torch.multinomial(p, num_shots, replacement=True, generator=torch.Generator().manual_seed(4))
+        counts = torch.stack([torch.bincount(row, minlength=8) for row in drawn])
+        torch.testing.assert_close(whole, (counts / num_shots).float() @ signs(3).float(), rtol=0, atol=1e-6)
+
+
+def test_memory_does_not_grow_with_shots():
+    """Ten million shots of 4 samples in one call would take 320 MB for the outcomes alone."""
+    p = torch.full((4, 2), 0.5)
+    Shots(100, "multinomial").estimate(p)
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    Shots(10**7, "multinomial").estimate(p)
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 150_000  # KiB
+
+
+def test_counts_beyond_the_integers_of_float32():
+    """float32 stops counting at 2**24 = 16,777,216, which made a certain outcome 0.84 of 20 million shots."""
+    p = torch.tensor([[0.9, 0.1]])
+    z = Shots(20_000_000, "multinomial").estimate(p, generator=torch.Generator().manual_seed(0))
+    assert abs(z.item() - 0.8) < SHOT_SIGMAS * 0.6 / 20_000_000**0.5
 
 
 def test_bad_shots_are_refused():

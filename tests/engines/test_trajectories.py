@@ -175,6 +175,36 @@ def test_evaluation_in_parts_gives_the_same(monkeypatch):
         torch.testing.assert_close(each, found[0], rtol=0, atol=1e-12)
 
 
+@pytest.mark.parametrize("exact_start", [True, False])
+@pytest.mark.parametrize("num_drawn", [1, 25, 70])  # trajectories at once: less than one sample's, one's, and two's
+def test_errors_drawn_in_portions_have_the_same_mean(monkeypatch, num_drawn, exact_start):
+    circuit = reuploading_circuit(4, 1, 1, 1, 1)
+    inputs = random_inputs(circuit, 5, dtype=torch.float64, with_state=False)
+    num_trajectories, repeats = 30, 40
+    monkeypatch.setattr(trajectories, "_ERRORS_AT_ONCE", num_drawn * len(circuit))
+
+    def estimate(seed, first=0, last=5):
+        return mean_over_trajectories(
+            NativeEngine().expectation,
+            circuit,
+            inputs.parameters,
+            NOISE,
+            num_trajectories=num_trajectories,
+            rng=np.random.default_rng(seed),
+            rows=(first, 5),
+            angles=inputs.angles[first:last],
+            exact_start=exact_start,
+        )
+
+    with torch.no_grad():
+        exact = DensityMatrixEngine().expectation(circuit, inputs.parameters, angles=inputs.angles, noise=NOISE)
+        found = torch.stack([estimate(seed) for seed in range(repeats)])
+        parts = torch.cat([estimate(3, 0, 2), estimate(3, 2, 2), estimate(3, 2, 5)])
+    torch.testing.assert_close(parts, found[3], rtol=0, atol=1e-12)
+    scatter = found.std(dim=0) / repeats**0.5
+    assert ((found.mean(dim=0) - exact).abs() <= SHOT_SIGMAS * scatter + 1e-12).all()
+
+
 def test_without_errors_the_circuit_runs_once_and_exactly():
     circuit = reuploading_circuit(4, 2, 1, 1, 1)
     inputs = random_inputs(circuit, 3, dtype=torch.float64, with_state=False)

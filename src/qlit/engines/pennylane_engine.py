@@ -6,6 +6,7 @@ Shapes: B batch, A input angles, P parameters, R rotations, N = 2**num_qubits am
 """
 
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, TypeVar, final
 
@@ -27,6 +28,7 @@ _T = TypeVar("_T")
 Kind = Literal["expval", "probs"]
 _BYTES_PER_AMPLITUDE = 16  # complex128
 _MOST_AMPLITUDES = 2**18  # of the circuits that a simulator gets as one batch: 4 MiB, which caches hold
+_MOST_BITS = 2**22  # measured by a simulator at once: it takes some 30 bytes for each of them
 
 
 @final
@@ -137,7 +139,16 @@ class PennyLaneEngine(Engine):
         at_once = self._most_at_once(run)
         self._check_memory(run, 2 * min(at_once, len(rows_V)))
         parts = [slice(first, first + at_once) for first in range(0, len(rows_V), at_once)]
-        return torch.cat([self._asked(partial(job.values, angles_VR[part], rows_V[part])) for part in parts])
+        return torch.cat([self._asked(partial(self._values, job, angles_VR[part], rows_V[part])) for part in parts])
+
+    def _values(self, job: "Job", angles_VR: Tensor, rows_V: Tensor) -> Tensor:
+        """Measured values, shape (V, O); a simulator that would hold too many shots at once measures in portions."""
+        most = max(1, _MOST_BITS // job.circuit.num_qubits)
+        if job.shots is None or job.shots <= most or not self.device.is_local:
+            return job.values(angles_VR, rows_V)
+        portions = [min(most, job.shots - first) for first in range(0, job.shots, most)]
+        values = [num_shots * replace(job, shots=num_shots).values(angles_VR, rows_V) for num_shots in portions]
+        return sum(values[1:], values[0]) / job.shots
 
     def _by_jacobian(self, job: "Job", rotations: list[int], angles_BR: Tensor, by_value_BO: Tensor) -> Tensor:
         by_angle_BR = torch.zeros_like(angles_BR)
@@ -151,7 +162,12 @@ class PennyLaneEngine(Engine):
 
     def _most_at_once(self, run: Run) -> int:
         """Bound circuits of a job; a device elsewhere gets all at once, which spares queueing."""
-        return max(1, _MOST_AMPLITUDES // self._amplitudes(run)) if self.device.is_local else 2**31
+        if not self.device.is_local:
+            return 2**31
+        at_once = _MOST_AMPLITUDES // self._amplitudes(run)
+        if run.shots is not None:
+            at_once = min(at_once, _MOST_BITS // (run.shots * run.circuit.num_qubits))
+        return max(1, at_once)
 
     def _check_memory(self, run: Run, num_states: int) -> None:
         if self.device.is_local:

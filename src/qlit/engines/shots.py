@@ -3,6 +3,7 @@
 Shapes: B batch, W measured wires, V = 2**W joint outcomes.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal, get_args
 
@@ -12,6 +13,7 @@ from torch import Tensor
 from qlit.engines.statevector import outcome_signs
 
 Sampler = Literal["gaussian", "multinomial", "device"]
+_DRAWS_AT_ONCE = 2**22  # outcomes that are held at once before they are counted: 32 MiB
 
 
 @dataclass(frozen=True)
@@ -72,11 +74,13 @@ class Shots:
                 "The multinomial sampler blocks gradients, so it cannot be used in training. "
                 "Train with `sampler: gaussian` (or `shots: null`) and switch to multinomial for the test."
             )
-        counts_BV = torch.zeros_like(probabilities_BV)
-        if len(probabilities_BV):
-            drawn = torch.multinomial(probabilities_BV, self.num_shots, replacement=True, generator=generator)
-            counts_BV.scatter_add_(1, drawn, torch.ones_like(drawn, dtype=counts_BV.dtype))
-        return counts_BV
+        # Counted as integers: float32 stops counting at 2**24.
+        counts_BV = torch.zeros_like(probabilities_BV, dtype=torch.int64)
+        one = counts_BV.new_ones(())
+        for rows, num_shots in _portions(len(probabilities_BV), self.num_shots):
+            drawn = torch.multinomial(probabilities_BV[rows], num_shots, replacement=True, generator=generator)
+            counts_BV[rows].scatter_add_(1, drawn, one.expand_as(drawn))
+        return counts_BV.to(probabilities_BV.dtype)
 
     def _gaussian(self, probabilities_BV: Tensor, generator: torch.Generator | None, noise_BV: Tensor | None) -> Tensor:
         if noise_BV is None:
@@ -94,3 +98,21 @@ class Shots:
         counts_BV = self.num_shots * probabilities_BV + self.num_shots**0.5 * spread_BV
         rectified_BV: Tensor = counts_BV.clamp(min=0)
         return rectified_BV
+
+
+def _portions(batch_size: int, num_shots: int) -> Iterator[tuple[slice, int]]:
+    """Rows, and shots of each of them, to draw at once.
+
+    Torch's CPU generator gives a row all its numbers before the next row gets any, so portions of whole rows, or of one
+    row, draw the same outcomes as a single call. On a GPU, more than `_DRAWS_AT_ONCE` outcomes are others than those of
+    a single call, with the same distribution.
+    """
+    if num_shots <= _DRAWS_AT_ONCE:
+        num_rows = _DRAWS_AT_ONCE // num_shots
+        for first in range(0, batch_size, num_rows):
+            yield slice(first, first + num_rows), num_shots
+        return
+    num_parts = -(-num_shots // _DRAWS_AT_ONCE)
+    for row in range(batch_size):
+        for part in range(num_parts):  # of almost equal size: for a single shot, torch has another algorithm
+            yield slice(row, row + 1), num_shots * (part + 1) // num_parts - num_shots * part // num_parts

@@ -17,6 +17,9 @@ from qlit.engines.run import Capabilities, Run
 from qlit.engines.statevector import expectation_of, marginal_of
 from qlit.engines.torchquantum_copy import check_installed, torchquantum_in
 
+# TorchQuantum lists all outcomes of a sample before it counts them. Its generator goes on from call to call.
+_SHOTS_AT_ONCE = 2**22
+
 
 @final
 class TorchQuantumEngine(Engine):
@@ -64,8 +67,14 @@ def _frequencies(run: Run) -> Tensor:
             "train with `sampler: gaussian`, which draws from exact probabilities."
         )
     tq = torchquantum_in(run.parameters.dtype)
-    counts = [list(by_outcome.values()) for by_outcome in tq.measure(_device_behind(tq, run), n_shots=run.shots)]
-    return run.parameters.new_tensor(counts)[: run.batch_size] / run.shots
+    device = _device_behind(tq, run)
+    counts_BN = torch.zeros((), dtype=torch.float64)
+    for first in range(0, run.shots, _SHOTS_AT_ONCE):
+        measured = tq.measure(device, n_shots=min(_SHOTS_AT_ONCE, run.shots - first))
+        counts_BN = counts_BN + torch.tensor(
+            [list(by_outcome.values()) for by_outcome in measured], dtype=torch.float64
+        )
+    return (counts_BN[: run.batch_size] / run.shots).to(run.parameters)
 
 
 def _device_behind(tq: Any, run: Run) -> Any:

@@ -12,8 +12,8 @@ trajectory costs as many numbers as it has errors.
 Shapes: B samples, K trajectories of each, G gates.
 """
 
-from collections.abc import Callable
-from functools import lru_cache
+from collections.abc import Callable, Iterator
+from functools import lru_cache, partial
 from typing import Any
 
 import numpy as np
@@ -27,6 +27,7 @@ from qlit.circuits import Circuit, DepolarizingNoise
 _LARGEST_HAZARD = 36.0
 # Amplitudes of trajectories that run at once where no gradient needs them all together: 256 MiB in float32.
 _AMPLITUDES_AT_ONCE = 2**26
+_ERRORS_AT_ONCE = 2**26  # errors that are drawn at once, one byte each; a generator has given more in other orders
 
 
 class PauliErrors:
@@ -130,35 +131,85 @@ def mean_over_trajectories(
     if source.error_probability == 0:
         return compute(circuit, parameters, angles=angles, state=state, **options)
     first, num_rows = rows or (0, batch_size)
-    mine = slice(first, first + batch_size)
-    if exact_start:
-        drawn = source.at_least_one(num_rows, num_trajectories, rng)
-    else:
-        drawn = source.drawn(num_rows * num_trajectories, rng)
-    errors_BKG = drawn.reshape(num_rows, num_trajectories, -1)[mine]
-    if exact_start:
+    parts = []
+    for block, portions in _drawn_at_once(num_rows, num_trajectories, len(circuit)):
+        mine = slice(max(block.start, first) - block.start, max(min(block.stop, first + batch_size) - block.start, 0))
+        of_batch = slice(block.start + mine.start - first, block.start + mine.stop - first)
+        sums = []
+        for number in portions:
+            # Errors of the whole block, whoever computes what of it: all processes draw the same.
+            num_samples = block.stop - block.start
+            if exact_start:
+                drawn = source.at_least_one(num_samples, number, rng)
+            else:
+                drawn = source.drawn(num_samples * number, rng)
+            if mine.start >= mine.stop and (batch_size or block.start):  # an empty part of a batch is computed once
+                continue
+            mean = _mean_over(
+                partial(compute, circuit, parameters, **options),
+                drawn.reshape(num_samples, number, len(circuit))[mine],
+                source.error_probability if exact_start else None,
+                parameters,
+                angles=None if angles is None else angles[of_batch],
+                state=None if state is None else state[of_batch],
+                num_amplitudes=2**circuit.num_qubits,
+            )
+            sums.append(mean if len(portions) == 1 else number / num_trajectories * mean)
+        if sums:
+            parts.append(sums[0] if len(sums) == 1 else torch.stack(sums).sum(dim=0))
+    return parts[0] if len(parts) == 1 else torch.cat(parts)
+
+
+def _drawn_at_once(num_rows: int, num_trajectories: int, num_gates: int) -> Iterator[tuple[slice, list[int]]]:
+    """Samples whose errors are drawn at once, and the trajectories of each in portions, of one portion usually."""
+    most = max(1, _ERRORS_AT_ONCE // num_gates)
+    portions = [min(most, num_trajectories - first) for first in range(0, num_trajectories, most)]
+    at_once = max(1, most // portions[0])
+    for first in range(0, max(num_rows, 1), at_once):
+        yield slice(first, min(first + at_once, num_rows)), portions
+
+
+def _mean_over(
+    compute: Callable[..., Tensor],
+    errors_BKG: NDArray[np.uint8],
+    error_probability: float | None,
+    like: Tensor,
+    *,
+    angles: Tensor | None,
+    state: Tensor | None,
+    num_amplitudes: int,
+) -> Tensor:
+    """The weighted mean over given trajectories.
+
+    Args:
+        compute: Of angles, states and errors alone.
+        errors_BKG: Errors, shape (B, K, G).
+        error_probability: 1 - P, where the error-free trajectory is to be run too; None for the plain mean.
+        like: A tensor of the type of the result.
+        angles: Shape (B, A), or None.
+        state: Shape (B, N), or None.
+        num_amplitudes: N.
+    """
+    batch_size, num_trajectories, num_gates = errors_BKG.shape
+    if error_probability is not None:
         errors_BKG = np.concatenate((np.zeros_like(errors_BKG[:, :1]), errors_BKG), axis=1)
     num_each = errors_BKG.shape[1]
-    weights_K = parameters.new_full((num_each,), 1 / num_trajectories)
-    if exact_start:
-        weights_K *= source.error_probability
-        weights_K[0] = 1 - source.error_probability
+    weights_K = like.new_full((num_each,), 1 / num_trajectories)
+    if error_probability is not None:
+        weights_K *= error_probability
+        weights_K[0] = 1 - error_probability
 
     def some(part: slice) -> Tensor:
         """The weighted sum of the trajectories `part` of every sample."""
         repeats = errors_BKG[:, part].shape[1]
-        errors = torch.from_numpy(errors_BKG[:, part].reshape(-1, len(circuit)))
         values = compute(
-            circuit,
-            parameters,
             angles=None if angles is None else angles.repeat_interleave(repeats, dim=0),
             state=None if state is None else state.repeat_interleave(repeats, dim=0),
-            errors=errors,
-            **options,
+            errors=torch.from_numpy(errors_BKG[:, part].reshape(-1, num_gates)),
         )
         return torch.einsum("bkv,k->bv", values.reshape(batch_size, repeats, values.shape[1]), weights_K[part])
 
     at_once = num_each
     if not torch.is_grad_enabled():
-        at_once = min(num_each, max(1, _AMPLITUDES_AT_ONCE // (max(1, batch_size) * 2**circuit.num_qubits)))
+        at_once = min(num_each, max(1, _AMPLITUDES_AT_ONCE // (max(1, batch_size) * num_amplitudes)))
     return torch.stack([some(slice(k, k + at_once)) for k in range(0, num_each, at_once)]).sum(dim=0)
