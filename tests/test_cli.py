@@ -36,11 +36,11 @@ def test_without_a_command_the_help_is_shown_and_the_status_is_2(capsys):
 
 @pytest.mark.parametrize(
     ("word", "hint"),
-    [("fitt", "; did you mean 'fit'?"), ("descibe", "; did you mean 'describe'?"), ("zzz", "")],
+    [("fitt", "; did you mean 'fit'?"), ("descibe", "; did you mean 'describe'?"), ("zzz", ".")],
 )
 def test_an_unknown_command_is_named_with_the_nearest_one(capsys, word, hint):
     assert main([word, "--config", "x"]) == 2
-    assert capsys.readouterr() == ("", f"qlit: there is no command '{word}'{hint}. See qlit --help.\n")
+    assert capsys.readouterr() == ("", f"qlit: there is no command '{word}'{hint} See qlit --help.\n")
 
 
 @pytest.mark.parametrize("arguments", [["--help"], ["--version"], ["fitt"], []])

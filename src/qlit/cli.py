@@ -1,5 +1,6 @@
 """The `qlit` command: dispatch only; what a command needs is imported when it is called."""
 
+import io
 import os
 import sys
 from collections.abc import Sequence
@@ -42,19 +43,27 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if argv[0] in ("-V", "--version"):
         print(f"qlit {__version__}")
         return 0
+    for stream in (sys.stdout, sys.stderr):
+        # A path or a sentence that the terminal's encoding lacks must not end a training.
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
     command = argv.pop(0)
     if command not in _COMMANDS:
         from qlit.commands.errors import nearest
 
-        print(f"qlit: there is no command {command!r}{nearest(command, _COMMANDS)}. See qlit --help.", file=sys.stderr)
+        print(
+            f"qlit: there is no command {command!r}{nearest(command, _COMMANDS) or '.'} See qlit --help.",
+            file=sys.stderr,
+        )
         return 2
+    from qlit.commands.arguments import with_home
     from qlit.commands.errors import in_one_sentence
 
     # Small circuits are many short parallel loops. By default OpenMP's threads spin between them, and where another
     # process has one's core, all wait for it: a 10-qubit step beside one busy process took 277 ms, and 72 ms with
     # threads that sleep (66 and 55 ms with the machine to itself). Read when torch is imported.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
-    return in_one_sentence(f"qlit {command}", lambda: _imported(_COMMANDS[command][0]).run(command, argv))
+    return in_one_sentence(f"qlit {command}", lambda: _imported(_COMMANDS[command][0]).run(command, with_home(argv)))
 
 
 def _imported(module: str) -> Any:

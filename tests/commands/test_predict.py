@@ -3,7 +3,10 @@
 import csv
 import io
 import json
+import os
 import re
+import subprocess
+import sys
 from typing import NamedTuple
 
 import pytest
@@ -126,7 +129,7 @@ def refused(capsys):
 @pytest.fixture
 def stdin(monkeypatch):
     def give(text, *, is_terminal=False):
-        stream = io.StringIO(text)
+        stream = io.TextIOWrapper(io.BytesIO(text if isinstance(text, bytes) else text.encode()))
         stream.isatty = lambda: is_terminal
         monkeypatch.setattr("sys.stdin", stream)
 
@@ -225,6 +228,45 @@ def test_a_line_ends_at_a_newline_only(two, predict, tmp_path):
     assert row["text"] == "good\u2028film\x0cit\x85was"
 
 
+@pytest.mark.parametrize(
+    "content", [b"\xef\xbb\xbfgood film\r\nit was\r\n", b"good film\rit was\r", b"good film\nit was"]
+)
+def test_line_ends_and_byte_order_marks_are_no_part_of_a_sentence(two, predict, stdin, tmp_path, content):
+    (tmp_path / "lines.txt").write_bytes(content)
+    of_file = predict(two.path, "--file", tmp_path / "lines.txt", "--format", "jsonl")
+    stdin(content)
+    assert predict(two.path, "--format", "jsonl") == of_file
+    assert [row["text"] for row in rows_of(of_file)] == ["good film", "it was"]
+
+
+def test_standard_input_that_is_not_utf_8_is_refused(two, refused, stdin):
+    stdin("caf\xe9\n".encode("latin-1"))
+    assert refused(two.path).startswith("Standard input is not UTF-8 text")
+
+
+def test_csv_lines_end_with_a_newline_alone(two, predict, tmp_path):
+    out = predict(two.path, *SENTENCES, "--format", "csv")
+    predict(two.path, *SENTENCES, "--format", "csv", "--output", tmp_path / "out.csv")
+    assert (tmp_path / "out.csv").read_bytes() == out.encode()
+    assert "\r" not in out
+
+
+def test_options_stand_anywhere_and_sentences_begin_with_anything(two, predict):
+    expected = predict(two.path, "-half as good", "it was", "--format", "csv")
+    assert predict(two.path, "-half as good", "--format", "csv", "it was") == expected
+    assert predict("--format=csv", two.path, "-half as good", "it was") == expected
+    assert predict("--format", "csv", two.path, "--", "-half as good", "it was") == expected
+    (row,) = rows_of(predict(two.path, "--format", "jsonl", "--", "--great"))
+    assert row["text"] == "--great"
+
+
+def test_data_are_utf_8_in_every_locale(two):
+    environment = {**os.environ, "PYTHONIOENCODING": "ascii"}
+    for form, expected in (("csv", "caf\xe9".encode()), ("table", b"caf\\xe9")):
+        command = [sys.executable, "-m", "qlit", "predict", two.path, "caf\xe9", "--format", form]
+        assert expected in subprocess.run(command, env=environment, capture_output=True, check=True).stdout
+
+
 def test_a_body_that_has_moved_is_named(make, predict, refused, tmp_path):
     saved = make("moved", ["bad", "good"])
     gone = torch.load(saved.path, weights_only=True)
@@ -302,12 +344,23 @@ def test_a_body_of_another_width_is_refused(make, refused):
     assert "8 features needs num_qubits >= 3, but the encoder has num_qubits=2" in refused(narrow.path, "good film")
 
 
-def test_usage_errors_are_2(two, capsys):
-    for arguments in ([], [two.path, "good", "--format", "xml"], [two.path, "--labels"]):
-        with pytest.raises(SystemExit) as stop:
-            main(["predict", *arguments])
-        assert stop.value.code == 2
-        assert "usage: qlit predict" in capsys.readouterr().err
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        ([], "the following arguments are required: checkpoint. See qlit predict --help."),
+        (["x.ckpt", "good", "--format", "xml"], "invalid choice: 'xml'"),
+        (["x.ckpt", "good", "--format"], "the option --format needs a value."),
+        (["x.ckpt", "--formt", "csv", "good"], "there is no option --formt; did you mean '--format'? A sentence"),
+        (["x.ckpt", "--great"], "A sentence that begins with a dash can follow a lone --"),
+        (["x.ckpt", "-half"], "there is no option -half"),
+    ],
+)
+def test_usage_errors_are_2_and_one_sentence(capsys, arguments, sentence):
+    assert main(["predict", *arguments]) == 2
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert sentence in err
+    assert err.count("\n") == 1
 
 
 @pytest.mark.parametrize(

@@ -1,11 +1,11 @@
 """`qlit compare`: runs, or configs trained on the same splits, with intervals and tests."""
 
-import argparse
 import json
 from collections.abc import Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 
+from qlit.commands.arguments import CommandParser
 from qlit.commands.errors import UsageError
 from qlit.commands.options import value_of
 from qlit.commands.outputs import check_output
@@ -22,9 +22,8 @@ _NUM_SEEDS = 10
 
 def run(command: str, arguments: list[str]) -> int:
     """Run `qlit compare` and return its exit status."""
-    parser = argparse.ArgumentParser(
+    parser = CommandParser(
         prog=f"qlit {command}",
-        allow_abbrev=False,
         description="Compare models on the same splits: mean, paired difference with its 95 % interval, McNemar's "
         "test and a paired bootstrap on the test sentences, effect sizes, and whether a difference is within noise. "
         "Give runs, which are read from MLflow, or configs, which are trained once a seed; what was trained before is "
@@ -32,7 +31,9 @@ def run(command: str, arguments: list[str]) -> int:
         epilog="Options with a dot (--data.source, --trainer.max_epochs) go to all configs. One that is for a config "
         "alone stands with it: --config 'a.yaml --model.lr 0.01'.",
     )
-    parser.add_argument("runs", nargs="*", metavar="RUN", help="ids of MLflow runs; those of one config are one model")
+    parser.add_argument(
+        "runs", nargs="*", default=[], metavar="RUN", help="ids of MLflow runs; those of one config are one model"
+    )
     parser.add_argument("-c", "--config", action="append", default=[], help="a config; give two or more")
     parser.add_argument("--seeds", type=int, metavar="N", help=f"seeds of each config; default {_NUM_SEEDS}")
     parser.add_argument(
@@ -44,7 +45,7 @@ def run(command: str, arguments: list[str]) -> int:
     parser.add_argument("--json", metavar="FILE", help="write all numbers there too")
     parser.add_argument("--plot", metavar="FILE", help="write a picture there too: .png, .svg or .pdf")
     own, overrides = split_overrides(arguments)
-    options = parser.parse_args(own)
+    options = parser.parse(own)
     quieten()
     check_output(options.json)
     check_output(options.plot, suffixes=(".png", ".svg", ".pdf"))

@@ -1,6 +1,5 @@
 """`qlit export`: a checkpoint's head on one sentence as OpenQASM 3 programs, with what joins them."""
 
-import argparse
 import json
 from pathlib import Path
 from typing import Any
@@ -8,8 +7,10 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from qlit.commands.arguments import CommandParser
 from qlit.commands.checkpoints import load_weights, read_checkpoint
 from qlit.commands.model_config import model_of_config
+from qlit.commands.sentences import check_is_text
 from qlit.commands.train import quieten
 from qlit.data import BodyFolder, EmbeddingCache
 from qlit.heads.programs import HeadPrograms, Program, programs_of
@@ -38,8 +39,9 @@ Logits: {values}. {labels}
 
 def run(command: str, arguments: list[str]) -> int:
     """Run `qlit export` and return its exit status."""
-    parser = argparse.ArgumentParser(
+    parser = CommandParser(
         prog=f"qlit {command}",
+        dash_hint="A sentence that begins with a dash can follow a lone --.",
         description="Write the circuits of a checkpoint's head on one sentence as OpenQASM 3 programs, with a README "
         "that tells how their results are joined to the logit. Exact values: no shots, no gate noise.",
     )
@@ -47,13 +49,14 @@ def run(command: str, arguments: list[str]) -> int:
     parser.add_argument("sentence", help="the sentence that is encoded")
     parser.add_argument("--out", required=True, help="folder to write to; made if it is not there, else empty")
     parser.add_argument("--body", help="body to use, if the one named in the checkpoint has moved")
-    options = parser.parse_args(arguments)
+    options = parser.parse(arguments)
     quieten()
     folder = Path(options.out)
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise ValueError(f"The folder {folder} is not empty; name another with --out, so that nothing is overwritten.")
     if not options.sentence.strip():
         raise ValueError("The sentence is blank; there is nothing to encode.")
+    check_is_text(options.sentence, "the sentence")
     checkpoint = read_checkpoint(options.checkpoint)
     notes = checkpoint[CHECKPOINT_KEY]
     module, data = model_of_config(notes["config"])

@@ -1,21 +1,23 @@
 """`qlit predict`: sentences and a checkpoint in, labels and probabilities out."""
 
-import argparse
 import csv
+import io
 import json
 import sys
 import unicodedata
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from pathlib import Path
 from typing import TextIO
 
 import torch
 from torch import Tensor
 
+from qlit.commands.arguments import CommandParser
 from qlit.commands.checkpoints import load_weights, read_checkpoint
 from qlit.commands.devices import check_engines
 from qlit.commands.model_config import model_of_config
 from qlit.commands.outputs import check_output
+from qlit.commands.sentences import read_sentences
 from qlit.commands.train import quieten
 from qlit.data import EmbeddingCache
 from qlit.training.datamodule import SentenceDataModule
@@ -27,25 +29,26 @@ _SHOWN_CHARS = 70
 
 def run(command: str, arguments: list[str]) -> int:
     """Run `qlit predict` and return its exit status."""
-    parser = argparse.ArgumentParser(
+    parser = CommandParser(
         prog=f"qlit {command}",
+        dash_hint="A sentence that begins with a dash can follow a lone --, or stand in a file given by --file.",
         description="Label sentences with a checkpoint; without any or --file, lines of standard input.",
         epilog="Embeddings of the sentences are kept in the embedding cache (docs/runs.md says where).",
     )
     parser.add_argument("checkpoint", help="a best.ckpt or last.ckpt of `qlit fit`; it carries all that is needed")
-    parser.add_argument("sentences", nargs="*", help="sentences to label")
+    parser.add_argument("sentences", nargs="*", default=[], help="sentences to label")
     parser.add_argument("--file", help="text file with one sentence a line; - for standard input")
     parser.add_argument("--format", choices=("table", "csv", "jsonl"), default="table", help="default: table")
     parser.add_argument("--output", help="write there instead of standard output")
     parser.add_argument("--body", help="body to use, if the one named in the checkpoint has moved")
     parser.add_argument("--device", default="cpu", help="torch device; default: cpu")
-    options = parser.parse_args(arguments)
+    options = parser.parse(arguments)
     quieten()
 
     # Whatever may be wrong with the output or the device is known before the work, not after it.
     _check_device(options.device)
     check_output(options.output)
-    sentences = _sentences(options.sentences, options.file)
+    sentences = read_sentences(options.sentences, options.file)
     checkpoint = read_checkpoint(options.checkpoint)
     notes = checkpoint[CHECKPOINT_KEY]
     module, data = model_of_config(notes["config"])
@@ -56,39 +59,10 @@ def run(command: str, arguments: list[str]) -> int:
         with Path(options.output).open("w", encoding="utf-8", newline="") as file:
             _write(rows, options.format, file)
     else:
+        if options.format != "table" and isinstance(sys.stdout, io.TextIOWrapper):
+            sys.stdout.reconfigure(encoding="utf-8")  # data for other programs: the same bytes in every locale
         _write(rows, options.format, sys.stdout)
     return 0
-
-
-def _sentences(given: Sequence[str], file: str | None) -> list[str]:
-    if given and file:
-        raise ValueError("Give sentences or --file, not both.")
-    if given:
-        sentences = list(given)
-    elif file and file != "-":
-        if not Path(file).is_file():
-            raise FileNotFoundError(f"There is no file {file} (in {Path.cwd()}); check the path.")
-        try:
-            sentences = _lines(Path(file).read_text(encoding="utf-8-sig"))
-        except UnicodeDecodeError as error:
-            raise ValueError(f"{file} is not UTF-8 text ({error}); convert it first, say with iconv.") from error
-    else:
-        if sys.stdin.isatty() and not file:
-            raise ValueError("There is nothing to label: give sentences, --file, or lines on standard input.")
-        sentences = _lines(sys.stdin.read())
-    blank = [number for number, sentence in enumerate(sentences, 1) if not sentence.strip()]
-    if blank or not sentences:
-        raise ValueError(
-            f"Every line must be a sentence, but line {blank[0]} is blank ({len(blank)} in all); remove it."
-            if blank
-            else "There is nothing to label: the input is empty."
-        )
-    broken = [
-        number for number, sentence in enumerate(sentences, 1) if any("\ud800" <= c <= "\udfff" for c in sentence)
-    ]
-    if broken:
-        raise ValueError(f"Sentences must be UTF-8 text, but sentence {broken[0]} has bytes that are not.")
-    return sentences
 
 
 def _check_device(name: str) -> None:
@@ -96,10 +70,6 @@ def _check_device(name: str) -> None:
         torch.zeros(1, device=name)
     except (RuntimeError, AssertionError) as error:
         raise ValueError(f"Torch cannot use the device {name!r} here: {str(error).splitlines()[0]}") from error
-
-
-def _lines(text: str) -> list[str]:
-    return text.removesuffix("\n").split("\n") if text else []  # `splitlines` would cut at U+2028 and the like too
 
 
 @torch.inference_mode()
@@ -149,7 +119,7 @@ def _rows(sentences: list[str], logits: Tensor, label_names: list[str]) -> list[
 
 def _write(rows: Iterable[tuple[str, str, float]], form: str, file: TextIO) -> None:
     if form == "csv":
-        writer = csv.writer(file)
+        writer = csv.writer(file, lineterminator="\n")
         writer.writerow(("text", "label", "probability"))
         writer.writerows((sentence, label, f"{probability:.6f}") for sentence, label, probability in rows)
     elif form == "jsonl":

@@ -29,7 +29,7 @@ def run(command: str, arguments: list[str]) -> int:
 
         return run_rank(rest)
     if verb not in _VERBS:
-        raise UsageError(f"there is no verb {verb!r}{nearest(verb, _VERBS)}. See qlit {command} --help.")
+        raise UsageError(f"there is no verb {verb!r}{nearest(verb, _VERBS) or '.'} See qlit {command} --help.")
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     if verb == "run":
         from qlit.commands.study_run import run_study

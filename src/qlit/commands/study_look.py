@@ -5,6 +5,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from qlit.commands.arguments import CommandParser
 from qlit.commands.outputs import check_output
 from qlit.commands.study_setup import add_study_options, checked_configs, parsed, report_folder
 from qlit.commands.study_tables import best_text, status_text
@@ -16,7 +17,7 @@ from qlit.training.kept_runs import KeptRuns
 
 def look(verb: str, description: str, arguments: Sequence[str]) -> int:
     """Run one of these verbs and return its exit status."""
-    parser = argparse.ArgumentParser(prog=f"qlit study {verb}", allow_abbrev=False, description=description)
+    parser = CommandParser(prog=f"qlit study {verb}", description=description)
     add_study_options(parser)
     if verb == "stop":
         parser.add_argument("--now", action="store_true", help="stop trials in the middle too; they go on later")

@@ -1,6 +1,5 @@
 """`qlit study run` and `qlit study worker`: a study's trainings, by processes on cores of their own."""
 
-import argparse
 import os
 import signal
 import subprocess
@@ -15,6 +14,7 @@ from typing import Any
 import psutil
 import torch
 
+from qlit.commands.arguments import CommandParser
 from qlit.commands.errors import UsageError
 from qlit.commands.interrupts import Interrupts
 from qlit.commands.lossy import make_output_lossy
@@ -39,9 +39,8 @@ _STOP_S = 120.0  # a worker that was told to stop has written its checkpoint and
 
 def run_study(arguments: Sequence[str]) -> int:
     """Begin a study or go on with it, with workers of its own; the exit status."""
-    parser = argparse.ArgumentParser(
+    parser = CommandParser(
         prog="qlit study run",
-        allow_abbrev=False,
         description="Begin a study or go on with it: queue the trials that are not done, train them in worker "
         "processes on cores of their own, tell the best. Stopped and run again it goes on; nothing is trained twice.",
         epilog="Options with a dot (--data.source, --trainer.max_epochs) go to the config of every cell.",
@@ -93,9 +92,8 @@ def run_study(arguments: Sequence[str]) -> int:
 
 def run_worker(arguments: Sequence[str]) -> int:
     """Work on a study until it is finished; the exit status."""
-    parser = argparse.ArgumentParser(
+    parser = CommandParser(
         prog="qlit study worker",
-        allow_abbrev=False,
         description="Work on the trials of a study, beside others, until there are none. With PostgreSQL as storage, "
         "on as many machines as there are.",
     )

@@ -10,6 +10,7 @@ from typing import Any
 
 import yaml
 
+from qlit.commands.arguments import CommandParser
 from qlit.commands.errors import UsageError
 from qlit.commands.processes import num_processes
 from qlit.commands.series import resolved, split_overrides
@@ -50,14 +51,14 @@ def add_study_options(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def parsed(parser: argparse.ArgumentParser, arguments: Sequence[str]) -> tuple[argparse.Namespace, Named]:
+def parsed(parser: CommandParser, arguments: Sequence[str]) -> tuple[argparse.Namespace, Named]:
     """Options, and the study that they name. Options with a dot are for the config of all cells.
 
     Raises:
         UsageError, ValueError, FileNotFoundError: If something is wrong with them or the study file.
     """
     own, overrides = split_overrides(arguments)
-    options = parser.parse_args(own)
+    options = parser.parse(own)
     study = read_study(options.config)
     given = _settings(overrides)
     if clash := [key for factor in study.factors for key in factor.keys if key in given]:

@@ -1,11 +1,11 @@
 """`qlit table`: our numbers beside the published ones."""
 
-import argparse
 import json
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
+from qlit.commands.arguments import CommandParser
 from qlit.commands.errors import UsageError
 from qlit.commands.outputs import check_output
 from qlit.commands.series import Candidate, Series, StoppedError, split_overrides, stopped_status
@@ -16,9 +16,8 @@ from qlit.studies.plan import PlannedRow, read_plan
 
 def run(command: str, arguments: list[str]) -> int:
     """Run `qlit table` and return its exit status."""
-    parser = argparse.ArgumentParser(
+    parser = CommandParser(
         prog=f"qlit {command}",
-        allow_abbrev=False,
         description="Train what is missing of a table's rows, once a seed, and write its numbers beside the published "
         "ones as Markdown: means, 95 % intervals, splits, epochs, and how the order of the rows agrees.",
         epilog="Options with a dot (--data.source, --data.body) go to all rows. What was trained before is not trained "
@@ -30,7 +29,7 @@ def run(command: str, arguments: list[str]) -> int:
     parser.add_argument("--max_seeds", type=int, metavar="N", help="at most N seeds a row, for a first look")
     parser.add_argument("--max_epochs", type=int, metavar="N", help="at most N epochs a training, for a first look")
     own, overrides = split_overrides(arguments)
-    options = parser.parse_args(own)
+    options = parser.parse(own)
     quieten()
     check_output(options.output)
     for name in ("max_seeds", "max_epochs"):

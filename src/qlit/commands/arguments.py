@@ -1,0 +1,94 @@
+"""Command lines of positional arguments and options in any order, sentences that begin with a dash among them."""
+
+import argparse
+import re
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, NoReturn
+
+from qlit.commands.errors import UsageError, nearest
+
+_NUMBER = re.compile(r"-\.?\d")
+_TILDE_VALUE = re.compile(r"(--?[\w.+-]+=)(~(?:/.*)?)", re.DOTALL)
+
+
+class CommandParser(argparse.ArgumentParser):
+    """argparse's parser with options anywhere, and with errors as a `UsageError` of one sentence.
+
+    argparse takes `BEST.ckpt --format csv "a sentence"` for two arguments too many, and a sentence that begins with
+    a dash for an option.
+
+    Args:
+        dash_hint: What to do with an argument that begins with a dash and is no option; a sentence.
+        **options: As of `argparse.ArgumentParser`.
+    """
+
+    def __init__(self, *, dash_hint: str = "", **options: Any) -> None:
+        self._takes_value: dict[str, bool] = {}
+        self._dash_hint = dash_hint
+        super().__init__(**{"allow_abbrev": False, **options})
+
+    def add_argument(self, *names: Any, **options: Any) -> argparse.Action:
+        action = super().add_argument(*names, **options)
+        self._takes_value |= dict.fromkeys(action.option_strings, action.nargs != 0)
+        return action
+
+    def parse(self, arguments: Sequence[str]) -> argparse.Namespace:
+        """The parsed arguments.
+
+        Args:
+            arguments: Words of a command line. Options may stand anywhere before a lone `--`, after which every word
+                is positional. A word that begins with a dash and has a space in its name is a sentence.
+        Raises:
+            UsageError: If they cannot be understood.
+        """
+        options: list[str] = []
+        positionals: list[str] = []
+        rest = iter(arguments)
+        for word in rest:
+            name, equals, _ = word.partition("=")
+            if word == "--":
+                positionals += rest
+            elif name in self._takes_value:
+                if equals or not self._takes_value[name]:
+                    options.append(word)
+                    continue
+                value = next(rest, None)
+                if value is None or value == "--":
+                    raise UsageError(f"the option {name} needs a value.")
+                options.append(f"{name}={value}" if name.startswith("--") else f"{name}{value}")
+            elif not word.startswith("--") and self._takes_value.get(word[:2]):
+                options.append(word)  # -cFILE
+            elif not word.startswith("-") or word == "-" or _NUMBER.match(word) or re.search(r"\s", name):
+                positionals.append(word)
+            else:
+                hint = f" {self._dash_hint}" if self._dash_hint else ""
+                raise UsageError(f"there is no option {name}{nearest(name, self._takes_value) or '.'}{hint}")
+        return self.parse_args([*options, "--", *positionals] if positionals else options)
+
+    def error(self, message: str) -> NoReturn:
+        raise UsageError(f"{message}. See {self.prog} --help.")
+
+
+def with_home(arguments: Sequence[str]) -> list[str]:
+    """The arguments, with `--name=~/path` before a lone `--` expanded as shells expand `--name ~/path`."""
+    last = arguments.index("--") if "--" in arguments else len(arguments)
+    expanded = [
+        f"{found[1]}{expanded_path(found[2])}" if (found := _TILDE_VALUE.fullmatch(word)) else word
+        for word in arguments[:last]
+    ]
+    return [*expanded, *arguments[last:]]
+
+
+def expanded_path(path: str) -> str:
+    """A path whose leading `~` is replaced by the home folder.
+
+    Raises:
+        ValueError: If there is no home folder of that name.
+    """
+    if not path.startswith("~"):
+        return path
+    try:
+        return str(Path(path).expanduser())
+    except RuntimeError as error:
+        raise ValueError(f"The home folder of {path} is not known; set HOME, or write the path in full.") from error
