@@ -1,6 +1,7 @@
 """Runs that are killed, stopped and resumed."""
 
 import os
+import shlex
 import signal
 
 import pytest
@@ -54,14 +55,18 @@ def test_a_run_killed_in_mid_epoch_and_resumed_ends_as_one_that_never_was(undist
 
 @pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)], ids=["INT", "TERM"])
 def test_a_run_that_is_stopped_says_so_and_how_to_go_on(tmp_path, number, status):
-    process = start(tmp_path, "fit", *LONG, "--trainer.max_epochs", "3000")
-    wait_for_epoch(tmp_path, 2, process)
+    folder = tmp_path / "my run \N{LATIN SMALL LETTER E WITH ACUTE}'s"  # what is printed can be typed
+    folder.mkdir()
+    process = start(folder, "fit", *LONG, "--trainer.max_epochs", "3000")
+    wait_for_epoch(folder, 2, process)
     process.send_signal(number)
     found, _, err = finish(process)
     assert found == status
-    assert f"stopped by {number.name}; go on with: qlit fit --ckpt_path {tmp_path}" in err
+    assert f"stopped by {number.name}; go on with: qlit fit --ckpt_path " in err
     assert "Traceback" not in err
-    assert only_run(tmp_path).info.status == "KILLED"
+    assert only_run(folder).info.status == "KILLED"
+    _, name, path = shlex.split(err.rpartition("go on with: qlit ")[2].splitlines()[0])
+    assert (name, path) == ("--ckpt_path", str(next(folder.glob("mlruns/runs/*/last.ckpt"))))
 
 
 def test_the_next_run_marks_one_whose_process_is_gone(tmp_path):

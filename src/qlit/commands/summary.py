@@ -1,5 +1,6 @@
 """What a command prints at its end, short enough to be read."""
 
+import shlex
 import sys
 from collections.abc import Iterable
 
@@ -39,7 +40,8 @@ def fit_summary(
     lines += [_line("note", notice.text) for notice in (*data.notices, *module.notices)]
     if best_checkpoint:
         lines.append(_line("best checkpoint", best_checkpoint))
-        lines.append(_line("label sentences", f'qlit predict {best_checkpoint} "What a lovely evening this was."'))
+        named = shlex.quote(best_checkpoint)
+        lines.append(_line("label sentences", f'qlit predict {named} "What a lovely evening this was."'))
     return "\n".join([*lines, *_where(tracker)])
 
 

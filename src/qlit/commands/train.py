@@ -1,6 +1,7 @@
 """`qlit fit`, `qlit validate` and `qlit test`: LightningCLI around the classifier, the data and the tracker."""
 
 import logging
+import shlex
 import signal
 import sys
 import tempfile
@@ -218,8 +219,8 @@ def run(command: str, arguments: list[str]) -> int:
     if interruption.signal is None:
         return 0
     print(f"qlit {command}: stopped by {interruption.signal.name}", end="", file=sys.stderr)
-    go_on = f"; go on with: qlit fit --ckpt_path {interruption.last_checkpoint}" if interruption.last_checkpoint else ""
-    print(go_on, file=sys.stderr)
+    last = interruption.last_checkpoint
+    print(f"; go on with: qlit fit --ckpt_path {shlex.quote(last)}" if last else "", file=sys.stderr)
     return 128 + interruption.signal
 
 

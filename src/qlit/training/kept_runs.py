@@ -1,5 +1,6 @@
 """Runs that were made before: found by their config, and read with their test predictions."""
 
+import shlex
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
@@ -60,10 +61,10 @@ class KeptRuns:
         """
         run = self._run(run_id)
         if FILE_NAME not in {item.path for item in self._client.list_artifacts(run_id)}:
+            best = shlex.quote(str(self._store.root / "runs" / run_id / "best.ckpt"))
             raise ValueError(
                 f"Run {run_id} keeps no test predictions ({FILE_NAME}): it was not tested, or by an older qlit. Test "
-                f"it with `qlit test --ckpt_path {self._store.root / 'runs' / run_id / 'best.ckpt'}`, which makes a "
-                "run that keeps them."
+                f"it with `qlit test --ckpt_path {best}`, which makes a run that keeps them."
             )
         with tempfile.TemporaryDirectory() as folder:
             predictions = Predictions.load(self._client.download_artifacts(run_id, FILE_NAME, folder))
