@@ -486,7 +486,7 @@ def test_files_are_kept_as_they_were(tmp_path):
     (tmp_path / "a.txt").write_text("then")
     outbox.put({"kind": "file", "path": str(tmp_path / "a.txt"), "name": "a.txt", "folder": ""})
     (tmp_path / "a.txt").write_text("now")
-    kept = Path(json.loads(outbox.file.read_text())["path"])
+    kept = tmp_path / "run" / json.loads(outbox.file.read_text())["path"]
     assert kept.read_text() == "then"
     store.up = True
     assert outbox.retry(now=True)
@@ -522,7 +522,7 @@ def test_a_refused_file_is_kept_aside(tmp_path):
     assert outbox.is_empty
     rejected = json.loads((tmp_path / "run" / "rejected.jsonl").read_text())
     assert rejected["reason"] == "a.txt is too large"
-    assert Path(rejected["path"]).read_text() == "text"
+    assert (tmp_path / "run" / rejected["path"]).read_text() == "text"
 
 
 def test_a_refused_record_does_not_hold_up_the_others(folder, capsys):

@@ -143,9 +143,25 @@ class Outbox:
 
     def _append(self, file: Path, record: Record) -> None:
         try:
-            when_there_is_space(lambda: _append_line(file, json.dumps(record)))
+            when_there_is_space(lambda: _append_line(file, json.dumps(self._portable(record))))
         except (OSError, OutageError) as error:
             say(f"{file} cannot be written ({error}): this record is LOST: {json.dumps(record)[:200]}")
+
+    def _portable(self, record: Record) -> Record:
+        """A record as the file has it: the path of a copy is relative, so that the run's folder may be moved."""
+        if not self._has_copy(record):
+            return record
+        return {**record, "path": str(Path(record["path"]).relative_to(self._copies.parent))}
+
+    def _located(self, record: Record) -> Record:
+        """A record of the file with the path of its copy in the folder as it is now."""
+        if record.get("kind") != "file":
+            return record
+        path = self._copies.parent / record["path"]  # an absolute path stays
+        if not path.exists():  # maybe written before paths were relative, and moved since
+            moved = self._copies / path.parent.name / path.name
+            path = moved if moved.exists() else path
+        return {**record, "path": str(path)}
 
     def _drain(self) -> bool:
         sent = 0
@@ -153,7 +169,7 @@ class Outbox:
             for record, num_lines in _merged(_parsed(stream)):
                 try:
                     if record:
-                        self._send(record)
+                        self._send(self._located(record))
                 except Exception:
                     break
                 sent += num_lines

@@ -14,6 +14,7 @@ from urllib.parse import urlsplit
 from filelock import FileLock
 
 from qlit.training._imports import large_imports
+from qlit.training._moved import follow_move
 from qlit.training._secrets import scrub
 from qlit.training.undivided import undivided
 
@@ -98,6 +99,8 @@ def _sqlite_store(scheme: str, path: Path, query: str = "") -> Store:
 def connect(store: Store) -> Any:
     """An `MlflowClient` on `store`, quiet and with short patience, of which no signal breaks off a call.
 
+    If the store's folder was moved, its database is corrected first (`follow_move`); hold `creation_lock` meanwhile.
+
     Raises:
         ConnectionError: If a server is named and does not answer within a few seconds.
     """
@@ -119,7 +122,6 @@ def _make_database(store: Store) -> None:
     They are some hundreds, and seconds on a slow disk. A process that is killed on the way, or finds the disk full,
     would leave a database that MLflow can neither open nor complete: it is made beside its place and renamed into it.
     """
-    from mlflow.store.tracking import DEFAULT_LOCAL_FILE_AND_ARTIFACT_PATH
     from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
     from sqlalchemy import Engine, event
 
@@ -135,7 +137,7 @@ def _make_database(store: Store) -> None:
     event.listen(Engine, "connect", unsynced)
     try:
         try:
-            SqlAlchemyStore(uri, DEFAULT_LOCAL_FILE_AND_ARTIFACT_PATH)
+            SqlAlchemyStore(uri, store.root.as_uri())  # where MLflow's own experiment, Default, keeps artifacts
         finally:  # also the connections of one that failed
             SqlAlchemyStore._engine_map.pop(uri).dispose()
         with new.open("rb+") as stream:
@@ -166,7 +168,11 @@ def _connect(store: Store) -> Any:
             f"MLflow at {scrub(store.uri)} does not answer. {way_out}, or leave `tracking_uri` and "
             "MLFLOW_TRACKING_URI out to use the local database."
         )
-    return _UndividedClient(MlflowClient(tracking_uri=store.uri))
+    client = MlflowClient(tracking_uri=store.uri)
+    if not store.is_http:
+        database = _database_file(store).name if store.is_sqlite else None
+        follow_move(client._tracking_client.store.engine, store.root, database)
+    return _UndividedClient(client)
 
 
 class _UndividedClient:
