@@ -35,6 +35,35 @@ def test_a_seed_means_the_same_split_for_ever() -> None:
     assert split.validation.tolist() == [98, 52, 37]
 
 
+def test_an_unbalanced_set_without_max_test_has_the_split_it_always_had() -> None:
+    # Written down before the test set was drawn at random.
+    for counts, num_per_label, seed, fingerprint in (
+        ([200, 400], 80, 3, "76e80fc60e63e6cf"),
+        ([15, 30, 300], 12, 5, "375e6f5c15b796b6"),
+    ):
+        data = make(counts)
+        split = draw_split(data, num_per_label=num_per_label, seed=seed)
+        assert split.fingerprint == fingerprint
+        assert draw_split(data, num_per_label=num_per_label, seed=seed, max_test=10_000).fingerprint == fingerprint
+
+
+@pytest.mark.parametrize("counts", [[200, 400], [270, 130], [60, 80, 110, 150, 200, 270, 360, 480, 640, 850]], ids=str)
+@pytest.mark.parametrize("max_test", [100, 250])
+def test_a_smaller_test_set_has_the_labels_in_the_shares_of_all_that_is_left(counts: list[int], max_test: int) -> None:
+    data = make(counts, tuple("abcdefghij"))
+    labels, total = np.asarray(data.labels), np.zeros(len(counts))
+    left = np.array(counts) - 50
+    expected = max_test * left / left.sum()
+    # Of a draw without replacement; the front of what an order has left gave 0 of the rarer of two labels.
+    sigma = np.sqrt(expected * (1 - left / left.sum()) * (left.sum() - max_test) / (left.sum() - 1))
+    for seed in range(20):
+        test = draw_split(data, num_per_label=50, seed=seed, max_test=max_test).test
+        found = np.bincount(labels[test], minlength=len(counts))
+        assert (np.abs(found - expected) < 5 * sigma + 1).all(), (seed, found, expected)
+        total += found
+    assert (np.abs(total - 20 * expected) < 5 * np.sqrt(20) * sigma).all(), (total, expected)
+
+
 def test_seeds_differ_and_repeat() -> None:
     data = make([40, 60])
     one, again, other = (draw_split(data, num_per_label=15, seed=seed) for seed in (1, 1, 2))
@@ -115,8 +144,9 @@ def test_settings_out_of_range_are_refused(settings: dict[str, float], message: 
 def test_an_empty_test_set_is_refused_and_a_lacking_label_is_told() -> None:
     with pytest.raises(ValueError, match="draws all 40 sentences of toy and leaves none to test"):
         draw_split(make([20, 20]), num_per_label=20, seed=0)
-    with pytest.warns(UserWarning, match=r"test set \(5 sentences\) has none of label 'no'"):
-        draw_split(make([20, 25]), num_per_label=20, seed=0)
+    (notice,) = draw_split(make([20, 25]), num_per_label=20, seed=0).notices
+    assert notice.key == "lacking_labels"
+    assert notice.text.startswith("The test set (5 sentences) has none of label 'no': its accuracy says nothing")
 
 
 def test_the_stream_below_is_numpys_promise() -> None:

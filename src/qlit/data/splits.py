@@ -2,7 +2,6 @@
 
 import hashlib
 import math
-import warnings
 from collections.abc import Iterable
 from dataclasses import dataclass
 
@@ -10,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from qlit.data.datasets import LabelledTexts
+from qlit.data.notices import Notice
 
 Indices = NDArray[np.int64]
 
@@ -25,6 +25,7 @@ class Split:
         fingerprint: 16 hex digits over the data set's sentences and labels and the three index arrays.
         num_leaked: Test sentences whose very text is also in train or validation. They are kept, as the published
             counts keep them; 0 in a data set without duplicates.
+        notices: What a user should know about the split.
     """
 
     train: Indices
@@ -32,6 +33,7 @@ class Split:
     test: Indices
     fingerprint: str
     num_leaked: int
+    notices: tuple[Notice, ...] = ()
 
 
 def draw_split(
@@ -78,7 +80,8 @@ def draw_split(
     order = _shuffled(np.arange(len(labels)), stream)
     by_label = [order[labels[order] == label][:num_per_label] for label in range(len(data.label_names))]
     drawn = _shuffled(np.concatenate(by_label), stream)
-    rest = order[~np.isin(order, drawn)]
+    # Shuffled again: of a frequent label, sentences are left from the front of the order on, of a rare one at its end.
+    rest = _shuffled(np.sort(order[~np.isin(order, drawn)]), stream)
     train, validation, test = drawn[:num_train], drawn[num_train:], np.sort(rest[:max_test])
 
     if not len(test):
@@ -91,14 +94,16 @@ def draw_split(
                 f"{part} ({len(indices)} of the {len(drawn)} drawn) has no sentence of label {lacking}; raise "
                 f"`num_per_label` (now {num_per_label}), or change `train_fraction` (now {train_fraction}) or the seed."
             )
+    notices = []
     if lacking := _lacking(data, labels[test]):
-        warnings.warn(
-            f"The test set ({len(test)} sentences) has none of label {lacking}: its accuracy says nothing about it.",
-            stacklevel=2,
+        text = (
+            f"The test set ({len(test):,} sentences) has none of label {lacking}: its accuracy says nothing about it."
         )
+        notices.append(Notice("lacking_labels", text))
     seen = {data.texts[index] for index in drawn}
     num_leaked = sum(data.texts[index] in seen for index in test)
-    return Split(train, validation, test, _fingerprint(data, (train, validation, test)), num_leaked)
+    fingerprint = _fingerprint(data, (train, validation, test))
+    return Split(train, validation, test, fingerprint, num_leaked, tuple(notices))
 
 
 def train_and_validation_sizes(num_classes: int, *, num_per_label: int, train_fraction: float) -> tuple[int, int]:

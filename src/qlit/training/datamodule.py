@@ -114,7 +114,7 @@ class SentenceDataModule(pl.LightningDataModule):
             max_test=self.max_test,
         )
         check_unseen(body, self.texts, self.split)
-        self.notices = [*self.texts.notices]
+        self.notices = [*self.texts.notices, *self.split.notices]
         return body
 
     def _embed(self, body: BodyFolder, *, show_progress: bool) -> Tensor:
