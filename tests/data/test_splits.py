@@ -1,12 +1,14 @@
 """`draw_split`: the published counts, what a seed fixes, and what is refused."""
 
 import hashlib
+import re
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from qlit.data import LabelledTexts, draw_split, load_texts
+from qlit.data.cuts import stratified_num_per_label, train_and_validation_sizes
 
 
 def make(counts: list[int], names: tuple[str, ...] = ("no", "yes", "maybe")) -> LabelledTexts:
@@ -132,8 +134,21 @@ def test_three_labels() -> None:
         ({"train_fraction": float("nan")}, "`0 < train_fraction < 1` must hold"),
         ({"max_test": 0}, "`max_test >= 1` must hold"),
         ({"seed": -1}, "`seed >= 0` must hold"),
-        ({"train_fraction": 0.99}, r"Validation \(1 of the 20 drawn\) has no sentence of label '.*'; raise `num_per"),
+        (
+            {"train_fraction": 0.99},
+            r"Validation \(1 of the 20 drawn\) has no sentence of label '.*'; change `train_fraction` \(now 0.99\)",
+        ),
+        (
+            {"train_fraction": 0.9},
+            r"Validation \(2 of the 20 drawn\) has no sentence of label '.*'; set `data.stratified: true` to cut label "
+            r"by label, or raise `num_per_label` \(now 10\) to \d+, where this seed's cut has every label, or change",
+        ),
         ({"train_fraction": 0.01}, r"Training \(0 of the 20 drawn\) has no sentence of label 'no', 'yes'"),
+        (
+            {"train_fraction": 0.99, "stratified": True},
+            r"Of 2 labels with 10 sentences each, 1 would validate, fewer than one a label; raise `num_per_label` "
+            r"\(now 10\) to 51, or change `train_fraction` \(now 0.99\)",
+        ),
     ],
 )
 def test_settings_out_of_range_are_refused(settings: dict[str, float], message: str) -> None:
@@ -147,6 +162,84 @@ def test_an_empty_test_set_is_refused_and_a_lacking_label_is_told() -> None:
     (notice,) = draw_split(make([20, 25]), num_per_label=20, seed=0).notices
     assert notice.key == "lacking_labels"
     assert notice.text.startswith("The test set (5 sentences) has none of label 'no': its accuracy says nothing")
+
+
+def many(num_labels: int, count: int) -> LabelledTexts:
+    return make([count] * num_labels, tuple(f"class {k}" for k in range(num_labels)))
+
+
+@pytest.mark.parametrize("num_labels", [2, 20, 77])
+@pytest.mark.parametrize("num_per_label", [8, 16])
+def test_a_stratified_cut_gives_every_label_its_share(num_labels: int, num_per_label: int) -> None:
+    data = many(num_labels, 30)
+    labels = np.asarray(data.labels)
+    num_drawn = num_labels * num_per_label
+    num_train = num_drawn * 85 // 100
+    for seed in range(5):
+        split = draw_split(data, num_per_label=num_per_label, seed=seed, stratified=True)
+        assert (len(split.train), len(split.validation)) == (num_train, num_drawn - num_train)
+        assert len({*split.train, *split.validation, *split.test}) == len(data)
+        validated = np.bincount(labels[split.validation], minlength=num_labels)
+        assert (np.bincount(labels[split.train]) + validated == num_per_label).all()
+        assert 1 <= validated.min() <= validated.max() <= validated.min() + 1
+        if num_labels > 2:  # in the order drawn
+            assert labels[split.validation].tolist() != sorted(labels[split.validation])
+
+
+def test_the_cut_changes_neither_the_drawn_sentences_nor_the_test() -> None:
+    data = make([40, 60, 90])
+    plain, stratified = (
+        draw_split(data, num_per_label=20, seed=3, max_test=30, stratified=stratified) for stratified in (False, True)
+    )
+    drawn = [set(np.concatenate([split.train, split.validation])) for split in (plain, stratified)]
+    assert drawn[0] == drawn[1]
+    assert plain.test.tolist() == stratified.test.tolist()
+    assert plain.fingerprint != stratified.fingerprint
+
+
+def test_which_label_gets_one_more_is_drawn() -> None:
+    data = make([40, 40])
+    more = {
+        np.bincount(np.asarray(data.labels)[split.validation]).argmax()
+        for split in (draw_split(data, num_per_label=10, seed=seed, stratified=True) for seed in range(20))
+    }
+    assert more == {0, 1}  # 3 of 20 validate
+
+
+@pytest.mark.parametrize("num_per_label", [8, 16])
+def test_few_shots_of_many_labels_are_refused_with_settings_that_do(num_per_label: int) -> None:
+    data = many(20, 60)
+    with pytest.raises(ValueError, match=r"set `data.stratified: true` to cut label by label, or") as refusal:
+        draw_split(data, num_per_label=num_per_label, seed=0)
+    assert len(str(refusal.value)) < 400
+    found = re.search(r"raise `num_per_label` \(now \d+\) to (\d+), where", str(refusal.value))
+    assert found is not None
+    draw_split(data, num_per_label=int(found[1]), seed=0)
+    draw_split(data, num_per_label=num_per_label, seed=0, stratified=True)
+    for fewer in range(num_per_label, int(found[1])):
+        with pytest.raises(ValueError, match="has no sentence of label"):
+            draw_split(data, num_per_label=fewer, seed=0)
+
+
+def test_too_few_for_a_stratified_cut_are_refused_with_the_number_that_does() -> None:
+    data = many(20, 30)
+    with pytest.raises(ValueError, match=r"6 would validate, .* raise `num_per_label` \(now 2\) to 7, or"):
+        draw_split(data, num_per_label=2, seed=0, stratified=True)
+    draw_split(data, num_per_label=7, seed=0, stratified=True)
+    with pytest.raises(ValueError, match=r"`data.stratified: true` .* and raise `num_per_label` to 7"):
+        draw_split(data, num_per_label=2, seed=0)
+
+
+def test_the_fewest_for_a_stratified_cut_are_the_fewest() -> None:
+    for num_labels in (2, 3, 20, 77):
+        for percent in range(1, 100):
+            fraction = percent / 100
+            sizes = (
+                (n, train_and_validation_sizes(num_labels, num_per_label=n, train_fraction=fraction))
+                for n in range(2, 200)
+            )
+            wanted = next(n for n, parts in sizes if min(parts) >= num_labels)
+            assert stratified_num_per_label(num_labels, fraction) == wanted
 
 
 def test_the_stream_below_is_numpys_promise() -> None:

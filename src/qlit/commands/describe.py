@@ -14,7 +14,7 @@ from qlit.commands.model_config import model_parser
 from qlit.commands.options import readable_errors, with_nulls
 from qlit.commands.processes import num_processes
 from qlit.commands.train import quieten
-from qlit.data.splits import train_and_validation_sizes
+from qlit.data.cuts import train_and_validation_sizes
 from qlit.heads import EstimatorHead, Head
 from qlit.training.datamodule import SentenceDataModule
 from qlit.training.module import SentenceClassifier

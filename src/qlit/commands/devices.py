@@ -9,7 +9,7 @@ import torch
 
 from qlit.commands.cost import circuits_of
 from qlit.data import draw_split, load_texts
-from qlit.data.splits import train_and_validation_sizes
+from qlit.data.cuts import train_and_validation_sizes
 from qlit.engines import PennyLaneEngine
 from qlit.engines.shots import Shots
 from qlit.heads import Head, ReuploadingPQC
@@ -126,6 +126,7 @@ def _num_test(data: SentenceDataModule) -> tuple[int | None, str | None]:
             train_fraction=data.train_fraction,
             seed=data.seed,
             max_test=data.max_test,
+            stratified=data.stratified,
         )
     except (ValueError, OSError) as error:
         return None, " ".join(str(error).split())

@@ -7,8 +7,9 @@ from pathlib import Path
 from typing import Any
 
 from qlit.data.body import BodyFolder
+from qlit.data.cuts import Indices
 from qlit.data.datasets import LabelledTexts
-from qlit.data.splits import Indices, Split
+from qlit.data.splits import Split
 
 _FILE = "qlit.json"
 _KEY_DIGITS = 16  # 64 bits: ten thousand sentences share none

