@@ -59,11 +59,34 @@ def test_the_one_known_package_is_told_how_to_install(monkeypatch: pytest.Monkey
 def test_folders_that_are_no_body(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match=r"is no sentence-transformers model: it has no modules\.json or config.json"):
         resolve_body(str(tmp_path))
-    for missing in (f"{tmp_path}/gone", "./gone", "~/gone", "a/b/c"):
+    for missing in (f"{tmp_path}/gone", "./gone", "~/gone", "a/b/c", "gone/"):
         with pytest.raises(FileNotFoundError, match=f"no body folder {missing}"):
             resolve_body(missing)
     (tmp_path / "config.json").write_text("{}")
     assert resolve_body(str(tmp_path)).path == tmp_path.resolve()
+    with pytest.raises(ValueError, match=r"config\.json is a file; name the folder of a sentence-transformers model"):
+        resolve_body(str(tmp_path / "config.json"))
+    with pytest.raises(
+        ValueError, match=r"no body folder my/good body \(in .*no model on the Hugging Face hub can have"
+    ):
+        resolve_body("my/good body")
+
+
+def test_a_mistyped_path_beside_a_folder_is_no_unreachable_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def unreachable(name: str) -> Path:
+        raise ConnectionError(f"The hub does not answer, and {name} is not in the cache.")
+
+    monkeypatch.setattr("qlit.data.body.download_body", unreachable)
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(ConnectionError, match="does not answer"):
+        resolve_body("out/tiny")
+    (tmp_path / "out").mkdir()
+    with pytest.raises(
+        FileNotFoundError, match=rf"no body folder out/tiny \(in {tmp_path}\).* either: The hub does not"
+    ):
+        resolve_body("out/tiny")
 
 
 def make_model(folder: Path) -> Path:

@@ -65,7 +65,7 @@ def test_what_is_refused(body: BodyFolder, log: Path, tmp_path: Path) -> None:
         cache.embed(["one 1"], body, batch_size=0)
     (tmp_path / "file").touch()
     with pytest.raises(
-        OSError, match=r"file/cache can not be written \(.*\); free space there, or set QLIT_CACHE to a"
+        OSError, match=r"file/cache can not be written \(.*\); free space there, or set QLIT_CACHE or d"
     ):
         EmbeddingCache(tmp_path / "file/cache").embed(["one 1"], body)
     assert log.read_text() == ""

@@ -624,3 +624,16 @@ def test_an_outage_loses_and_doubles_nothing(server, tmp_path, monkeypatch, capf
     assert Path(client.download_artifacts(run_id, "notes/a.txt", str(tmp_path))).read_text() == "kept\n"
     assert Path(client.download_artifacts(run_id, "notes/b.txt", str(tmp_path))).read_text() == "kept too\n"
     assert capfd.readouterr().out == ""
+
+
+def test_without_a_home_folder_mlflow_is_refused_before_work(monkeypatch, tmp_path):
+    def unknown(_):
+        raise KeyError("getpwuid(): uid not found: 12345")
+
+    monkeypatch.delenv("HOME", raising=False)
+    monkeypatch.setattr("pwd.getpwuid", unknown)
+    with pytest.raises(
+        ValueError, match=r"MLflow needs a home folder, but HOME is not set .* set HOME to a folder that"
+    ):
+        MLflowTracker(tracking_uri=f"sqlite:///{tmp_path}/m.db").check()
+    assert not list(tmp_path.iterdir())

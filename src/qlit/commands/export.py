@@ -12,7 +12,7 @@ from qlit.commands.checkpoints import load_weights, read_checkpoint
 from qlit.commands.model_config import model_of_config
 from qlit.commands.sentences import check_is_text
 from qlit.commands.train import quieten
-from qlit.data import BodyFolder, EmbeddingCache
+from qlit.data import BodyFolder
 from qlit.heads.programs import HeadPrograms, Program, programs_of
 from qlit.training.datamodule import SentenceDataModule
 from qlit.training.module import CHECKPOINT_KEY, SentenceClassifier
@@ -78,7 +78,7 @@ def run(command: str, arguments: list[str]) -> int:
 def _embedding(module: SentenceClassifier, data: SentenceDataModule, sentence: str, body: BodyFolder) -> Tensor:
     """Embedding of the sentence, shape (D,)."""
     if module.body is None:
-        cache = EmbeddingCache(Path(data.cache_dir) if data.cache_dir else None)
+        cache = data.embedding_cache()
         return cache.embed([sentence], body)[0]
     embeddings: Tensor = module.body(module.body.tokenize([sentence]))
     return embeddings[0]

@@ -2,13 +2,13 @@
 
 import os
 import shlex
-from pathlib import Path
 from typing import Any
 
 from jsonargparse import ArgumentParser
 
 from qlit.commands.options import readable_errors
 from qlit.commands.train import quieten
+from qlit.data import expanded
 from qlit.data.contrastive import ContrastiveSettings, fine_tune
 from qlit.training.datamodule import SentenceDataModule
 
@@ -32,7 +32,7 @@ def run(command: str, arguments: list[str]) -> int:
     with readable_errors():
         options = parser.parse_args(arguments)
         made = parser.instantiate(options)
-    data, output = made.data, Path(options.output).expanduser()
+    data, output = made.data, expanded(options.output, "--output")
     body = data.load_split()
     texts = [data.texts.texts[k] for k in data.split.train]
     labels = [data.texts.labels[k] for k in data.split.train]

@@ -19,7 +19,6 @@ from qlit.commands.model_config import model_of_config
 from qlit.commands.outputs import check_output
 from qlit.commands.sentences import read_sentences
 from qlit.commands.train import quieten
-from qlit.data import EmbeddingCache
 from qlit.training.datamodule import SentenceDataModule
 from qlit.training.module import CHECKPOINT_KEY, SentenceClassifier
 
@@ -85,7 +84,7 @@ def _logits(
     body = load_weights(module, data, weights, body_name)
     module.to(device)
     if module.body is None:
-        cache = EmbeddingCache(Path(data.cache_dir) if data.cache_dir else None)
+        cache = data.embedding_cache()
         embeddings = cache.embed(sentences, body, device=device)
         module.head.check_features(embeddings.shape[1])
     parts = []

@@ -3,9 +3,10 @@
 from typing import TYPE_CHECKING, Any
 
 from qlit.data.body import BodyFolder, body_fingerprint, load_body, resolve_body
-from qlit.data.cache import EmbeddingCache, default_cache_folder
+from qlit.data.cache import EmbeddingCache
 from qlit.data.datasets import LabelledTexts, load_texts
 from qlit.data.fine_tuned import check_unseen
+from qlit.data.folders import default_cache_folder, expanded
 from qlit.data.notices import Notice
 from qlit.data.splits import Split, draw_split
 
@@ -23,6 +24,7 @@ __all__ = [
     "check_unseen",
     "default_cache_folder",
     "draw_split",
+    "expanded",
     "load_body",
     "load_texts",
     "resolve_body",

@@ -12,6 +12,7 @@ from importlib.metadata import PackageNotFoundError, distribution
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from qlit.data.folders import expanded
 from qlit.data.hub import download_body
 
 if TYPE_CHECKING:
@@ -43,20 +44,33 @@ def resolve_body(name: str) -> BodyFolder:
     Raises:
         FileNotFoundError: If `name` looks like a path and nothing is there.
         ValueError: If the folder or package holds no sentence-transformers model, or nothing has that name.
+        OSError: If what is downloaded cannot be written.
         ConnectionError: If it is not cached and the hub does not answer (about 10 s at most).
     """
-    path = Path(name).expanduser()
+    path = expanded(name, "data.body")
     if name and path.is_dir():
         if not any((path / file).is_file() for file in ("modules.json", "config.json")):
             raise ValueError(
                 f"The folder {name} is no sentence-transformers model: it has no modules.json or config.json."
             )
         return BodyFolder(name, path.resolve())
-    if name.startswith((".", "/", "~")) or name.count("/") > 1:
-        raise FileNotFoundError(f"There is no body folder {name} (in {Path.cwd()}); check the path.")
+    if name and path.exists():
+        raise ValueError(f"The body {name} is a file; name the folder of a sentence-transformers model.")
+    if name.startswith((".", "/", "~")) or name.endswith("/") or name.count("/") > 1:
+        raise FileNotFoundError(_no_folder(name))
     if "/" not in name:
         return BodyFolder(name, _installed_model(name))
-    return BodyFolder(name, download_body(name))
+    try:
+        return BodyFolder(name, download_body(name))
+    except (ValueError, ConnectionError) as error:
+        if not path.parent.is_dir():
+            raise
+        # `out/tiny` beside a folder `out` is rather a mistyped path than a model of somebody called out.
+        raise FileNotFoundError(f"{_no_folder(name)} It is no body of the Hugging Face hub either: {error}") from error
+
+
+def _no_folder(name: str) -> str:
+    return f"There is no body folder {name} (in {Path.cwd()}); check the path."
 
 
 def _installed_model(name: str) -> Path:

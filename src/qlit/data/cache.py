@@ -2,7 +2,6 @@
 
 import contextlib
 import hashlib
-import os
 import sys
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
@@ -12,6 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from qlit.data.body import BodyFolder, body_fingerprint, load_body
+from qlit.data.folders import default_cache_folder, expanded
 from qlit.data.shards import read_shards, remove_temporary, write_shard
 
 if TYPE_CHECKING:
@@ -22,13 +22,6 @@ _SHARD_TEXTS = 512  # a process that dies loses at most so many
 _PATIENCE_S = 2.0  # wait so long for another process before saying so
 
 
-def default_cache_folder() -> Path:
-    """$QLIT_CACHE, else $XDG_CACHE_HOME/qlit, else ~/.cache/qlit."""
-    if own := os.environ.get("QLIT_CACHE"):
-        return Path(own).expanduser()
-    return Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser() / "qlit"
-
-
 class EmbeddingCache:
     """Sentence embeddings on disk, keyed by the body's files (weights, max_seq_length, pooling ...) and the text.
 
@@ -36,11 +29,15 @@ class EmbeddingCache:
     versions of the libraries are not part of the key: they change vectors by rounding only.
 
     Args:
-        folder: Where to keep them; None for `default_cache_folder()`. Made when first written to.
+        folder: Where to keep them, `~` for the home folder; None for `default_cache_folder()`. Made when first written
+            to.
+
+    Raises:
+        ValueError: If the home folder is needed and there is none.
     """
 
-    def __init__(self, folder: Path | None = None) -> None:
-        self.folder = default_cache_folder() if folder is None else Path(folder)
+    def __init__(self, folder: str | Path | None = None) -> None:
+        self.folder = default_cache_folder() if folder is None else expanded(folder, "data.cache_dir")
 
     def embed(
         self,
@@ -148,5 +145,5 @@ class EmbeddingCache:
             kind = PermissionError if isinstance(error, PermissionError) else OSError
             raise kind(
                 f"The embedding cache {self.folder} can not be written ({error}); free space there, or set QLIT_CACHE "
-                "to a folder that can be written."
+                "or data.cache_dir to a folder that can be written."
             ) from error

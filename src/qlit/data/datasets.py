@@ -7,6 +7,7 @@ from importlib.resources import as_file, files
 from pathlib import Path
 
 from qlit.data.files import SUFFIXES, Row, read_path
+from qlit.data.folders import expanded
 from qlit.data.hub_datasets import read_hub
 from qlit.data.notices import Notice
 
@@ -56,7 +57,7 @@ def load_texts(source: str, *, text_column: str = "text", label_column: str = "l
     """
     if not source:
         raise ValueError("`source` is empty; give 'sample', a file, a folder or a Hugging Face data set.")
-    path = Path(source).expanduser()
+    path = expanded(source, "data.source")
     columns = {"text_column": text_column, "label_column": label_column}
     if source == SAMPLE:
         with as_file(files("qlit.data") / "sample.tsv") as sample:

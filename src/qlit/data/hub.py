@@ -77,11 +77,26 @@ def download_body(name: str) -> Path:
         name: `owner/name`.
     Raises:
         ConnectionError: If it is not cached and the hub does not answer, or the network is forbidden.
-        ValueError: If the hub has no such model, or does not give it to you.
+        ValueError: If the hub has no such model, or does not give it to you, or `name` cannot be one.
+        OSError: If what is downloaded cannot be written.
     """
     from huggingface_hub import HfApi, constants, snapshot_download
-    from huggingface_hub.errors import GatedRepoError, HfHubHTTPError, RepositoryNotFoundError
+    from huggingface_hub.errors import (
+        GatedRepoError,
+        HfHubHTTPError,
+        HFValidationError,
+        LocalEntryNotFoundError,
+        RepositoryNotFoundError,
+    )
+    from huggingface_hub.utils._validators import validate_repo_id
 
+    try:
+        validate_repo_id(name)
+    except HFValidationError as error:
+        raise ValueError(
+            f"There is no body folder {name} (in {Path.cwd()}), and no model on the Hugging Face hub can have that "
+            "name: check the path, or the name."
+        ) from error
     if (cached := _cached_body(name)) is not None:
         return cached
     require_hub(f"the body {name}", BODY_WAYS_OUT)
@@ -96,9 +111,14 @@ def download_body(name: str) -> Path:
         raise ValueError(
             f"There is no body {name} at {constants.ENDPOINT}, or it is private: check the name, or set HF_TOKEN."
         ) from error
-    except HfHubHTTPError as error:
+    except (HfHubHTTPError, LocalEntryNotFoundError) as error:  # the latter if the connection breaks off
         raise ConnectionError(
             f"The Hugging Face hub at {constants.ENDPOINT} did not give the body {name} ({error}): {BODY_WAYS_OUT}."
+        ) from error
+    except OSError as error:
+        raise OSError(
+            f"The body {name} cannot be downloaded to the Hugging Face cache in {constants.HF_HUB_CACHE} ({error}): "
+            "set HF_HOME to a folder that can be written and has space."
         ) from error
 
 

@@ -96,6 +96,21 @@ def _sqlite_store(scheme: str, path: Path, query: str = "") -> Store:
     return Store(f"{scheme}:///{path}{query}", path.parent)
 
 
+def require_home() -> None:
+    """Return if the user has a home folder, without which MLflow cannot even be imported.
+
+    Raises:
+        ValueError: If there is none, as in a container that gives a process a user number alone.
+    """
+    try:
+        Path.home()
+    except RuntimeError as error:
+        raise ValueError(
+            "MLflow needs a home folder, but HOME is not set and this user has no entry in the list of users: set HOME "
+            "to a folder that can be written."
+        ) from error
+
+
 def connect(store: Store) -> Any:
     """An `MlflowClient` on `store`, quiet and with short patience, of which no signal breaks off a call.
 
@@ -103,7 +118,9 @@ def connect(store: Store) -> Any:
 
     Raises:
         ConnectionError: If a server is named and does not answer within a few seconds.
+        ValueError: As `require_home`.
     """
+    require_home()
     os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")  # no phoning home from a cluster; read on import
     os.environ.setdefault("MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT", "true")
     os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")

@@ -1,6 +1,5 @@
 """The data of a run: texts, split and embeddings (or token features for a trainable body), as batches."""
 
-from pathlib import Path
 from typing import final
 
 import lightning.pytorch as pl
@@ -45,7 +44,7 @@ class SentenceDataModule(pl.LightningDataModule):
             and embeddings are computed once and kept.
         batch_size: B, rows of a training batch, over all processes.
         eval_batch_size: Rows of a batch in validation and test, over all processes.
-        cache_dir: Folder of kept embeddings; null for $QLIT_CACHE or the user's cache folder.
+        cache_dir: Folder of kept embeddings, `~` for the home folder; null for $QLIT_CACHE or the user's cache folder.
 
     Raises:
         ValueError, FileNotFoundError, ConnectionError: As `qlit.data.load_texts`, `draw_split` and `resolve_body`.
@@ -122,13 +121,21 @@ class SentenceDataModule(pl.LightningDataModule):
         return body
 
     def _embed(self, body: BodyFolder, *, show_progress: bool) -> Tensor:
-        cache = EmbeddingCache(Path(self.cache_dir) if self.cache_dir else None)
+        cache = self.embedding_cache()
         device = "cuda" if torch.cuda.is_available() else "cpu"
         wanted = sorted({*self.split.train.tolist(), *self.split.validation.tolist(), *self.split.test.tolist()})
         rows = cache.embed([self.texts.texts[k] for k in wanted], body, device=device, show_progress=show_progress)
         embeddings = torch.zeros(len(self.texts), rows.shape[1])
         embeddings[torch.tensor(wanted)] = rows
         return embeddings
+
+    def embedding_cache(self) -> EmbeddingCache:
+        """Where embeddings are kept.
+
+        Raises:
+            ValueError: If the home folder is needed and there is none.
+        """
+        return EmbeddingCache(self.cache_dir or None)
 
     @property
     def num_classes(self) -> int:

@@ -105,6 +105,7 @@ class MLflowTracker(Logger):
     def check(self) -> None:
         """Raise what `start` would raise if the store cannot be named or reached; make nothing."""
         if self._run is None:
+            _store.require_home()
             store = _store.locate(self._tracking_uri)
             if store.is_http:
                 _store.connect(store)

@@ -1,0 +1,41 @@
+"""Folders that a person names: a tilde is the home folder, and a process without one is told what to set."""
+
+import os
+from pathlib import Path
+
+
+def expanded(path: str | Path, what: str) -> Path:
+    """A path with `~` and `~user` replaced by the home folder.
+
+    Args:
+        path: As it was typed.
+        what: What it names, for the message: "data.cache_dir".
+    Raises:
+        ValueError: If there is no such home folder.
+    """
+    try:
+        return Path(path).expanduser()
+    except RuntimeError as error:
+        raise ValueError(
+            f"There is no home folder for the ~ in {what} {path}: write the folder out"
+            + (", or set HOME." if str(path) == "~" or str(path).startswith("~/") else ".")
+        ) from error
+
+
+def default_cache_folder() -> Path:
+    """$QLIT_CACHE, else $XDG_CACHE_HOME/qlit, else ~/.cache/qlit.
+
+    Raises:
+        ValueError: If none of them names a folder, as in a container without HOME for its user.
+    """
+    if own := os.environ.get("QLIT_CACHE"):
+        return expanded(own, "QLIT_CACHE")
+    if caches := os.environ.get("XDG_CACHE_HOME"):
+        return expanded(caches, "XDG_CACHE_HOME") / "qlit"
+    try:
+        return Path.home() / ".cache/qlit"
+    except RuntimeError as error:
+        raise ValueError(
+            "There is no home folder to keep embeddings in (HOME is not set, and this user has no entry in the list of "
+            "users): set HOME, or name a folder with QLIT_CACHE or data.cache_dir."
+        ) from error
