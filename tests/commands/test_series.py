@@ -39,3 +39,10 @@ def test_a_path_may_hold_spaces_and_quotes(tmp_path, monkeypatch, name):
     (tmp_path / name).touch()
     made = candidate_of(name, [], range(1))
     assert made.options == ("--config", name)
+
+
+def test_a_config_may_lie_in_the_home_folder(tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    (tmp_path / "a.yaml").touch()
+    for typed, own in (("~/a.yaml", ()), ("~/a.yaml --model.lr 0.1", ("--model.lr", "0.1"))):
+        assert candidate_of(typed, [], range(1)).options == ("--config", str(tmp_path / "a.yaml"), *own)

@@ -74,3 +74,9 @@ def test_what_is_no_table_is_refused(written, content, message):
 def test_a_table_that_is_not_there_is_told():
     with pytest.raises(FileNotFoundError, match=r"There is no table no\.yaml"):
         read_plan("no.yaml")
+
+
+def test_a_config_may_lie_in_the_home_folder(written, monkeypatch):
+    monkeypatch.setenv("HOME", "/home/ada")
+    (row,) = read_plan(written({"title": "T", "rows": [{**ROW, "config": "~/a.yaml"}]})).rows
+    assert row.config == Path("/home/ada/a.yaml")

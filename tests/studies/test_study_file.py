@@ -190,3 +190,13 @@ def test_what_is_wrong_is_told_in_one_sentence(write, text, sentence):
 def test_a_file_that_is_not_there_is_named(tmp_path):
     with pytest.raises(FileNotFoundError, match=r"There is no study file .*nowhere.yaml"):
         read_study(tmp_path / "nowhere.yaml")
+
+
+def test_configs_may_lie_in_the_home_folder(write, tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    study = read_study(write("base: ~/base.yaml\nfactors: {config: [~/base.yaml, base.yaml]}"))
+    assert study.base == (tmp_path / "base.yaml",)
+    with pytest.raises(FileNotFoundError, match=f"There is no config {tmp_path}/gone.yaml"):
+        read_study(write("base: ~/base.yaml\nfactors: {config: [~/gone.yaml]}"))
+    with pytest.raises(ValueError, match="the home folder of ~nobody-here/x is not known; set HOME"):
+        read_study(write("base: ~nobody-here/x\nfactors: {model.lr: [1, 2]}"))

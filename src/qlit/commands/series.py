@@ -10,6 +10,7 @@ from typing import Any
 
 import torch
 
+from qlit.commands.arguments import expanded_path
 from qlit.commands.interrupts import Sigint
 from qlit.commands.options import readable_errors, value_of
 from qlit.commands.processes import check_keeps_runs
@@ -181,6 +182,7 @@ def candidate_of(config: str, overrides: Sequence[str], seeds: Sequence[int]) ->
         ValueError: If a quotation in it is not closed.
     """
     path, *own = _words(config)
+    path = expanded_path(path)
     if not Path(path).is_file():
         raise FileNotFoundError(f"There is no config {path} (in {Path.cwd()}); check the path.")
     words = [word.rpartition(".")[2] if word.startswith("--") else word for word in own]

@@ -16,6 +16,7 @@ from qlit.commands.processes import num_processes
 from qlit.commands.series import resolved, split_overrides
 from qlit.studies.definition import Cell, Replicate, Study
 from qlit.studies.designs import cells_of
+from qlit.studies.reading import home_expanded
 from qlit.studies.storage import Location, locate
 from qlit.studies.study_file import read_study
 
@@ -90,9 +91,11 @@ def _settings(overrides: Sequence[str]) -> dict[str, Any]:
 def options_of(study: Study, cell: Mapping[str, Any]) -> list[str]:
     """The options of `qlit fit` that make a cell, without seeds."""
     settings = study.settings(cell)
-    configs = [*map(str, study.base), *([str(study.folder / settings.pop("config"))] if "config" in settings else [])]
+    configs = list(study.base)
+    if "config" in settings:
+        configs.append(study.folder / home_expanded(settings.pop("config")))
     experiment = settings.pop("tracking.experiment", study.name)
-    options = [part for config in configs for part in ("--config", config)]
+    options = [part for config in configs for part in ("--config", str(config))]
     # One word each: a value may begin with a dash.
     options += [f"--{key}={_text(value)}" for key, value in settings.items()]
     return [*options, f"--tracking.experiment={experiment}"]

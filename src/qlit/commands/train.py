@@ -14,6 +14,7 @@ from lightning.pytorch import Callback, LightningModule, Trainer
 from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
 from lightning.pytorch.utilities.exceptions import SIGTERMException
 
+from qlit.commands.arguments import expanded_path
 from qlit.commands.checkpoints import read_notes
 from qlit.commands.devices import check_engines
 from qlit.commands.interrupts import Sigint
@@ -117,6 +118,9 @@ class QlitCLI(LightningCLI):
 
     def before_instantiate_classes(self) -> None:
         config = self._own_config()
+        for section, key in ((config, "ckpt_path"), (config.trainer, "default_root_dir")):
+            if section.get(key):
+                section[key] = expanded_path(str(section[key]))
         if self.series_tags:
             config.tracking.tags = {**(config.tracking.tags or {}), **self.series_tags}
         if self.subcommand == "fit" and config.ckpt_path and config.tracking.run_id is None:

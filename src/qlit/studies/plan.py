@@ -6,6 +6,8 @@ from typing import Any
 
 import yaml
 
+from qlit.studies.reading import home_expanded
+
 
 @dataclass(frozen=True)
 class PlannedRow:
@@ -93,4 +95,4 @@ def _row(file: Path, number: int, row: Any) -> PlannedRow:
     for key in ("seeds", "epochs"):
         if row.get(key, 1) < 1:
             raise ValueError(f"`{key} >= 1` must hold, but {where[0].lower()}{where[1:]} has {key}: {row[key]}.")
-    return PlannedRow(**{"options": {}, **row, "config": file.parent / row["config"]})
+    return PlannedRow(**{"options": {}, **row, "config": file.parent / home_expanded(row["config"])})

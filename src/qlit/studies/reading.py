@@ -5,6 +5,7 @@ Each function raises ValueError with one sentence that names the place (`where`)
 
 import re
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 
@@ -48,3 +49,15 @@ def _checked(value: Any, where: str, least: float | None, kinds: tuple[type, ...
         bound = "" if least is None else f" of {least} at least"
         raise ValueError(f"{where} must be {what}{bound}, but got {value!r}.")
     return value
+
+
+def home_expanded(value: Any) -> Path:
+    """A path with `~` at its beginning replaced by the home folder.
+
+    Raises:
+        ValueError: If there is no home folder of that name.
+    """
+    try:
+        return Path(str(value)).expanduser()
+    except RuntimeError as error:
+        raise ValueError(f"the home folder of {value} is not known; set HOME, or write the path in full.") from error

@@ -14,6 +14,7 @@ from urllib.parse import urlsplit
 import psutil
 from filelock import FileLock
 
+from qlit.studies.reading import home_expanded
 from qlit.training._secrets import scrub
 
 if TYPE_CHECKING:
@@ -82,7 +83,7 @@ def locate(storage: str | None, study_name: str) -> Location:
 
 
 def _file(storage: str, kind: str, path: Path) -> Location:
-    path = path.expanduser().absolute()
+    path = home_expanded(path).absolute()
     file_system = _file_system(path)
     if file_system in _SHARED:
         raise ValueError(

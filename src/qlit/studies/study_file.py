@@ -10,7 +10,7 @@ from typing import Any
 import yaml
 
 from qlit.studies.definition import Factor, Objective, Pruner, Replicate, Study
-from qlit.studies.reading import listed, mapping, number, numeric, whole
+from qlit.studies.reading import home_expanded, listed, mapping, number, numeric, whole
 from qlit.studies.reading_designs import check_factors, check_two_stages, read_design
 
 _KEYS = (
@@ -45,7 +45,7 @@ def read_study(path: str | Path) -> Study:
 def _study(content: dict[str, Any], file: Path) -> Study:
     if "base" not in content or not content.get("factors"):
         raise ValueError("`base` (a config, or a list of them) and `factors` must be given.")
-    base = tuple(Path(os.path.normpath(file.parent / str(each))) for each in listed(content["base"]))
+    base = tuple(Path(os.path.normpath(file.parent / home_expanded(each))) for each in listed(content["base"]))
     for config in base:
         if not config.is_file():
             raise FileNotFoundError(f"There is no config {config}, the base of the study file {file}.")
@@ -99,8 +99,9 @@ def _factor(name: str, value: Any, folder: Path) -> Factor:
         levels = tuple(map(numeric, listed(given["values"])))
         if not levels:
             raise ValueError(f"{where} has no values.")
-        if "config" in keys and (missing := [each for each in levels if not (folder / str(each)).is_file()]):
-            raise FileNotFoundError(f"There is no config {folder / str(missing[0])}, a level of factor {name!r}.")
+        configs = [folder / home_expanded(each) for each in levels] if "config" in keys else []
+        if missing := [each for each in configs if not each.is_file()]:
+            raise FileNotFoundError(f"There is no config {missing[0]}, a level of factor {name!r}.")
         return Factor(name, keys, levels, when=when, screen=screen)
     if not {"low", "high"} <= given.keys():
         raise ValueError(f"{where} must have `values`, or `low` and `high`.")
