@@ -351,7 +351,7 @@ def test_a_body_of_another_width_is_refused(make, refused):
         (["x.ckpt", "good", "--format", "xml"], "invalid choice: 'xml'"),
         (["x.ckpt", "good", "--format"], "the option --format needs a value."),
         (["x.ckpt", "--formt", "csv", "good"], "there is no option --formt; did you mean '--format'? A sentence"),
-        (["x.ckpt", "--great"], "A sentence that begins with a dash can follow a lone --"),
+        (["x.ckpt", "--great"], "there is no option --great. A sentence that begins with a dash can follow a lone --"),
         (["x.ckpt", "-half"], "there is no option -half"),
     ],
 )

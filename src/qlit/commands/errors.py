@@ -16,9 +16,10 @@ class UsageError(Exception):
 
 
 def nearest(word: str, known: Iterable[str]) -> str:
-    """`; did you mean 'x'?` for the known word closest to `word`, or nothing."""
-    close = difflib.get_close_matches(word, list(known), n=1, cutoff=0.6)
-    return f"; did you mean {close[0]!r}?" if close else ""
+    """`; did you mean 'x'?` for the known word closest to `word`, or nothing; dashes in front do not count."""
+    by_name = {each.lstrip("-"): each for each in known}
+    close = difflib.get_close_matches(word.lstrip("-"), by_name, n=1, cutoff=0.6)
+    return f"; did you mean {by_name[close[0]]!r}?" if close else ""
 
 
 def in_one_sentence(name: str, command: Callable[[], int]) -> int:
