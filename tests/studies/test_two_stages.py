@@ -83,13 +83,12 @@ def test_a_search_begins_with_its_starts_and_knows_the_cells_of_the_screening(tm
         assert each.replicates == REPLICATES
         train(trials, each)
     asked = []
-    sampler = trials.study.sampler
 
-    def note(study, _, space):
+    def note(_, study, __, space):
         asked.append((len(study.trials), set(space)))
         return {}
 
-    monkeypatch.setattr(sampler, "sample_relative", note)
+    monkeypatch.setattr(type(trials.study.sampler), "sample_relative", note)
     trials.claim()
     assert asked == [(NUM_CELLS + 4, {"n", "x"})]  # no space of chance: those of the screening are known
 

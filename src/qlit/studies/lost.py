@@ -8,9 +8,10 @@ from optuna.trial import FrozenTrial, TrialState
 from qlit.studies.storage import this_host
 from qlit.training._reap import process_is_gone
 
-HEARTBEAT, RESTARTS, AGAIN, RETRY = "heartbeat", "restarts", "again", "retry"
-"""Marks of a trial: its last sign of life; how often it was begun before; the number of the trial that it repeats; and
-of one that is to be repeated, the restarts of the next."""
+HEARTBEAT, RESTARTS, AGAIN, RETRY, DRAWN_AS = "heartbeat", "restarts", "again", "retry", "drawn_as"
+"""Marks of a trial: its last sign of life; how often it was begun before; the number of the trial that it repeats; of
+one that is to be repeated, the restarts of the next; and the number of the first trial in such a row, whose point of a
+search all of them draw."""
 
 STALE_S = 300.0
 """A trial without a sign of life for so long is taken for lost. Workers give one every 30 s, but none while they wait

@@ -45,6 +45,18 @@ def loaded(definition: Study, location: Location, storage: BaseStorage, *, creat
     return definition, found
 
 
+def drawing_study(definition: Study, found: optuna.Study, number: int) -> optuna.Study:
+    """A second object of Optuna's for a study, with the sampler that draws one trial.
+
+    Args:
+        definition: The study.
+        found: Optuna's study.
+        number: Of the trial, as of `sampler_of`.
+    """
+    # The first one's storage: for a database Optuna wraps it in a cache, which a second one would have to fill again.
+    return optuna.load_study(**{**_options(definition, found._storage), "sampler": sampler_of(definition, number)})
+
+
 def _options(definition: Study, storage: BaseStorage) -> dict[str, Any]:
     return {
         "study_name": definition.name,

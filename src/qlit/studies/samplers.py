@@ -1,10 +1,10 @@
 """Optuna's samplers and pruners, as a study names them."""
 
-import os
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+import numpy as np
 import optuna
 from optuna.pruners import BasePruner
 from optuna.samplers import BaseSampler
@@ -20,13 +20,16 @@ def experiments_accepted() -> Iterator[None]:
         yield
 
 
-def sampler_of(study: Study) -> BaseSampler:
-    """The sampler of a search; for a design one that is never asked.
+def sampler_of(study: Study, number: int = 0) -> BaseSampler:
+    """The sampler that draws one trial of a search; for a design one that is never asked.
 
-    Every worker draws from its own numbers: with equal ones, workers would choose equal points.
+    Args:
+        study: The study, whose design has the seed.
+        number: Of the trial. What is drawn depends on the seed, this number and the earlier trials, not on the worker
+            that asks: workers cannot draw equal points, and one worker repeats a search anywhere.
     """
     design = study.design.sampling
-    seed = (design.seed * 1_000_003 + os.getpid()) % 2**32
+    seed = int(np.random.SeedSequence((design.seed, number)).generate_state(1)[0])
     has_conditions = any(factor.when for factor in study.factors)
     with experiments_accepted():
         match design.kind:

@@ -18,8 +18,8 @@ from optuna.trial import FrozenTrial, Trial, TrialState
 
 from qlit.studies.claims import Claimed
 from qlit.studies.definition import Cell, Replicate, Study, digest
-from qlit.studies.lost import AGAIN, HEARTBEAT, RESTARTS, RETRY, is_lost, owed
-from qlit.studies.opening import check_is_there, loaded
+from qlit.studies.lost import AGAIN, DRAWN_AS, HEARTBEAT, RESTARTS, RETRY, is_lost, owed
+from qlit.studies.opening import check_is_there, drawing_study, loaded
 from qlit.studies.queueing import is_screened, num_given_up, num_to_come, to_queue
 from qlit.studies.screened import Screened
 from qlit.studies.space import queued_cell, suggested
@@ -184,9 +184,19 @@ class Trials:
                 self._taken = self._claimed_id()
         if self._taken is None:
             return None
-        claimed = self._prepared(Trial(self.study, self._taken))
+        claimed = self._prepared(self._drawn(self._taken))
         self._taken = None
         return claimed
+
+    def _drawn(self, trial_id: int) -> Trial:
+        """A trial with a sampler of its own; its point is drawn when its levels are asked for."""
+        if not self.definition.design.sampling.is_search:
+            return Trial(self.study, trial_id)
+        kept = self.storage.get_trial(trial_id)
+        number = kept.user_attrs.get(DRAWN_AS, kept.number)
+        # A study of its own as well: Optuna's forgets only in `ask` and `tell` which trials it saw last, and a sampler
+        # that is asked otherwise would know none but those.
+        return Trial(drawing_study(self.definition, self.study, number), trial_id)
 
     def _prepared(self, trial: Trial) -> Claimed:
         for name, value in process_tags().items():
@@ -274,5 +284,6 @@ class Trials:
         """Queue what is to be tried again. Under the lock: two that look at once would both queue it."""
         for trial in owed(self.all()):
             marks = {name: trial.user_attrs[name] for name in _KEPT_MARKS if name in trial.user_attrs}
-            again = {RESTARTS: trial.user_attrs[RETRY], AGAIN: trial.number}
+            first = trial.user_attrs.get(DRAWN_AS, trial.number)
+            again = {RESTARTS: trial.user_attrs[RETRY], AGAIN: trial.number, DRAWN_AS: first}
             self._queue(queued_cell(trial, self.definition.factors), {**marks, **again})
