@@ -3,10 +3,10 @@
 import argparse
 import re
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any, NoReturn
 
 from qlit.commands.errors import UsageError, nearest
+from qlit.data import expanded
 
 _NUMBER = re.compile(r"-\.?\d")
 _TILDE_VALUE = re.compile(r"(--?[\w.+-]+=)(~(?:/.*)?)", re.DOTALL)
@@ -73,22 +73,8 @@ class CommandParser(argparse.ArgumentParser):
 def with_home(arguments: Sequence[str]) -> list[str]:
     """The arguments, with `--name=~/path` before a lone `--` expanded as shells expand `--name ~/path`."""
     last = arguments.index("--") if "--" in arguments else len(arguments)
-    expanded = [
-        f"{found[1]}{expanded_path(found[2])}" if (found := _TILDE_VALUE.fullmatch(word)) else word
+    before = [
+        f"{found[1]}{expanded(found[2], found[1].rstrip('='))}" if (found := _TILDE_VALUE.fullmatch(word)) else word
         for word in arguments[:last]
     ]
-    return [*expanded, *arguments[last:]]
-
-
-def expanded_path(path: str) -> str:
-    """A path whose leading `~` is replaced by the home folder.
-
-    Raises:
-        ValueError: If there is no home folder of that name.
-    """
-    if not path.startswith("~"):
-        return path
-    try:
-        return str(Path(path).expanduser())
-    except RuntimeError as error:
-        raise ValueError(f"The home folder of {path} is not known; set HOME, or write the path in full.") from error
+    return [*before, *arguments[last:]]

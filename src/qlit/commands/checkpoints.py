@@ -7,8 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from qlit.commands.arguments import expanded_path
-from qlit.data import BodyFolder, resolve_body
+from qlit.data import BodyFolder, expanded, resolve_body
 from qlit.data.trainable import TrainableBody
 from qlit.training.datamodule import SentenceDataModule
 from qlit.training.module import CHECKPOINT_KEY, SentenceClassifier, check_weights
@@ -21,7 +20,7 @@ def read_checkpoint(path: str | Path) -> dict[str, Any]:
         FileNotFoundError: If there is no such file.
         ValueError: If it is not a checkpoint of qlit.
     """
-    path = expanded_path(str(path))
+    path = expanded(path, "the checkpoint")
     if not Path(path).is_file():
         raise FileNotFoundError(f"There is no checkpoint {path} (in {Path.cwd()}); check the path.")
     try:

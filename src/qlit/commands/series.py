@@ -10,11 +10,11 @@ from typing import Any
 
 import torch
 
-from qlit.commands.arguments import expanded_path
 from qlit.commands.interrupts import Sigint
 from qlit.commands.options import readable_errors, value_of
 from qlit.commands.processes import check_keeps_runs
 from qlit.commands.train import Interruption, QlitCLI
+from qlit.data import expanded
 from qlit.training.identity import HASH, config_tags
 from qlit.training.kept_runs import KeptRun, KeptRuns
 
@@ -182,7 +182,7 @@ def candidate_of(config: str, overrides: Sequence[str], seeds: Sequence[int]) ->
         ValueError: If a quotation in it is not closed.
     """
     path, *own = _words(config)
-    path = expanded_path(path)
+    path = str(expanded(path, "--config"))
     if not Path(path).is_file():
         raise FileNotFoundError(f"There is no config {path} (in {Path.cwd()}); check the path.")
     words = [word.rpartition(".")[2] if word.startswith("--") else word for word in own]

@@ -14,12 +14,12 @@ from lightning.pytorch import Callback, LightningModule, Trainer
 from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
 from lightning.pytorch.utilities.exceptions import SIGTERMException
 
-from qlit.commands.arguments import expanded_path
 from qlit.commands.checkpoints import read_notes
 from qlit.commands.devices import check_engines
 from qlit.commands.interrupts import Sigint
 from qlit.commands.options import readable_errors, value_of, with_nulls
 from qlit.commands.summary import evaluation_summary, fit_summary, tell_notices
+from qlit.data import expanded
 from qlit.training.best_and_last import BestAndLast
 from qlit.training.checkpoint_io import AtomicCheckpointIO
 from qlit.training.datamodule import SentenceDataModule
@@ -120,7 +120,7 @@ class QlitCLI(LightningCLI):
         config = self._own_config()
         for section, key in ((config, "ckpt_path"), (config.trainer, "default_root_dir")):
             if section.get(key):
-                section[key] = expanded_path(str(section[key]))
+                section[key] = str(expanded(section[key], key))
         if self.series_tags:
             config.tracking.tags = {**(config.tracking.tags or {}), **self.series_tags}
         if self.subcommand == "fit" and config.ckpt_path and config.tracking.run_id is None:

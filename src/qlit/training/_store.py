@@ -13,6 +13,7 @@ from urllib.parse import urlsplit
 
 from filelock import FileLock
 
+from qlit.data import expanded
 from qlit.training._imports import large_imports
 from qlit.training._moved import follow_move
 from qlit.training._secrets import scrub
@@ -62,7 +63,8 @@ def locate(tracking_uri: str | None) -> Store:
 
     Args:
         tracking_uri: An MLflow tracking URI; None means MLFLOW_TRACKING_URI, or without it
-            `sqlite:///<cwd>/mlruns/mlflow.db`. A relative SQLite path is taken from the current folder.
+            `sqlite:///<cwd>/mlruns/mlflow.db`. A relative SQLite path is taken from the current folder, `~` from the
+            home folder.
     Raises:
         ValueError: If the URI is neither http(s) nor a database, is an SQLite database in memory, or its path holds a
             character that means something else in a URI.
@@ -79,7 +81,9 @@ def locate(tracking_uri: str | None) -> Store:
                 f"The runs must outlive the process, but got tracking_uri={uri!r}, a database in memory. "
                 "Name a file: `sqlite:///mlruns/mlflow.db`."
             )
-        return _sqlite_store(uri.partition(":")[0], Path.cwd() / location, f"?{query}" if query else "")
+        return _sqlite_store(
+            uri.partition(":")[0], Path.cwd() / expanded(location, "tracking_uri"), f"?{query}" if query else ""
+        )
     if scheme in ("http", "https", *_DATABASE_PORTS):
         return Store(uri, root)
     raise ValueError(
