@@ -50,3 +50,22 @@ def test_the_picture_shows_every_run_and_difference(three):
     assert [text.get_text() for text in lower.get_yticklabels()] == ["b\n- a", "c\n- a", "c\n- b"]
     assert {text.get_text() for text in lower.texts} == {f"{100 * pair.difference:+.2f}" for pair in three.pairs}
     figure.canvas.draw()  # would warn of what does not fit
+
+
+def test_two_splits_leave_no_interval_beyond_what_accuracies_can_be():
+    two = compare([model("a", (0.7, 1.0)), model("b", (0.95, 0.99)), model("c", (1.0, 1.0))])
+    for each in two.models:
+        assert 0 <= each.low <= each.mean <= each.high <= 1
+    for pair in two.pairs:
+        assert -1 <= pair.low <= pair.difference <= pair.high <= 1
+    text = comparison_text(two)
+    assert "Intervals over splits are cut where accuracies end, at 0 and 100 %" in text
+    inside = compare([model("a", (0.7, 0.71, 0.7)), model("b", (0.7, 0.71, 0.72))])
+    assert "Intervals over splits are cut" not in comparison_text(inside)
+    figure = comparison_figure(two)
+    figure.canvas.draw()
+
+
+@pytest.mark.parametrize("accuracies", [(1.0,), (0.0,), (0.1, 0.1, 0.1)])
+def test_models_at_the_ends_of_the_range_and_equal_ones_can_be_drawn(accuracies):
+    comparison_figure(compare([model("a", accuracies, num_test=10), model("b", accuracies, num_test=10)])).canvas.draw()

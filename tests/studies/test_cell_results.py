@@ -26,6 +26,15 @@ def test_a_cell_has_its_replicates_whatever_the_order_of_the_trials(results):
     assert first.values("val/accuracy") == pytest.approx([0.5, 0.51])
     assert first.mean("val/accuracy") == pytest.approx(0.505)
     assert first.interval("val/accuracy") == t_interval([0.5, 0.51])
+    at_the_top = replace(
+        first,
+        trainings=tuple(
+            replace(each, scores={"val/accuracy": value})
+            for each, value in zip(first.trainings, (0.9, 1.0), strict=True)
+        ),
+    )
+    assert at_the_top.interval("val/accuracy") == (pytest.approx(0.3146898), 1.0)
+    assert at_the_top.text("val/accuracy") == "0.9500 (0.3147 to 1.0000)"
 
 
 def test_a_single_training_has_the_interval_of_its_sentences(results):

@@ -5,7 +5,17 @@ import math
 import numpy as np
 import pytest
 
-from qlit.studies.statistics import bootstrap_interval, cohens_dz, cohens_h, mcnemar, t_interval, t_test
+from qlit.studies.statistics import (
+    DIFFERENCE,
+    PROPORTION,
+    bootstrap_interval,
+    cohens_dz,
+    cohens_h,
+    mcnemar,
+    range_of,
+    t_interval,
+    t_test,
+)
 
 # Differences of ten pairs: sleep gained on drug 2 over drug 1, Student (1908), table I; his t is 4.0621 with 9 degrees
 # of freedom, p 0.00283, and the interval of R's t.test 0.7001 to 2.4599.
@@ -29,6 +39,30 @@ def test_one_pair_or_equal_ones_tell_no_spread():
     assert t_interval([0.3, 0.3]) == (0.3, 0.3)
     assert t_test([0.3]) is t_test([0.3, 0.3]) is None
     assert cohens_dz([0.3]) is cohens_dz([0.3, 0.3]) is None
+
+
+def test_an_interval_is_cut_at_the_limits_of_its_values_and_no_earlier():
+    assert t_interval([0.95, 0.99], PROPORTION)[1] == 1.0
+    assert t_interval([0.95, 0.99], PROPORTION)[0] == t_interval([0.95, 0.99])[0] > 0.7
+    assert t_interval([0.01, 0.2], PROPORTION)[0] == 0.0
+    assert t_interval([-0.3, 0.3], DIFFERENCE) == (-1.0, 1.0)
+    assert t_interval([0.80, 0.81, 0.82], PROPORTION) == t_interval([0.80, 0.81, 0.82])
+    low, high = t_interval([0.1, 0.1, 0.1])
+    assert low == high == np.mean([0.1, 0.1, 0.1])  # bars of length 0 and not below
+
+
+@pytest.mark.parametrize(
+    ("metric", "found"),
+    [
+        ("val/accuracy", (0, 1)),
+        ("test/calibration_error", (0, 1)),
+        ("val/loss", (0, math.inf)),
+        ("parameters", (0, math.inf)),
+        ("other", (-math.inf, math.inf)),
+    ],
+)
+def test_the_range_of_a_score_is_known_by_its_name(metric, found):
+    assert range_of(metric) == found
 
 
 @pytest.mark.parametrize(("only_first", "only_second"), [(1, 9), (9, 1), (5, 5), (0, 4), (7, 12), (1, 0)])

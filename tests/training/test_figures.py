@@ -1,13 +1,16 @@
 """The figures hold the numbers they were given; how they look was judged by eye."""
 
 import io
+from functools import partial
 
 import numpy as np
 import pytest
+import torch
 from matplotlib.figure import Figure
 from sklearn.metrics import roc_auc_score
 
 from qlit.training.figures import confusion_matrix, reliability_diagram, roc_curve, training_curves
+from qlit.training.scores import Scores
 
 NOTE = "built-in sample: for trying the commands"
 
@@ -63,17 +66,26 @@ def test_confusion_matrix_shows_counts_and_row_percentages():
         confusion_matrix([[1, -2], [3, 4]], ["a", "b"])
 
 
-def test_calibration_error_agrees_with_a_loop(predictions):
+def test_the_reliability_diagram_has_the_bins_and_the_number_of_the_score(predictions):
     probabilities, labels = predictions
-    error = 0.0
-    for b in range(10):
-        inside = (probabilities >= b / 10) & ((probabilities < (b + 1) / 10) | (b == 9))
-        if inside.any():
-            error += inside.mean() * abs(labels[inside].mean() - probabilities[inside].mean())
-    figure = reliability_diagram(probabilities, labels, note=NOTE)
+    scores = Scores(2)
+    logits = torch.logit(torch.from_numpy(probabilities))[:, None]
+    scores.add(logits, torch.from_numpy(labels), torch.zeros(len(labels)))
+    error = scores.compute()["calibration_error"].item()
+    figure = reliability_diagram(scores.probabilities, labels, calibration_error=error, note=NOTE)
     assert f"Expected calibration error {error:.3f}" in texts(figure)
     assert is_png(figure)
-    assert "Expected calibration error 0.000" in texts(reliability_diagram([0.0, 1.0, 1.0], [0, 1, 1]))
+    (points,) = [line for line in figure.axes[0].lines if line.get_marker() == "s"]
+    counts = np.array([bar.get_height() for bar in figure.axes[1].patches])
+    assert (len(counts), counts.sum()) == (15, len(labels))
+    gaps = np.abs(points.get_ydata() - points.get_xdata())
+    assert counts[counts > 0] @ gaps / len(labels) == pytest.approx(error, abs=1e-6)
+
+
+def test_a_probability_of_one_lies_in_the_last_bin():
+    figure = reliability_diagram([0.0, 1.0, 1.0], [0, 1, 1], calibration_error=0.0)
+    assert "Expected calibration error 0.000" in texts(figure)
+    assert [bar.get_height() for bar in figure.axes[1].patches] == [1, *[0] * 13, 2]
 
 
 def test_roc_area_agrees_with_scikit_learn(predictions):
@@ -85,7 +97,7 @@ def test_roc_area_agrees_with_scikit_learn(predictions):
         roc_curve([0.1, 0.2], [0, 0])
 
 
-@pytest.mark.parametrize("draw", [reliability_diagram, roc_curve])
+@pytest.mark.parametrize("draw", [partial(reliability_diagram, calibration_error=0.1), roc_curve])
 def test_predictions_are_checked(draw):
     with pytest.raises(ValueError, match=r"shapes \(2,\) and \(3,\)"):
         draw([0.1, 0.2], [0, 1, 1])

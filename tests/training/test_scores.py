@@ -116,6 +116,22 @@ def test_what_is_collected_keeps_no_graph():
     assert not any(value.requires_grad for value in scores.compute().values())
 
 
+def test_a_class_that_does_not_occur_has_no_part_in_the_auroc():
+    logits, labels, losses = predictions(3)
+    labels = labels % 2  # none of class 2
+    values = added(Scores(3), (logits, labels, losses), [237]).compute()
+    areas = [roc_auc_score(labels.numpy() == k, probabilities_of(logits)[:, k]) for k in (0, 1)]
+    assert values["auroc"].item() == pytest.approx(np.mean(areas), abs=SCORE_ATOL)
+
+
+@pytest.mark.parametrize("num_classes", [2, 3])
+@pytest.mark.parametrize("label", [0, 1])
+def test_a_single_class_has_no_auroc(num_classes, label):
+    logits, labels, losses = predictions(num_classes)
+    values = added(Scores(num_classes), (logits, torch.full_like(labels, label), losses), [237]).compute()
+    assert set(values) == NAMES - {"auroc"}
+
+
 @pytest.mark.parametrize(
     ("accuracy", "num_samples", "low", "high"),
     [(0.9, 100, 0.826, 0.945), (0.5, 10, 0.237, 0.763), (0.0, 10, 0.0, 0.278), (1.0, 10, 0.722, 1.0)],
@@ -124,11 +140,12 @@ def test_the_interval_in_known_cases(accuracy, num_samples, low, high):
     assert wilson_interval(accuracy, num_samples) == pytest.approx((low, high), abs=5e-4)
 
 
-@pytest.mark.parametrize("num_samples", [1, 7, 77, 9101])
+@pytest.mark.parametrize("num_samples", [1, 7, 10, 77, 9101])
 def test_the_interval_is_wilsons_and_lies_in_0_to_1(num_samples):
     for right in {0, 1, num_samples // 3, num_samples - 1, num_samples}:
         low, high = wilson_interval(right / num_samples, num_samples)
         assert 0 <= low < high <= 1
+        assert low <= right / num_samples <= high
         expected = binomtest(right, num_samples).proportion_ci(0.95, method="wilson")
         assert (low, high) == pytest.approx((expected.low, expected.high), abs=1e-6)  # z has seven digits
 

@@ -44,6 +44,8 @@ def _draw_accuracies(axes: Any, comparison: Comparison) -> None:
         axes.annotate(f"{mean:.2f} %", (place + 0.12, mean), xytext=(9, 0), textcoords="offset points", va="center")
     axes.set_xticks(places, [_wrapped(model.name) for model in comparison.models])
     axes.set_xlim(-0.4, len(places) - 0.35)
+    low, high = axes.get_ylim()
+    axes.set_ylim(max(low, -1), min(high, 101))  # caps of bars at the ends of the range stay visible
     axes.set_ylabel("test accuracy, %")
     clean(axes)
 

@@ -2,6 +2,8 @@
 
 from qlit.studies.results import SIGNIFICANCE, Comparison, ModelResult, PairResult, SplitResult
 
+_CUT = "Intervals over splits are cut where accuracies end, at 0 and 100 %, and those of differences at 100 points."
+
 
 def comparison_text(comparison: Comparison) -> str:
     """Models, differences and verdicts, as lines of text; accuracies in per cent, differences in points."""
@@ -11,6 +13,10 @@ def comparison_text(comparison: Comparison) -> str:
     lines += ["", *_pairs(comparison.pairs), ""]
     lines += _sentences(comparison)
     lines += [pair.verdict for pair in comparison.pairs]
+    if _is_any_cut(comparison):
+        lines.append(
+            "Intervals over splits are cut where accuracies end, at 0 and 100 %; those of differences at 100 points."
+        )
     if len(comparison.pairs) > 1:
         lines.append(f"Each interval holds by itself; of {len(comparison.pairs)} together one is wrong more often.")
     return "\n".join([*lines, comparison.budget])
@@ -55,6 +61,15 @@ def _sentences(comparison: Comparison) -> list[str]:
                 f"{len(pair.splits)} splits, {pair.first} on {len(told_apart) - ahead}."
             )
     return [*lines, ""]
+
+
+def _is_any_cut(comparison: Comparison) -> bool:
+    """Whether an interval over splits ends where its values end."""
+    if comparison.num_splits == 1:
+        return False
+    models = [end for model in comparison.models for end in ((model.low, 0.0), (model.high, 1.0))]
+    pairs = [end for pair in comparison.pairs for end in ((pair.low, -1.0), (pair.high, 1.0))]
+    return any(end == limit for end, limit in (*models, *pairs))
 
 
 def _on_one_split(pair: PairResult, split: SplitResult) -> list[str]:

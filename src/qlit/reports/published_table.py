@@ -68,7 +68,7 @@ def _data(ran: Sequence[RankedModel]) -> str:
     return (
         f"Ours: {', '.join(datasets)} with {', '.join(bodies)}, {' or '.join(f'{size:,}' for size in sizes)} test "
         "sentences of each split; the epoch of the best validation accuracy is tested. Intervals: Student's t over "
-        "splits, or Wilson's over the test sentences of a single one."
+        "splits, cut at 0 and 100 %, or Wilson's over the test sentences of a single one."
     )
 
 

@@ -11,6 +11,7 @@ from matplotlib.ticker import MaxNLocator
 from qlit.studies.cell_results import CellResult, pareto_front
 from qlit.studies.definition import Factor, Objective, Study
 from qlit.studies.effects import LevelMean
+from qlit.studies.statistics import range_of
 from qlit.training.figure_style import BLUE, GREY, ORANGE, clean, titled_figure
 
 _COLUMNS = 3
@@ -72,9 +73,10 @@ def level_means_figure(study: Study, means: Sequence[LevelMean], metric: str) ->
     names = [f"{each.factor} = {each.level}" for each in means]
     axes.set_yticks(range(len(means)), names, fontsize=8)
     axes.set_ylim(len(means) - 0.4, -0.6)
-    if metric.endswith("accuracy"):
-        low, high = axes.get_xlim()
-        axes.set_xlim(max(low, 0.0), min(high, 1.0))  # intervals from two or three cells go beyond
+    low, high = range_of(metric)
+    if math.isfinite(high):
+        left, right = axes.get_xlim()
+        axes.set_xlim(max(left, low), min(right, high))
     axes.set_xlabel(metric)
     clean(axes)
     return figure

@@ -2,6 +2,7 @@
 
 import base64
 import io
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from html import escape
@@ -110,7 +111,8 @@ def _page(
         f"<p>{escape(levels_text(chosen.cell))}: {escape(metric)} {chosen.text(metric)}, the best of {len(results)} "
         f"cells and therefore too high by itself; test/accuracy {chosen.text('test/accuracy')}, which chose "
         "nothing.</p>",
-        "<p>Intervals are 95 %: Student's over the replicates, or of a single one Wilson's over its sentences.</p>",
+        "<p>Intervals are 95 %: Student's over the replicates, cut where a score's values end, or of a single one "
+        "Wilson's over its sentences.</p>",
     ]
     if "pareto" in figures:
         parts.append(_picture(figures["pareto"], "cells by two objectives"))
@@ -171,9 +173,9 @@ def _anova_rows(analysis: Anova | None) -> list[dict[str, Any]]:
             "effect": each.name,
             "df": f"{each.df:g}",
             "sum of squares": f"{each.sum_sq:.3g}",
-            "share": f"{each.share:.1%}",
-            "F": f"{each.f:.2f}",
-            "p": f"{each.p:.2g}",
+            "share": "" if math.isnan(each.share) else f"{each.share:.1%}",
+            "F": "" if math.isnan(each.f) else f"{each.f:.2f}",  # nothing varies
+            "p": "" if math.isnan(each.p) else f"{each.p:.2g}",
             "last minus first": signed(each.difference),
             "low": signed(each.low),
             "high": signed(each.high),

@@ -10,7 +10,7 @@ import numpy as np
 from optuna.trial import FrozenTrial, TrialState
 
 from qlit.studies.definition import Cell, Objective, Replicate, Scalar, Study
-from qlit.studies.statistics import t_interval
+from qlit.studies.statistics import range_of, t_interval
 from qlit.training.scores import wilson_interval
 
 _RESULT = "result"
@@ -60,10 +60,10 @@ class CellResult:
         return float(np.mean(values)) if values else float("nan")
 
     def interval(self, metric: str) -> tuple[float, float] | None:
-        """95 %: Student's over two or more replicates; of one, Wilson's over its sentences; None if not known."""
+        """95 %: Student's over replicates, within what the score can be; of one, Wilson's; None if not known."""
         values = self.values(metric)
         if len(values) > 1:
-            return t_interval(values)
+            return t_interval(values, range_of(metric))
         sentences = _SENTENCES.get(metric)
         if not values or sentences is None or sentences not in self.trainings[0].scores:
             return None

@@ -8,7 +8,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from qlit.studies.results import SIGNIFICANCE, Comparison, ModelResult, PairResult, SplitResult
-from qlit.studies.statistics import bootstrap_interval, cohens_dz, cohens_h, mcnemar, t_interval, t_test
+from qlit.studies.statistics import (
+    DIFFERENCE,
+    PROPORTION,
+    bootstrap_interval,
+    cohens_dz,
+    cohens_h,
+    mcnemar,
+    t_interval,
+    t_test,
+)
 from qlit.studies.wording import budget_of, verdict_of
 from qlit.training.kept_runs import KeptRun
 from qlit.training.scores import wilson_interval
@@ -88,7 +97,7 @@ def model_result(model: Model) -> ModelResult:
     """
     accuracies, run = model.accuracies, model.runs[0]
     mean = float(accuracies.mean())
-    low, high = t_interval(accuracies) or wilson_interval(mean, len(run.predictions.indices))
+    low, high = t_interval(accuracies, PROPORTION) or wilson_interval(mean, len(run.predictions.indices))
     epochs, parameters = run.params.get("trainer.max_epochs"), run.params.get("parameters.total")
     return ModelResult(
         name=model.name,
@@ -114,7 +123,7 @@ def compare_pair(first: Model, second: Model) -> PairResult:
     """Compare two models whose k-th runs are of one split, which is not checked here; `compare` checks."""
     splits = tuple(_split_result(*runs) for runs in zip(first.runs, second.runs, strict=True))
     differences = [split.difference for split in splits]
-    interval = t_interval(differences)
+    interval = t_interval(differences, DIFFERENCE)
     is_noise = splits[0].mcnemar.mid_p >= SIGNIFICANCE if interval is None else interval[0] <= 0 <= interval[1]
     mean = float(np.mean(differences))
     return PairResult(

@@ -3,7 +3,7 @@
 import itertools
 import warnings
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import optuna
@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from qlit.studies.cell_results import CellResult
 from qlit.studies.definition import Scalar, Study
-from qlit.studies.statistics import t_interval
+from qlit.studies.statistics import cut, difference_range_of, range_of, t_interval
 
 LEAST_RESIDUAL_DF = 3
 """With fewer degrees of freedom left over, an F test would find next to nothing."""
@@ -25,7 +25,8 @@ class LevelMean:
         factor: The factor.
         level: Its level.
         mean: Over the cells' means.
-        interval: 95 %, Student's over the cells; it holds what the other factors do. None for one cell.
+        interval: 95 %, Student's over the cells, within what the score can be; it holds what the other factors do. None
+            for one cell.
         num_cells: How many cells.
     """
 
@@ -88,7 +89,7 @@ def level_means(study: Study, results: Sequence[CellResult], metric: str) -> lis
         listed = [level for level in factor.labels if level in there]
         for level in listed or sorted(there, key=lambda value: float(str(value))):
             means = [each.mean(metric) for each in results if each.cell.get(factor.name, ...) == level]
-            interval = t_interval(means)
+            interval = t_interval(means, range_of(metric))
             found.append(LevelMean(factor.name, level, float(np.mean(means)), interval, len(means)))
     return found
 
@@ -115,8 +116,8 @@ def anova(study: Study, results: Sequence[CellResult], metric: str) -> Anova | N
     if fitted is None:
         return None
     firsts = {places[each.name]: str(each.ends[0]) for each in study.factors if each.name in places}
-    return Anova(_effects(fitted, {place: name for name, place in places.items()}, columns, firsts),
-                 fitted.df_resid, note)  # fmt: skip
+    effects = _effects(fitted, {place: name for name, place in places.items()}, columns, firsts)
+    return Anova(_within(effects, difference_range_of(metric)), fitted.df_resid, note)
 
 
 def _columns(
@@ -157,6 +158,7 @@ def _effects(fitted, names, columns, firsts) -> tuple[Effect, ...]:  # type: ign
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", RuntimeWarning)  # all values equal: 0 / 0
         table = anova_lm(fitted, typ=2)
+    table["sum_sq"] = table["sum_sq"].clip(lower=0.0)  # of factors that do nothing, a rounding error below
     total = float(table["sum_sq"].sum())
     intervals = fitted.conf_int()
     effects = []
@@ -178,6 +180,17 @@ def _effects(fitted, names, columns, firsts) -> tuple[Effect, ...]:  # type: ign
                    float(row["PR(>F)"]), difference, low, high, of)
         )  # fmt: skip
     return tuple(sorted(effects, key=lambda each: -each.sum_sq))
+
+
+def _within(effects: Sequence[Effect], limits: tuple[float, float]) -> tuple[Effect, ...]:
+    """Effects whose intervals lie within what a difference can be."""
+    found = []
+    for each in effects:
+        if each.low is not None and each.high is not None:
+            low, high = cut((each.low, each.high), limits)
+            each = replace(each, low=low, high=high)
+        found.append(each)
+    return tuple(found)
 
 
 def importances(study: optuna.Study, objective: int = 0) -> dict[str, dict[str, float]]:

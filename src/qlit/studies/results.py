@@ -17,7 +17,8 @@ class ModelResult:
         run_ids: Its runs.
         accuracies: Test accuracy of each, in [0, 1].
         mean: Of the accuracies.
-        low, high: 95 % interval: Student's t over several runs, Wilson's over the sentences of a single one.
+        low, high: 95 % interval, in [0, 1]: Student's t over several runs, cut at the ends of that range, Wilson's over
+            the sentences of a single one.
         num_parameters: Trainable parameters, None if its runs do not say.
         max_epochs: Epochs that it was given, None if it is not trained by epochs.
         num_settings: Settings that were tried to find its own: the tag `tuning.num_settings`, or 1.
@@ -61,7 +62,7 @@ class PairResult:
     Args:
         first, second: Their names; differences are second minus first.
         difference: Mean difference of the accuracies.
-        low, high: Its 95 % interval over splits (paired t); None with a single split.
+        low, high: Its 95 % interval over splits (paired t), cut at -1 and 1; None with a single split.
         p_value: Of the paired t test; None with a single split or where all differences are equal.
         cohens_dz: Effect size of the paired differences; None in the same cases.
         splits: The comparison on each split.

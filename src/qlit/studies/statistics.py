@@ -4,7 +4,7 @@ Shapes: S pairs of runs (splits, seeds), N test sentences.
 """
 
 from dataclasses import dataclass
-from math import asin, sqrt
+from math import asin, inf, sqrt
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -13,12 +13,38 @@ from scipy import stats
 LEVEL = 0.95
 """Confidence of every interval here."""
 
+ANY_NUMBER, PROPORTION, DIFFERENCE = (-inf, inf), (0.0, 1.0), (-1.0, 1.0)
+"""Ranges: of any number; of a proportion, such as an accuracy; of the difference of two proportions."""
 
-def t_interval(values: ArrayLike) -> tuple[float, float] | None:
+_PROPORTIONS = ("accuracy", "f1", "auroc", "calibration_error")
+_FROM_ZERO = ("loss", "parameters", "gates", "num_validation", "num_test")
+
+
+def range_of(metric: str) -> tuple[float, float]:
+    """The values that a score can have, `val/accuracy` or `parameters`, and so its mean."""
+    name = metric.rpartition("/")[2]
+    return PROPORTION if name in _PROPORTIONS else (0.0, inf) if name in _FROM_ZERO else ANY_NUMBER
+
+
+def difference_range_of(metric: str) -> tuple[float, float]:
+    """The values that the difference of two scores can have."""
+    return DIFFERENCE if range_of(metric) == PROPORTION else ANY_NUMBER
+
+
+def cut(interval: tuple[float, float], limits: tuple[float, float]) -> tuple[float, float]:
+    """The part of an interval that lies within limits; what is covered within them is covered as often as before."""
+    low, high = (min(max(end, limits[0]), limits[1]) for end in interval)
+    return low, high
+
+
+def t_interval(values: ArrayLike, limits: tuple[float, float] = ANY_NUMBER) -> tuple[float, float] | None:
     """Student's t interval of a mean; None for one value, which tells nothing of its spread.
 
     Args:
         values: Shape (S,), S >= 1; the differences of pairs give a paired interval.
+        limits: The least and the greatest value that there can be. Student's interval knows of none, and that of two
+            or three accuracies may go far beyond 0 and 1; it is cut there, which costs no coverage, as the mean lies
+            within them.
     Returns:
         Its ends in the values' unit; both the mean where all values are equal.
     """
@@ -26,9 +52,9 @@ def t_interval(values: ArrayLike) -> tuple[float, float] | None:
     if len(sample) < 2:
         return None
     if np.ptp(sample) == 0:  # scipy gives NaN
-        return float(sample[0]), float(sample[0])
+        return float(sample.mean()), float(sample.mean())
     found = stats.ttest_1samp(sample, 0.0).confidence_interval(LEVEL)
-    return float(found.low), float(found.high)
+    return cut((float(found.low), float(found.high)), limits)
 
 
 def t_test(differences: ArrayLike) -> float | None:
@@ -98,7 +124,7 @@ def mcnemar(right_first: ArrayLike, right_second: ArrayLike) -> McNemar:
     point = float(stats.binom.pmf(only_first, differing, 0.5))
     # Half the probability of what was seen, of both tails; where both tails meet, it was counted once only.
     mid = exact - (point / 2 if only_first == only_second else point)
-    return McNemar(only_first, only_second, exact, mid)
+    return McNemar(only_first, only_second, exact, max(0.0, mid))
 
 
 def bootstrap_interval(

@@ -10,6 +10,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from qlit.training.figure_style import BLUE, GREY, ORANGE, clean, titled_figure
+from qlit.training.scores import CALIBRATION_BINS
 
 _STAGES = {
     "train": {"color": BLUE, "marker": "o", "linestyle": "--", "label": "train"},
@@ -108,29 +109,33 @@ def confusion_matrix(counts: npt.ArrayLike, label_names: Sequence[str], *, note:
 
 
 def reliability_diagram(
-    probabilities: npt.ArrayLike, labels: npt.ArrayLike, *, num_bins: int = 10, note: str | None = None
+    probabilities: npt.ArrayLike,
+    labels: npt.ArrayLike,
+    *,
+    calibration_error: float,
+    num_bins: int = CALIBRATION_BINS,
+    note: str | None = None,
 ) -> Figure:
     """How often what was predicted with probability p came true.
 
     Args:
         probabilities: Predicted probabilities, shape (N,), in [0, 1]: of the positive class, or of the chosen one.
         labels: Whether it came true, 0 or 1, shape (N,).
-        num_bins: Bins of equal width.
+        calibration_error: Their expected calibration error as the scores have it, for the title (`Scores`;
+            arXiv:1706.04599, eq. 3).
+        num_bins: Bins of equal width, those of the calibration error.
         note: Small text under the title.
-    Returns:
-        The figure; its title gives the expected calibration error, sum_b (n_b / N) |observed_b - predicted_b|
-        (arXiv:1706.04599, eq. 3).
     Raises:
         ValueError: If the arrays are empty, differ in length or leave their ranges.
     """
     probabilities, labels = _checked(probabilities, labels)
-    bins = np.minimum((probabilities * num_bins).astype(int), num_bins - 1)
+    ends = np.linspace(0, 1, num_bins + 1, dtype=np.float32)
+    bins = np.minimum(np.searchsorted(ends, probabilities.astype(np.float32), side="right") - 1, num_bins - 1)
     sizes = np.bincount(bins, minlength=num_bins)
     filled = sizes > 0
     predicted = np.bincount(bins, probabilities, num_bins)[filled] / sizes[filled]
     observed = np.bincount(bins, labels, num_bins)[filled] / sizes[filled]
-    error = float(np.sum(sizes[filled] * np.abs(observed - predicted)) / len(labels))
-    figure = titled_figure(5.6, 5.4, f"Expected calibration error {error:.3f}", note)
+    figure = titled_figure(5.6, 5.4, f"Expected calibration error {calibration_error:.3f}", note)
     upper, lower = figure.subplots(2, 1, sharex=True, height_ratios=[3, 1])
     centres = (np.arange(num_bins) + 0.5) / num_bins
     upper.bar(centres[filled], observed, 0.9 / num_bins, color=BLUE, alpha=0.45, label="observed")
@@ -139,8 +144,7 @@ def reliability_diagram(
     upper.set(ylabel="observed frequency", xlim=(0, 1), ylim=(0, 1.02))
     upper.legend(frameon=False, loc="upper left")
     bars = lower.bar(centres, sizes, 0.9 / num_bins, color=GREY)
-    if num_bins <= 12:
-        lower.bar_label(bars, fontsize=8, padding=1)
+    lower.bar_label(bars, fontsize=7, padding=1)
     lower.set(xlabel=f"predicted probability ({num_bins} bins, {len(labels)} examples)", ylabel="count")
     lower.margins(y=0.25)
     for axes in (upper, lower):

@@ -114,15 +114,15 @@ class RunRecorder(pl.Callback):
         )
         if not np.isfinite(probabilities).all():
             return  # there is no curve of what is no number
+        error = trainer.callback_metrics[f"{stage}/calibration_error"].item()
         if probabilities.ndim == 1:
             if 0 < labels.sum() < len(labels):
                 tracker.log_figure(figures.roc_curve(probabilities, labels, note=texts.note), f"{stage}_roc_curve.png")
-            figure = figures.reliability_diagram(probabilities, labels, note=texts.note)
+            came_true, predicted = labels, probabilities
         else:
             chosen = probabilities.argmax(axis=1)
-            figure = figures.reliability_diagram(
-                probabilities.max(axis=1), (chosen == labels).astype(int), note=texts.note
-            )
+            came_true, predicted = (chosen == labels).astype(int), probabilities.max(axis=1)
+        figure = figures.reliability_diagram(predicted, came_true, calibration_error=error, note=texts.note)
         tracker.log_figure(figure, f"{stage}_reliability.png")
 
 

@@ -5,7 +5,12 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torchmetrics import AUROC, Accuracy, CalibrationError, ConfusionMatrix, F1Score, MeanMetric, MetricCollection
+from torchmetrics import Accuracy, CalibrationError, ConfusionMatrix, F1Score, MeanMetric, MetricCollection
+
+from qlit.training._auroc import auroc_of
+
+CALIBRATION_BINS = 15
+"""Bins of equal width of the expected calibration error, as a score and as a picture."""
 
 
 class Scores(nn.Module):
@@ -31,8 +36,8 @@ class Scores(nn.Module):
         if full:
             metrics |= {
                 "f1": F1Score(**task, **macro),
-                "auroc": AUROC(**task),
-                "calibration_error": CalibrationError(**task, n_bins=15),
+                "auroc": auroc_of(num_classes),
+                "calibration_error": CalibrationError(**task, n_bins=CALIBRATION_BINS),
             }
         self.metrics = MetricCollection(metrics, compute_groups=False)
         self.loss = MeanMetric()
@@ -46,7 +51,10 @@ class Scores(nn.Module):
         self._waiting.append((logits.detach(), labels, losses.detach()))
 
     def compute(self) -> dict[str, Tensor]:
-        """All scores of what was collected since the last call, by name, over all processes; then start anew."""
+        """All scores of what was collected since the last call, by name, over all processes; then start anew.
+
+        AUROC is that of the classes that occur; where fewer than two do, there is none.
+        """
         logits, labels, losses = (torch.cat(parts) for parts in zip(*self._waiting, strict=True))
         self._waiting.clear()
         logits = logits.float()
@@ -60,6 +68,8 @@ class Scores(nn.Module):
                 self.confusion.update(probabilities, labels)
         self.probabilities, self.labels = probabilities, labels
         values: dict[str, Tensor] = {"loss": self.loss.compute(), **self.metrics.compute()}
+        if "auroc" in values and values["auroc"].isnan():
+            del values["auroc"]
         self.metrics.reset()
         self.loss.reset()
         return values
@@ -85,4 +95,5 @@ def wilson_interval(accuracy: float, num_samples: int, z: float = 1.959964) -> t
     shrink = 1 + z**2 / num_samples
     center = (accuracy + z**2 / (2 * num_samples)) / shrink
     half = z * sqrt(accuracy * (1 - accuracy) / num_samples + z**2 / (4 * num_samples**2)) / shrink
-    return max(0.0, center - half), min(1.0, center + half)
+    # At an accuracy of 0 or 1 an end is that accuracy, but for rounding.
+    return min(max(0.0, center - half), accuracy), max(min(1.0, center + half), accuracy)
