@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+import torch
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
@@ -129,8 +130,10 @@ def reliability_diagram(
         ValueError: If the arrays are empty, differ in length or leave their ranges.
     """
     probabilities, labels = _checked(probabilities, labels)
-    ends = np.linspace(0, 1, num_bins + 1, dtype=np.float32)
-    bins = np.minimum(np.searchsorted(ends, probabilities.astype(np.float32), side="right") - 1, num_bins - 1)
+    # As torchmetrics does it, to the last bit; but a probability of 1 lies in the last bin, not in one of its own.
+    ends = torch.linspace(0, 1, num_bins + 1)
+    bins = (torch.bucketize(torch.from_numpy(probabilities).float(), ends, right=True) - 1).numpy()
+    bins = np.minimum(bins, num_bins - 1)
     sizes = np.bincount(bins, minlength=num_bins)
     filled = sizes > 0
     predicted = np.bincount(bins, probabilities, num_bins)[filled] / sizes[filled]
