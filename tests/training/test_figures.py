@@ -32,13 +32,16 @@ def predictions() -> tuple[np.ndarray, np.ndarray]:
     return probabilities, (rng.random(500) < probabilities).astype(int)
 
 
-def test_training_curves_mark_the_epoch_of_lowest_validation_loss():
+def test_training_curves_mark_the_best_checkpoint_and_nothing_without_one():
     history = {
         "train/loss": [(0, 0.7), (1, 0.5), (2, 0.3)],
         "val/loss": [(0, 0.6), (1, 0.4), (2, float("nan"))],
         "val/accuracy": [(0, 0.5), (1, 0.8), (2, 0.9)],
     }
-    figure = training_curves(history, note=NOTE)
+    assert not any("best" in text for text in texts(training_curves(history)))
+    within = training_curves({**history, "val/loss": [(-0.5, 0.6), (0.5, 0.4)]}, best_epoch=0.5)
+    assert any("best epoch 1 " in text for text in texts(within))
+    figure = training_curves(history, best_epoch=1, note=NOTE)
     assert [axes.get_ylabel() for axes in figure.axes] == ["loss", "accuracy"]
     assert any("best epoch 1 " in text for text in texts(figure))
     assert NOTE in texts(figure)

@@ -10,7 +10,8 @@ from torch import Tensor
 from qlit.data import BodyFolder, expanded, resolve_body
 from qlit.data.trainable import TrainableBody
 from qlit.training.datamodule import SentenceDataModule
-from qlit.training.module import CHECKPOINT_KEY, SentenceClassifier, check_weights
+from qlit.training.evaluation import CHECKPOINT_KEY
+from qlit.training.module import SentenceClassifier, check_weights
 
 
 def read_checkpoint(path: str | Path) -> dict[str, Any]:

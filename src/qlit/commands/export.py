@@ -15,7 +15,8 @@ from qlit.commands.train import quieten
 from qlit.data import BodyFolder
 from qlit.heads.programs import HeadPrograms, Program, programs_of
 from qlit.training.datamodule import SentenceDataModule
-from qlit.training.module import CHECKPOINT_KEY, SentenceClassifier
+from qlit.training.evaluation import CHECKPOINT_KEY
+from qlit.training.module import SentenceClassifier
 
 _README = """\
 # A quantum head on one sentence

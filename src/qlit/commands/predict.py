@@ -20,7 +20,8 @@ from qlit.commands.outputs import check_output
 from qlit.commands.sentences import read_sentences
 from qlit.commands.train import quieten
 from qlit.training.datamodule import SentenceDataModule
-from qlit.training.module import CHECKPOINT_KEY, SentenceClassifier
+from qlit.training.evaluation import CHECKPOINT_KEY
+from qlit.training.module import SentenceClassifier
 
 _BATCH_SIZE = 256
 _SHOWN_CHARS = 70

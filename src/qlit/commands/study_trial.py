@@ -15,11 +15,12 @@ from qlit.commands.options import readable_errors
 from qlit.commands.processes import num_processes
 from qlit.commands.train import Interruption, QlitCLI, listed
 from qlit.training.datamodule import SentenceDataModule
+from qlit.training.evaluation import BEST
 from qlit.training.identity import HASH, config_tags
 from qlit.training.kept_runs import KeptRuns
-from qlit.training.module import SentenceClassifier
+from qlit.training.module import SentenceClassifier, Stage
 from qlit.training.outage import PATIENCE_S, when_mlflow_is_there
-from qlit.training.recorder import best_epoch, parameter_counts
+from qlit.training.recorder import kept_best, parameter_counts
 
 _STUDY = "study/"
 """Prefix of the metrics that only trainings of studies log."""
@@ -73,17 +74,13 @@ def outcome_of(made: "TrialCLI") -> Outcome:
     assert made.tracker is not None
     assert made.tracker.run_id is not None
     module = made.model
-    scores = _at_best_epoch(module.history) | _facts(module, made.datamodule)
+    best = kept_best(made.trainer) or module.evaluations.get("val")
+    scores = {} if best is None else {name: value for name, value in best.scores.items() if name != "val/selection"}
+    scores |= _facts(module, made.datamodule)
     if not made.watch.gave_up:
         tested = made.trainer.callback_metrics.items()
         scores |= {name: value.item() for name, value in tested if name.startswith("test/")}
     return Outcome(made.tracker.run_id, scores, made.watch.gave_up)
-
-
-def _at_best_epoch(history: dict[str, list[tuple[int, float]]]) -> dict[str, float]:
-    epoch = best_epoch(history)
-    of_epoch = {name: dict(values) for name, values in history.items() if name.startswith("val/")}
-    return {name: values[epoch] for name, values in of_epoch.items() if epoch in values}
 
 
 def _of_history(history: dict[str, list[tuple[int, float]]]) -> dict[str, float]:
@@ -91,7 +88,17 @@ def _of_history(history: dict[str, list[tuple[int, float]]]) -> dict[str, float]
     last = {name: values[-1][1] for name, values in history.items()}
     tested = {name: value for name, value in last.items() if name.startswith("test/")}
     facts = {name.removeprefix(_STUDY): value for name, value in last.items() if name.startswith(_STUDY)}
-    return _at_best_epoch(history) | tested | facts
+    best = {name.removeprefix(BEST): value for name, value in last.items() if name.startswith(f"{BEST}val/")}
+    return (best or _at_best_epoch(history)) | tested | facts
+
+
+def _at_best_epoch(history: dict[str, list[tuple[int, float]]]) -> dict[str, float]:
+    """Validation scores of the best epoch of a run that does not tell those of its best checkpoint."""
+    losses = dict(history.get("val/loss", []))
+    ranked = [(accuracy, -losses[epoch], -epoch) for epoch, accuracy in history.get("val/accuracy", [])]
+    epoch = -max(ranked)[2] if ranked else None
+    of_epoch = {name: dict(values) for name, values in history.items() if name.startswith("val/")}
+    return {name: values[epoch] for name, values in of_epoch.items() if epoch in values}
 
 
 def _facts(module: SentenceClassifier, data: SentenceDataModule) -> dict[str, float]:
@@ -101,9 +108,14 @@ def _facts(module: SentenceClassifier, data: SentenceDataModule) -> dict[str, fl
     return {
         "parameters": parameter_counts(module)["total"],
         "gates": gates,
-        "num_validation": len(data.split.validation),
-        "num_test": len(data.split.test),
+        "num_validation": _num_seen(module, "val", len(data.split.validation)),
+        "num_test": _num_seen(module, "test", len(data.split.test)),
     }
+
+
+def _num_seen(module: SentenceClassifier, stage: Stage, planned: int) -> int:
+    found = module.evaluations.get(stage)
+    return planned if found is None or found.num_seen is None else found.num_seen
 
 
 class _FoundError(Exception):
@@ -136,11 +148,12 @@ class Watch(Callback):
     def __init__(self, give_up: Callable[[int, float], bool] | None) -> None:
         self._give_up, self.gave_up = give_up, False
 
-    def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        if trainer.state.fn != "fit" or self._give_up is None:
-            return
+    def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         assert isinstance(pl_module, SentenceClassifier)
-        asked = self._give_up(*pl_module.history["val/accuracy"][-1]) if trainer.is_global_zero else False
+        found = pl_module.evaluations.get("val")
+        if self._give_up is None or found is None or found.epoch != trainer.current_epoch:
+            return
+        asked = self._give_up(found.epoch, found.scores["val/accuracy"]) if trainer.is_global_zero else False
         # An exception would leave the run as FAILED; this way its epoch comes to its end, and is the last.
         if trainer.strategy.broadcast(asked):
             self.gave_up = trainer.should_stop = True
@@ -208,11 +221,13 @@ class TrialCLI(QlitCLI):
         options["plugins"] = [LightningEnvironment(), *listed(options["plugins"])]
 
     def after_fit(self) -> None:
-        assert self.tracker is not None
-        self.tracker.log_metrics(
-            {f"{_STUDY}{name}": value for name, value in _facts(self.model, self.datamodule).items()}
-        )
         if self.watch.gave_up:
+            assert self.tracker is not None
             self._own_config().test_after_fit = False
             self.tracker.set_tag("study.state", "pruned")
         super().after_fit()
+
+    def before_close(self) -> None:
+        assert self.tracker is not None
+        facts = _facts(self.model, self.datamodule)
+        self.tracker.log_metrics({f"{_STUDY}{name}": value for name, value in facts.items()})

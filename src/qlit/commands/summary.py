@@ -3,12 +3,14 @@
 import shlex
 import sys
 from collections.abc import Iterable
+from math import floor
 
 from qlit.data import Notice
 from qlit.heads import EstimatorHead
 from qlit.training.datamodule import SentenceDataModule
-from qlit.training.module import SentenceClassifier
-from qlit.training.recorder import best_epoch, parameter_counts
+from qlit.training.evaluation import Evaluation
+from qlit.training.module import SentenceClassifier, Stage
+from qlit.training.recorder import parameter_counts
 from qlit.training.scores import wilson_interval
 from qlit.training.tracking import MLflowTracker
 
@@ -18,21 +20,36 @@ def fit_summary(
     data: SentenceDataModule,
     tracker: MLflowTracker | None,
     best_checkpoint: str,
+    best: Evaluation | None,
     test_scores: dict[str, float],
 ) -> str:
-    """Parameters by part, best epoch, validation and test accuracy with interval, where the run is."""
+    """Parameters by part, epoch, validation and test accuracy with interval of what was tested, where the run is.
+
+    Args:
+        module: The model after its fit.
+        data: Its data.
+        tracker: Of its run.
+        best_checkpoint: The checkpoint that was tested; empty where none is kept, and the last weights were.
+        best: What that checkpoint reached in its validation.
+        test_scores: Of the test; empty without one.
+    """
     counts = parameter_counts(module)
     parts = ", ".join(f"{name} {count:,}" for name, count in counts.items() if name != "total")
     lines = [_heading(data), _line("parameters", f"{counts['total']:,}", f"({parts})")]
-    epoch = best_epoch(module.history)
-    if epoch is not None:
-        accuracy = dict(module.history["val/accuracy"])[epoch]
+    validated = best or module.evaluations.get("val")
+    if validated is not None:
+        last = max(floor(values[-1][0]) for values in module.history.values()) if module.history else validated.epoch
+        within = "" if validated.position == validated.epoch else f", after step {validated.step:,}"
         lines += [
-            _line("best epoch", str(epoch), f"(of {1 + module.history['val/accuracy'][-1][0]}, counted from 0)"),
-            _accuracy_line("validation accuracy", accuracy, len(data.split.validation)),
+            _line(
+                f"{'last' if best is None else 'best'} epoch",
+                str(validated.epoch),
+                f"(of {1 + max(last, validated.epoch)}, counted from 0{within})",
+            ),
+            _accuracy_line("validation accuracy", validated, "val", len(data.split.validation)),
         ]
     if test_scores:
-        lines.append(_accuracy_line("test accuracy", test_scores["test/accuracy"], len(data.split.test)))
+        lines.append(_accuracy_line("test accuracy", module.evaluations["test"], "test", len(data.split.test)))
     if isinstance(module.head, EstimatorHead) and module.head.complaint:
         lines.append(_line("warning", module.head.complaint))
     if data.texts.note:
@@ -49,14 +66,14 @@ def evaluation_summary(
     module: SentenceClassifier,
     data: SentenceDataModule,
     tracker: MLflowTracker | None,
-    stage: str,
+    stage: Stage,
     scores: dict[str, float],
 ) -> str:
     """The scores of one split, accuracy with interval, where the run is."""
     part = {"val": "validation", "test": "test"}[stage]
     lines = [
         _heading(data),
-        _accuracy_line(f"{part} accuracy", scores[f"{stage}/accuracy"], len(getattr(data.split, part))),
+        _accuracy_line(f"{part} accuracy", module.evaluations[stage], stage, len(getattr(data.split, part))),
     ]
     lines += [
         _line(name.removeprefix(f"{stage}/").replace("_", " "), f"{value:.4f}")
@@ -88,9 +105,11 @@ def _heading(data: SentenceDataModule) -> str:
     )
 
 
-def _accuracy_line(name: str, accuracy: float, num_samples: int) -> str:
-    low, high = wilson_interval(accuracy, num_samples)
-    return _line(name, f"{accuracy:.2%}", f"(95 % interval {low:.1%} to {high:.1%}, {num_samples:,} sentences)")
+def _accuracy_line(name: str, found: Evaluation, stage: Stage, planned: int) -> str:
+    accuracy, num_seen = found.scores[f"{stage}/accuracy"], planned if found.num_seen is None else found.num_seen
+    low, high = wilson_interval(accuracy, num_seen)
+    of = "" if num_seen == planned else f" of {planned:,}"
+    return _line(name, f"{accuracy:.2%}", f"(95 % interval {low:.1%} to {high:.1%}, {num_seen:,}{of} sentences)")
 
 
 def _where(tracker: MLflowTracker | None) -> list[str]:

@@ -24,9 +24,9 @@ from qlit.training.best_and_last import BestAndLast
 from qlit.training.checkpoint_io import AtomicCheckpointIO
 from qlit.training.datamodule import SentenceDataModule
 from qlit.training.epoch_loop import use_direct_steps
-from qlit.training.module import SentenceClassifier
+from qlit.training.module import SentenceClassifier, Stage
 from qlit.training.progress import EpochProgress
-from qlit.training.recorder import RunRecorder
+from qlit.training.recorder import RunRecorder, kept_best
 from qlit.training.run_status import RunStatus
 from qlit.training.tracking import MLflowTracker
 
@@ -141,12 +141,16 @@ class QlitCLI(LightningCLI):
             EpochProgress(),
         ]
         if initialised["enable_checkpointing"] is not False:
-            callbacks.append(BestAndLast())
+            callbacks.append(BestAndLast(self._resumed_from()))
         kwargs["callbacks"] = [*callbacks, *listed(initialised["callbacks"])]
         kwargs["plugins"] = [AtomicCheckpointIO(), *listed(initialised["plugins"])]
         trainer = super().instantiate_trainer(**kwargs)
         use_direct_steps(trainer)
         return trainer
+
+    def _resumed_from(self) -> str | None:
+        """The checkpoint from which a fit goes on."""
+        return self._own_config().get("ckpt_path") if self.subcommand == "fit" else None
 
     def kept_config(self) -> Any:
         """The resolved config as a run keeps it: who uses it again makes another run."""
@@ -173,11 +177,16 @@ class QlitCLI(LightningCLI):
             # Without checkpoints (a dry run), the weights at hand are what there is to test.
             (tested,) = self.trainer.test(self.model, self.datamodule, ckpt_path=best or None, verbose=False)
             scores = dict(tested)
+        self.before_close()
         if self.trainer.is_global_zero and self.series_tags is None:
-            print(fit_summary(self.model, self.datamodule, self.tracker, best, scores))
+            kept = kept_best(self.trainer)
+            print(fit_summary(self.model, self.datamodule, self.tracker, best, kept, scores))
         elif self.trainer.is_global_zero:
             tell_notices([*self.datamodule.notices, *self.model.notices])
         self._close()
+
+    def before_close(self) -> None:
+        """Implement to add to the record of a fit that was trained and tested."""
 
     def after_validate(self) -> None:
         self._print_scores("val")
@@ -185,7 +194,7 @@ class QlitCLI(LightningCLI):
     def after_test(self) -> None:
         self._print_scores("test")
 
-    def _print_scores(self, stage: str) -> None:
+    def _print_scores(self, stage: Stage) -> None:
         if self.trainer.is_global_zero:
             scores = {name: value.item() for name, value in self.trainer.callback_metrics.items()}
             print(evaluation_summary(self.model, self.datamodule, self.tracker, stage, scores))

@@ -1,10 +1,17 @@
-"""The checkpoints of a run: the best epoch's, and one to go on from."""
+"""The checkpoints of a run: the best validation's, and one to go on from."""
 
 import time
-from typing import final
+from pathlib import Path
+from typing import Any, final
 
+import torch
 from lightning.pytorch import LightningModule, Trainer
 from lightning.pytorch.callbacks import ModelCheckpoint
+
+from qlit.data import Notice
+from qlit.training.earlier_best import EarlierBest, find_best
+from qlit.training.evaluation import Evaluation
+from qlit.training.module import SentenceClassifier
 
 _LAST_EVERY_S = 1.0
 
@@ -13,36 +20,92 @@ _LAST_EVERY_S = 1.0
 class BestAndLast(ModelCheckpoint):
     """Keeps `best.ckpt`, the highest validation accuracy and among equals the lowest loss, and `last.ckpt`.
 
-    `last.ckpt` is the state at the end of an epoch: of every one that ends a second or more after the previous writing,
-    and of the last one. (Lightning's own `save_last` writes it only with a new best.)
+    `best.ckpt` has the weights that were validated: those at the end of an epoch, or in the middle of one where epochs
+    have several validations. `last.ckpt` is the state at the end of an epoch: of every one that ends a second or more
+    after the previous writing, and of the last one. (Lightning's own `save_last` writes it only with a new best.)
+
+    Args:
+        resumed_from: Checkpoint from which the training goes on. The best checkpoint until then is found by its own
+            content, wherever the folder was before, and is copied to the run's folder if it is not there.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, resumed_from: str | Path | None = None) -> None:
         super().__init__(
             monitor="val/selection",
             mode="max",
             filename="best",
             save_last=False,
-            save_on_train_epoch_end=True,
             enable_version_counter=False,
             auto_insert_metric_name=False,
         )
+        self.best: Evaluation | None = None
+        """What the weights in `best.ckpt` reached; None while there is no such file."""
+        self._resumed_from = None if resumed_from is None else Path(resumed_from)
+        self._state: dict[str, Any] = {}
         self._due = 0.0
-        self._last_global_step_saved = -1  # an estimator's fit has no steps; Lightning's 0 takes that for nothing done
 
     @property
     def state_key(self) -> str:
         return "BestAndLast"  # asked for with every hook; ModelCheckpoint builds a long one from its settings
 
+    def state_dict(self) -> dict[str, Any]:
+        best = None if self.best is None else self.best.as_dict()
+        return {"best": best, "best_model_path": self.best_model_path, "best_model_score": self.best_model_score}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        self._state = state_dict  # of the run before; it may lie elsewhere by now, see `on_fit_start`
+
+    def on_fit_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        assert isinstance(pl_module, SentenceClassifier)
+        if self._resumed_from is None or trainer.fast_dev_run:  # type: ignore[attr-defined]
+            return
+        resumed_from, self._resumed_from = self._resumed_from, None
+        folder = Path(str(self.dirpath))
+        found: EarlierBest | None = None
+        if trainer.is_global_zero:
+            found = find_best(resumed_from, folder, self._state, run_id=pl_module.checkpoint_notes.get("run_id"))
+        found = trainer.strategy.broadcast(found)
+        assert found is not None
+        if found.best is not None:
+            self._set_best(found.best, str(folder / f"best{self.FILE_EXTENSION}"))
+        if found.lost:
+            pl_module.add_notice(Notice("best_lost", found.lost))
+
+    def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        assert isinstance(pl_module, SentenceClassifier)
+        if trainer.state.fn == "fit" and not trainer.sanity_checking and pl_module.validates_within_epochs:
+            self._keep_if_best(trainer, pl_module)
+
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        super().on_train_epoch_end(trainer, pl_module)
+        assert isinstance(pl_module, SentenceClassifier)
         if trainer.fast_dev_run:  # type: ignore[attr-defined]
             return
+        if not pl_module.validates_within_epochs:
+            self._keep_if_best(trainer, pl_module)
         now = time.monotonic()
         if trainer.strategy.broadcast(_is_last_epoch(trainer) or now >= self._due):  # all processes write, or none
             self.last_model_path = self.format_checkpoint_name({}, self.CHECKPOINT_NAME_LAST)
             trainer.save_checkpoint(self.last_model_path)
             self._due = now + _LAST_EVERY_S
+
+    def _keep_if_best(self, trainer: Trainer, module: SentenceClassifier) -> None:
+        found = module.evaluations.get("val")
+        if trainer.fast_dev_run or found is None or found.step != trainer.global_step:  # type: ignore[attr-defined]
+            return  # what was validated is not the weights at hand
+        if self.best is not None and self.best.num_seen not in (None, found.num_seen):
+            text = (
+                f"The best checkpoint is that of epoch {found.epoch} or later: before, it was chosen on "
+                f"{self.best.num_seen:,} validation sentences instead of {found.num_seen:,}."
+            )
+            module.add_notice(Notice("best_restarted", text))
+        elif self.best is not None and not found.is_better_than(self.best):
+            return
+        self._set_best(found, self.format_checkpoint_name({}))
+        self._save_checkpoint(trainer, self.best_model_path)
+
+    def _set_best(self, best: Evaluation, path: str) -> None:
+        self.best, self.best_model_path = best, path
+        self.best_model_score = torch.tensor(best.scores["val/selection"], dtype=torch.float64)
 
 
 def _is_last_epoch(trainer: Trainer) -> bool:

@@ -25,21 +25,25 @@ class AtomicCheckpointIO(TorchCheckpointIO):
     """
 
     def save_checkpoint(self, checkpoint: dict[str, Any], path: Any, storage_options: Any | None = None) -> None:  # noqa: ARG002
-        target = Path(path)
+        write_checkpoint(checkpoint, Path(path))
 
-        def save() -> None:
-            target.parent.mkdir(parents=True, exist_ok=True)
-            temporary = target.with_name(f".{target.name}.part")  # of one name: the next one replaces what a kill left
-            try:
-                # By its path: a signal that came while torch writes to a file of Python's would be lost.
-                torch.save(checkpoint, temporary)
-                temporary.replace(target)
-            except RuntimeError as error:
-                # Torch tells a position, but not why no more could be written; what it wrote is still there.
-                if disk_usage(temporary.parent).free < _LEFT_OVER:
-                    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(temporary)) from error
-                raise
-            finally:
-                temporary.unlink(missing_ok=True)
 
-        when_there_is_space(save)
+def write_checkpoint(checkpoint: dict[str, Any], target: Path) -> None:
+    """Write a checkpoint to a file, whole or not at all; wait for space on the disk, up to three minutes."""
+
+    def save() -> None:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        temporary = target.with_name(f".{target.name}.part")  # of one name: the next one replaces what a kill left
+        try:
+            # By its path: a signal that came while torch writes to a file of Python's would be lost.
+            torch.save(checkpoint, temporary)
+            temporary.replace(target)
+        except RuntimeError as error:
+            # Torch tells a position, but not why no more could be written; what it wrote is still there.
+            if disk_usage(temporary.parent).free < _LEFT_OVER:
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(temporary)) from error
+            raise
+        finally:
+            temporary.unlink(missing_ok=True)
+
+    when_there_is_space(save)

@@ -2,6 +2,7 @@
 
 import textwrap
 from collections.abc import Mapping, Sequence
+from math import ceil
 from typing import Any
 
 import numpy as np
@@ -21,14 +22,15 @@ _METRICS = ("loss", "accuracy")
 
 
 def training_curves(
-    history: Mapping[str, Sequence[tuple[int, float]]], *, best_epoch: int | None = None, note: str | None = None
+    history: Mapping[str, Sequence[tuple[float, float]]], *, best_epoch: float | None = None, note: str | None = None
 ) -> Figure:
     """Loss and accuracy over the epochs, with the best epoch marked.
 
     Args:
         history: (epoch, value) by name; the names are "train/loss", "val/loss", "train/accuracy", "val/accuracy",
-            and any of them may be missing. Accuracies lie in [0, 1].
-        best_epoch: Epoch to mark; None marks the one of lowest "val/loss", or without it of highest "val/accuracy".
+            and any of them may be missing. Accuracies lie in [0, 1]. Epoch e ends at e; what lies within it is a
+            fraction between e - 1 and e.
+        best_epoch: Place of the best checkpoint, which is marked; None marks nothing.
         note: Small text under the title.
     Returns:
         The figure, with one panel per metric that is there.
@@ -41,8 +43,7 @@ def training_curves(
     metrics = [metric for metric in _METRICS if any(history.get(f"{stage}/{metric}") for stage in _STAGES)]
     if not metrics:
         raise ValueError(f"`history` must hold at least one value, but got {dict(history)!r}.")
-    best_epoch = _best_epoch(history) if best_epoch is None else best_epoch
-    title = "Training" if best_epoch is None else f"Training, best epoch {best_epoch} (dotted)"
+    title = "Training" if best_epoch is None else f"Training, best epoch {ceil(best_epoch)} (dotted)"
     figure = titled_figure(4.4 * len(metrics), 3.6, title, note)
     for axes, metric in zip(np.atleast_1d(figure.subplots(1, len(metrics))), metrics, strict=True):
         for stage, style in _STAGES.items():
@@ -59,14 +60,6 @@ def training_curves(
         axes.legend(frameon=False)
         clean(axes)
     return figure
-
-
-def _best_epoch(history: Mapping[str, Sequence[tuple[int, float]]]) -> int | None:
-    for name, sign in (("val/loss", 1.0), ("val/accuracy", -1.0)):
-        finite = [(sign * value, epoch) for epoch, value in history.get(name) or [] if np.isfinite(value)]
-        if finite:
-            return min(finite)[1]
-    return None
 
 
 def confusion_matrix(counts: npt.ArrayLike, label_names: Sequence[str], *, note: str | None = None) -> Figure:

@@ -15,10 +15,9 @@ from qlit.heads import EstimatorHead, Head
 from qlit.training.baselines import fit_estimator
 from qlit.training.batches import Batch
 from qlit.training.datamodule import SentenceDataModule
+from qlit.training.evaluation import CHECKPOINT_KEY, Evaluation
 from qlit.training.scores import Scores
 from qlit.training.seeds import seed_of
-
-CHECKPOINT_KEY = "qlit"  # where a checkpoint keeps its own config, labels and run
 
 Stage = Literal["train", "val", "test"]
 
@@ -72,8 +71,13 @@ class SentenceClassifier(pl.LightningModule):
         """Plain values that every checkpoint carries: config, label names, run; see `CHECKPOINT_KEY`."""
         self.notices: list[Notice] = []
         """What a user should know about the training; printed in the summary and kept in the run."""
-        self.history: dict[str, list[tuple[int, float]]] = {}
-        """(epoch, value) of every training and validation score; carried by checkpoints, so a resume continues it."""
+        self.history: dict[str, list[tuple[float, float]]] = {}
+        """(epoch, value) of every training and validation score; carried by checkpoints, so a resume continues it.
+
+        A validation in the middle of an epoch has a fraction as its epoch: 1.5 lies halfway from the end of epoch 1 to
+        the end of epoch 2."""
+        self.evaluations: dict[Stage, Evaluation] = {}
+        """The latest validation ("val") and test ("test"), of the weights at hand or of earlier ones."""
 
     def forward(self, inputs: Any) -> Tensor:
         """Logits, shape (B, 1) or (B, k), of embeddings (B, D) or of a trainable body's token features."""
@@ -124,6 +128,7 @@ class SentenceClassifier(pl.LightningModule):
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "epoch"}}
 
     def on_train_epoch_start(self) -> None:
+        self.scores_of("train").clear()  # a search for a learning rate ends in the middle of an epoch
         # Every epoch starts from its own seed, so that a resumed run draws what an undisturbed one would (dropout).
         seed = seed_of("dropout", self.current_epoch, self.global_rank)
         if self.device.type == "cpu":
@@ -163,44 +168,105 @@ class SentenceClassifier(pl.LightningModule):
         assert isinstance(scores, Scores)
         return scores
 
+    def on_validation_epoch_start(self) -> None:
+        self.scores_of("val").clear()
+
+    def on_test_epoch_start(self) -> None:
+        self.scores_of("test").clear()
+
     def on_train_epoch_end(self) -> None:
-        self._log_scores("train")
+        if self.scores_of("train").is_empty:  # resumed after the last batch of an epoch
+            return
+        self._record_scores("train", self.scores_of("train").compute(), self.current_epoch)
 
     def on_validation_epoch_end(self) -> None:
-        values = self._log_scores("val")
+        values = self.scores_of("val").compute()
+        if self.trainer.sanity_checking:  # the untrained model: no epoch, and nothing to record
+            return
         # The checkpoint to keep: highest accuracy, among equals the lowest loss. One number, exact in float64: the
         # second term lies in (0, 1] times less than half the step from one possible accuracy to the next.
         num_samples = len(self.trainer.datamodule.split.validation)  # type: ignore[attr-defined]
         tie = 1 / (1 + values["loss"].double())
-        self.trainer.callback_metrics["val/selection"] = values["accuracy"].double() + tie / (2 * num_samples)
+        selection = values["accuracy"].double() + tie / (2 * num_samples)
+        self.trainer.callback_metrics["val/selection"] = selection
+        position = self._position() if self.validates_within_epochs else self.current_epoch
+        plain = self._record_scores("val", values, position)
+        self._evaluated("val", position, {**plain, "val/selection": selection.item()})
 
     def on_test_epoch_end(self) -> None:
-        self._log_scores("test")
+        values = self.scores_of("test").compute()
+        plain = self._record_scores("test", values, self.current_epoch)
+        self._evaluated("test", self.current_epoch, plain)
 
-    def _log_scores(self, stage: Stage) -> dict[str, Tensor]:
-        values = self.scores_of(stage).compute()  # over all processes
+    @property
+    def validates_within_epochs(self) -> bool:
+        """Whether a fit validates at other moments than the end of an epoch."""
+        trainer = self.trainer
+        return (
+            trainer.val_check_interval != 1.0
+            or trainer.check_val_every_n_epoch is None
+            or getattr(trainer, "_val_check_time_interval", None) is not None
+        )
+
+    def _position(self) -> float:
+        """Where the training stands on an axis of epochs, on which epoch e ends at e."""
+        done = self.trainer.fit_loop.epoch_loop.batch_progress.current.ready
+        return self.current_epoch - 1 + min(done / self.trainer.num_training_batches, 1)
+
+    def _record_scores(self, stage: Stage, values: dict[str, Tensor], position: float) -> dict[str, float]:
+        """Hand scores to callbacks, loggers and history; return them as plain numbers with their names."""
         named = {f"{stage}/{name}": value for name, value in values.items()}
+        plain = {name: value.item() for name, value in named.items()}
         if self.trainer.state.fn != "fit":
             # Loggers count steps in batches unless told otherwise; curves over epochs are what people compare.
             self.log_dict({**named, "step": float(self.current_epoch)})
-            return values
+            return plain
         # `log_dict` would keep, reduce and copy each value as a metric of its own: some 5 ms an epoch for what is one
         # number each already.
         self.trainer.callback_metrics.update(named)
-        plain = {name: value.item() for name, value in named.items()}
+        step = self._logged_step()
         for logger in self.trainer.loggers:
-            logger.log_metrics(plain, step=self.current_epoch)
+            logger.log_metrics(plain, step=step)
         for name, number in plain.items():
-            self.history.setdefault(name, []).append((self.current_epoch, number))
-        return values
+            self.history.setdefault(name, []).append((position, number))
+        return plain
+
+    def _logged_step(self) -> int:
+        """Step of what is logged now: the epoch; batches seen so far where an epoch has several validations."""
+        if not self.validates_within_epochs:
+            return self.current_epoch
+        return int(self.trainer.fit_loop.epoch_loop.batch_progress.total.ready)
+
+    def _evaluated(self, stage: Stage, position: float, scores: dict[str, float]) -> None:
+        num_seen, trainer = len(self.scores_of(stage).labels), self.trainer
+        if trainer.world_size > 1:
+            counted = trainer.strategy.reduce(torch.tensor(num_seen, device=self.device), reduce_op="sum")
+            num_seen = int(counted)
+        self.evaluations[stage] = Evaluation(self.current_epoch, position, trainer.global_step, num_seen, scores)
+        word = "validation" if stage == "val" else "test"
+        planned = len(getattr(trainer.datamodule.split, word))  # type: ignore[attr-defined]
+        if num_seen < planned:
+            text = f"The {word} saw {num_seen:,} of {planned:,} sentences, as batches were limited."
+            self.add_notice(Notice(f"{word}_limited", text))
+
+    def add_notice(self, notice: Notice) -> None:
+        """Add a notice, in place of an earlier one with its key."""
+        self.notices[:] = [each for each in self.notices if each.key != notice.key] + [notice]
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        checkpoint[CHECKPOINT_KEY] = {**self.checkpoint_notes, "history": self.history}
+        latest = self.evaluations.get("val")
+        is_own = latest is not None and latest.step == self.trainer.global_step  # of the weights that are saved
+        validation = latest.as_dict() if latest is not None and is_own else None
+        checkpoint[CHECKPOINT_KEY] = {**self.checkpoint_notes, "history": self.history, "validation": validation}
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         check_weights(self, checkpoint.get("state_dict", {}))
         if self.trainer.state.fn == "fit":  # resumed; a test loads the best epoch's weights, and history goes on
             self.history = checkpoint.get(CHECKPOINT_KEY, {}).get("history", {})
+            self.evaluations = {}
+            validation = Evaluation.of_checkpoint(checkpoint)
+            if validation is not None:
+                self.evaluations["val"] = validation
 
 
 def check_weights(module: nn.Module, saved: dict[str, Tensor]) -> None:

@@ -10,7 +10,9 @@ from lightning.pytorch.callbacks import ModelCheckpoint
 from qlit.heads import EstimatorHead
 from qlit.training import figures, provenance
 from qlit.training._names import make_run_name
+from qlit.training.best_and_last import BestAndLast
 from qlit.training.datamodule import SentenceDataModule
+from qlit.training.evaluation import BEST, Evaluation
 from qlit.training.identity import config_tags
 from qlit.training.module import SentenceClassifier, Stage
 from qlit.training.predictions import gathered, keep_predictions, predictions_of
@@ -79,10 +81,13 @@ class RunRecorder(pl.Callback):
         keep_notices(trainer)
         drawn = ("train/loss", "val/loss", "train/accuracy", "val/accuracy")
         history = {name: module.history[name] for name in drawn if name in module.history}
+        kept = kept_best(trainer)
         if history:
-            note = _data(trainer).texts.note
-            figure = figures.training_curves(history, best_epoch=best_epoch(module.history), note=note)
+            note, marked = _data(trainer).texts.note, None if kept is None else kept.position
+            figure = figures.training_curves(history, best_epoch=marked, note=note)
             tracker.log_figure(figure, "training_curves.png")
+        if kept is not None:
+            tracker.log_metrics({f"{BEST}{name}": value for name, value in _of_best(kept).items()}, step=kept.epoch)
         checkpoint = trainer.checkpoint_callback
         if isinstance(checkpoint, ModelCheckpoint) and Path(checkpoint.best_model_path).is_file():
             tracker.log_file(checkpoint.best_model_path, "checkpoint")
@@ -134,11 +139,15 @@ def keep_notices(trainer: pl.Trainer) -> None:
         tracker.set_tags({f"notice.{notice.key}": notice.text for notice in notices})
 
 
-def best_epoch(history: dict[str, list[tuple[int, float]]]) -> int | None:
-    """Epoch of the highest validation accuracy, among equals of the lowest validation loss; None without any."""
-    losses = dict(history.get("val/loss", []))
-    ranked = [(accuracy, -losses[epoch], -epoch) for epoch, accuracy in history.get("val/accuracy", [])]
-    return -max(ranked)[2] if ranked else None
+def kept_best(trainer: pl.Trainer) -> Evaluation | None:
+    """The validation of the best checkpoint that a trainer keeps; None if it keeps none."""
+    callbacks = trainer.checkpoint_callbacks
+    return next((each.best for each in callbacks if isinstance(each, BestAndLast)), None)
+
+
+def _of_best(kept: Evaluation) -> dict[str, float]:
+    """Scores of the best checkpoint and its epoch, as the run keeps them."""
+    return {"epoch": kept.epoch, **{name: value for name, value in kept.scores.items() if name != "val/selection"}}
 
 
 def parameter_counts(module: SentenceClassifier) -> dict[str, int]:

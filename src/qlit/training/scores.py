@@ -50,6 +50,15 @@ class Scores(nn.Module):
         """Collect a batch: logits (B, 1) or (B, k), labels (B,), loss of each sample (B,)."""
         self._waiting.append((logits.detach(), labels, losses.detach()))
 
+    @property
+    def is_empty(self) -> bool:
+        """Whether nothing was collected since the last `compute`."""
+        return not self._waiting
+
+    def clear(self) -> None:
+        """Drop what was collected and not computed."""
+        self._waiting.clear()
+
     def compute(self) -> dict[str, Tensor]:
         """All scores of what was collected since the last call, by name, over all processes; then start anew.
 

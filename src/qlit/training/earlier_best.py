@@ -1,0 +1,91 @@
+"""The best checkpoint of a training that goes on: found by its content, wherever its folder lies by now."""
+
+import pickle
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from qlit.training.checkpoint_io import write_checkpoint
+from qlit.training.evaluation import CHECKPOINT_KEY, Evaluation
+
+_NAME = "best.ckpt"
+
+
+@dataclass(frozen=True)
+class EarlierBest:
+    """What became of the best checkpoint of a training that goes on.
+
+    Args:
+        best: What `best.ckpt` in the run's folder reached; None if there is no such file.
+        lost: What is lost, as a sentence; empty if nothing is.
+    """
+
+    best: Evaluation | None
+    lost: str = ""
+
+
+def find_best(resumed_from: Path, folder: Path, state: Mapping[str, Any], *, run_id: str | None = None) -> EarlierBest:
+    """Find the best checkpoint of a training that goes on, and put it into the folder of its run.
+
+    It is `best.ckpt` beside the checkpoint that is resumed, or in the folder, or where it was written. If it is at
+    none of these places, the resumed checkpoint takes its place, provided that its weights were validated.
+
+    Args:
+        resumed_from: The checkpoint that is resumed.
+        folder: Of the run that goes on.
+        state: What the resumed checkpoint says of the best: `best` (older ones lack it), `best_model_path`.
+        run_id: Of the run that goes on; a copied checkpoint gets it, so that it resumes this run.
+    """
+    resumed = _read(resumed_from)
+    assert resumed is not None, "Lightning has read it too"
+    own = Evaluation.of_checkpoint(resumed)
+    recorded = Evaluation(**state["best"]) if state.get("best") else None
+    written = Path(state.get("best_model_path") or _NAME)
+    for path in dict.fromkeys((resumed_from.with_name(_NAME), folder / _NAME, written)):
+        checkpoint = _read(path)
+        if checkpoint is None or not _are_of_one_run(checkpoint, resumed):
+            continue
+        found = Evaluation.of_checkpoint(checkpoint, is_best=True)
+        if found is None or (path == written and recorded not in (None, found)):  # replaced by another run since
+            continue
+        _put(checkpoint, path, folder, run_id)
+        return EarlierBest(found)
+    if own is not None:
+        _put(resumed, resumed_from, folder, run_id)
+    if recorded == own or not (recorded or state.get("best_model_path")):
+        return EarlierBest(own)
+    was = ""
+    if recorded is not None:
+        was = f" (epoch {recorded.epoch}, validation accuracy {recorded.scores['val/accuracy']:.2%})"
+    since = int(resumed["epoch"]) + (0 if own is not None else 1)
+    return EarlierBest(
+        own,
+        f"The best checkpoint until now{was} is not beside {resumed_from}: {_NAME} is the best from epoch {since} on.",
+    )
+
+
+def _read(path: Path) -> dict[str, Any] | None:
+    if not path.is_file():
+        return None
+    try:
+        found = torch.load(path, map_location="cpu", weights_only=True)
+    except (pickle.UnpicklingError, RuntimeError, EOFError, LookupError, ValueError, TypeError, OSError):
+        return None
+    return found if isinstance(found, dict) and CHECKPOINT_KEY in found else None
+
+
+def _are_of_one_run(one: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
+    """Whether two checkpoints are of one run and one split, as far as they tell."""
+    notes = one[CHECKPOINT_KEY], other[CHECKPOINT_KEY]
+    return all(notes[0].get(key) == notes[1].get(key) for key in ("run_id", "split_fingerprint"))
+
+
+def _put(checkpoint: dict[str, Any], path: Path, folder: Path, run_id: str | None) -> None:
+    target = folder / _NAME
+    if path.resolve() == target.resolve():
+        return
+    checkpoint[CHECKPOINT_KEY] = {**checkpoint[CHECKPOINT_KEY], "run_id": run_id}
+    write_checkpoint(checkpoint, target)
