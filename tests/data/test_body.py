@@ -75,7 +75,7 @@ def test_folders_that_are_no_body(tmp_path: Path) -> None:
 def test_a_mistyped_path_beside_a_folder_is_no_unreachable_name(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def unreachable(name: str) -> Path:
+    def unreachable(name: str, **_: bool) -> Path:
         raise ConnectionError(f"The hub does not answer, and {name} is not in the cache.")
 
     monkeypatch.setattr("qlit.data.body.download_body", unreachable)

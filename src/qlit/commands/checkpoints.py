@@ -40,14 +40,26 @@ def read_notes(path: str | Path) -> dict[str, Any]:
 
 
 def load_weights(
-    module: SentenceClassifier, data: SentenceDataModule, weights: dict[str, Tensor], body_name: str
+    module: SentenceClassifier,
+    data: SentenceDataModule,
+    weights: dict[str, Tensor],
+    body_name: str,
+    *,
+    trust_remote_code: bool,
 ) -> BodyFolder:
     """Give a module a checkpoint's weights, a trainable body's included, for evaluation; return its body.
 
+    Args:
+        module: Of the checkpoint's config.
+        data: Of the checkpoint's config.
+        weights: The checkpoint's state.
+        body_name: As of `resolve_body`.
+        trust_remote_code: As of `resolve_body`, and as the command line says: a checkpoint that somebody else made must
+            not choose a body whose code is run here.
     Raises:
         ValueError: If the weights are not of this module; and as `resolve_body`.
     """
-    body = resolve_body(body_name)
+    body = resolve_body(body_name, trust_remote_code=trust_remote_code)
     if data.is_body_trainable:
         module.body = TrainableBody(body)
     check_weights(module, weights)

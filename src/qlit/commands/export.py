@@ -50,6 +50,9 @@ def run(command: str, arguments: list[str]) -> int:
     parser.add_argument("sentence", help="the sentence that is encoded")
     parser.add_argument("--out", required=True, help="folder to write to; made if it is not there, else empty")
     parser.add_argument("--body", help="body to use, if the one named in the checkpoint has moved")
+    parser.add_argument(
+        "--trust_remote_code", action="store_true", help="run Python code that the body brings along; read it before"
+    )
     options = parser.parse(arguments)
     quieten()
     folder = Path(options.out)
@@ -61,7 +64,13 @@ def run(command: str, arguments: list[str]) -> int:
     checkpoint = read_checkpoint(options.checkpoint)
     notes = checkpoint[CHECKPOINT_KEY]
     module, data = model_of_config(notes["config"])
-    body = load_weights(module, data, checkpoint["state_dict"], options.body or data.body_name)
+    body = load_weights(
+        module,
+        data,
+        checkpoint["state_dict"],
+        options.body or data.body_name,
+        trust_remote_code=options.trust_remote_code,
+    )
     found = programs_of(module.head, _embedding(module, data, options.sentence, body))
     folder.mkdir(parents=True, exist_ok=True)
     facts = _facts(found, options.sentence, notes["label_names"])

@@ -45,5 +45,7 @@ def run(command: str, arguments: list[str]) -> int:
         f"  loss                {losses[0]:.4f} at first, {losses[-1]:.4f} at last\n"
         f"  fine-tuned body     {folder}\n"
         f"  train a head on it  qlit fit --config .. --data.body {shlex.quote(folder)}"
+        + " --data.trust_remote_code true"
+        * data.trust_remote_code
     )
     return 0

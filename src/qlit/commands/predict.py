@@ -19,6 +19,7 @@ from qlit.commands.model_config import model_of_config
 from qlit.commands.outputs import check_output
 from qlit.commands.sentences import read_sentences
 from qlit.commands.train import quieten
+from qlit.data import BodyFolder
 from qlit.training.datamodule import SentenceDataModule
 from qlit.training.evaluation import CHECKPOINT_KEY
 from qlit.training.module import SentenceClassifier
@@ -41,6 +42,9 @@ def run(command: str, arguments: list[str]) -> int:
     parser.add_argument("--format", choices=("table", "csv", "jsonl"), default="table", help="default: table")
     parser.add_argument("--output", help="write there instead of standard output")
     parser.add_argument("--body", help="body to use, if the one named in the checkpoint has moved")
+    parser.add_argument(
+        "--trust_remote_code", action="store_true", help="run Python code that the body brings along; read it before"
+    )
     parser.add_argument("--device", default="cpu", help="torch device; default: cpu")
     options = parser.parse(arguments)
     quieten()
@@ -53,7 +57,14 @@ def run(command: str, arguments: list[str]) -> int:
     notes = checkpoint[CHECKPOINT_KEY]
     module, data = model_of_config(notes["config"])
     check_engines(module.head)
-    logits = _logits(module, data, checkpoint["state_dict"], sentences, options.body or data.body_name, options.device)
+    body = load_weights(
+        module,
+        data,
+        checkpoint["state_dict"],
+        options.body or data.body_name,
+        trust_remote_code=options.trust_remote_code,
+    )
+    logits = _logits(module, data, body, sentences, options.device)
     rows = _rows(sentences, logits, notes["label_names"])
     if options.output:
         with Path(options.output).open("w", encoding="utf-8", newline="") as file:
@@ -76,13 +87,11 @@ def _check_device(name: str) -> None:
 def _logits(
     module: SentenceClassifier,
     data: SentenceDataModule,
-    weights: dict[str, Tensor],
+    body: BodyFolder,
     sentences: list[str],
-    body_name: str,
     device: str,
 ) -> Tensor:
     """Logits of all sentences, shape (N, 1) or (N, k), on the CPU."""
-    body = load_weights(module, data, weights, body_name)
     module.to(device)
     if module.body is None:
         cache = data.embedding_cache()

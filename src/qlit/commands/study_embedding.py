@@ -14,6 +14,7 @@ _CHANGE_WHAT_IS_EMBEDDED = (
     "config",
     "data.source",
     "data.body",
+    "data.trust_remote_code",
     "data.text_column",
     "data.max_test",
     "data.unseen_only",

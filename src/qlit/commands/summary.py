@@ -57,7 +57,7 @@ def fit_summary(
     lines += [_line("note", notice.text) for notice in (*data.notices, *module.notices)]
     if best_checkpoint:
         lines.append(_line("best checkpoint", best_checkpoint))
-        named = shlex.quote(best_checkpoint)
+        named = shlex.quote(best_checkpoint) + " --trust_remote_code" * data.trust_remote_code
         lines.append(_line("label sentences", f'qlit predict {named} "What a lovely evening this was."'))
     return "\n".join([*lines, *_where(tracker)])
 

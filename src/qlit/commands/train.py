@@ -41,6 +41,7 @@ class Interruption(Callback):
     def __init__(self, raise_if_lost: Callable[[], None]) -> None:
         self.signal: signal.Signals | None = None
         self.last_checkpoint = ""
+        self.go_on_options = ""
         self._raise_if_lost = raise_if_lost
 
     def on_train_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:  # noqa: ARG002
@@ -55,6 +56,8 @@ class Interruption(Callback):
         elif isinstance(exception, SIGTERMException):
             self.signal = signal.SIGTERM
         self.last_checkpoint = getattr(trainer.checkpoint_callback, "last_model_path", "")
+        if trainer.datamodule.trust_remote_code:  # type: ignore[attr-defined]
+            self.go_on_options = " --data.trust_remote_code true"  # no checkpoint sets it
 
 
 class QlitCLI(LightningCLI):
@@ -233,7 +236,8 @@ def run(command: str, arguments: list[str]) -> int:
         return 0
     print(f"qlit {command}: stopped by {interruption.signal.name}", end="", file=sys.stderr)
     last = interruption.last_checkpoint
-    print(f"; go on with: qlit fit --ckpt_path {shlex.quote(last)}" if last else "", file=sys.stderr)
+    go_on = f"; go on with: qlit fit --ckpt_path {shlex.quote(last)}{interruption.go_on_options}"
+    print(go_on if last else "", file=sys.stderr)
     return 128 + interruption.signal
 
 
@@ -250,7 +254,8 @@ def _with_config_of_checkpoint(command: str, arguments: list[str], folder: Path)
         return arguments
     config = folder / "config.yaml"
     config.write_text(str(notes["config"]), encoding="utf-8")
-    return ["--config", str(config), *arguments]
+    # Whoever made the checkpoint must not choose what code is run here; whoever types the command may, after this.
+    return ["--config", str(config), "--data.trust_remote_code", "false", *arguments]
 
 
 def quieten() -> None:

@@ -2,10 +2,11 @@
 
 from typing import TYPE_CHECKING, Any
 
-from qlit.data.body import BodyFolder, body_fingerprint, load_body, resolve_body
+from qlit.data.body import BodyFolder, load_body, resolve_body
 from qlit.data.cache import EmbeddingCache
 from qlit.data.datasets import LabelledTexts, load_texts
 from qlit.data.fine_tuned import check_unseen
+from qlit.data.fingerprints import body_fingerprint
 from qlit.data.folders import default_cache_folder, expanded
 from qlit.data.notices import Notice
 from qlit.data.splits import Split, draw_split

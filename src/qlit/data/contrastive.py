@@ -1,6 +1,7 @@
 """Contrastive fine-tuning of a body before any head: SetFit's first stage, by sentence-transformers' own trainer."""
 
 import math
+import shutil
 import tempfile
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
@@ -11,6 +12,7 @@ import numpy as np
 
 from qlit.data.body import BodyFolder, load_body, quiet
 from qlit.data.fine_tuned import write_record
+from qlit.data.own_code import code_files
 
 
 @dataclass(frozen=True)
@@ -117,7 +119,17 @@ def fine_tune(
             show_progress=show_progress,
         )
         model.save(str(made), create_model_card=False)
+        if body.trust_remote_code:
+            _copy_code(body.path, made)
         told = {"base": body.name, "contrastive": asdict(settings), "losses": losses, **(facts or {})}
         write_record(made, texts, told)
         made.rename(output)
     return losses
+
+
+def _copy_code(body: Path, made: Path) -> None:
+    """Copy a body's Python files to their places in the folder that is made of it, which its settings name."""
+    for file in code_files(body):
+        copied = made / file.relative_to(body)
+        copied.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(file, copied)

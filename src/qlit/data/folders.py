@@ -22,6 +22,11 @@ def expanded(path: str | Path, what: str) -> Path:
         ) from error
 
 
+def is_hidden(file: Path, folder: Path) -> bool:
+    """Whether a file lies below something hidden in a folder, such as .git or .cache."""
+    return any(part.startswith(".") for part in file.relative_to(folder).parts)
+
+
 def default_cache_folder() -> Path:
     """$QLIT_CACHE, else $XDG_CACHE_HOME/qlit, else ~/.cache/qlit.
 

