@@ -56,8 +56,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
             file=sys.stderr,
         )
         return 2
+    from qlit.commands import launchers
     from qlit.commands.arguments import with_home
     from qlit.commands.errors import in_one_sentence
+
+    launchers.take()
 
     # Small circuits are many short parallel loops. By default OpenMP's threads spin between them, and where another
     # process has one's core, all wait for it: a 10-qubit step beside one busy process took 277 ms, and 72 ms with

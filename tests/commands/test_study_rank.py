@@ -30,7 +30,7 @@ def ran(monkeypatch, tmp_path):
     monkeypatch.setattr(study_rank, "outcome_of", lambda made: made)
 
     def run(rank, training):
-        monkeypatch.setenv("LOCAL_RANK", str(rank))
+        monkeypatch.setattr(study_rank, "local_rank", lambda: rank)
         monkeypatch.setattr(study_rank, "TrialCLI", training)
         status = run_rank([str(tmp_path / "trial.json")])
         if rank:

@@ -6,6 +6,7 @@ from typing import Any
 
 from jsonargparse import ArgumentParser
 
+from qlit.commands.launchers import refuse_copies
 from qlit.commands.options import readable_errors
 from qlit.commands.train import quieten
 from qlit.data import expanded
@@ -29,6 +30,7 @@ def run(command: str, arguments: list[str]) -> int:
     for name in ("model", "trainer", "tracking", "seed_everything", "test_after_fit", "ckpt_path"):
         parser.add_argument(f"--{name}", type=Any, help="as for qlit fit; says nothing of the body")
     quieten()
+    refuse_copies("fine-tune the same body")
     with readable_errors():
         options = parser.parse_args(arguments)
         made = parser.instantiate(options)

@@ -11,6 +11,7 @@ from typing import Any
 import torch
 
 from qlit.commands.interrupts import Sigint
+from qlit.commands.launchers import refuse_copies
 from qlit.commands.options import readable_errors, value_of
 from qlit.commands.processes import check_keeps_runs
 from qlit.commands.train import Interruption, QlitCLI
@@ -94,6 +95,7 @@ class Series:
         Raises:
             StoppedError: If a signal stopped a training; a second call goes on.
         """
+        refuse_copies("train the same models")
         runs = self.found()
         missing = [
             (seed, number)

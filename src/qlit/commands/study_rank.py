@@ -17,6 +17,7 @@ from typing import Any
 from lightning.pytorch import LightningModule, Trainer
 
 from qlit.commands.interrupts import Interrupts, StoppedBySignal
+from qlit.commands.launchers import local_rank
 from qlit.commands.options import readable_errors
 from qlit.commands.study_tree import ERROR_FILE, reason_of
 from qlit.commands.study_trial import TrialCLI, Watch, outcome_of
@@ -32,7 +33,7 @@ _WAIT_S = 1.0  # in which a rank that no longer hears the others is ended, if it
 def run_rank(arguments: Sequence[str]) -> int:
     """Train with the others what the file says; the exit status, which nobody but Lightning and the worker reads."""
     file = Path(arguments[0])
-    rank = int(os.environ.get("LOCAL_RANK", "0"))
+    rank = local_rank()
     told = json.loads(file.read_text(encoding="utf-8"))
     # The worker made rank 0 the leader of a session; rank 0 started the others.
     _end_with(told["worker"] if rank == 0 else os.getpgrp())

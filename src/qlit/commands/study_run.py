@@ -17,6 +17,7 @@ import torch
 from qlit.commands.arguments import CommandParser
 from qlit.commands.errors import UsageError
 from qlit.commands.interrupts import Interrupts
+from qlit.commands.launchers import refuse_copies, without_launchers
 from qlit.commands.lossy import make_output_lossy
 from qlit.commands.processes import Places, places_of
 from qlit.commands.study_embedding import embed, sentences_of
@@ -52,6 +53,7 @@ def run_study(arguments: Sequence[str]) -> int:
     parser.add_argument("--yes", action="store_true", help="do not ask before a study that takes long")
     options, named = parsed(parser, arguments)
     quieten()
+    refuse_copies("run this study")
     if options.workers is not None and options.workers < 1:
         raise UsageError(f"`--workers >= 1` must hold, but got {options.workers}.")
     configs = checked_configs(named.study)
@@ -233,7 +235,9 @@ def _start(named: Named, folder: Path, number: int, cores: list[int], own: dict[
     ]  # fmt: skip
     with (folder / f"worker-{number}.log").open("ab") as log:
         # In a session of its own: Ctrl-C in a terminal reaches the command alone, which passes it on once.
-        return subprocess.Popen(command, env={**os.environ, **own}, stdout=log, stderr=log, start_new_session=True)
+        return subprocess.Popen(
+            command, env={**without_launchers(os.environ), **own}, stdout=log, stderr=log, start_new_session=True
+        )
 
 
 def _stop(workers: "Sequence[subprocess.Popen[bytes]]") -> None:

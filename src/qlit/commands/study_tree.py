@@ -18,6 +18,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Literal
 
+from qlit.commands.launchers import without_launchers
 from qlit.commands.study_trial import Outcome, SeveralProcessesError, train
 from qlit.training.kept_runs import KeptRuns
 from qlit.training.outage import OutageError
@@ -28,7 +29,6 @@ ERROR_FILE = "error"
 _COMMAND = (sys.executable, "-m", "qlit", "study", "trial")
 _STOP_S = 30.0  # for the checkpoint and the run of ranks that were told to stop
 _END_S = 60.0  # for the end of the interpreter after the last word of rank 0
-_OF_LAUNCHERS = ("LOCAL_RANK", "RANK", "NODE_RANK", "GROUP_RANK", "WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT")
 
 
 class LostError(Exception):
@@ -142,7 +142,7 @@ def _ranks(
         json.dumps({"options": list(options), "tags": tags, "worker": os.getpid(), "line": theirs.fileno()}),
         encoding="utf-8",
     )
-    environment = {name: value for name, value in os.environ.items() if name not in _OF_LAUNCHERS}
+    environment = without_launchers(os.environ)
     environment["OMP_NUM_THREADS"] = str(max(1, len(os.sched_getaffinity(0)) // count))
     with ours, theirs:
         with _sigterm_blocked():

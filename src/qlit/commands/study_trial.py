@@ -6,14 +6,13 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from lightning.fabric.plugins.environments.lightning import LightningEnvironment
 from lightning.pytorch import Callback, LightningModule, Trainer
 
 from qlit.commands.cost import circuits_of
 from qlit.commands.devices import check_engines
 from qlit.commands.options import readable_errors
 from qlit.commands.processes import num_processes
-from qlit.commands.train import Interruption, QlitCLI, listed
+from qlit.commands.train import Interruption, QlitCLI
 from qlit.training.datamodule import SentenceDataModule
 from qlit.training.evaluation import BEST
 from qlit.training.identity import HASH, config_tags
@@ -206,19 +205,12 @@ class TrialCLI(QlitCLI):
         check_engines(self.model.head)  # whether MLflow answers is seen when the run is opened, and waited for
 
     def instantiate_trainer(self, **kwargs: Any) -> Trainer:
-        if self._is_rank:
-            self._own_ranks_alone()
         trainer = super().instantiate_trainer(**kwargs)
         assert self.tracker is not None
         # Its end too: a run that is looked for by the next trial, or shown, should be complete.
         self.tracker.patience_s = PATIENCE_S
         trainer.callbacks.append(self.watch)  # type: ignore[attr-defined]
         return trainer
-
-    def _own_ranks_alone(self) -> None:
-        # Without being told, Lightning waits inside a job of SLURM or torchrun for ranks that those would start.
-        options = self._get(self.config_init, "trainer")
-        options["plugins"] = [LightningEnvironment(), *listed(options["plugins"])]
 
     def after_fit(self) -> None:
         if self.watch.gave_up:

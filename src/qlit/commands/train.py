@@ -10,11 +10,13 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from lightning.fabric.plugins.environments.cluster_environment import ClusterEnvironment
 from lightning.pytorch import Callback, LightningModule, Trainer
 from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
 from lightning.pytorch.utilities.exceptions import SIGTERMException
 
 from qlit.commands.checkpoints import read_notes
+from qlit.commands.cluster import check_requeued, cluster_environment
 from qlit.commands.devices import check_engines
 from qlit.commands.interrupts import Sigint
 from qlit.commands.options import readable_errors, value_of, with_nulls
@@ -146,14 +148,21 @@ class QlitCLI(LightningCLI):
         if initialised["enable_checkpointing"] is not False:
             callbacks.append(BestAndLast(self._resumed_from()))
         kwargs["callbacks"] = [*callbacks, *listed(initialised["callbacks"])]
-        kwargs["plugins"] = [AtomicCheckpointIO(), *listed(initialised["plugins"])]
+        kwargs["plugins"] = [AtomicCheckpointIO(), *self._environment(initialised), *listed(initialised["plugins"])]
         trainer = super().instantiate_trainer(**kwargs)
+        if self.subcommand == "fit" and not self._resumed_from():
+            self.model.notices += check_requeued(trainer.default_root_dir)
         use_direct_steps(trainer)
         return trainer
 
     def _resumed_from(self) -> str | None:
         """The checkpoint from which a fit goes on."""
         return self._own_config().get("ckpt_path") if self.subcommand == "fit" else None
+
+    def _environment(self, options: dict[str, Any]) -> list[ClusterEnvironment]:
+        work = "train the same model" if self.subcommand == "fit" else "score the same checkpoint"
+        environment = cluster_environment(options, work=work if self.series_tags is None else None)
+        return [] if environment is None else [environment]
 
     def kept_config(self) -> Any:
         """The resolved config as a run keeps it: who uses it again makes another run."""
