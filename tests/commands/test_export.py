@@ -38,7 +38,7 @@ def make(tmp_path):
         notes = {"config": config, "label_names": list(labels)}
         path = tmp_path / "some.ckpt"
         torch.save({"state_dict": module.state_dict(), "qlit": notes}, path)
-        embedding = EmbeddingCache().embed([SENTENCE], resolve_body(body)).double()
+        embedding = EmbeddingCache().embed([SENTENCE], resolve_body(body)).vectors.double()
         angles = module.double().head.encoder(embedding)
         z = model_of_config(config.replace("pennylane:some.qpu", "reference").replace("device", "gaussian"))[0].head.pqc
         z.load_state_dict(module.head.pqc.state_dict())

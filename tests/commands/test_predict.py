@@ -46,7 +46,7 @@ class Checkpoint(NamedTuple):
             for first in range(0, len(sentences), batch_size):
                 batch = sentences[first : first + batch_size]
                 if self.module.body is None:
-                    inputs = EmbeddingCache().embed(batch, body, show_progress=False)
+                    inputs = EmbeddingCache().embed(batch, body, show_progress=False).vectors
                 else:
                     inputs = self.module.body.tokenize(batch)
                 self.module.head.seed_shots(first, 0, len(batch))

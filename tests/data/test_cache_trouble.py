@@ -35,11 +35,11 @@ def test_a_broken_shard_is_told_and_computed_again(damage: str, body: BodyFolder
     shard.write_bytes(content)
     log.write_text("")
     with pytest.warns(UserWarning, match=f"cached embeddings in {shard} are broken; they are computed again") as told:
-        result = cache.embed(texts, body, show_progress=False)
+        result = cache.embed(texts, body, show_progress=False).vectors
     assert torch.equal(result, expected(texts))
     assert len(told) == 1
     assert len(log.read_text().splitlines()) == 600 - 512
-    assert torch.equal(cache.embed(texts, body), expected(texts))  # and it is whole again
+    assert torch.equal(cache.embed(texts, body).vectors, expected(texts))  # and it is whole again
 
 
 def test_a_body_that_gives_nonsense_is_not_kept(
@@ -82,7 +82,7 @@ def test_a_full_disk_leaves_no_half_shard(body: BodyFolder, tmp_path: Path, monk
         with pytest.raises(OSError, match=r"can not be written \(.*No space left on device\); free space there"):
             cache.embed(["one 1"], body, show_progress=False)
     assert [path.name for path in cache.folder.rglob("*") if path.is_file() and path.stat().st_size < 60] == ["lock"]
-    assert torch.equal(cache.embed(["one 1"], body, show_progress=False), expected(["one 1"]))
+    assert torch.equal(cache.embed(["one 1"], body, show_progress=False).vectors, expected(["one 1"]))
 
 
 @pytest.mark.usefixtures("log")
@@ -96,6 +96,6 @@ def test_a_warm_cache_that_can_not_be_written_is_read(
         raise PermissionError(13, "Permission denied")
 
     monkeypatch.setattr(Path, "mkdir", read_only)
-    assert torch.equal(cache.embed(["one 1"], body), expected(["one 1"]))
+    assert torch.equal(cache.embed(["one 1"], body).vectors, expected(["one 1"]))
     with pytest.raises(PermissionError, match=r"can not be written \(.*Permission denied\).*set QLIT_CACHE"):
         cache.embed(["two 2"], body)

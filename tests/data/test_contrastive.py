@@ -64,7 +64,7 @@ def test_minilm_learns_to_tell_labels_apart_and_where_it_started_stays_as_it_was
     before = body_fingerprint(minilm.path)
     settings = ContrastiveSettings(pairs_per_sentence=2, num_epochs=4, batch_size=8, lr=5e-5)
     output = tmp_path / "bodies" / "tuned"
-    losses = fine_tune(minilm, TEXTS, LABELS, output, settings, facts={"dataset": "few"})
+    losses, _ = fine_tune(minilm, TEXTS, LABELS, output, settings, facts={"dataset": "few"})
     assert capfd.readouterr().out == ""
     assert len(losses) >= 10
     assert sum(losses[-3:]) < 0.7 * sum(losses[:3])

@@ -32,7 +32,7 @@ def test_code_is_run_only_where_that_was_said(coded: Path, tmp_path: Path) -> No
     assert body.trust_remote_code
     plain = resolve_body(str(make_tiny_body(tmp_path / "plain")), trust_remote_code=True)
     cache = EmbeddingCache(tmp_path / "cache")
-    scaled, unscaled = (cache.embed(["a good film"], each, show_progress=False) for each in (body, plain))
+    scaled, unscaled = (cache.embed(["a good film"], each, show_progress=False).vectors for each in (body, plain))
     assert (tmp_path / "code-was-run").exists()
     torch.testing.assert_close(scaled, 2 * unscaled, rtol=0, atol=1e-6)
 
@@ -40,11 +40,11 @@ def test_code_is_run_only_where_that_was_said(coded: Path, tmp_path: Path) -> No
 def test_changed_code_has_embeddings_of_its_own(coded: Path, tmp_path: Path) -> None:
     before = body_fingerprint(coded)
     cache = EmbeddingCache(tmp_path / "cache")
-    twice = cache.embed(["a good film"], resolve_body(str(coded), trust_remote_code=True), show_progress=False)
+    twice = cache.embed(["a good film"], resolve_body(str(coded), trust_remote_code=True), show_progress=False).vectors
     code = (coded / "scaling.py").read_text()
     (coded / "scaling.py").write_text(code.replace("2.0 *", "3.0 *"))
     assert body_fingerprint(coded) != before
-    thrice = cache.embed(["a good film"], resolve_body(str(coded), trust_remote_code=True), show_progress=False)
+    thrice = cache.embed(["a good film"], resolve_body(str(coded), trust_remote_code=True), show_progress=False).vectors
     torch.testing.assert_close(2 * thrice, 3 * twice, rtol=0, atol=1e-6)
 
 

@@ -11,8 +11,10 @@ from qlit.commands.arguments import CommandParser
 from qlit.commands.checkpoints import load_weights, read_checkpoint
 from qlit.commands.model_config import model_of_config
 from qlit.commands.sentences import check_is_text
+from qlit.commands.summary import tell_notices
 from qlit.commands.train import quieten
 from qlit.data import BodyFolder
+from qlit.data.lengths import cut_notice
 from qlit.heads.programs import HeadPrograms, Program, programs_of
 from qlit.training.datamodule import SentenceDataModule
 from qlit.training.evaluation import CHECKPOINT_KEY
@@ -88,9 +90,11 @@ def run(command: str, arguments: list[str]) -> int:
 def _embedding(module: SentenceClassifier, data: SentenceDataModule, sentence: str, body: BodyFolder) -> Tensor:
     """Embedding of the sentence, shape (D,)."""
     if module.body is None:
-        cache = data.embedding_cache()
-        return cache.embed([sentence], body)[0]
-    embeddings: Tensor = module.body(module.body.tokenize([sentence]))
+        embeddings, lengths = data.embedding_cache().embed([sentence], body)
+    else:
+        embeddings, lengths = module.body(module.body.tokenize([sentence])), module.body.lengths([sentence])
+    if notice := cut_notice(body.name, {"": lengths}, [sentence]):
+        tell_notices([notice])
     return embeddings[0]
 
 

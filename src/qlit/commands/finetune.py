@@ -39,13 +39,15 @@ def run(command: str, arguments: list[str]) -> int:
     texts = [data.texts.texts[k] for k in data.split.train]
     labels = [data.texts.labels[k] for k in data.split.train]
     facts = {"dataset": data.texts.name, "split_fingerprint": data.split.fingerprint}
-    losses = fine_tune(body, texts, labels, output, made.contrastive, facts=facts, show_progress=True)
+    losses, notice = fine_tune(body, texts, labels, output, made.contrastive, facts=facts, show_progress=True)
     # A body is told from a name on the hub by its first character.
     folder = str(output) if output.is_absolute() else os.path.join(".", output)  # noqa: PTH118 - Path drops the dot
+    notices = [*data.notices, *([notice] if notice else [])]
     print(
         f"\n{data.texts.name}: {len(texts):,} train sentences, split {data.split.fingerprint}, body {data.body_name}\n"
         f"  loss                {losses[0]:.4f} at first, {losses[-1]:.4f} at last\n"
-        f"  fine-tuned body     {folder}\n"
+        + "".join(f"  note                {each.text}\n" for each in notices)
+        + f"  fine-tuned body     {folder}\n"
         f"  train a head on it  qlit fit --config .. --data.body {shlex.quote(folder)}"
         + " --data.trust_remote_code true"
         * data.trust_remote_code

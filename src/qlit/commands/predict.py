@@ -18,8 +18,10 @@ from qlit.commands.devices import check_engines
 from qlit.commands.model_config import model_of_config
 from qlit.commands.outputs import check_output
 from qlit.commands.sentences import read_sentences
+from qlit.commands.summary import tell_notices
 from qlit.commands.train import quieten
 from qlit.data import BodyFolder
+from qlit.data.lengths import cut_notice
 from qlit.training.datamodule import SentenceDataModule
 from qlit.training.evaluation import CHECKPOINT_KEY
 from qlit.training.module import SentenceClassifier
@@ -95,8 +97,12 @@ def _logits(
     module.to(device)
     if module.body is None:
         cache = data.embedding_cache()
-        embeddings = cache.embed(sentences, body, device=device)
+        embeddings, lengths = cache.embed(sentences, body, device=device)
         module.head.check_features(embeddings.shape[1])
+    else:
+        lengths = module.body.lengths(sentences)
+    if notice := cut_notice(body.name, {"": lengths}, sentences):
+        tell_notices([notice])
     parts = []
     for first in range(0, len(sentences), _BATCH_SIZE):
         batch = slice(first, first + _BATCH_SIZE)

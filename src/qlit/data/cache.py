@@ -6,15 +6,16 @@ import sys
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
 from qlit.data.body import BodyFolder, load_body
 from qlit.data.fingerprints import body_fingerprint
 from qlit.data.folders import default_cache_folder, expanded
+from qlit.data.lengths import Lengths, lengths_of
 from qlit.data.own_code import has_code
-from qlit.data.shards import read_shards, remove_temporary, write_shard
+from qlit.data.shards import add_lengths, read_shards, remove_temporary, write_shard
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -22,6 +23,18 @@ if TYPE_CHECKING:
 _FORMAT = 1  # raise when the same body and text would be stored as another vector
 _SHARD_TEXTS = 512  # a process that dies loses at most so many
 _PATIENCE_S = 2.0  # wait so long for another process before saying so
+
+
+class Embeddings(NamedTuple):
+    """What a body makes of N sentences.
+
+    Args:
+        vectors: float32, shape (N, D).
+        lengths: How many tokens they have, and how many of them are read; shape (N, 3).
+    """
+
+    vectors: "Tensor"
+    lengths: Lengths
 
 
 class EmbeddingCache:
@@ -49,8 +62,8 @@ class EmbeddingCache:
         batch_size: int = 64,
         device: str = "cpu",
         show_progress: bool = True,
-    ) -> "Tensor":
-        """Embeddings of `texts`; those not yet kept are computed, others never again.
+    ) -> "Embeddings":
+        """Embeddings and lengths of `texts`; those not yet kept are computed, others never again.
 
         Which texts share a batch changes a new vector by float32 rounding, no more; once kept, it is the same bits
         for every caller. The body is loaded only if something is to be computed.
@@ -62,9 +75,10 @@ class EmbeddingCache:
             device: Torch device the body runs on.
             show_progress: Show a bar on stderr while computing.
         Returns:
-            float32, shape (N, D), on the CPU, in the order of `texts`.
+            In the order of `texts`, on the CPU.
         Raises:
-            ValueError: If there is no text, `batch_size` is not positive, or the body gives a value that is not finite.
+            ValueError: If there is no text, `batch_size` is not positive, the body cannot be loaded or fails, or it
+                gives a value that is not finite.
             OSError: If the cache folder can not be written.
         """
         if isinstance(texts, str) or not texts:
@@ -87,7 +101,20 @@ class EmbeddingCache:
                 if missing:
                     self._compute(shards, missing, body, batch_size, device, show_progress)
             found, _ = read_shards(shards, distinct)  # from disk, so that a cold call gives the bits of a warm one
-        return torch.from_numpy(np.stack([found[key] for key in keys]))
+        uncounted = {key: text for key, text in distinct.items() if not found[key].is_counted}
+        counted = self._count(shards, uncounted, body) if uncounted else {}
+        return Embeddings(
+            torch.from_numpy(np.stack([found[key].vector for key in keys])),
+            np.stack([counted.get(key, found[key].length) for key in keys]),
+        )
+
+    def _count(self, shards: Path, uncounted: Mapping[bytes, str], body: BodyFolder) -> dict[bytes, Lengths]:
+        """Lengths of sentences whose vectors an earlier qlit kept without; they are kept with them from now on."""
+        rows = lengths_of(load_body(body, "cpu"), list(uncounted.values()))
+        counted = dict(zip(uncounted, rows, strict=True))
+        with contextlib.suppress(OSError), self._lock(shards, body.name):  # a folder that is only read is counted again
+            add_lengths(shards, counted)
+        return counted
 
     @contextlib.contextmanager
     def _lock(self, shards: Path, name: str) -> Iterator[None]:
@@ -139,7 +166,9 @@ class EmbeddingCache:
                 if not np.isfinite(vectors).all():
                     raise ValueError(f"The body {body.name} gives embeddings that are not finite; nothing is kept.")
                 with self._writing():
-                    write_shard(shards, [key for key, _ in shard], vectors)
+                    write_shard(
+                        shards, [key for key, _ in shard], vectors, lengths_of(model, [text for _, text in shard])
+                    )
 
     @contextlib.contextmanager
     def _writing(self) -> Iterator[None]:

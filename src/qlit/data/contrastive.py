@@ -12,6 +12,8 @@ import numpy as np
 
 from qlit.data.body import BodyFolder, load_body, quiet
 from qlit.data.fine_tuned import write_record
+from qlit.data.lengths import cut_notice, lengths_of
+from qlit.data.notices import Notice
 from qlit.data.own_code import code_files
 
 
@@ -82,7 +84,7 @@ def fine_tune(
     *,
     facts: dict[str, Any] | None = None,
     show_progress: bool = False,
-) -> list[float]:
+) -> tuple[list[float], Notice | None]:
     """Train a copy of a body so that sentences of one label are similar and others are not; save it as a folder.
 
     Args:
@@ -95,7 +97,7 @@ def fine_tune(
         show_progress: Show a bar on stderr.
     Returns:
         Mean squared error between cosine and wanted similarity, means over ten parts of the training (or over each
-        step of a shorter one), in their order.
+        step of a shorter one), in their order; and what to know of sentences that the body cuts.
     Raises:
         FileExistsError: If there is something at `output`.
         ValueError: If a sentence has no partner.
@@ -107,7 +109,9 @@ def fine_tune(
     with tempfile.TemporaryDirectory(dir=output.parent, prefix=f".{output.name}-") as work, quiet():
         from qlit.data._contrastive_trainer import train_on_pairs
 
-        model, made = load_body(body).train(), Path(work) / "body"
+        model, made = load_body(body), Path(work) / "body"
+        notice = cut_notice(body.name, {"train": lengths_of(model, texts)}, texts)
+        model.train()
         losses = train_on_pairs(
             model,
             [(texts[first], texts[second], similarity) for first, second, similarity in pairs],
@@ -124,7 +128,7 @@ def fine_tune(
         told = {"base": body.name, "contrastive": asdict(settings), "losses": losses, **(facts or {})}
         write_record(made, texts, told)
         made.rename(output)
-    return losses
+    return losses, notice
 
 
 def _copy_code(body: Path, made: Path) -> None:

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from torch import Tensor, nn
 
 from qlit.data.body import BodyFolder, load_body
+from qlit.data.lengths import Lengths, lengths_of
 
 
 class TrainableBody(nn.Module):
@@ -32,6 +33,10 @@ class TrainableBody(nn.Module):
         assert isinstance(dim, int), f"{folder.name} does not tell its embedding dimension"
         self.embedding_dim: int = dim
         """Components D of an embedding."""
+
+    def lengths(self, texts: Sequence[str]) -> Lengths:
+        """How many tokens N sentences have, and how many of them are read; shape (N, 3)."""
+        return lengths_of(self.model, texts)
 
     def tokenize(self, texts: Sequence[str]) -> dict[str, Tensor]:
         """Token features of B sentences, padded to the longest, cut at the body's own max_seq_length; on the CPU."""

@@ -3,6 +3,7 @@
 from typing import final
 
 import lightning.pytorch as pl
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -17,6 +18,7 @@ from qlit.data import (
     load_texts,
     resolve_body,
 )
+from qlit.data.lengths import cut_notice
 from qlit.data.trainable import TrainableBody
 from qlit.training.batches import BatchLoader
 
@@ -97,10 +99,25 @@ class SentenceDataModule(pl.LightningDataModule):
         if self._embeddings is not None or self.body is not None:
             return
         body = self.load_split()
+        parts = {"train": self.split.train, "validation": self.split.validation, "test": self.split.test}
+        wanted = np.unique(np.concatenate([*parts.values()]))
+        texts = [self.texts.texts[k] for k in wanted]
         if self.is_body_trainable:
             self.body = TrainableBody(body)
+            lengths = self.body.lengths(texts)
         else:
-            self._embeddings = self._embed(body, show_progress=show_progress)
+            device = "cuda" if torch.cuda.is_available() else "cpu"
+            found = self.embedding_cache().embed(texts, body, device=device, show_progress=show_progress)
+            self._embeddings = torch.zeros(len(self.texts), found.vectors.shape[1])
+            self._embeddings[torch.from_numpy(wanted)] = found.vectors
+            lengths = found.lengths
+        rows = {name: np.searchsorted(wanted, indices) for name, indices in parts.items()}
+        notice = cut_notice(
+            body.name,
+            {name: lengths[of_part] for name, of_part in rows.items()},
+            [texts[row] for of_part in rows.values() for row in of_part],
+        )
+        self.notices += [notice] if notice else []
 
     def load_split(self) -> BodyFolder:
         """Find the body, and load texts and split; neither is the body loaded nor is anything embedded.
@@ -122,15 +139,6 @@ class SentenceDataModule(pl.LightningDataModule):
         check_unseen(body, self.texts, self.split)
         self.notices = [*self.texts.notices, *self.split.notices]
         return body
-
-    def _embed(self, body: BodyFolder, *, show_progress: bool) -> Tensor:
-        cache = self.embedding_cache()
-        device = "cuda" if torch.cuda.is_available() else "cpu"
-        wanted = sorted({*self.split.train.tolist(), *self.split.validation.tolist(), *self.split.test.tolist()})
-        rows = cache.embed([self.texts.texts[k] for k in wanted], body, device=device, show_progress=show_progress)
-        embeddings = torch.zeros(len(self.texts), rows.shape[1])
-        embeddings[torch.tensor(wanted)] = rows
-        return embeddings
 
     def embedding_cache(self) -> EmbeddingCache:
         """Where embeddings are kept.

@@ -1,0 +1,144 @@
+"""How much of a sentence a body reads: what is longer than its max_seq_length is cut off.
+
+Shapes: N sentences.
+"""
+
+import hashlib
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from qlit.data.notices import Notice
+
+if TYPE_CHECKING:
+    from sentence_transformers import SentenceTransformer
+
+Lengths = NDArray[np.int64]
+"""Shape (N, 3), a row a sentence: its tokens, the most that the body reads (0 for no limit), and of a sentence that has
+as many or more a hash of those that are read, else 0. A row of `NOT_COUNTED` is not known yet."""
+
+COLUMNS = 3
+NOT_COUNTED = -1
+_NO_LIMIT = 10**9  # transformers writes 1e30 where a tokenizer has no limit
+_BATCH_SIZE = 256
+
+
+def lengths_of(model: "SentenceTransformer", texts: Sequence[str]) -> Lengths:
+    """Count the tokens of sentences, as the body reads them: prompt and special tokens included.
+
+    A body whose first module tells no tokens, such as one with code of its own, counts as one without a limit.
+
+    Args:
+        model: From `load_body`.
+        texts: N sentences.
+    Cost: a tokenization of all sentences, and one more of those that are cut; about 0.1 s for 1,000 short ones.
+    """
+    rows = np.zeros((len(texts), COLUMNS), dtype=np.int64)
+    limit = _limit(model)
+    if limit is None:
+        return rows
+    rows[:, 1] = limit
+    order = sorted(range(len(texts)), key=lambda row: len(texts[row]))  # alike in length, they need little padding
+    for first in range(0, len(order), _BATCH_SIZE):
+        batch = order[first : first + _BATCH_SIZE]
+        for row, read in zip(batch, _tokens_of(model, [texts[row] for row in batch]), strict=True):
+            rows[row, 0] = len(read)
+            if len(read) >= limit:
+                rows[row, 2] = _hash(read)
+    with _without_limit(model):
+        for row in np.flatnonzero(rows[:, 0] >= limit).tolist():
+            rows[row, 0] = len(*_tokens_of(model, [texts[row]]))
+    return rows
+
+
+def is_cut(lengths: Lengths) -> NDArray[np.bool_]:
+    """Which sentences are cut, shape (N,)."""
+    return np.asarray((lengths[:, 1] > 0) & (lengths[:, 0] > lengths[:, 1]))
+
+
+def cut_notice(body: str, parts: Mapping[str, Lengths], texts: Sequence[str]) -> Notice | None:
+    """What a user should know of sentences that are cut; None if there are none.
+
+    Args:
+        body: Name of the body.
+        parts: Lengths of the sentences of each part, by the part's name as it stands before "sentences"; may be empty.
+        texts: The sentences of all parts, in their order.
+    """
+    lengths = np.concatenate([*parts.values()])
+    cut = is_cut(lengths)
+    if not cut.any():
+        return None
+    counts = [f"{is_cut(rows).sum():,} of {len(rows):,}{f' {name}' if name else ''}" for name, rows in parts.items()]
+    listed = f"{', '.join(counts[:-1])} and {counts[-1]}" if len(counts) > 1 else counts[0]
+    text = (
+        f"The body {body} reads {lengths[cut, 1].max():,} tokens of a sentence and cuts off the rest: {listed} "
+        f"sentences are longer, the longest has {lengths[:, 0].max():,} tokens."
+    )
+    if alike := _num_alike(lengths, cut, texts):
+        text += (
+            f" {alike:,} of them differ from another sentence only in what is cut off, so both have the same embedding."
+        )
+    return Notice("cut_sentences", text)
+
+
+def _num_alike(lengths: Lengths, cut: NDArray[np.bool_], texts: Sequence[str]) -> int:
+    """Cut sentences of which the body reads the same as of another, different sentence."""
+    read: dict[int, set[str]] = {}
+    for row in np.flatnonzero(lengths[:, 2]).tolist():
+        read.setdefault(int(lengths[row, 2]), set()).add(texts[row])
+    return sum(len(read[lengths[row, 2]]) > 1 for row in np.flatnonzero(cut).tolist())
+
+
+def _limit(model: Any) -> int | None:
+    limit = getattr(model, "max_seq_length", None)
+    if isinstance(limit, int | float) and 0 < limit < _NO_LIMIT:
+        return int(limit)
+    if (truncation := getattr(_tokenizer(model), "truncation", None)) and limit == math.inf:  # of a static embedding
+        return int(truncation["max_length"])
+    return None
+
+
+def _tokenizer(model: Any) -> Any:
+    return getattr(model, "tokenizer", None)
+
+
+@contextmanager
+def _without_limit(model: Any) -> Iterator[None]:
+    before = model.max_seq_length
+    if before == math.inf:
+        tokenizer = _tokenizer(model)
+        truncation = tokenizer.truncation
+        tokenizer.no_truncation()
+        try:
+            yield
+        finally:
+            tokenizer.enable_truncation(**truncation)
+        return
+    model.max_seq_length = _NO_LIMIT
+    try:
+        yield
+    finally:
+        model.max_seq_length = before
+
+
+def _tokens_of(model: Any, texts: list[str]) -> list[NDArray[np.int64]]:
+    """The tokens that the body reads of each text."""
+    prompt = model.prompts.get(model.default_prompt_name) if model.default_prompt_name else None
+    if hasattr(model, "preprocess"):
+        features = model.preprocess(texts, prompt=prompt)
+    else:  # sentence-transformers 5
+        features = model.tokenize([f"{prompt or ''}{text}" for text in texts])
+    ids = np.asarray(features["input_ids"], dtype=np.int64)
+    if "offsets" in features:  # of a static embedding: one after the other
+        return np.split(ids, np.asarray(features["offsets"])[1:])
+    is_token = np.asarray(features["attention_mask"], dtype=bool)
+    return [row[read] for row, read in zip(ids, is_token, strict=True)]
+
+
+def _hash(tokens: NDArray[np.int64]) -> int:
+    """Not 0, which stands for none."""
+    return int.from_bytes(hashlib.blake2b(tokens.tobytes(), digest_size=7).digest(), "big") + 1
