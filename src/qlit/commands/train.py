@@ -21,7 +21,7 @@ from qlit.commands.devices import check_engines
 from qlit.commands.interrupts import Sigint
 from qlit.commands.options import readable_errors, value_of, with_nulls
 from qlit.commands.summary import evaluation_summary, fit_summary, tell_notices
-from qlit.data import expanded
+from qlit.data import Origin, expanded
 from qlit.training.best_and_last import BestAndLast
 from qlit.training.checkpoint_io import AtomicCheckpointIO
 from qlit.training.datamodule import SentenceDataModule
@@ -131,6 +131,12 @@ class QlitCLI(LightningCLI):
         if self.subcommand == "fit" and config.ckpt_path and config.tracking.run_id is None:
             # A resumed fit goes on in its own run.
             config.tracking.run_id = read_notes(config.ckpt_path).get("run_id")
+
+    def instantiate_classes(self) -> None:
+        super().instantiate_classes()
+        stage = self.subcommand
+        if (stage == "fit" or stage == "validate" or stage == "test") and (path := self._own_config().ckpt_path):
+            self.datamodule.use_checkpoint(Origin.from_notes(read_notes(path)), stage)
 
     def instantiate_trainer(self, **kwargs: Any) -> Trainer:
         initialised = self._get(self.config_init, "trainer")

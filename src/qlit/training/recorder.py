@@ -7,6 +7,7 @@ import lightning.pytorch as pl
 import numpy as np
 from lightning.pytorch.callbacks import ModelCheckpoint
 
+from qlit.data import Origin
 from qlit.heads import EstimatorHead
 from qlit.training import figures, provenance
 from qlit.training._names import make_run_name
@@ -44,10 +45,8 @@ class RunRecorder(pl.Callback):
                 checkpoint.dirpath = str(run_dir)  # rank 0's, which Lightning hands to the others
         module.checkpoint_notes = {
             "config": self.config_yaml,
-            "label_names": list(data.texts.label_names),
-            "dataset": data.texts.name,
+            **Origin.of(data.texts, data.split).notes(),
             "note": data.texts.note,
-            "split_fingerprint": data.split.fingerprint,
             "run_id": tracker.run_id if tracker else None,
         }
         if tracker is None or self._recorded:  # the test that ends a fit belongs to the fit's record
