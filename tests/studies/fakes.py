@@ -7,7 +7,7 @@ from qlit.training.kept_runs import KeptRun
 from qlit.training.predictions import Predictions
 
 
-def fake_run(run_id, right, *, split="s0", dataset="set", params=None, tags=None, first_index=0, names=("no", "yes")):
+def fake_run(run_id, right, *, split="s0", dataset="set", params=None, tags=None, first_index=0):
     """A run that has the sentences right where `right` is true; all are of class 1."""
     right = np.asarray(right, dtype=bool)
     predictions = Predictions(
@@ -15,7 +15,7 @@ def fake_run(run_id, right, *, split="s0", dataset="set", params=None, tags=None
         np.ones(len(right), dtype=np.int64),
         right.astype(np.float32),
         split,
-        names,
+        ("no", "yes"),
         dataset,
     )
     return KeptRun(run_id, f"name-{run_id}", params or {}, tags or {}, predictions)

@@ -115,7 +115,14 @@ def _logits(
                 {name: tensor.to(device) for name, tensor in module.body.tokenize(sentences[batch]).items()}
             )
         parts.append(logits.cpu())
-    return torch.cat(parts)
+    found = torch.cat(parts)
+    broken = [number for number, row in enumerate(found, 1) if not row.isfinite().all()]
+    if broken:
+        raise ValueError(
+            f"The checkpoint gives no finite number for {len(broken):,} of {len(sentences):,} sentences, the first is "
+            f"number {broken[0]}: its training diverged. Train again with a lower learning rate (`model.lr`)."
+        )
+    return found
 
 
 def _rows(sentences: list[str], logits: Tensor, label_names: list[str]) -> list[tuple[str, str, float]]:

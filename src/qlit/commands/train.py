@@ -21,7 +21,7 @@ from qlit.commands.devices import check_engines
 from qlit.commands.interrupts import Sigint
 from qlit.commands.options import readable_errors, value_of, with_nulls
 from qlit.commands.summary import evaluation_summary, fit_summary, tell_notices
-from qlit.data import Origin, expanded
+from qlit.data import expanded
 from qlit.training.best_and_last import BestAndLast
 from qlit.training.checkpoint_io import AtomicCheckpointIO
 from qlit.training.datamodule import SentenceDataModule
@@ -132,12 +132,6 @@ class QlitCLI(LightningCLI):
             # A resumed fit goes on in its own run.
             config.tracking.run_id = read_notes(config.ckpt_path).get("run_id")
 
-    def instantiate_classes(self) -> None:
-        super().instantiate_classes()
-        stage = self.subcommand
-        if (stage == "fit" or stage == "validate" or stage == "test") and (path := self._own_config().ckpt_path):
-            self.datamodule.use_checkpoint(Origin.from_notes(read_notes(path)), stage)
-
     def instantiate_trainer(self, **kwargs: Any) -> Trainer:
         initialised = self._get(self.config_init, "trainer")
         if initialised["logger"] is not False:
@@ -191,10 +185,10 @@ class QlitCLI(LightningCLI):
     def after_fit(self) -> None:
         config, best = self._own_config(), getattr(self.trainer.checkpoint_callback, "best_model_path", "")
         scores: dict[str, float] = {}
-        if config.test_after_fit:
+        if config.test_after_fit and (best or self.model.divergence is None):
             # Without checkpoints (a dry run), the weights at hand are what there is to test.
             (tested,) = self.trainer.test(self.model, self.datamodule, ckpt_path=best or None, verbose=False)
-            scores = dict(tested)
+            scores = dict(tested) if "test" in self.model.evaluations else {}
         self.before_close()
         if self.trainer.is_global_zero and self.series_tags is None:
             kept = kept_best(self.trainer)
@@ -213,7 +207,7 @@ class QlitCLI(LightningCLI):
         self._print_scores("test")
 
     def _print_scores(self, stage: Stage) -> None:
-        if self.trainer.is_global_zero:
+        if self.trainer.is_global_zero and self.model.divergence is None:
             scores = {name: value.item() for name, value in self.trainer.callback_metrics.items()}
             print(evaluation_summary(self.model, self.datamodule, self.tracker, stage, scores))
         self._close()
@@ -225,7 +219,11 @@ class QlitCLI(LightningCLI):
         return options
 
     def _close(self) -> None:
-        if self.tracker is not None:
+        diverged = self.model.divergence
+        if self.tracker is not None and diverged is not None:
+            self.tracker.set_tags(diverged.tags)
+            self.tracker.close("FAILED", diverged.text)
+        elif self.tracker is not None:
             self.tracker.close("FINISHED")
 
 
@@ -243,17 +241,27 @@ def run(command: str, arguments: list[str]) -> int:
         interruption = Interruption(sigint.raise_if_lost)
         try:
             with readable_errors():
-                QlitCLI([command, *_with_config_of_checkpoint(command, arguments, Path(folder))], interruption)
+                made = QlitCLI([command, *_with_config_of_checkpoint(command, arguments, Path(folder))], interruption)
         except SystemExit as stop:  # Lightning ends so after a signal, with an exit status that does not tell
             if interruption.signal is None:
                 return stop.code if isinstance(stop.code, int) else 0
     if interruption.signal is None:
-        return 0
+        return _status_of(command, made)
     print(f"qlit {command}: stopped by {interruption.signal.name}", end="", file=sys.stderr)
     last = interruption.last_checkpoint
     go_on = f"; go on with: qlit fit --ckpt_path {shlex.quote(last)}{interruption.go_on_options}"
     print(go_on if last else "", file=sys.stderr)
     return 128 + interruption.signal
+
+
+def _status_of(command: str, made: QlitCLI) -> int:
+    """The exit status of a command that came to its end; 1, and why, where its numbers were not finite."""
+    diverged = made.model.divergence
+    # Other processes end with 0: Lightning kills the first one when one of them fails.
+    if diverged is None or not made.trainer.is_global_zero:
+        return 0
+    print(f"qlit {command}: {diverged.text}", file=sys.stderr)
+    return 1
 
 
 def _with_config_of_checkpoint(command: str, arguments: list[str], folder: Path) -> list[str]:

@@ -64,6 +64,7 @@ def train_on_pairs(
         save_strategy="no",
         report_to="none",
         disable_tqdm=True,
+        logging_nan_inf_filter=False,  # by default a loss that is no number is logged as the mean of the others
     )
     dataset = Dataset.from_dict({"sentence1": first, "sentence2": second, "label": similarity})
     trainer = _Trainer(model=model, args=arguments, train_dataset=dataset, loss=CosineSimilarityLoss(model))

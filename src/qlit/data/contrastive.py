@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from qlit.data.body import BodyFolder, load_body, quiet
-from qlit.data.fine_tuned import seen_by, write_record
+from qlit.data.fine_tuned import write_record
 from qlit.data.lengths import cut_notice, lengths_of
 from qlit.data.notices import Notice
 from qlit.data.own_code import code_files
@@ -100,7 +100,7 @@ def fine_tune(
         step of a shorter one), in their order; and what to know of sentences that the body cuts.
     Raises:
         FileExistsError: If there is something at `output`.
-        ValueError: If a sentence has no partner.
+        ValueError: If a sentence has no partner, or the training diverges.
     """
     if output.exists():
         raise FileExistsError(f"There is something at {output} already: name another folder, or remove it first.")
@@ -122,11 +122,16 @@ def fine_tune(
             seed=settings.seed,
             show_progress=show_progress,
         )
+        if not all(map(math.isfinite, losses)) or not all(each.isfinite().all() for each in model.parameters()):
+            raise ValueError(
+                f"Fine-tuning {body.name} diverged: its loss or its weights are not finite, so nothing is kept. "
+                f"Lower the learning rate (`contrastive.lr`, here {settings.lr:g})."
+            )
         model.save(str(made), create_model_card=False)
         if body.trust_remote_code:
             _copy_code(body.path, made)
         told = {"base": body.name, "contrastive": asdict(settings), "losses": losses, **(facts or {})}
-        write_record(made, texts, told, before=seen_by(body))
+        write_record(made, texts, told)
         made.rename(output)
     return losses, notice
 

@@ -9,7 +9,6 @@ from pathlib import Path
 from qlit.data.files import SUFFIXES, Row, read_path
 from qlit.data.folders import expanded
 from qlit.data.hub_datasets import read_hub
-from qlit.data.labels import match_labels
 from qlit.data.notices import Notice
 
 SAMPLE = "sample"
@@ -39,13 +38,10 @@ class LabelledTexts:
         return len(self.texts)
 
 
-def load_texts(
-    source: str, *, text_column: str = "text", label_column: str = "label", label_names: Sequence[str] | None = None
-) -> LabelledTexts:
+def load_texts(source: str, *, text_column: str = "text", label_column: str = "label") -> LabelledTexts:
     """Labelled sentences from `source`; all splits found there are pooled.
 
-    Labels become 0..k-1 after sorting their values: by number if all are whole numbers, else by alphabet. Where the
-    names of a checkpoint's classes are given, labels become their numbers instead, and may be some of them only.
+    Labels become 0..k-1 after sorting their values: by number if all are whole numbers, else by alphabet.
 
     Args:
         source: "sample", the built-in one (a folder of that name is "./sample"); or an existing .tsv, .csv, .jsonl or
@@ -53,12 +49,11 @@ def load_texts(
             A .tsv or .csv file needs no header if it has two fields, sentence and label. Text is UTF-8.
         text_column: Column of the sentences.
         label_column: Column of the labels: whole numbers or text.
-        label_names: Names of the k classes of a checkpoint, in their order; None to find them in the data.
     Raises:
         FileNotFoundError: If `source` looks like a path and nothing is there.
         ConnectionError: If the data set is not in the local cache and the hub does not answer (about 10 s at most).
-        ValueError: If a column is missing, a sentence blank, a label missing or a fraction, a row ragged, there are
-            fewer than two classes, or a label is not in `label_names`.
+        ValueError: If a column is missing, a sentence blank, a label missing or a fraction, a row ragged, or there are
+            fewer than two classes.
     """
     if not source:
         raise ValueError("`source` is empty; give 'sample', a file, a folder or a Hugging Face data set.")
@@ -71,22 +66,17 @@ def load_texts(
             f"built-in sample of {len(rows)} sentences, written for trying the commands: "
             "its accuracy says nothing about SST-2"
         )
-        return _labelled(rows, name=SAMPLE, note=note, label_names=label_names)
+        return _labelled(rows, name=SAMPLE, note=note)
     if path.exists():
-        return _labelled(read_path(path, **columns), name=path.resolve().name, label_names=label_names)
+        return _labelled(read_path(path, **columns), name=path.resolve().name)
     if source.startswith((".", "/", "~")) or path.suffix.lower() in SUFFIXES:
         raise FileNotFoundError(f"There is no data file or folder {source} (in {Path.cwd()}); check the path.")
     rows, class_names = read_hub(source, **columns)
-    return _labelled(rows, name=source, class_names=class_names, label_names=label_names)
+    return _labelled(rows, name=source, class_names=class_names)
 
 
 def _labelled(
-    rows: Sequence[Row],
-    *,
-    name: str,
-    note: str = "",
-    class_names: Sequence[str] | None = None,
-    label_names: Sequence[str] | None = None,
+    rows: Sequence[Row], *, name: str, note: str = "", class_names: Sequence[str] | None = None
 ) -> LabelledTexts:
     if not rows:
         raise ValueError(f"{name} holds no rows; it needs sentences of at least two labels.")
@@ -98,15 +88,13 @@ def _labelled(
     values = [_label_value(row) for row in rows]
     _refuse([row for row, value in zip(rows, values, strict=True) if not value], "label is missing")
     distinct = _sorted_labels(set(values))
-    if len(distinct) < 2 and label_names is None:
+    if len(distinct) < 2:
         raise ValueError(
             f"{name} has one label only, {distinct[0]!r} in all of its {len(rows)} rows; "
             "a classifier needs at least two: check `label_column`."
         )
+    number = {value: index for index, value in enumerate(distinct)}
     names = [class_names[int(value)] for value in distinct] if class_names else distinct
-    numbers = range(len(names)) if label_names is None else match_labels(names, label_names, name)
-    number = dict(zip(distinct, numbers, strict=True))
-    names = list(label_names or names)
     return LabelledTexts(tuple(texts), tuple(number[v] for v in values), tuple(names), name, note)
 
 

@@ -10,12 +10,12 @@ from qlit.data.cuts import (
     Indices,
     check_stratified,
     lacking_label,
+    names_of,
     plain_cut,
     stratified_cut,
     train_and_validation_sizes,
 )
 from qlit.data.datasets import LabelledTexts
-from qlit.data.labels import names_of
 from qlit.data.notices import Notice
 from qlit.data.seen import are_seen, counted, duplicate_notices, sentence_keys
 
@@ -132,17 +132,6 @@ def split_fingerprint(data: LabelledTexts, parts: Iterable[Indices]) -> str:
     for indices in parts:
         digest.update(f"{len(indices)} ".encode() + indices.astype("<i8").tobytes())
     return digest.hexdigest()[:16]
-
-
-def former_fingerprints(data: LabelledTexts, split: Split, seed: int) -> set[str]:
-    """Fingerprints of the splits with the same training and validation that older checkpoints may record.
-
-    They are those of a test of all sentences, and of as many as here, before `max_test` drew them at random.
-    """
-    order = _shuffled(np.arange(len(data)), np.random.PCG64(seed))
-    left = order[~np.isin(order, np.concatenate([split.train, split.validation]))]
-    tests = (np.sort(left[:size]) for size in (len(split.test), None))
-    return {split_fingerprint(data, (split.train, split.validation, test)) for test in tests}
 
 
 def _drawn(

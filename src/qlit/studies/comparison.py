@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import combinations, zip_longest
+from itertools import combinations
 
 import numpy as np
 from numpy.typing import NDArray
@@ -84,13 +84,6 @@ def _check_same_splits(models: Sequence[Model]) -> None:
                 raise ValueError(
                     f"The {where} are of different splits, {ours.split_fingerprint} and {theirs.split_fingerprint}; "
                     "compare runs with the same data and `data` settings, `data.seed` included."
-                )
-            if ours.label_names != theirs.label_names:
-                pairs = zip_longest(ours.label_names, theirs.label_names)
-                one, another = next(pair for pair in pairs if pair[0] != pair[1])
-                raise ValueError(
-                    f"The {where} have different labels, {one!r} where the other has {another!r}; compare runs on data "
-                    "with the same label names."
                 )
             if not np.array_equal(ours.indices, theirs.indices):
                 raise ValueError(f"The {where} were tested on different sentences of the same split; test them on all.")

@@ -12,6 +12,7 @@ from qlit.training import _reap, _store
 from qlit.training._delivery import Outbox, Record, deliver
 from qlit.training._names import clean_tags, make_run_name, user
 from qlit.training._secrets import scrub
+from qlit.training.divergence import DIVERGED, EPOCH, NOTICE
 
 _PROBE_S = 2.0  # the most that one look at a dead server holds the training
 _PAUSE_S = 2.0
@@ -117,8 +118,8 @@ def _resumed(run: OpenRun, tags: dict[str, str]) -> OpenRun:
     data = run.client.get_run(run.run_id).data
     run.params = dict(data.params)
     run.client.update_run(run.run_id, status="RUNNING")
-    if "error" in data.tags:  # why it ended before
-        run.client.delete_tag(run.run_id, "error")
+    for key in data.tags.keys() & {"error", DIVERGED, EPOCH, f"notice.{NOTICE}"}:  # how it ended before
+        run.client.delete_tag(run.run_id, key)
     for key, value in clean_tags(tags).items():
         run.client.set_tag(run.run_id, key, value)
     return run

@@ -22,7 +22,8 @@ class BestAndLast(ModelCheckpoint):
 
     `best.ckpt` has the weights that were validated: those at the end of an epoch, or in the middle of one where epochs
     have several validations. `last.ckpt` is the state at the end of an epoch: of every one that ends a second or more
-    after the previous writing, and of the last one. (Lightning's own `save_last` writes it only with a new best.)
+    after the previous writing, and of the last one. (Lightning's own `save_last` writes it only with a new best.) Of an
+    epoch in which the training diverged neither is written.
 
     Args:
         resumed_from: Checkpoint from which the training goes on. The best checkpoint until then is found by its own
@@ -78,6 +79,8 @@ class BestAndLast(ModelCheckpoint):
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         assert isinstance(pl_module, SentenceClassifier)
+        if pl_module.divergence is not None:
+            return  # what is not finite is no state to go on from
         if trainer.fast_dev_run:  # type: ignore[attr-defined]
             return
         if not pl_module.validates_within_epochs:
@@ -90,7 +93,9 @@ class BestAndLast(ModelCheckpoint):
 
     def _keep_if_best(self, trainer: Trainer, module: SentenceClassifier) -> None:
         found = module.evaluations.get("val")
-        if trainer.fast_dev_run or found is None or found.step != trainer.global_step:  # type: ignore[attr-defined]
+        if trainer.fast_dev_run or module.divergence is not None:  # type: ignore[attr-defined]
+            return
+        if found is None or found.step != trainer.global_step:
             return  # what was validated is not the weights at hand
         if self.best is not None and self.best.num_seen not in (None, found.num_seen):
             text = (

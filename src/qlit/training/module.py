@@ -15,11 +15,14 @@ from qlit.heads import EstimatorHead, Head
 from qlit.training.baselines import fit_estimator
 from qlit.training.batches import Batch
 from qlit.training.datamodule import SentenceDataModule
+from qlit.training.divergence import OVERFLOW, Divergence, divergence_of_evaluation, divergence_of_fit, weight_beyond
 from qlit.training.evaluation import CHECKPOINT_KEY, Evaluation
 from qlit.training.scores import Scores
 from qlit.training.seeds import seed_of
 
 Stage = Literal["train", "val", "test"]
+
+_PARTS: dict[Stage, str] = {"train": "training", "val": "validation", "test": "test"}
 
 
 @final
@@ -71,13 +74,17 @@ class SentenceClassifier(pl.LightningModule):
         """Plain values that every checkpoint carries: config, label names, run; see `CHECKPOINT_KEY`."""
         self.notices: list[Notice] = []
         """What a user should know about the training; printed in the summary and kept in the run."""
+        self.divergence: Divergence | None = None
+        """What first was not a finite number, in training or in an evaluation; the same in all processes."""
         self.history: dict[str, list[tuple[float, float]]] = {}
-        """(epoch, value) of every training and validation score; carried by checkpoints, so a resume continues it.
+        """(epoch, value) of every finite training and validation score; carried by checkpoints, so a resume continues
+        it.
 
         A validation in the middle of an epoch has a fraction as its epoch: 1.5 lies halfway from the end of epoch 1 to
         the end of epoch 2."""
         self.evaluations: dict[Stage, Evaluation] = {}
-        """The latest validation ("val") and test ("test"), of the weights at hand or of earlier ones."""
+        """The latest validation ("val") and test ("test") whose scores are finite, of the weights at hand or of earlier
+        ones."""
 
     def forward(self, inputs: Any) -> Tensor:
         """Logits, shape (B, 1) or (B, k), of embeddings (B, D) or of a trainable body's token features."""
@@ -152,7 +159,12 @@ class SentenceClassifier(pl.LightningModule):
         # Training sees new shots every epoch; an evaluation is the same whenever it is made.
         epoch = self.current_epoch if stage == "train" else 0
         self.head.seed_shots(seed_of(stage, epoch, batch.number), batch.first_row, batch.num_rows)
-        logits = self(batch.inputs)
+        try:
+            logits = self(batch.inputs)
+        except ValueError:  # a quantum engine refuses angles that are not finite
+            if weight_beyond(OVERFLOW, head=self.head, body=self.body) is None:
+                raise
+            logits = self._no_logits(batch)
         if logits.shape[1] == 1:
             losses = nn.functional.binary_cross_entropy_with_logits(
                 logits[:, 0], batch.labels.to(logits.dtype), reduction="none"
@@ -161,6 +173,13 @@ class SentenceClassifier(pl.LightningModule):
             losses = nn.functional.cross_entropy(logits, batch.labels, reduction="none")
         self.scores_of(stage).add(logits, batch.labels, losses)
         return losses
+
+    def _no_logits(self, batch: Batch) -> Tensor:
+        """NaN as the logits of a batch, which depend on all parameters as logits do."""
+        weights = [parameter.sum() for parameter in self.parameters() if parameter.requires_grad]
+        width = 1 if self.head.num_classes == 2 else self.head.num_classes
+        zeros = torch.zeros(len(batch.labels), width, device=self.device, dtype=self._of_head[0].dtype)
+        return zeros + torch.nan * sum(weights, torch.ones((), device=self.device))
 
     def scores_of(self, stage: Stage) -> Scores:
         """Scores of "train", "val" or "test"."""
@@ -175,9 +194,10 @@ class SentenceClassifier(pl.LightningModule):
         self.scores_of("test").clear()
 
     def on_train_epoch_end(self) -> None:
-        if self.scores_of("train").is_empty:  # resumed after the last batch of an epoch
-            return
-        self._record_scores("train", self.scores_of("train").compute(), self.current_epoch)
+        if not self.scores_of("train").is_empty:  # as after the last batch of an epoch that is resumed
+            self._record_scores("train", self.scores_of("train").compute(), self.current_epoch)
+        if (name := weight_beyond(math.inf, head=self.head, body=self.body)) is not None:
+            self._note_divergence(f"the weight {name}")
 
     def on_validation_epoch_end(self) -> None:
         values = self.scores_of("val").compute()
@@ -217,6 +237,9 @@ class SentenceClassifier(pl.LightningModule):
         """Hand scores to callbacks, loggers and history; return them as plain numbers with their names."""
         named = {f"{stage}/{name}": value for name, value in values.items()}
         plain = {name: value.item() for name, value in named.items()}
+        is_finite = self.scores_of(stage).is_finite
+        if not is_finite:
+            self._note_divergence(f"the {_PARTS[stage]} loss", evaluated=None if stage == "train" else _PARTS[stage])
         if self.trainer.state.fn != "fit":
             # Loggers count steps in batches unless told otherwise; curves over epochs are what people compare.
             self.log_dict({**named, "step": float(self.current_epoch)})
@@ -227,7 +250,7 @@ class SentenceClassifier(pl.LightningModule):
         step = self._logged_step()
         for logger in self.trainer.loggers:
             logger.log_metrics(plain, step=step)
-        for name, number in plain.items():
+        for name, number in plain.items() if is_finite else ():
             self.history.setdefault(name, []).append((position, number))
         return plain
 
@@ -238,6 +261,8 @@ class SentenceClassifier(pl.LightningModule):
         return int(self.trainer.fit_loop.epoch_loop.batch_progress.total.ready)
 
     def _evaluated(self, stage: Stage, position: float, scores: dict[str, float]) -> None:
+        if not self.scores_of(stage).is_finite:
+            return
         num_seen, trainer = len(self.scores_of(stage).labels), self.trainer
         if trainer.world_size > 1:
             counted = trainer.strategy.reduce(torch.tensor(num_seen, device=self.device), reduce_op="sum")
@@ -252,6 +277,20 @@ class SentenceClassifier(pl.LightningModule):
     def add_notice(self, notice: Notice) -> None:
         """Add a notice, in place of an earlier one with its key."""
         self.notices[:] = [each for each in self.notices if each.key != notice.key] + [notice]
+
+    def _note_divergence(self, what: str, *, evaluated: str | None = None) -> None:
+        """Note what is not finite, and end a fit with this epoch."""
+        if self.divergence is None:
+            if self.trainer.state.fn == "fit":
+                lr = None if isinstance(self.head, EstimatorHead) else self.lr
+                is_any_before = any(each < self.current_epoch for found in self.history.values() for each, _ in found)
+                self.divergence = divergence_of_fit(self.current_epoch, what, is_any_before=is_any_before, lr=lr)
+            else:
+                assert evaluated is not None
+                self.divergence = divergence_of_evaluation(self.current_epoch, evaluated)
+            self.add_notice(self.divergence.notice)
+        if self.trainer.state.fn == "fit":
+            self.trainer.should_stop = True
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         latest = self.evaluations.get("val")
@@ -270,7 +309,7 @@ class SentenceClassifier(pl.LightningModule):
 
 
 def check_weights(module: nn.Module, saved: dict[str, Tensor]) -> None:
-    """Raise one clear ValueError if a checkpoint's weights are not those of this module."""
+    """Raise one clear ValueError if a checkpoint's weights are not those of this module, or are not finite."""
     own = dict(module.named_parameters())
     saved = {name: tensor for name, tensor in saved.items() if not name.endswith(".mean")}  # sized when loaded
     buffers = {name for name, _ in module.named_buffers()}
@@ -288,3 +327,9 @@ def check_weights(module: nn.Module, saved: dict[str, Tensor]) -> None:
             f"The checkpoint is of another model than the config: {'; '.join(problems)}. Use the config of its run, "
             "which a checkpoint carries itself: leave --config out."
         )
+    for name, tensor in saved.items():
+        if name in own.keys() | buffers and tensor.is_floating_point() and not torch.isfinite(tensor).all():
+            raise ValueError(
+                f"The checkpoint's weight {name} is not finite: its training diverged, and what it says means nothing. "
+                "Train again with a lower learning rate (`model.lr`)."
+            )

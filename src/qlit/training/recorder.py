@@ -4,10 +4,8 @@ from pathlib import Path
 from typing import Any
 
 import lightning.pytorch as pl
-import numpy as np
 from lightning.pytorch.callbacks import ModelCheckpoint
 
-from qlit.data import Origin
 from qlit.heads import EstimatorHead
 from qlit.training import figures, provenance
 from qlit.training._names import make_run_name
@@ -45,8 +43,10 @@ class RunRecorder(pl.Callback):
                 checkpoint.dirpath = str(run_dir)  # rank 0's, which Lightning hands to the others
         module.checkpoint_notes = {
             "config": self.config_yaml,
-            **Origin.of(data.texts, data.split).notes(),
+            "label_names": list(data.texts.label_names),
+            "dataset": data.texts.name,
             "note": data.texts.note,
+            "split_fingerprint": data.split.fingerprint,
             "run_id": tracker.run_id if tracker else None,
         }
         if tracker is None or self._recorded:  # the test that ends a fit belongs to the fit's record
@@ -109,15 +109,13 @@ class RunRecorder(pl.Callback):
         loader: Any = trainer.test_dataloaders if stage == "test" else trainer.val_dataloaders
         probabilities, labels, rows = gathered(scores.probabilities, scores.labels, loader.rows()[:seen])
         tracker = tracker_of(trainer)
-        if tracker is None or not trainer.is_global_zero:
-            return
+        if tracker is None or not trainer.is_global_zero or not scores.is_finite:
+            return  # no picture and no predictions of what is no number
         if stage == "test":
             keep_predictions(tracker, predictions_of(texts, data.split, probabilities, rows=rows))
         tracker.log_figure(
             figures.confusion_matrix(counts, texts.label_names, note=texts.note), f"{stage}_confusion_matrix.png"
         )
-        if not np.isfinite(probabilities).all():
-            return  # there is no curve of what is no number
         error = trainer.callback_metrics[f"{stage}/calibration_error"].item()
         if probabilities.ndim == 1:
             if 0 < labels.sum() < len(labels):

@@ -40,11 +40,13 @@ class Scores(nn.Module):
                 "calibration_error": CalibrationError(**task, n_bins=CALIBRATION_BINS),
             }
         self.metrics = MetricCollection(metrics, compute_groups=False)
-        self.loss = MeanMetric()
+        self.loss = MeanMetric(nan_strategy="disable")  # by default it leaves NaN out of the mean
         self.confusion = ConfusionMatrix(**task) if full else None
         self._waiting: list[tuple[Tensor, Tensor, Tensor]] = []
         self.probabilities = torch.zeros(0)  # of the last computed split, this process's part
         self.labels = torch.zeros(0, dtype=torch.long)
+        self.is_finite = True
+        """Whether all logits and losses of the last computed split, over all processes, were finite."""
 
     def add(self, logits: Tensor, labels: Tensor, losses: Tensor) -> None:
         """Collect a batch: logits (B, 1) or (B, k), labels (B,), loss of each sample (B,)."""
@@ -62,7 +64,8 @@ class Scores(nn.Module):
     def compute(self) -> dict[str, Tensor]:
         """All scores of what was collected since the last call, by name, over all processes; then start anew.
 
-        AUROC is that of the classes that occur; where fewer than two do, there is none.
+        Where a logit or a loss is not finite, no score is a number: all are NaN. AUROC is that of the classes that
+        occur; where fewer than two do, there is none.
         """
         logits, labels, losses = (torch.cat(parts) for parts in zip(*self._waiting, strict=True))
         self._waiting.clear()
@@ -72,13 +75,19 @@ class Scores(nn.Module):
         probabilities = logits[:, 0].sigmoid() if logits.shape[1] == 1 else logits.softmax(dim=1)
         if len(labels):
             self.metrics.update(probabilities, labels)
-            self.loss.update(losses.float())
+            losses = losses.float()
+            if not logits.isfinite().all():  # the loss may not show an infinite logit of a wrong class
+                losses = losses.where(logits.isfinite().all(dim=1), torch.nan)
+            self.loss.update(losses)
             if self.confusion is not None:
                 self.confusion.update(probabilities, labels)
         self.probabilities, self.labels = probabilities, labels
         values: dict[str, Tensor] = {"loss": self.loss.compute(), **self.metrics.compute()}
         if "auroc" in values and values["auroc"].isnan():
             del values["auroc"]
+        self.is_finite = bool(values["loss"].isfinite())
+        if not self.is_finite:
+            values = {name: torch.full_like(value, torch.nan) for name, value in values.items()}
         self.metrics.reset()
         self.loss.reset()
         return values

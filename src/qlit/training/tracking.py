@@ -2,6 +2,7 @@
 
 import argparse
 import atexit
+import math
 import os
 import tempfile
 import time
@@ -161,11 +162,12 @@ class MLflowTracker(Logger):
         """Log scalars. They are sent after 2 s, or when 1000 wait.
 
         Args:
-            metrics: Scalars by name. NaN stays NaN; MLflow stores infinity as +-1.797e308.
+            metrics: Scalars by name. NaN and infinity are logged as NaN: MLflow would store infinity as 1.797e308.
             step: Step of all of them; None is 0.
         """
         now_ms = time.time_ns() // 1_000_000
-        self._metrics += [(clean_key(key), float(value), now_ms, step or 0) for key, value in metrics.items()]
+        finite = {key: number if math.isfinite(number := float(value)) else math.nan for key, value in metrics.items()}
+        self._metrics += [(clean_key(key), value, now_ms, step or 0) for key, value in finite.items()]
         self.save()
 
     @rank_zero_only

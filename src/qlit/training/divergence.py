@@ -1,0 +1,92 @@
+"""Trainings whose numbers are no longer finite: noticed once an epoch, ended there, and never counted as a result."""
+
+import math
+import sys
+from dataclasses import dataclass
+from itertools import chain
+
+from torch import nn
+
+from qlit.data import Notice
+
+DIVERGED, EPOCH = "diverged", "diverged.epoch"
+"""Tags of a run that diverged: `true`, and its first epoch without finite numbers."""
+
+OVERFLOW = 1e19
+"""From weights of this size on, products of two overflow in 32 bits."""
+
+NOTICE = "diverged"
+"""Key of the notice."""
+
+
+@dataclass(frozen=True)
+class Divergence:
+    """What was not finite first.
+
+    Args:
+        epoch: In which epoch, counted from 0.
+        text: That in a sentence or two, with what to do.
+    """
+
+    epoch: int
+    text: str
+
+    @property
+    def notice(self) -> Notice:
+        """For the summary and the run."""
+        return Notice(NOTICE, self.text)
+
+    @property
+    def tags(self) -> dict[str, str]:
+        """Of the run."""
+        return {DIVERGED: "true", EPOCH: str(self.epoch)}
+
+
+def divergence_of_fit(epoch: int, what: str, *, is_any_before: bool, lr: float | None) -> Divergence:
+    """The divergence of a training.
+
+    Args:
+        epoch: The epoch.
+        what: What is not a finite number: `the validation loss`.
+        is_any_before: Whether an earlier epoch had finite numbers.
+        lr: The learning rate; None of a head that is fitted once.
+    """
+    if lr is None:
+        return Divergence(epoch, f"The fit diverged: {what} is not a finite number. Check the settings of the head.")
+    earlier = "what is kept is of earlier epochs" if is_any_before else "there is no earlier epoch to keep"
+    return Divergence(
+        epoch,
+        f"The training diverged in epoch {epoch} (counted from 0): {what} is not a finite number. It was ended there, "
+        f"and {earlier}. Lower the learning rate (`model.lr`, here {lr:g}).",
+    )
+
+
+def divergence_of_evaluation(epoch: int, part: str) -> Divergence:
+    """The divergence of an evaluation of weights that are finite themselves; `part` is `validation` or `test`."""
+    return Divergence(
+        epoch,
+        f"The model diverged: its loss on the {part} sentences is not a finite number, so it has no {part} scores. "
+        "Train it with a lower learning rate (`model.lr`).",
+    )
+
+
+def weight_beyond(limit: float, **modules: nn.Module | None) -> str | None:
+    """The name of the first parameter or buffer with a number of `limit` or more, or NaN; None without any.
+
+    Args:
+        limit: On the absolute value; infinity asks for numbers that are not finite.
+        modules: Modules by name; None is skipped.
+    Cost: one pass over all of them, some 5 us a tensor of a small head.
+    """
+    for name, module in modules.items():
+        if module is None:
+            continue
+        for key, tensor in chain(module.named_parameters(), module.named_buffers()):
+            if tensor.is_floating_point() and not (tensor.abs() < limit).all():
+                return f"{name}.{key}"
+    return None
+
+
+def is_finite(value: float) -> bool:
+    """Whether a score is a number. MLflow keeps an infinity of older runs as the largest number there is."""
+    return math.isfinite(value) and abs(value) < sys.float_info.max
