@@ -5,7 +5,7 @@ from functools import partial
 import lightning.pytorch as pl
 import torch
 
-from qlit.commands.train import quieten
+from qlit.commands.terminal import quieten
 from qlit.heads import HybridHead, ReuploadingPQC, SimulatedQuantumEncoder
 
 

@@ -92,12 +92,24 @@ def test_a_run_resumed_by_either_loop_ends_as_one_that_was_not_interrupted(data,
         {"precision": "bf16-mixed", "gradient_clip_val": 0.01},
         {"profiler": "simple"},
         {"fast_dev_run": True},
+        {"fast_dev_run": 3},
+        {"limit_train_batches": 0.5},
+        {"limit_train_batches": 0},
+        {"limit_val_batches": 0},
+        {"max_epochs": 5, "min_epochs": 2, "max_steps": 9, "min_steps": 3},
+        {"max_epochs": 4, "check_val_every_n_epoch": 2},
+        {"check_val_every_n_epoch": None, "val_check_interval": 3},
+        {"reload_dataloaders_every_n_epochs": 1},
+        {"deterministic": True, "use_distributed_sampler": False},
+        {"detect_anomaly": True, "inference_mode": False},
+        {"gradient_clip_val": 0.01, "gradient_clip_algorithm": "value"},
     ],
     ids=str,
 )
 @pytest.mark.filterwarnings("ignore:.*lr_scheduler.step.*:UserWarning")
 def test_what_else_lightning_offers_works_as_it_does_there(data, tmp_path, settings, capsys):
     assert_same(fitted(direct(**settings), data, tmp_path), fitted(trainer(**settings), data, tmp_path))
+    torch.use_deterministic_algorithms(False)  # Lightning leaves it as it was asked for
     capsys.readouterr()
 
 
@@ -108,3 +120,32 @@ def test_a_callback_that_acts_on_steps_is_called_on_every_step(data, tmp_path):
     for callback in (counting, by_lambda, every_step):
         fitted(direct(callbacks=[callback], enable_checkpointing=callback is every_step), data, tmp_path)
     assert counting.steps == len(steps) == len([*(tmp_path / "steps").iterdir()]) == 8
+
+
+class Seen(pl.Callback):
+    """The labels and the first component of the sentences of every step, by epoch."""
+
+    def __init__(self):
+        self.by_epoch = {}
+
+    def on_train_batch_start(self, trainer, pl_module, batch, batch_idx):  # noqa: ARG002
+        self.by_epoch.setdefault(trainer.current_epoch, []).append(batch.inputs.clone())
+
+
+@pytest.mark.parametrize(("overfit_batches", "num_batches"), [(1, 1), (2, 2), (0.5, 2), (1.0, 4)])
+def test_overfitting_sees_the_same_batches_in_every_epoch(data, tmp_path, overfit_batches, num_batches):
+    seen = Seen()
+    settings = {"overfit_batches": overfit_batches, "max_epochs": 3}
+    with_hooks = trainer(callbacks=[seen], **settings)
+    few = lambda: data(eval_batch_size=3)  # noqa: E731 - three batches validate
+    end = fitted(with_hooks, few, tmp_path)
+    assert [len(batches) for batches in seen.by_epoch.values()] == [num_batches] * 3
+    for later in (1, 2):
+        assert all(map(torch.equal, seen.by_epoch[0], seen.by_epoch[later]))
+    assert_same(fitted(direct(**settings), few, tmp_path), end)
+
+
+def test_without_overfitting_epochs_differ(data, tmp_path):
+    seen = Seen()
+    fitted(trainer(callbacks=[seen]), data, tmp_path)
+    assert not all(map(torch.equal, seen.by_epoch[0], seen.by_epoch[1]))

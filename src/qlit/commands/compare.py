@@ -10,7 +10,7 @@ from qlit.commands.errors import UsageError
 from qlit.commands.options import value_of
 from qlit.commands.outputs import check_output
 from qlit.commands.series import Series, StoppedError, candidate_of, split_overrides, stopped_status
-from qlit.commands.train import quieten
+from qlit.commands.terminal import quieten
 from qlit.reports.comparison_figure import comparison_figure
 from qlit.reports.comparison_text import comparison_text
 from qlit.studies.comparison import Model, compare

@@ -13,7 +13,7 @@ from qlit.commands.devices import executions_of, executions_table
 from qlit.commands.model_config import model_parser
 from qlit.commands.options import readable_errors, with_nulls
 from qlit.commands.processes import num_processes
-from qlit.commands.train import quieten
+from qlit.commands.terminal import quieten
 from qlit.data.cuts import train_and_validation_sizes
 from qlit.heads import EstimatorHead, Head
 from qlit.training.datamodule import SentenceDataModule

@@ -12,7 +12,7 @@ from qlit.commands.checkpoints import load_weights, read_checkpoint
 from qlit.commands.model_config import model_of_config
 from qlit.commands.sentences import check_is_text
 from qlit.commands.summary import tell_notices
-from qlit.commands.train import quieten
+from qlit.commands.terminal import quieten
 from qlit.data import BodyFolder
 from qlit.data.lengths import cut_notice
 from qlit.heads.programs import HeadPrograms, Program, programs_of

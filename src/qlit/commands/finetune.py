@@ -8,7 +8,7 @@ from jsonargparse import ArgumentParser
 
 from qlit.commands.launchers import refuse_copies
 from qlit.commands.options import readable_errors
-from qlit.commands.train import quieten
+from qlit.commands.terminal import quieten
 from qlit.data import expanded
 from qlit.data.contrastive import ContrastiveSettings, fine_tune
 from qlit.training.datamodule import SentenceDataModule

@@ -19,7 +19,7 @@ from qlit.commands.model_config import model_of_config
 from qlit.commands.outputs import check_output
 from qlit.commands.sentences import read_sentences
 from qlit.commands.summary import tell_notices
-from qlit.commands.train import quieten
+from qlit.commands.terminal import quieten
 from qlit.data import BodyFolder
 from qlit.data.lengths import cut_notice
 from qlit.training.datamodule import SentenceDataModule

@@ -45,10 +45,15 @@ def num_processes(name: str, trainer: Mapping[str, Any]) -> int | None:
 
 def check_keeps_runs(what: str, name: str, trainer: Mapping[str, Any]) -> None:
     """Raise a ValueError if trainings with these options keep no runs, which a series or study looks at."""
-    if trainer.get("logger") is False or trainer.get("fast_dev_run"):
+    if trainer.get("logger") is False or trainer.get("fast_dev_run") or trainer.get("barebones"):
         raise ValueError(
-            f"A {what} needs the runs that it makes, but {name} keeps none (trainer.logger false, or fast_dev_run)."
+            f"A {what} needs the runs that it makes, but {name} keeps none (trainer.logger false, fast_dev_run or "
+            "barebones)."
         )
+    for part, needed in (("test", "tests every model"), ("val", "chooses an epoch by validation")):
+        limit = trainer.get(f"limit_{part}_batches")
+        if limit is not None and not limit:
+            raise ValueError(f"A {what} {needed}, but {name} has trainer.limit_{part}_batches {limit}; leave it out.")
 
 
 def num_gpus(trainer: Mapping[str, Any]) -> int:

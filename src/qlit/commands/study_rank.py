@@ -21,7 +21,8 @@ from qlit.commands.launchers import local_rank
 from qlit.commands.options import readable_errors
 from qlit.commands.study_tree import ERROR_FILE, reason_of
 from qlit.commands.study_trial import TrialCLI, Watch, outcome_of
-from qlit.commands.train import Interruption, quieten
+from qlit.commands.terminal import quieten
+from qlit.commands.train import Interruption
 from qlit.training.outage import OutageError, cause_of, is_outage
 from qlit.training.run_status import trackers
 

@@ -25,7 +25,7 @@ from qlit.commands.study_plan import confirmed
 from qlit.commands.study_setup import Named, add_study_options, checked_configs, parsed, report_folder
 from qlit.commands.study_tables import best_text, progress_text
 from qlit.commands.study_worker import Worker
-from qlit.commands.train import quieten
+from qlit.commands.terminal import quieten
 from qlit.studies.patience import AWAY, patiently
 from qlit.studies.storage import setup_lock
 from qlit.studies.trials import Trials

@@ -22,6 +22,8 @@ def fit_summary(
     best_checkpoint: str,
     best: Evaluation | None,
     test_scores: dict[str, float],
+    *,
+    last_checkpoint: str = "",
 ) -> str:
     """Parameters by part, epoch, validation and test accuracy with interval of what was tested, where the run is.
 
@@ -32,6 +34,7 @@ def fit_summary(
         best_checkpoint: The checkpoint that was tested; empty where none is kept, and the last weights were.
         best: What that checkpoint reached in its validation.
         test_scores: Of the test; empty without one.
+        last_checkpoint: Named where no epoch was validated, so that none is best.
     """
     counts = parameter_counts(module)
     parts = ", ".join(f"{name} {count:,}" for name, count in counts.items() if name != "total")
@@ -55,9 +58,9 @@ def fit_summary(
     if data.texts.note:
         lines.append(_line("note", data.texts.note))
     lines += [_line("note", notice.text) for notice in (*data.notices, *module.notices)]
-    if best_checkpoint:
-        lines.append(_line("best checkpoint", best_checkpoint))
-        named = shlex.quote(best_checkpoint) + " --trust_remote_code" * data.trust_remote_code
+    if checkpoint := best_checkpoint or last_checkpoint:
+        lines.append(_line("best checkpoint" if best_checkpoint else "last checkpoint", checkpoint))
+        named = shlex.quote(checkpoint) + " --trust_remote_code" * data.trust_remote_code
         lines.append(_line("label sentences", f'qlit predict {named} "What a lovely evening this was."'))
     return "\n".join([*lines, *_where(tracker)])
 

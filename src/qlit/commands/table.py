@@ -9,7 +9,7 @@ from qlit.commands.arguments import CommandParser
 from qlit.commands.errors import UsageError
 from qlit.commands.outputs import check_output
 from qlit.commands.series import Candidate, Series, StoppedError, split_overrides, stopped_status
-from qlit.commands.train import quieten
+from qlit.commands.terminal import quieten
 from qlit.reports.published_table import published_table
 from qlit.studies.plan import PlannedRow, read_plan
 

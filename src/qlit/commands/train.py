@@ -1,17 +1,19 @@
 """`qlit fit`, `qlit validate` and `qlit test`: LightningCLI around the classifier, the data and the tracker."""
 
-import logging
 import shlex
 import signal
 import sys
 import tempfile
-import warnings
 from collections.abc import Callable
+from datetime import timedelta
+from enum import Enum
 from pathlib import Path
 from typing import Any
 
+from jsonargparse import Namespace
 from lightning.fabric.plugins.environments.cluster_environment import ClusterEnvironment
 from lightning.pytorch import Callback, LightningModule, Trainer
+from lightning.pytorch.callbacks import ProgressBar
 from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
 from lightning.pytorch.utilities.exceptions import SIGTERMException
 
@@ -21,11 +23,13 @@ from qlit.commands.devices import check_engines
 from qlit.commands.interrupts import Sigint
 from qlit.commands.options import readable_errors, value_of, with_nulls
 from qlit.commands.summary import evaluation_summary, fit_summary, tell_notices
+from qlit.commands.terminal import quieten
 from qlit.data import expanded
 from qlit.training.best_and_last import BestAndLast
 from qlit.training.checkpoint_io import AtomicCheckpointIO
 from qlit.training.datamodule import SentenceDataModule
 from qlit.training.epoch_loop import use_direct_steps
+from qlit.training.fit_notices import FitNotices
 from qlit.training.module import SentenceClassifier, Stage
 from qlit.training.progress import EpochProgress
 from qlit.training.recorder import RunRecorder, kept_best
@@ -134,7 +138,10 @@ class QlitCLI(LightningCLI):
 
     def instantiate_trainer(self, **kwargs: Any) -> Trainer:
         initialised = self._get(self.config_init, "trainer")
-        if initialised["logger"] is not False:
+        keeps_nothing = bool(initialised["barebones"])
+        if keeps_nothing:
+            kwargs |= {"log_every_n_steps": 0}
+        elif initialised["logger"] is not False:
             self.tracker = self._get(self.config_init, "tracking")
             kwargs["logger"] = [self.tracker, *listed(initialised["logger"])]
         kept = self.kept_config()
@@ -142,12 +149,17 @@ class QlitCLI(LightningCLI):
         callbacks: list[Callback] = [
             self.interruption,
             RunStatus(),
+            FitNotices(),
             RunRecorder(kept.as_dict(), text),
-            EpochProgress(),
         ]
-        if initialised["enable_checkpointing"] is not False:
+        given = listed(initialised["callbacks"])
+        if any(isinstance(callback, ProgressBar) for callback in given):
+            kwargs["enable_progress_bar"] = True  # Lightning takes our default for a user's word against it
+        elif not initialised["enable_progress_bar"] and not keeps_nothing:
+            callbacks.append(EpochProgress())
+        if initialised["enable_checkpointing"] is not False and not keeps_nothing:
             callbacks.append(BestAndLast(self._resumed_from()))
-        kwargs["callbacks"] = [*callbacks, *listed(initialised["callbacks"])]
+        kwargs["callbacks"] = [*callbacks, *given]
         kwargs["plugins"] = [AtomicCheckpointIO(), *self._environment(initialised), *listed(initialised["plugins"])]
         trainer = super().instantiate_trainer(**kwargs)
         if self.subcommand == "fit" and not self._resumed_from():
@@ -170,12 +182,17 @@ class QlitCLI(LightningCLI):
         kept.tracking.run_id = None
         if "ckpt_path" in kept:
             kept.ckpt_path = None
-        return kept
+        return _plain(kept)
 
     def _own_config(self) -> Any:
         return self.config[self.subcommand] if self.subcommand else self.config
 
     def _check_before_work(self, **_: Any) -> None:
+        part = {"validate": "val", "test": "test"}.get(self.subcommand or "")
+        if part and not getattr(self.trainer, f"limit_{part}_batches"):
+            raise ValueError(
+                f"`trainer.limit_{part}_batches` is 0, so there is nothing to {self.subcommand}; leave it out."
+            )
         check_engines(self.model.head)
         if self.tracker is not None:
             self.tracker.check()
@@ -183,16 +200,18 @@ class QlitCLI(LightningCLI):
     before_fit = before_validate = before_test = _check_before_work
 
     def after_fit(self) -> None:
-        config, best = self._own_config(), getattr(self.trainer.checkpoint_callback, "best_model_path", "")
+        config, checkpoints = self._own_config(), self.trainer.checkpoint_callback
+        best, last = (getattr(checkpoints, f"{name}_model_path", "") for name in ("best", "last"))
         scores: dict[str, float] = {}
         if config.test_after_fit and (best or self.model.divergence is None):
             # Without checkpoints (a dry run), the weights at hand are what there is to test.
-            (tested,) = self.trainer.test(self.model, self.datamodule, ckpt_path=best or None, verbose=False)
-            scores = dict(tested) if "test" in self.model.evaluations else {}
+            self.trainer.test(self.model, self.datamodule, ckpt_path=best or None, verbose=False)
+            scores = self._scores("test") if "test" in self.model.evaluations else {}
         self.before_close()
         if self.trainer.is_global_zero and self.series_tags is None:
             kept = kept_best(self.trainer)
-            print(fit_summary(self.model, self.datamodule, self.tracker, best, kept, scores))
+            summary = fit_summary(self.model, self.datamodule, self.tracker, best, kept, scores, last_checkpoint=last)
+            print(summary)
         elif self.trainer.is_global_zero:
             tell_notices([*self.datamodule.notices, *self.model.notices])
         self._close()
@@ -208,9 +227,13 @@ class QlitCLI(LightningCLI):
 
     def _print_scores(self, stage: Stage) -> None:
         if self.trainer.is_global_zero and self.model.divergence is None:
-            scores = {name: value.item() for name, value in self.trainer.callback_metrics.items()}
-            print(evaluation_summary(self.model, self.datamodule, self.tracker, stage, scores))
+            print(evaluation_summary(self.model, self.datamodule, self.tracker, stage, self._scores(stage)))
         self._close()
+
+    def _scores(self, stage: str) -> dict[str, float]:
+        """Of the last evaluation, by name; empty if it had no batches."""
+        found = self.trainer.callback_metrics.items()
+        return {name: value.item() for name, value in found if name.startswith(f"{stage}/")}
 
     def _prepare_subcommand_kwargs(self, subcommand: str) -> dict[str, Any]:
         options = super()._prepare_subcommand_kwargs(subcommand)
@@ -225,6 +248,19 @@ class QlitCLI(LightningCLI):
             self.tracker.close("FAILED", diverged.text)
         elif self.tracker is not None:
             self.tracker.close("FINISHED")
+
+
+def _plain(value: Any) -> Any:
+    """A config whose values YAML and JSON can hold: some of Lightning's callbacks have enumerations as defaults."""
+    if isinstance(value, Namespace | dict):
+        for key, inner in value.items(branches=False) if isinstance(value, Namespace) else value.items():
+            value[key] = _plain(inner)
+        return value
+    if isinstance(value, list | tuple):
+        return [_plain(inner) for inner in value]
+    if isinstance(value, Enum):
+        return value.value
+    return str(value) if isinstance(value, timedelta) else value
 
 
 def listed(value: Any) -> list[Any]:
@@ -279,17 +315,3 @@ def _with_config_of_checkpoint(command: str, arguments: list[str], folder: Path)
     config.write_text(str(notes["config"]), encoding="utf-8")
     # Whoever made the checkpoint must not choose what code is run here; whoever types the command may, after this.
     return ["--config", str(config), "--data.trust_remote_code", "false", *arguments]
-
-
-def quieten() -> None:
-    """Keep Lightning's tips and the warnings that do not concern a user of qlit out of the terminal."""
-    for name in ("lightning.pytorch", "lightning.fabric"):
-        logging.getLogger(name).setLevel(logging.WARNING)
-    for message in (
-        ".*exists and is not empty.*",  # a resumed run writes where it wrote before
-        ".*The dirpath has changed.*",  # a test writes beside the run whose checkpoint it reads
-        ".*does not have many workers.*",  # batches are slices of a tensor
-        ".*`srun` command is available.*",
-        ".*treespec, LeafSpec.* is deprecated.*",  # Lightning 2.6 and torch 2.13
-    ):
-        warnings.filterwarnings("ignore", message=message)

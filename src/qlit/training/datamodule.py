@@ -172,7 +172,9 @@ class SentenceDataModule(pl.LightningDataModule):
         return torch.tensor(self.texts.labels)[torch.from_numpy(self.split.train)]
 
     def train_dataloader(self) -> BatchLoader:
-        return self._loader("train", self.batch_size, shuffled=True)
+        # Who overfits some batches on purpose sees the same ones in every epoch.
+        overfits = self.trainer is not None and self.trainer.overfit_batches > 0  # type: ignore[attr-defined]
+        return self._loader("train", self.batch_size, shuffled=not overfits)
 
     def val_dataloader(self) -> BatchLoader:
         return self._loader("validation", self.eval_batch_size)

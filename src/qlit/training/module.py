@@ -240,7 +240,7 @@ class SentenceClassifier(pl.LightningModule):
         is_finite = self.scores_of(stage).is_finite
         if not is_finite:
             self._note_divergence(f"the {_PARTS[stage]} loss", evaluated=None if stage == "train" else _PARTS[stage])
-        if self.trainer.state.fn != "fit":
+        if self.trainer.state.fn != "fit" and not self.trainer.barebones:
             # Loggers count steps in batches unless told otherwise; curves over epochs are what people compare.
             self.log_dict({**named, "step": float(self.current_epoch)})
             return plain

@@ -41,6 +41,9 @@ class RunRecorder(pl.Callback):
         for checkpoint in trainer.checkpoint_callbacks:
             if isinstance(checkpoint, ModelCheckpoint) and checkpoint.dirpath is None:
                 checkpoint.dirpath = str(run_dir)  # rank 0's, which Lightning hands to the others
+        profiler = trainer.profiler  # type: ignore[attr-defined]
+        if profiler.dirpath is None and trainer.is_global_zero:  # asked for before there was a run
+            profiler.dirpath = run_dir
         module.checkpoint_notes = {
             "config": self.config_yaml,
             "label_names": list(data.texts.label_names),
@@ -88,8 +91,10 @@ class RunRecorder(pl.Callback):
         if kept is not None:
             tracker.log_metrics({f"{BEST}{name}": value for name, value in _of_best(kept).items()}, step=kept.epoch)
         checkpoint = trainer.checkpoint_callback
-        if isinstance(checkpoint, ModelCheckpoint) and Path(checkpoint.best_model_path).is_file():
-            tracker.log_file(checkpoint.best_model_path, "checkpoint")
+        if isinstance(checkpoint, ModelCheckpoint):
+            path = Path(checkpoint.best_model_path or checkpoint.last_model_path)  # none is best without validation
+            if path.is_file():
+                tracker.log_file(str(path), "checkpoint")
 
     def on_test_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         keep_notices(trainer)
