@@ -3,6 +3,7 @@
 import socket
 import time
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
 from data.helpers import FakeHub, Run
@@ -60,7 +61,9 @@ def test_a_hub_that_does_not_answer_fails_soon(
     result = python(code, HF_ENDPOINT=dead_endpoint)
     assert time.monotonic() - start < 20
     last = result.stderr.strip().splitlines()[-1]
-    assert last.startswith(f"ConnectionError: The Hugging Face hub at {dead_endpoint} can not be reached (")
+    hub = f"The Hugging Face hub at {dead_endpoint} can not be reached ("
+    path = f"There is no file or folder someone/reviews (in {Path.cwd()}). As a Hugging Face data set: "
+    assert last.startswith(f"ConnectionError: {path if what.startswith('the data set') else ''}{hub}")
     for part in (f"and {what} is not in the Hugging Face cache in ", way_out, "set HF_HOME to a copy"):
         assert part in last
 
@@ -73,7 +76,8 @@ def test_a_forbidden_network_is_not_probed(
 ) -> None:
     hub = fake_hub(FILES)
     result = python(code, HF_ENDPOINT=hub.url, **{variable: "1"})
-    assert "ConnectionError: The environment forbids the network" in result.stderr
+    assert "ConnectionError: " in result.stderr
+    assert "The environment forbids the network" in result.stderr
     assert hub.requests == []
 
 
@@ -97,16 +101,17 @@ def test_a_data_set_is_downloaded_and_found_again_without_the_hub(
     python: Run, fake_hub: Callable[..., FakeHub]
 ) -> None:
     hub = fake_hub(FILES)
-    show = TEXTS.replace("load_texts('", "d = load_texts('") + "; print(d.texts, d.labels, d.name)"
+    show = TEXTS.replace("load_texts('", "d = load_texts('") + "; print(d.texts, d.labels, d.name, *d.notices)"
     first = python(show, HF_ENDPOINT=hub.url)
-    assert first.stdout == "('good', 'bad') (1, 0) someone/reviews\n", first.stderr
-    assert "someone/reviews: left out test, whose labels are all -1" in first.stderr
+    assert first.stdout.startswith("('good', 'bad') (1, 0) someone/reviews "), first.stderr
+    assert "1 sentence without a label was left out: 1 of split 'test' (all labelled -1)." in first.stdout
     again = python(show, HF_ENDPOINT="http://127.0.0.1:9")
     assert again.stdout == first.stdout
-    assert len(again.stderr.strip().splitlines()) <= 2  # our own warning; `datasets` does not add its
+    assert again.stderr == ""
 
     missing = python(TEXTS.replace("reviews", "none"), HF_ENDPOINT=hub.url)
-    assert f"ValueError: The data set someone/none is not at {hub.url}" in missing.stderr
+    path = f"There is no file or folder someone/none (in {Path.cwd()}). As a Hugging Face data set: "
+    assert f"ValueError: {path}the data set someone/none is not at {hub.url}" in missing.stderr
 
 
 def test_the_cache_does_not_decide_which_configuration_is_meant(python: Run, fake_hub: Callable[..., FakeHub]) -> None:
@@ -140,14 +145,26 @@ def test_class_names_and_the_order_of_splits(monkeypatch: pytest.MonkeyPatch) ->
 def test_hidden_labels(monkeypatch: pytest.MonkeyPatch) -> None:
     names = ["neg", "pos"]
     splits(monkeypatch, train=table(["a", "b"], [0, 1], names), test=table(["c", "d"], [-1, -1], names))
-    with pytest.warns(UserWarning, match="left out test, whose labels are all -1") as caught:
-        data = load_texts("owner/name")
-    assert len(caught) == 1
-    assert caught[0].filename == __file__
+    data = load_texts("owner/name")
     assert data.texts == ("a", "b")
-    splits(monkeypatch, train=table(["a", "b"], [0, -1], names))
-    with pytest.raises(ValueError, match="label is missing in row 2 of split 'train' of owner/name"):
-        load_texts("owner/name")
+    (notice,) = data.notices
+    assert notice == ("unlabelled", "2 sentences without a label were left out: 2 of split 'test' (all labelled -1).")
+
+
+def test_class_number_minus_one_is_no_class_in_any_row(monkeypatch: pytest.MonkeyPatch) -> None:
+    names = ["neg", "pos"]
+    splits(monkeypatch, train=table(["a", "b", "c", "d"], [0, -1, 1, -1], names))
+    data = load_texts("owner/name")
+    assert (data.texts, data.labels, data.label_names) == (("a", "c"), (0, 1), ("neg", "pos"))
+    assert "2 sentences without a label were left out: 2 of split 'train' (labelled -1)." in data.notices[0].text
+
+
+def test_a_split_without_labels_is_left_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    test = Dataset.from_dict({"text": ["c", "d", "e"], "id": [1, 2, 3]})
+    splits(monkeypatch, train=table(["a", "b"], [0, 1]), test=test)
+    data = load_texts("owner/name")
+    assert data.texts == ("a", "b")
+    assert "3 of split 'test' (no column 'label')" in data.notices[0].text
 
 
 def test_a_missing_column_of_a_hub_data_set(monkeypatch: pytest.MonkeyPatch) -> None:

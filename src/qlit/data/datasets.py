@@ -1,17 +1,23 @@
 """Labelled sentences from the built-in sample, local files or the Hugging Face hub, checked once."""
 
 import math
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib.resources import as_file, files
-from pathlib import Path
 
-from qlit.data.files import SUFFIXES, Row, read_path
-from qlit.data.folders import expanded
+from qlit.data.files import SUFFIXES, read_path
 from qlit.data.hub_datasets import read_hub
+from qlit.data.local_paths import existing_path, is_hub_name, shown_name, source_in_words
 from qlit.data.notices import Notice
+from qlit.data.quoting import quoted
+from qlit.data.rows import Found, Row
+from qlit.data.unlabelled import labelled_rows
 
 SAMPLE = "sample"
+_WHOLE = re.compile(r"0|-?[1-9][0-9]{0,999}")  # Python refuses numbers of more than 4,300 digits
+_LONG_LABEL = 1000  # characters; longer ones are sentences
+_MANY_LABELS = 100  # as many may be there in any data set, however small
 
 
 @dataclass(frozen=True)
@@ -41,61 +47,71 @@ class LabelledTexts:
 def load_texts(source: str, *, text_column: str = "text", label_column: str = "label") -> LabelledTexts:
     """Labelled sentences from `source`; all splits found there are pooled.
 
-    Labels become 0..k-1 after sorting their values: by number if all are whole numbers, else by alphabet.
+    Labels become 0..k-1 after sorting their values: by number if all are whole numbers, else by alphabet. Rows without
+    a label (docs/data.md) and files that are not read are left out, with a notice.
 
     Args:
-        source: "sample", the built-in one (a folder of that name is "./sample"); or an existing .tsv, .csv, .jsonl or
-            .parquet file, or a folder of such; or a Hugging Face data set, `owner/name` or `owner/name:config`.
-            A .tsv or .csv file needs no header if it has two fields, sentence and label. Text is UTF-8.
+        source: "sample", the built-in one (a folder of that name is "./sample"); or an existing .tsv, .csv, .jsonl,
+            .json or .parquet file (the first four also compressed: .gz, .bz2, .xz), or a folder of such; or a Hugging
+            Face data set, `owner/name` or `owner/name:config`. A .tsv or .csv file needs no header if it has two
+            fields, sentence and label. Text is UTF-8.
         text_column: Column of the sentences.
         label_column: Column of the labels: whole numbers or text.
     Raises:
-        FileNotFoundError: If `source` looks like a path and nothing is there.
+        FileNotFoundError: If `source` can only be a path and nothing is there.
         ConnectionError: If the data set is not in the local cache and the hub does not answer (about 10 s at most).
-        ValueError: If a column is missing, a sentence blank, a label missing or a fraction, a row ragged, or there are
-            fewer than two classes.
+        ValueError: If a column is missing, a sentence blank, a label missing or a fraction, a row ragged, a text not
+            Unicode, or there are fewer than two classes.
+        OSError: If a file can not be read.
     """
     if not source:
         raise ValueError("`source` is empty; give 'sample', a file, a folder or a Hugging Face data set.")
-    path = expanded(source, "data.source")
     columns = {"text_column": text_column, "label_column": label_column}
     if source == SAMPLE:
         with as_file(files("qlit.data") / "sample.tsv") as sample:
-            rows = read_path(sample, text_column="text", label_column="label")
+            found = read_path(sample, text_column="text", label_column="label")
         note = (
-            f"built-in sample of {len(rows)} sentences, written for trying the commands: "
+            f"built-in sample of {len(found.parts[0].rows)} sentences, written for trying the commands: "
             "its accuracy says nothing about SST-2"
         )
-        return _labelled(rows, name=SAMPLE, note=note)
-    if path.exists():
-        return _labelled(read_path(path, **columns), name=path.resolve().name)
-    if source.startswith((".", "/", "~")) or path.suffix.lower() in SUFFIXES:
-        raise FileNotFoundError(f"There is no data file or folder {source} (in {Path.cwd()}); check the path.")
-    rows, class_names = read_hub(source, **columns)
-    return _labelled(rows, name=source, class_names=class_names)
+        return _labelled(found, name=SAMPLE, note=note)
+    if (path := existing_path(source)) is not None:
+        return _labelled(read_path(path, **columns), name=shown_name(path.resolve()))
+    if not is_hub_name(source) or source.lower().endswith(SUFFIXES):
+        raise FileNotFoundError(f"There is no data file or folder {source_in_words(source)}; check the path.")
+    return _labelled(read_hub(source, **columns), name=source)
 
 
-def _labelled(
-    rows: Sequence[Row], *, name: str, note: str = "", class_names: Sequence[str] | None = None
-) -> LabelledTexts:
+def _labelled(found: Found, *, name: str, note: str = "") -> LabelledTexts:
+    rows, values, notices = labelled_rows(found)
     if not rows:
         raise ValueError(f"{name} holds no rows; it needs sentences of at least two labels.")
-    for row in rows:
-        if row.text is not None and not isinstance(row.text, str):
-            raise ValueError(f"The sentence in {row.place} is {row.text!r}, no text; set `text_column`.")
-    texts = [row.text if isinstance(row.text, str) else "" for row in rows]
+    texts = [_text(row) for row in rows]
     _refuse([row for row, text in zip(rows, texts, strict=True) if not text.strip()], "sentence is blank or missing")
-    values = [_label_value(row) for row in rows]
     _refuse([row for row, value in zip(rows, values, strict=True) if not value], "label is missing")
+    broken = "holds half of a character (a lone surrogate), which no text encoding has"
+    _refuse([row for row, text in zip(rows, texts, strict=True) if _is_broken(text)], f"sentence {broken},")
+    _refuse([row for row, value in zip(rows, values, strict=True) if _is_broken(value)], f"label {broken},")
     distinct = _sorted_labels(set(values))
-    if len(distinct) < 2:
-        raise ValueError(
-            f"{name} has one label only, {distinct[0]!r} in all of its {len(rows)} rows; "
-            "a classifier needs at least two: check `label_column`."
-        )
+    _check_labels(distinct, rows, values, name)
     number = {value: index for index, value in enumerate(distinct)}
-    names = [class_names[int(value)] for value in distinct] if class_names else distinct
-    return LabelledTexts(tuple(texts), tuple(number[v] for v in values), tuple(names), name, note)
+    names = [found.class_names[int(value)] for value in distinct] if found.class_names else distinct
+    return LabelledTexts(
+        tuple(texts), tuple(number[v] for v in values), tuple(names), name, note, (*found.notices, *notices)
+    )
+
+
+def _text(row: Row) -> str:
+    """The sentence, "" if it is missing."""
+    if isinstance(row.text, str):
+        return row.text
+    if row.text is None or (isinstance(row.text, float) and math.isnan(row.text)):
+        return ""
+    raise ValueError(f"The sentence in {row.place} is {quoted(row.text)}, no text; set `text_column`.")
+
+
+def _is_broken(text: str) -> bool:
+    return not text.isascii() and any("\ud800" <= character <= "\udfff" for character in text)
 
 
 def _refuse(bad: Sequence[Row], what: str) -> None:
@@ -104,20 +120,26 @@ def _refuse(bad: Sequence[Row], what: str) -> None:
         raise ValueError(f"The {what} in {bad[0].place} ({rows} in all); remove or complete them.")
 
 
-def _label_value(row: Row) -> str:
-    """The label as text, "" if it is missing."""
-    label = row.label
-    if label is None or (isinstance(label, float) and math.isnan(label)):
-        return ""
-    if not isinstance(label, str | int):
+def _check_labels(distinct: Sequence[str], rows: Sequence[Row], values: Sequence[str], name: str) -> None:
+    """Refuse a single label, and labels that can only be another column's values."""
+    if len(distinct) < 2:
         raise ValueError(
-            f"The label in {row.place} is {label!r} ({type(label).__name__}); labels must be whole numbers or text."
+            f"{name} has one label only, {quoted(distinct[0])} in all of its {len(rows)} rows; "
+            "a classifier needs at least two: check `label_column`."
         )
-    return str(label).strip()
+    if len(distinct) > max(_MANY_LABELS, len(rows) // 2):
+        raise ValueError(
+            f"{name} has {len(distinct):,} different labels in {len(rows):,} rows, such as {quoted(distinct[0])}; "
+            "check `label_column`."
+        )
+    for value in distinct:
+        if len(value) > _LONG_LABEL or "\0" in value:
+            what = "holds a NUL character" if "\0" in value else f"has {len(value):,} characters"
+            raise ValueError(f"The label in {rows[values.index(value)].place} {what}; check `label_column`.")
 
 
 def _sorted_labels(values: set[str]) -> list[str]:
-    def is_whole(value: str) -> bool:
-        return value.removeprefix("-").isdecimal() and str(int(value)) == value
-
-    return sorted(values, key=int) if all(map(is_whole, values)) else sorted(values)
+    """Labels by number if all are whole numbers as Python writes them, else by alphabet."""
+    if all(_WHOLE.fullmatch(value) for value in values):
+        return sorted(values, key=int)
+    return sorted(values)

@@ -1,33 +1,38 @@
-"""Local files of labelled sentences, read to rows that know where they stand."""
+"""Local data files: which files of a folder are read, which are left out, and how their bytes become text."""
 
-import csv
-import json
 import re
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Sequence
 from pathlib import Path
-from typing import NamedTuple
 
-SUFFIXES = (".tsv", ".csv", ".jsonl", ".parquet")
+from qlit.data.decoding import COMPRESSIONS, text_of
+from qlit.data.json_tables import table_of_json, table_of_json_lines
+from qlit.data.local_paths import shown_name
+from qlit.data.notices import Notice
+from qlit.data.parquet_table import table_of_parquet
+from qlit.data.quoting import enumerated
+from qlit.data.rows import Found, Part, Unlabelled
+from qlit.data.separated_values import table_of_csv, table_of_tsv
+from qlit.data.tables import NoTableError, Table, refuse_other_separator, require_columns
+
+_READERS = {".tsv": table_of_tsv, ".csv": table_of_csv, ".jsonl": table_of_json_lines, ".json": table_of_json}
+SUFFIXES = (*_READERS, ".parquet", *(f"{text}{end}" for text in _READERS for end in COMPRESSIONS))
+_FORMATS = "{0}.tsv, {0}.csv, {0}.jsonl, {0}.json, {0}.parquet, or one of the first four compressed as .gz, .bz2 or .xz"
 _SPLIT_ORDER = {"train": 0, "dev": 1, "validation": 1, "valid": 1, "test": 2}
+# What `qlit predict` writes. Its labels are a model's: a model trained or tested on them would be judged by another.
+PREDICTION_COLUMNS = ("text", "label", "probability")
+# Files that lie beside data and hold none; everything else that is not read is named in a notice.
+_NO_DATA_SUFFIXES = {
+    *(".md", ".rst", ".pdf", ".bib", ".html", ".png", ".jpg", ".jpeg", ".svg"),
+    *(".py", ".ipynb", ".r", ".sh", ".yaml", ".yml", ".toml", ".lock", ".md5", ".sha256"),
+}
+_NO_DATA_NAMES = re.compile(
+    r"(readme|licen[cs]e|copying|notice|citation|authors|changelog|makefile|dockerfile)\b", re.I
+)
 
 
-class Row(NamedTuple):
-    """One row as it was found: nothing is checked yet.
-
-    Args:
-        text: The sentence.
-        label: The label's value.
-        place: Where it stands, for messages: "line 3 of train.tsv".
-    """
-
-    text: object
-    label: object
-    place: str
-
-
-def read_path(path: Path, *, text_column: str, label_column: str) -> list[Row]:
-    """All rows of a file, or of every such file directly in a folder.
+def read_path(path: Path, *, text_column: str, label_column: str) -> Found:
+    """All rows of a file, or of every data file directly in a folder, and notices of everything that is left out.
 
     The files of a folder are pooled in the order train, dev (validation, valid), test, then the others by name.
 
@@ -36,23 +41,77 @@ def read_path(path: Path, *, text_column: str, label_column: str) -> list[Row]:
         text_column: Column of the sentences.
         label_column: Column of the labels.
     Raises:
-        ValueError: If nothing there has a known suffix, a split is there in two formats, a column is missing, or a
-            file is broken.
+        ValueError: If nothing there has a known format, a split is there in two formats, a column is missing, or a
+            file is broken or holds predictions of ours.
+        OSError: If a file can not be read.
     """
-    if path.is_file():
-        return _read_file(path, text_column, label_column)
-    files = sorted((p for p in path.iterdir() if _is_data(p)), key=lambda p: (_split_rank(p), p.name))
-    if not files:
-        raise ValueError(f"{path} holds no data file; it needs at least one of {', '.join('*' + s for s in SUFFIXES)}.")
-    for stem, count in Counter(file.stem for file in files).items():
-        if count > 1:
-            doubled = " and ".join(file.name for file in files if file.stem == stem)
-            raise ValueError(f"{path} holds {doubled}, which would be pooled; leave one of them.")
-    return [row for file in files for row in _read_file(file, text_column, label_column)]
+    if path.is_dir():
+        return _read_folder(path, text_column, label_column)
+    table = _read_file(path, text_column, label_column)
+    _require_labelled(table, path, text_column, label_column)
+    return Found([Part(shown_name(path), table.rows)], notices=_reading_notices({path: table}))
 
 
-def _is_data(path: Path) -> bool:
-    return path.is_file() and path.suffix.lower() in SUFFIXES and not path.name.startswith(".")
+def _read_folder(folder: Path, text_column: str, label_column: str) -> Found:
+    files, others = _contents(folder)
+    left_out = [f"{shown_name(other)}{'/' if other.is_dir() else ''} (not read)" for other in others]
+    _refuse_doubled(folder, files)
+    tables: dict[Path, Table] = {}
+    for file in files:
+        try:
+            tables[file] = _read_file(file, text_column, label_column)
+        except NoTableError:
+            left_out.append(f"{shown_name(file)} (no list of objects)")
+    if not tables:
+        there = f"; it holds {enumerated(left_out)}" if left_out else ""
+        raise ValueError(f"{folder} holds no data file; it needs at least one of {_FORMATS.format('*')}{there}.")
+    labelled = {file: table for file, table in tables.items() if _is_labelled(table, text_column, label_column)}
+    if not labelled:
+        file, table = next(iter(tables.items()))
+        _require_labelled(table, file, text_column, label_column)
+    unlabelled = []
+    for file, table in tables.items():
+        has_sentences = text_column in table.columns or len(table.columns) == 1  # the latter may have no header
+        if file in labelled:
+            left_out += [] if table.rows else [f"{shown_name(file)} (no rows)"]
+        elif _holds_predictions(table):
+            left_out.append(f"{shown_name(file)} (predictions of qlit)")
+        elif label_column not in table.columns and has_sentences:
+            refuse_other_separator(table.columns, file, text_column, label_column)
+            unlabelled.append(Unlabelled(shown_name(file), table.num_rows, f"no column {label_column!r}"))
+        else:
+            require_columns(table.columns, file, text_column, label_column, way_out="or take it out of the folder")
+    notices = _reading_notices(labelled)
+    if left_out:
+        notices.append(Notice("left_out", f"Left out of the data folder {shown_name(folder)}: {enumerated(left_out)}."))
+    return Found([Part(shown_name(file), table.rows) for file, table in labelled.items()], unlabelled, notices)
+
+
+def _contents(folder: Path) -> tuple[list[Path], list[Path]]:
+    """Files of a folder that are read, in their order, and entries that may hold data but are not read."""
+    try:
+        entries = sorted(folder.iterdir(), key=lambda entry: entry.name)
+    except OSError as error:
+        raise OSError(f"The folder {folder} can not be read ({error.strerror}).") from error
+    files, others = [], []
+    for entry in entries:
+        if entry.name.startswith("."):
+            continue
+        if entry.is_dir():
+            if _holds_data_files(entry):
+                others.append(entry)
+        elif entry.name.lower().endswith(SUFFIXES):
+            files.append(entry)
+        elif entry.suffix.lower() not in _NO_DATA_SUFFIXES and not _NO_DATA_NAMES.match(entry.name):
+            others.append(entry)
+    return sorted(files, key=lambda file: (_split_rank(file), file.name)), others
+
+
+def _holds_data_files(folder: Path) -> bool:
+    try:
+        return any(entry.name.lower().endswith((*SUFFIXES, ".arrow", ".txt")) for entry in folder.iterdir())
+    except OSError:
+        return True  # nobody knows
 
 
 def _split_rank(path: Path) -> int:
@@ -60,88 +119,50 @@ def _split_rank(path: Path) -> int:
     return _SPLIT_ORDER.get(stem, len(_SPLIT_ORDER))
 
 
-def _read_file(path: Path, text_column: str, label_column: str) -> list[Row]:
-    suffix = path.suffix.lower()
-    if suffix not in SUFFIXES:
-        raise ValueError(f"{path} is of no known format: its name must end with one of {', '.join(SUFFIXES)}.")
-    try:
-        if suffix == ".parquet":
-            return _read_parquet(path, text_column, label_column)
-        with path.open(encoding="utf-8-sig", newline="") as file:
-            if suffix == ".jsonl":
-                return _read_json_lines(file, path, text_column, label_column)
-            return _read_table(_tsv(file.read()) if suffix == ".tsv" else _csv(file), path, text_column, label_column)
-    except UnicodeDecodeError as error:
-        raise ValueError(f"{path} is not UTF-8 text ({error.reason}); convert the file.") from error
-    except csv.Error as error:
-        raise ValueError(f"{path} is not valid CSV ({error}); check its quote characters, or use .tsv.") from error
+def _refuse_doubled(folder: Path, files: Sequence[Path]) -> None:
+    stems = {file: file.name[: -len(_suffix(file))] for file in files}
+    for stem, count in Counter(stems.values()).items():
+        if count > 1:
+            doubled = enumerated([file.name for file in files if stems[file] == stem])
+            raise ValueError(f"{folder} holds {doubled}, which would be pooled; leave one of them.")
 
 
-def _tsv(content: str) -> list[tuple[int, list[str]]]:
-    # By hand: a quote character in a TSV file is a character of the sentence, and so is a line separator like U+2028.
-    return [(n, line.removesuffix("\r").split("\t")) for n, line in enumerate(content.split("\n"), start=1)]
+def _suffix(path: Path) -> str:
+    """The longest known suffix of a file's name, in lower case."""
+    return max((suffix for suffix in SUFFIXES if path.name.lower().endswith(suffix)), key=len, default="")
 
 
-def _csv(file: Iterable[str]) -> list[tuple[int, list[str]]]:
-    reader = csv.reader(file, strict=True)
-    return [(reader.line_num, fields) for fields in reader]
+def _read_file(path: Path, text_column: str, label_column: str) -> Table:
+    suffix = _suffix(path)
+    if not suffix:
+        raise ValueError(f"{path} is of no known format: its name must end with one of {_FORMATS.format('')}.")
+    if suffix == ".parquet":
+        return table_of_parquet(path, text_column, label_column)
+    read = next(_READERS[kind] for kind in _READERS if kind == suffix or suffix.startswith(f"{kind}."))
+    return read(text_of(path), path, text_column, label_column)
 
 
-def _read_table(table: list[tuple[int, list[str]]], path: Path, text_column: str, label_column: str) -> list[Row]:
-    while table and not any(table[-1][1]):
-        table.pop()  # empty lines at the end
-    if not table:
-        raise ValueError(f"{path} is empty; it needs a sentence and a label in every line.")
-    head = table[0][1]
-    if text_column in head and label_column in head:
-        text_at, label_at, body = head.index(text_column), head.index(label_column), table[1:]
-    elif len(head) == 2 and any(len(fields) == 2 and fields[1] == head[1] for _, fields in table[1:]):
-        text_at, label_at, body = 0, 1, table  # no header: the second field is a label that occurs again
-    else:
-        _require_columns(head, path, text_column, label_column)
-        raise AssertionError("a head with both columns was taken above")
-    for number, fields in body:
-        if len(fields) != len(head):
-            raise ValueError(
-                f"Line {number} of {path.name} has {len(fields)} fields where the first line has {len(head)}; a "
-                "sentence that holds the separator needs .jsonl, or .csv with quotes."
-            )
-    return [Row(fields[text_at], fields[label_at], f"line {n} of {path.name}") for n, fields in body]
+def _is_labelled(table: Table, text_column: str, label_column: str) -> bool:
+    return text_column in table.columns and label_column in table.columns and not _holds_predictions(table)
 
 
-def _read_json_lines(file: Iterable[str], path: Path, text_column: str, label_column: str) -> list[Row]:
-    records: list[tuple[int, dict[str, object]]] = []
-    for number, line in enumerate(file, start=1):
-        if not line.strip():
-            continue
-        try:
-            record = json.loads(line)
-        except json.JSONDecodeError as error:
-            raise ValueError(
-                f"Line {number} of {path.name} is not JSON ({error.msg}); put one object a line."
-            ) from error
-        if not isinstance(record, dict):
-            raise ValueError(f"Line {number} of {path.name} is no JSON object; put one object a line.")
-        records.append((number, record))
-    # A column that only some rows lack is a missing value, told later with the row; one that all lack is told here.
-    _require_columns(list(dict.fromkeys(key for _, r in records for key in r)), path, text_column, label_column)
-    return [Row(r.get(text_column), r.get(label_column), f"line {n} of {path.name}") for n, r in records]
+def _holds_predictions(table: Table) -> bool:
+    return set(table.columns) == set(PREDICTION_COLUMNS)
 
 
-def _read_parquet(path: Path, text_column: str, label_column: str) -> list[Row]:
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
-    try:
-        _require_columns(pq.read_schema(path).names, path, text_column, label_column)
-        table = pq.read_table(path, columns=[text_column, label_column])
-    except pa.ArrowInvalid as error:
-        raise ValueError(f"{path} can not be read as Parquet ({error}); write it again.") from error
-    pairs = zip(table[text_column].to_pylist(), table[label_column].to_pylist(), strict=True)
-    return [Row(text, label, f"row {n} of {path.name}") for n, (text, label) in enumerate(pairs, start=1)]
+def _require_labelled(table: Table, path: Path, text_column: str, label_column: str) -> None:
+    require_columns(table.columns, path, text_column, label_column)
+    if _holds_predictions(table):
+        raise ValueError(
+            f"{path} holds predictions of qlit (columns {', '.join(PREDICTION_COLUMNS)}), whose labels are a model's; "
+            "to use them as data nevertheless, remove the column probability."
+        )
 
 
-def _require_columns(columns: list[str], where: Path, text_column: str, label_column: str) -> None:
-    for column, option in ((text_column, "text_column"), (label_column, "label_column")):
-        if column not in columns:
-            raise ValueError(f"{where} has no column {column!r}; it has {columns}. Set `{option}`.")
+def _reading_notices(tables: dict[Path, Table]) -> list[Notice]:
+    """What reading changed or may have missed, over all files of a source: one notice a kind."""
+    notices = []
+    empty = [f"{table.num_empty:,} in {shown_name(file)}" for file, table in tables.items() if table.num_empty]
+    if empty:
+        notices.append(Notice("empty_lines", f"Empty lines were skipped: {enumerated(empty)}."))
+    return notices

@@ -28,8 +28,8 @@ class SentenceDataModule(pl.LightningDataModule):
     """Few labelled sentences for training and validation, all others for the test, as a body sees them.
 
     Args:
-        source: `sample` (built-in); a .tsv, .csv, .jsonl or .parquet file or a folder of them; or a Hugging Face
-            data set such as SetFit/sst2. All splits found are pooled.
+        source: `sample` (built-in); a .tsv, .csv, .jsonl, .json or .parquet file or a folder of them; or a Hugging
+            Face data set such as SetFit/sst2. All splits found are pooled (docs/data.md).
         text_column: Column of the sentences.
         label_column: Column of the labels.
         num_per_label: Sentences drawn of each label for training and validation together.

@@ -1,0 +1,94 @@
+"""TSV and CSV files as tables."""
+
+import csv
+import io
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+from qlit.data.rows import Row
+from qlit.data.tables import Table, positions
+from qlit.data.tsv import Record, read_tsv
+
+
+def table_of_tsv(content: str, path: Path, text_column: str, label_column: str) -> Table:
+    """The table of a TSV file; a header is not needed if there are two fields, and the second occurs again.
+
+    Args:
+        content: Its decoded text, line ends as they are.
+        path: Its path, for messages.
+        text_column: Column of the sentences.
+        label_column: Column of the labels.
+    Raises:
+        ValueError: If it is empty or broken, a row is ragged, or a wanted column occurs twice.
+    """
+    return _table(read_tsv(content), path, text_column, label_column)
+
+
+def table_of_csv(content: str, path: Path, text_column: str, label_column: str) -> Table:
+    """The table of a CSV file; as `table_of_tsv`."""
+    return _table(_read_csv(content, path), path, text_column, label_column)
+
+
+def _read_csv(content: str, path: Path) -> list[Record]:
+    records: list[Record] = []
+    end = 0
+    with _no_field_limit():
+        reader = csv.reader(io.StringIO(content, newline=""), strict=True)
+        try:
+            for fields in reader:
+                records.append(Record(end + 1, fields))
+                end = reader.line_num
+        except csv.Error as error:
+            raise ValueError(
+                f"{path} is not valid CSV ({error}) in the row that begins in line {end + 1}; check its quote "
+                "characters, or use .tsv."
+            ) from error
+    return records
+
+
+@contextmanager
+def _no_field_limit() -> Iterator[None]:
+    """Lift the csv module's limit of 131,072 characters a field."""
+    before = csv.field_size_limit(min(sys.maxsize, 2**31 - 1))  # a C long, which Windows has in 32 bits
+    try:
+        yield
+    finally:
+        csv.field_size_limit(before)
+
+
+def _table(records: list[Record], path: Path, text_column: str, label_column: str) -> Table:
+    while records and _is_empty(records[-1]):
+        records.pop()
+    filled = [record for record in records if not _is_empty(record)]
+    num_empty = len(records) - len(filled)
+    if not filled:
+        raise ValueError(f"{path} is empty; it needs a sentence and a label in every line.")
+    head, body = filled[0].fields, filled[1:]
+    if text_column in head and label_column in head:
+        columns = head
+    elif len(head) == 2 and any(len(r.fields) == 2 and r.fields[1] == head[1] for r in body):
+        columns, body = [text_column, label_column], filled  # no header: the second field is a label that occurs again
+    elif len(head) == 1 and head[0] != text_column:
+        columns, body = head, filled  # perhaps sentences alone, without a header
+    else:
+        columns = head
+    for record in body:
+        if len(record.fields) != len(head):
+            raise ValueError(
+                f"Line {record.line} of {path.name} has {_fields(record.fields)} where the first line has "
+                f"{len(head)}; a sentence that holds the separator needs .jsonl, or .csv with quotes."
+            )
+    pairs = ((r.fields, r.line) for r in body)
+    at = positions(columns, path, text_column, label_column)
+    rows = [Row(f[at[0]], f[at[1]], f"line {n} of {path.name}") for f, n in pairs] if at else []
+    return Table(columns, rows, len(body), num_empty)
+
+
+def _is_empty(record: Record) -> bool:
+    return not any(field.strip() for field in record.fields)
+
+
+def _fields(fields: Sequence[str]) -> str:
+    return "1 field" if len(fields) == 1 else f"{len(fields)} fields"

@@ -1,0 +1,110 @@
+"""Rows that have no label: -1 as a mark of unlabelled rows, told apart from -1 as a class."""
+
+import math
+from collections.abc import Sequence
+from itertools import groupby
+
+from qlit.data.notices import Notice
+from qlit.data.quoting import enumerated, joined, quoted
+from qlit.data.rows import Found, Row, Unlabelled
+
+_MISSING = ("", "nan", "<na>")  # as text files have it from pandas, whose letters may be large or small
+
+
+def label_value(row: Row) -> str:
+    """The label as text without spaces around it, "" if it is missing.
+
+    Raises:
+        ValueError: If it is neither text nor a whole number.
+    """
+    label = row.label
+    if label is None or (isinstance(label, float) and math.isnan(label)):
+        return ""
+    if label == -1.0:  # beside missing labels, pandas makes numbers of whole ones
+        return "-1"
+    if not isinstance(label, str | int):
+        raise ValueError(
+            f"The label in {row.place} is {quoted(label)} ({type(label).__name__}); labels must be whole numbers or "
+            "text."
+        )
+    value = str(label).strip()
+    return "" if value.lower() in _MISSING else "-1" if value == "-1.0" else value
+
+
+def labelled_rows(found: Found) -> tuple[list[Row], list[str], list[Notice]]:
+    """Rows with their labels, without those that are marked as unlabelled, and notices of what was left out.
+
+    Left out are all rows of a file or split whose labels are all missing or all -1, if another one has at least two
+    labels; and rows labelled -1 where the other labels are text, or class numbers of the Hugging Face hub, or numbers
+    that alternate while all -1 of the file stand in one block, as where a test set was appended. Otherwise -1 is a
+    class, as in -1 / 1 and -1 / 0 / 1.
+
+    Args:
+        found: From `read_path` or `read_hub`.
+    Returns:
+        Rows; their labels as text, "" for a missing one; notices.
+    Raises:
+        ValueError: As `label_value`.
+    """
+    parts = [(part.name, part.rows, [label_value(row) for row in part.rows]) for part in found.parts]
+    unlabelled = list(found.unlabelled)
+    notices: list[Notice] = []
+    others = {value for _, _, values in parts for value in values} - {"", "-1"}
+    has_labelled_part = any(len({*values} - {"", "-1"}) > 1 for _, _, values in parts)
+    is_mark = found.class_names is not None or _is_mark([values for _, _, values in parts], others)
+
+    rows: list[Row] = []
+    labels: list[str] = []
+    for name, part_rows, values in parts:
+        if values and not any(values) and has_labelled_part:
+            unlabelled.append(Unlabelled(name, len(values), "no label in any row"))
+            continue
+        num_marked = values.count("-1") if is_mark else 0
+        if num_marked:
+            reason = "all labelled -1" if num_marked == len(values) else "labelled -1"
+            unlabelled.append(Unlabelled(name, num_marked, reason))
+        for row, value in zip(part_rows, values, strict=True):
+            if not (is_mark and value == "-1"):
+                rows.append(row)
+                labels.append(value)
+    if unlabelled:
+        total = sum(part.num_rows for part in unlabelled)
+        where = enumerated([f"{part.num_rows:,} of {part.name} ({part.reason})" for part in unlabelled])
+        what = "1 sentence without a label was" if total == 1 else f"{total:,} sentences without a label were"
+        notices.append(Notice("unlabelled", f"{what} left out: {where}."))
+    if not is_mark and others > {"1"} and "-1" in labels and not any(value.startswith("-") for value in others):
+        notices.append(
+            Notice(
+                "minus_one",
+                f"The label -1 of {labels.count('-1'):,} sentences is a class here, beside "
+                f"{joined(sorted(others))}; if it marks sentences without a label, remove them.",
+            )
+        )
+    return rows, labels, notices
+
+
+def _is_mark(parts: Sequence[Sequence[str]], others: set[str]) -> bool:
+    """Whether -1 marks unlabelled rows, judged by the labels of all files or splits."""
+    if len(others) < 2 or any(_number(value) < 0 for value in others):
+        return False  # -1 is needed as a class, or is a step of a scale like -2 .. 2
+    if any(math.isnan(_number(value)) for value in others):
+        return True  # the classes have names
+    is_mixed = [("-1" in values and {*values} != {"-1"}) for values in parts]
+    if any(is_mixed):
+        return all(_is_block(values) for values, mixed in zip(parts, is_mixed, strict=True) if mixed)
+    return any(len({*values}) > 1 for values in parts)  # else there is a file for every class
+
+
+def _is_block(values: Sequence[str]) -> bool:
+    """Whether all -1 stand in one block while the other labels alternate, which those of sorted classes do not."""
+    others = [value for value in values if value != "-1"]
+    num_blocks = sum(value == "-1" for value, _ in groupby(values))
+    return num_blocks == 1 and sum(1 for _ in groupby(others)) > len({*others})
+
+
+def _number(value: str) -> float:
+    """The number that a label is, nan for a name."""
+    try:
+        return float(value)
+    except ValueError:
+        return math.nan
