@@ -116,7 +116,7 @@ def test_empty_lines_are_skipped_with_a_notice(tmp_path: Path) -> None:
 
 def test_long_fields_are_read(tmp_path: Path) -> None:
     long = "x " * 70_000
-    for name, content in (("x.csv", f"text,label\na,0\n{long},1\n"), ("x.tsv", f"text\tlabel\na\t0\n{long}\t1\n")):
+    for name, content in (("x.csv", f"text,label\na,0\n{long},1\n"), ("x.tsv", f'text\tlabel\na\t0\n"{long}"""\t1\n')):
         (tmp_path / name).write_text(content)
         assert load_texts(str(tmp_path / name)).texts[1].startswith(long)
 

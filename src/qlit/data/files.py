@@ -162,6 +162,25 @@ def _require_labelled(table: Table, path: Path, text_column: str, label_column: 
 def _reading_notices(tables: dict[Path, Table]) -> list[Notice]:
     """What reading changed or may have missed, over all files of a source: one notice a kind."""
     notices = []
+    unquoted = [
+        f"{table.num_unquoted:,} of {table.num_rows:,} rows of {shown_name(file)}"
+        for file, table in tables.items()
+        if table.num_unquoted
+    ]
+    if unquoted:
+        text = f"Quotes around fields, as pandas and CSV writers put them, were taken off in {enumerated(unquoted)}."
+        notices.append(Notice("quotes", text))
+    doubtful = [
+        f"{table.num_doubtful:,} {'row' if table.num_doubtful == 1 else 'rows'} of {shown_name(file)}"
+        for file, table in tables.items()
+        if table.num_doubtful
+    ]
+    if doubtful:
+        text = (
+            f"Quotes in {enumerated(doubtful)} look like those of CSV writers, but others in the file do not, so all "
+            "quotes are taken as characters of the sentences."
+        )
+        notices.append(Notice("doubtful_quotes", text))
     empty = [f"{table.num_empty:,} in {shown_name(file)}" for file, table in tables.items() if table.num_empty]
     if empty:
         notices.append(Notice("empty_lines", f"Empty lines were skipped: {enumerated(empty)}."))

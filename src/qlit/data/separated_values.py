@@ -9,7 +9,7 @@ from pathlib import Path
 
 from qlit.data.rows import Row
 from qlit.data.tables import Table, positions
-from qlit.data.tsv import Record, read_tsv
+from qlit.data.tsv import Record, looks_quoted, read_tsv
 
 
 def table_of_tsv(content: str, path: Path, text_column: str, label_column: str) -> Table:
@@ -23,7 +23,7 @@ def table_of_tsv(content: str, path: Path, text_column: str, label_column: str) 
     Raises:
         ValueError: If it is empty or broken, a row is ragged, or a wanted column occurs twice.
     """
-    return _table(read_tsv(content), path, text_column, label_column)
+    return _table(read_tsv(content), path, text_column, label_column, is_tsv=True)
 
 
 def table_of_csv(content: str, path: Path, text_column: str, label_column: str) -> Table:
@@ -58,7 +58,7 @@ def _no_field_limit() -> Iterator[None]:
         csv.field_size_limit(before)
 
 
-def _table(records: list[Record], path: Path, text_column: str, label_column: str) -> Table:
+def _table(records: list[Record], path: Path, text_column: str, label_column: str, *, is_tsv: bool = False) -> Table:
     while records and _is_empty(records[-1]):
         records.pop()
     filled = [record for record in records if not _is_empty(record)]
@@ -83,7 +83,10 @@ def _table(records: list[Record], path: Path, text_column: str, label_column: st
     pairs = ((r.fields, r.line) for r in body)
     at = positions(columns, path, text_column, label_column)
     rows = [Row(f[at[0]], f[at[1]], f"line {n} of {path.name}") for f, n in pairs] if at else []
-    return Table(columns, rows, len(body), num_empty)
+    num_unquoted = sum(bool(record.quoted) for record in body)
+    is_doubtful = is_tsv and not any(record.quoted for record in filled)
+    num_doubtful = sum(any(map(looks_quoted, record.fields)) for record in body) if is_doubtful else 0
+    return Table(columns, rows, len(body), num_unquoted, num_doubtful, num_empty)
 
 
 def _is_empty(record: Record) -> bool:

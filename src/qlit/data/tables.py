@@ -22,12 +22,16 @@ class Table:
         columns: Names of all its columns.
         rows: Its rows; empty if it lacks the column of the sentences or that of the labels.
         num_rows: Number of its rows, also if it lacks a column.
+        num_unquoted: Rows of a TSV file around whose fields quotes were taken off.
+        num_doubtful: Rows of a plain TSV file that look quoted; their quotes are kept.
         num_empty: Empty lines between its rows, which are skipped.
     """
 
     columns: Sequence[str]
     rows: Sequence[Row]
     num_rows: int
+    num_unquoted: int = 0
+    num_doubtful: int = 0
     num_empty: int = 0
 
 
