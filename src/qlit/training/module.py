@@ -10,6 +10,7 @@ from lightning.pytorch.plugins.precision import MixedPrecision
 from torch import Tensor, nn
 
 from qlit.data import Notice
+from qlit.data.quoting import joined
 from qlit.data.trainable import TrainableBody
 from qlit.heads import EstimatorHead, Head
 from qlit.training.baselines import fit_estimator
@@ -95,9 +96,11 @@ class SentenceClassifier(pl.LightningModule):
     def setup(self, stage: str) -> None:
         data: SentenceDataModule = self.trainer.datamodule  # type: ignore[attr-defined]
         if data.num_classes != self.head.num_classes:
+            doubts = [notice.text for notice in data.texts.notices if notice.key == "minus_one"]
             raise ValueError(
-                f"The data has {data.num_classes} classes ({', '.join(data.texts.label_names)}), but the head has "
-                f"num_classes={self.head.num_classes}. Set the head's `num_classes` to {data.num_classes}."
+                f"The data has {data.num_classes} classes ({joined(data.texts.label_names)}), but the head has "
+                f"num_classes={self.head.num_classes}. {' '.join([*doubts, 'Otherwise set' if doubts else 'Set'])} "
+                f"the head's `num_classes` to {data.num_classes}."
             )
         self.head.check_features(data.embedding_dim)
         self.body = data.body
