@@ -10,7 +10,7 @@ import pytest
 import torch
 from data.helpers import environment
 
-from qlit.data import BodyFolder, TrainableBody, body_fingerprint, load_body, resolve_body
+from qlit.data import BodyFolder, TrainableBody, body_fingerprint, load_body, resolve_body, stamps
 
 TEXTS = ["a fine film", "a long , dull and at times painful film that no one should have to see", "good"]
 
@@ -116,9 +116,12 @@ def test_the_fingerprint_is_of_content_not_of_place(tmp_path: Path) -> None:
         body_fingerprint(tmp_path / "one/.git")
 
 
-def test_a_remembered_fingerprint_notices_a_change(tmp_path: Path) -> None:
+def test_a_remembered_fingerprint_notices_a_change(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     folder, memo = make_model(tmp_path / "body"), tmp_path / "memo"
     first = body_fingerprint(folder, memo=memo)
+    assert not memo.exists()  # another change in the same tick of the file system's clock would not be noticed
+    monkeypatch.setattr(stamps, "_SETTLED_NS", 0)
+    assert body_fingerprint(folder, memo=memo) == first
     (entry,) = memo.iterdir()
     entry.write_text("f" * 64)
     assert body_fingerprint(folder, memo=memo) == "f" * 64  # it is what is read
@@ -127,8 +130,14 @@ def test_a_remembered_fingerprint_notices_a_change(tmp_path: Path) -> None:
     weights = folder / "model.safetensors"
     before = weights.stat()
     weights.write_bytes(b"Weights")  # the same size
-    os.utime(weights, ns=(before.st_atime_ns, before.st_mtime_ns + 1))
-    assert body_fingerprint(folder, memo=memo) == body_fingerprint(folder) != first
+    os.utime(weights, ns=(before.st_atime_ns, before.st_mtime_ns))  # and time of change
+    changed = body_fingerprint(folder, memo=memo)
+    assert changed == body_fingerprint(folder) != first
+    shutil.rmtree(folder)
+    shutil.copytree(make_model(tmp_path / "other"), folder)  # the folder is recreated, as it was at first
+    for file in folder.rglob("*.*"):
+        os.utime(file, ns=(before.st_atime_ns, before.st_mtime_ns))
+    assert body_fingerprint(folder, memo=memo) == first
 
 
 def test_a_memo_that_can_not_be_written_is_only_slower(tmp_path: Path) -> None:

@@ -55,9 +55,7 @@ def test_an_output_that_is_there_is_not_overwritten(body, tmp_path):
 
 def test_a_fine_tuning_that_diverges_leaves_no_body(minilm, tmp_path):
     settings = ContrastiveSettings(pairs_per_sentence=1, batch_size=4, lr=1e30)
-    with pytest.raises(
-        ValueError, match=r"diverged: its loss .* Lower .* \(`contrastive.lr`, here 1e\+30"
-    ):
+    with pytest.raises(ValueError, match=r"diverged: its loss .* Lower .* \(`contrastive.lr`, here 1e\+30"):
         fine_tune(minilm, TEXTS, LABELS, tmp_path / "tuned", settings)
     assert not list(tmp_path.iterdir())
 

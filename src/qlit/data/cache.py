@@ -89,10 +89,9 @@ class EmbeddingCache:
 
         keys = [hashlib.sha256(text.encode("utf-8", "surrogatepass")).digest() for text in texts]
         distinct = dict(zip(keys, texts, strict=True))
-        fingerprint = body_fingerprint(body.path, memo=self.folder / "fingerprints")
         # A body that transformers knows may bring code too: which of the two ran decides the vectors.
         ran = " own code" if body.trust_remote_code and has_code(body.path) else ""
-        key = hashlib.sha256(f"{_FORMAT} {fingerprint}{ran}".encode()).hexdigest()[:32]
+        key = hashlib.sha256(f"{_FORMAT} {self.body_fingerprint(body)}{ran}".encode()).hexdigest()[:32]
         shards = self.folder / "embeddings" / key
         found, _ = read_shards(shards, distinct)
         if len(found) < len(distinct):
@@ -115,6 +114,10 @@ class EmbeddingCache:
         with contextlib.suppress(OSError), self._lock(shards, body.name):  # a folder that is only read is counted again
             add_lengths(shards, counted)
         return counted
+
+    def body_fingerprint(self, body: BodyFolder) -> str:
+        """`qlit.data.body_fingerprint` of a body, remembered in the cache folder; 64 hex digits."""
+        return body_fingerprint(body.path, memo=self.folder / "fingerprints")
 
     @contextlib.contextmanager
     def _lock(self, shards: Path, name: str) -> Iterator[None]:

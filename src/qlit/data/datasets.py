@@ -1,9 +1,12 @@
 """Labelled sentences from the built-in sample, local files or the Hugging Face hub, checked once."""
 
+import hashlib
+import json
 import math
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from importlib.resources import as_file, files
 
 from qlit.data.files import SUFFIXES, read_path
@@ -42,6 +45,15 @@ class LabelledTexts:
 
     def __len__(self) -> int:
         return len(self.texts)
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """16 hex digits over the sentences, the names of their labels and the order of both; not over `name`."""
+        digest = hashlib.sha256(json.dumps(self.label_names).encode())
+        for text, label in zip(self.texts, self.labels, strict=True):
+            encoded = text.encode("utf-8", "surrogatepass")
+            digest.update(f"{label} {len(encoded)} ".encode() + encoded)
+        return digest.hexdigest()[:16]
 
 
 def load_texts(source: str, *, text_column: str = "text", label_column: str = "label") -> LabelledTexts:

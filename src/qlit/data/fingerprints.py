@@ -9,6 +9,7 @@ from pathlib import Path
 
 from qlit.data.folders import is_hidden
 from qlit.data.own_code import code_files
+from qlit.data.stamps import are_settled, file_stamp
 
 _MODEL_SUFFIXES = {".json", ".txt", ".safetensors", ".bin", ".model"}
 
@@ -20,7 +21,8 @@ def body_fingerprint(folder: Path, *, memo: Path | None = None) -> str:
 
     Args:
         folder: Folder of the body.
-        memo: Folder to remember the result in, by path, size and time of change of every file; None for never.
+        memo: Folder to remember the result in, by the `file_stamp` of every file; None for never. What changed within
+            the last seconds is not remembered: such a stamp may stay while the file changes once more.
     Returns:
         64 hex digits.
     Raises:
@@ -31,8 +33,8 @@ def body_fingerprint(folder: Path, *, memo: Path | None = None) -> str:
     files = sorted(_model_files(folder))
     if not files:
         raise ValueError(f"{folder} holds no model file ({', '.join(sorted(_MODEL_SUFFIXES))}).")
-    stamps = [(str(file), file.stat().st_size, file.stat().st_mtime_ns) for file in files]
-    remembered = memo / hashlib.sha256(repr(stamps).encode()).hexdigest() if memo else None
+    stamps = [file_stamp(file) for file in files]
+    remembered = memo / hashlib.sha256(repr(stamps).encode()).hexdigest() if memo and are_settled(stamps) else None
     if remembered and remembered.is_file() and re.fullmatch("[0-9a-f]{64}", found := remembered.read_text()):
         return found
     digest = hashlib.sha256()
