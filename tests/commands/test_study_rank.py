@@ -14,6 +14,7 @@ from qlit.commands import study_rank
 from qlit.commands.interrupts import StoppedBySignal
 from qlit.commands.study_rank import run_rank
 from qlit.commands.study_trial import Outcome
+from qlit.training.contents import Contents
 from qlit.training.outage import OutageError
 from qlit.training.tracking import MLflowTracker
 
@@ -23,7 +24,9 @@ def ran(monkeypatch, tmp_path):
     """Run one rank whose training is a function; return its status and what it told the worker."""
     ours, theirs = socket.socketpair()
     fd = theirs.detach()
-    (tmp_path / "trial.json").write_text(json.dumps({"options": ["--x=1"], "tags": {}, "worker": 7, "line": fd}))
+    (tmp_path / "trial.json").write_text(
+        json.dumps({"options": ["--x=1"], "tags": {}, "worker": 7, "line": fd, "contents": {"data": "d", "body": "b"}})
+    )
     parents = []
     monkeypatch.setattr(study_rank, "_end_with", parents.append)
     monkeypatch.setattr(study_rank, "_WAIT_S", 0.0)
@@ -43,8 +46,9 @@ def ran(monkeypatch, tmp_path):
 
 
 def test_rank_0_tells_what_was_reached(ran):
-    def training(arguments, tags, *_, is_rank):
+    def training(arguments, tags, *_, is_rank, expected):
         assert (arguments, tags, is_rank) == (["fit", "--x=1"], {}, True)
+        assert expected == Contents("d", "b")
         return Outcome("R", {"val/loss": 0.5})
 
     assert ran(0, training) == (0, [{"outcome": {"run_id": "R", "scores": {"val/loss": 0.5}, "pruned": False}}])

@@ -9,6 +9,7 @@ import pytest
 from qlit.commands import study_tree
 from qlit.commands.study_tree import FailedError, LostError, train_anywhere
 from qlit.commands.study_trial import Outcome, SeveralProcessesError
+from qlit.training.contents import Contents
 from qlit.training.outage import OutageError
 
 BEGIN = """
@@ -26,7 +27,7 @@ def trained(monkeypatch):
     """Train in processes whose rank 0 is a script; the statuses that runs were closed with are in `closed`."""
 
     def needed(*_):
-        raise SeveralProcessesError(2, None, None)
+        raise SeveralProcessesError(2, None, None, Contents("d", "b"))
 
     closed = []
     monkeypatch.setattr(study_tree, "train", needed)

@@ -1,10 +1,14 @@
 """What a comparison says, and what it refuses to compare."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from studies.fakes import fake_run, model
 
+from qlit.reports.comparison_text import comparison_text
 from qlit.studies.comparison import Model, compare
+from qlit.training.identity import BODY, DATA
 from qlit.training.scores import wilson_interval
 
 LOW = (0.70, 0.72, 0.71, 0.69)
@@ -76,7 +80,11 @@ def test_the_tuning_budget_is_told():
 @pytest.mark.parametrize(
     ("other", "message"),
     [
-        ((fake_run("b0", [1, 0], dataset="other"),), "are of different data, set and other"),
+        ((fake_run("b0", [1, 0], split="s1", dataset="other"),), r"are of different data, set \(d\) and other"),
+        (
+            (fake_run("b0", [1, 0], split="s1", tags={DATA: "e"}),),
+            r"are of different data, set \(d\) and set \(e\)",
+        ),
         ((fake_run("b0", [1, 0], split="s1"),), r"are of different splits, s0 and s1; .* `data.seed` included"),
         ((fake_run("b0", [1, 0], first_index=1),), "were tested on different sentences of the same split"),
         ((fake_run("b0", [1, 0]), fake_run("b1", [1, 0], split="s1")), "but a has 1 and b has 2"),
@@ -84,7 +92,41 @@ def test_the_tuning_budget_is_told():
 )
 def test_what_differs_is_not_compared(other, message):
     with pytest.raises(ValueError, match=message):
-        compare([Model("a", (fake_run("a0", [1, 1]),)), Model("b", other)])
+        compare([Model("a", (fake_run("a0", [1, 1], tags={DATA: "d"}),)), Model("b", other)])
+
+
+def test_a_data_set_may_have_another_name():
+    found = compare([Model("a", (fake_run("a0", [1, 1]),)), Model("b", (fake_run("b0", [1, 0], dataset="other"),))])
+    assert found.dataset == "set"
+
+
+def labelled(run_id, labels, *, names=("no", "yes"), **options):
+    run = fake_run(run_id, [1, 1], **options)
+    return replace(run, predictions=replace(run.predictions, labels=np.array(labels), label_names=names))
+
+
+@pytest.mark.parametrize(
+    ("second", "message"),
+    [
+        (labelled("a1", [1, 0], split="s1"), "1 of the 2 test sentences that both have are labelled differently"),
+        (labelled("a1", [1, 1], split="s1", names=("bad", "good")), "The runs a0 and a1 of a are of different data"),
+        (fake_run("a1", [1, 1], split="s1", tags={DATA: "e"}), "The runs a0 and a1 of a are of different data"),
+        (fake_run("a1", [1, 1], split="s1", tags={BODY: "e"}), "a0 and a1 of a have bodies with different files"),
+    ],
+)
+def test_one_models_runs_are_of_the_same_data_and_body(second, message):
+    first = fake_run("a0", [1, 1], tags={DATA: "d", BODY: "d"})
+    with pytest.raises(ValueError, match=message):
+        compare([Model("a", (first, second)), Model("b", (first, second))])
+
+
+def test_bodies_that_differ_are_named():
+    one, two = (Model(name, (fake_run(f"{name}0", [1, 0], tags={BODY: body}),)) for name, body in ("ac", "bd"))
+    same = compare([one, Model("b", one.runs)])
+    assert same.bodies == ""
+    told = compare([one, two]).bodies
+    assert told == "The bodies differ, by the contents of their files: a c, b d."
+    assert told in comparison_text(compare([one, two]))
 
 
 def test_one_model_is_no_comparison():

@@ -41,6 +41,16 @@ def test_equal_names_are_told_apart_by_the_runs_ids():
     ]
 
 
+def test_runs_that_were_resumed_with_other_settings_are_a_model_of_their_own():
+    resumed = of("x", "x2", split="s2", **{f"resumed.{HASH_WITHOUT_SEEDS}": "y"})
+    assert len(models_of_runs([of("x", "x1", split="s1"), resumed, of("z", "z1", split="s1")])) == 3
+
+
+def test_runs_of_an_older_version_are_grouped_by_their_settings():
+    old = [fake_run(f"x{k}", [1, 0], split=f"s{k}", tags={"config.hash_without_seeds": "x"}) for k in range(2)]
+    assert len(models_of_runs([*old, of("y", "y1", split="s1")])) == 2
+
+
 def test_a_run_is_given_once():
     run = fake_run("a", [1])
     with pytest.raises(ValueError, match="Run a is given twice"):

@@ -1,21 +1,23 @@
-"""Which changes of a config make another training of it."""
+"""Which changes of a config, of what it names and of the rules make another training of it."""
 
 import copy
 
 import pytest
 
-from qlit.training.identity import HASH, HASH_WITHOUT_SEEDS, config_tags
+from qlit.training.contents import Contents
+from qlit.training.identity import BODY, DATA, HASH, HASH_WITHOUT_SEEDS, identity_tags
 
 CONFIG = {
     "seed_everything": 42,
     "model": {"head": {"class_path": "x.Head", "init_args": {"num_qubits": 10}}, "lr": 0.1},
-    "data": {"source": "sample", "seed": 0, "cache_dir": None},
+    "data": {"source": "d.tsv", "label_column": "label", "body": "b", "max_test": None, "seed": 0, "cache_dir": None},
     "trainer": {"max_epochs": 5, "logger": None},
     "tracking": {"experiment": "a"},
 }
+CONTENTS = Contents("d" * 16, "b" * 16)
 
 
-def tags(*changes):
+def tags(*changes, contents=CONTENTS):
     config = copy.deepcopy(CONFIG)
     for path, value in changes:
         *groups, key = path.split(".")
@@ -23,7 +25,7 @@ def tags(*changes):
         for group in groups:
             section = section[group]
         section[key] = value
-    return config_tags(config)
+    return identity_tags(config, contents)
 
 
 @pytest.mark.parametrize(
@@ -31,7 +33,8 @@ def tags(*changes):
     [
         ("model.lr", 0.2),
         ("model.head.init_args.num_qubits", 12),
-        ("data.source", "other"),
+        ("data.max_test", 100),
+        ("data.a_later_option", True),
         ("trainer.max_epochs", 6),
         ("trainer.precision", "64-true"),
     ],
@@ -48,14 +51,32 @@ def test_seeds_change_one_hash_alone(change):
 
 
 @pytest.mark.parametrize(
-    "change", [("data.cache_dir", "x"), ("tracking.experiment", "b"), ("trainer.enable_progress_bar", False)]
+    "change",
+    [
+        ("data.source", "./d.tsv"),
+        ("data.label_column", "sentiment"),
+        ("data.body", "/bodies/b"),
+        ("data.cache_dir", "x"),
+        ("tracking.experiment", "b"),
+        ("trainer.enable_progress_bar", False),
+    ],
 )
-def test_where_things_are_kept_changes_nothing(change):
+def test_names_and_places_change_nothing(change):
     assert tags(change) == tags()
 
 
-def test_the_order_of_keys_changes_nothing_and_the_version_does(monkeypatch):
-    assert config_tags(dict(reversed(CONFIG.items()))) == tags()
+@pytest.mark.parametrize("contents", [Contents("e" * 16, "b" * 16), Contents("d" * 16, "c" * 16)])
+def test_contents_change_both_hashes(contents):
+    found = tags(contents=contents)
+    assert (found[DATA], found[BODY]) == (contents.data, contents.body)
+    assert found[HASH] != tags()[HASH]
+    assert found[HASH_WITHOUT_SEEDS] != tags()[HASH_WITHOUT_SEEDS]
+
+
+def test_the_order_of_keys_and_the_version_of_qlit_change_nothing_and_the_numerics_do(monkeypatch):
     before = tags()
+    assert identity_tags(dict(reversed(CONFIG.items())), CONTENTS) == before
     monkeypatch.setattr("qlit.__version__", "0.0.0")
+    assert tags() == before
+    monkeypatch.setattr("qlit.training.identity.NUMERICS", -1)
     assert tags()[HASH] != before[HASH]

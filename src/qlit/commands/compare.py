@@ -84,7 +84,14 @@ def _models(
             raise UsageError(f"the config {configs[number]} is given twice.")
     if len({each.name for each in candidates}) < len(candidates):  # files of one name in two folders
         candidates = [replace(each, name=config) for each, config in zip(candidates, configs, strict=True)]
-    found = Series(candidates).trained()
+    series = Series(candidates)
+    data = {contents.data: candidate.name for candidate, contents in zip(candidates, series.contents(), strict=True)}
+    if len(data) > 1:
+        raise ValueError(
+            f"A comparison is of models on the same data, but the sentences or labels of {' and '.join(data.values())} "
+            "differ: give all configs one `data.source`."
+        )
+    found = series.trained()
     return [
         Model(candidate.name, tuple(runs[seed] for seed in candidate.seeds))
         for candidate, runs in zip(candidates, found, strict=True)

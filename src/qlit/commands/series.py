@@ -16,7 +16,8 @@ from qlit.commands.options import readable_errors, value_of
 from qlit.commands.processes import check_keeps_runs
 from qlit.commands.train import Interruption, QlitCLI
 from qlit.data import expanded
-from qlit.training.identity import HASH, config_tags
+from qlit.training.contents import Contents, contents_of
+from qlit.training.identity import HASH, identity_tags
 from qlit.training.kept_runs import KeptRun, KeptRuns
 
 _OWN = (
@@ -78,10 +79,24 @@ class Series:
         self._configs = [resolved(each.options) for each in self.candidates]  # all, before the first hour of training
         for candidate, config in zip(self.candidates, self._configs, strict=True):
             check_trainer(candidate.name, config["trainer"])
+        self._seen: dict[int, Contents] = {}
         self._stores = {uri: KeptRuns(uri) for uri in {each["tracking"]["tracking_uri"] for each in self._configs}}
 
+    def contents(self) -> list[Contents]:
+        """What each candidate reads.
+
+        Raises:
+            ValueError, FileNotFoundError, ConnectionError: If data or body cannot be found or read.
+        """
+        return [self._contents(number) for number in range(len(self.candidates))]
+
     def found(self) -> list[dict[int, KeptRun]]:
-        """The finished runs of each candidate, by seed."""
+        """The finished runs of each candidate, by seed.
+
+        Raises:
+            ValueError, FileNotFoundError, ConnectionError: If there are runs, and data or body, by whose contents they
+                are known, cannot be found or read.
+        """
         return [
             {seed: run for seed in candidate.seeds if (run := self._finished(number, seed))}
             for number, candidate in enumerate(self.candidates)
@@ -96,6 +111,7 @@ class Series:
             StoppedError: If a signal stopped a training; a second call goes on.
         """
         refuse_copies("train the same models")
+        self.contents()  # of all, before the first hour of training
         runs = self.found()
         missing = [
             (seed, number)
@@ -110,7 +126,11 @@ class Series:
                 self._train(number, seed, Interruption(sigint.raise_if_lost))
                 sigint.raise_if_lost()
             run = self._finished(number, seed)
-            assert run is not None, "it has just been trained under this hash"
+            if run is None:
+                raise ValueError(
+                    f"The run of {name}, seed {seed}, was trained with another config than the one that this command "
+                    "began with: leave config files alone meanwhile, and run it again."
+                )
             runs[number][seed] = run
             accuracy = run.predictions.is_right.mean()
             print(f"qlit: {name}, seed {seed}: test accuracy {accuracy:.2%}", file=sys.stderr, flush=True)
@@ -118,11 +138,20 @@ class Series:
 
     def _hash(self, number: int, seed: int) -> str:
         config = self._configs[number]
-        return config_tags({**config, "seed_everything": seed, "data": {**config["data"], "seed": seed}})[HASH]
+        seeded = {**config, "seed_everything": seed, "data": {**config["data"], "seed": seed}}
+        return identity_tags(seeded, self._contents(number))[HASH]
+
+    def _contents(self, number: int) -> Contents:
+        """What a candidate reads: as it was when it was first looked at, so that all of its runs belong together."""
+        if number not in self._seen:
+            self._seen[number] = contents_of(self._configs[number]["data"])
+        return self._seen[number]
 
     def _finished(self, number: int, seed: int) -> KeptRun | None:
         tracking = self._configs[number]["tracking"]
         store = self._stores[tracking["tracking_uri"]]
+        if not store.has_experiment(tracking["experiment"]):
+            return None
         run_id = store.finished(tracking["experiment"], self._hash(number, seed))
         return store.read(run_id) if run_id else None
 
@@ -136,7 +165,8 @@ class Series:
         ]  # fmt: skip
         try:
             with readable_errors():
-                QlitCLI(arguments, interruption, series_tags={"series.model": candidate.name, "series.seed": str(seed)})
+                tags = {"series.model": candidate.name, "series.seed": str(seed)}
+                QlitCLI(arguments, interruption, series_tags=tags, expected=self._contents(number))
         except SystemExit:  # Lightning ends so after a signal
             if interruption.signal is None:
                 raise

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from qlit.commands.arguments import CommandParser
 from qlit.commands.outputs import check_output
+from qlit.commands.study_contents import tell_changes
 from qlit.commands.study_setup import add_study_options, checked_configs, parsed, report_folder
 from qlit.commands.study_tables import best_text, status_text
 from qlit.reports.study_report import report_of
@@ -30,6 +31,8 @@ def look(verb: str, description: str, arguments: Sequence[str]) -> int:
         check_output(options.output)
     trials = Trials(named.study, named.location, create=False)
     try:
+        if verb in ("status", "best", "export", "report"):
+            tell_changes(trials)
         text = _told(verb, options, trials)
     finally:
         trials.close()

@@ -23,6 +23,7 @@ from qlit.commands.study_tree import ERROR_FILE, reason_of
 from qlit.commands.study_trial import TrialCLI, Watch, outcome_of
 from qlit.commands.terminal import quieten
 from qlit.commands.train import Interruption
+from qlit.training.contents import Contents
 from qlit.training.outage import OutageError, cause_of, is_outage
 from qlit.training.run_status import trackers
 
@@ -49,6 +50,7 @@ def run_rank(arguments: Sequence[str]) -> int:
                 Interruption(lambda: None),
                 Watch(lambda *_: False),
                 is_rank=True,
+                expected=Contents(**told["contents"]),
             )
     except Exception as error:
         time.sleep(_WAIT_S)
@@ -68,7 +70,14 @@ def _train_as_first(told: dict[str, Any], error_of_another: Path) -> int:
         first = _First(interrupts.raise_if_lost, line)
         try:
             with interrupts.raising(), readable_errors():
-                made = TrialCLI(["fit", *told["options"]], told["tags"], first, Watch(line.asked), is_rank=True)
+                made = TrialCLI(
+                    ["fit", *told["options"]],
+                    told["tags"],
+                    first,
+                    Watch(line.asked),
+                    is_rank=True,
+                    expected=Contents(**told["contents"]),
+                )
         except StoppedBySignal as stop:
             return 128 + stop.signal
         except Exception as error:

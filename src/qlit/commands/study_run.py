@@ -20,6 +20,7 @@ from qlit.commands.interrupts import Interrupts
 from qlit.commands.launchers import refuse_copies, without_launchers
 from qlit.commands.lossy import make_output_lossy
 from qlit.commands.processes import Places, places_of
+from qlit.commands.study_contents import check_study
 from qlit.commands.study_embedding import embed, sentences_of
 from qlit.commands.study_plan import confirmed
 from qlit.commands.study_setup import Named, add_study_options, checked_configs, parsed, report_folder
@@ -65,6 +66,7 @@ def run_study(arguments: Sequence[str]) -> int:
     config = configs[0]
     sentences = sentences_of(named.study, config)  # a study whose data cannot be found is not made
     trials = Trials(named.study, named.location)
+    check_study(trials)
     lost = patiently(trials.recover)
     queued = patiently(trials.fill)
     num_left = patiently(lambda: trials.num_left)
@@ -115,6 +117,7 @@ def run_worker(arguments: Sequence[str]) -> int:
         tracker = None
         if options.parent is None:
             config = checked_configs(named.study)[0]
+            check_study(trials)
             patiently(trials.fill)
             with setup_lock(named.location):  # of workers that start together one opens it
                 if not trials.is_held:

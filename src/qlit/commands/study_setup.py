@@ -122,14 +122,14 @@ def checked_configs(study: Study) -> list[dict[str, Any]]:
         UsageError, ValueError: If not: a factor that names no key is told with the nearest; or if a study cannot make
             such trainings.
     """
-    first, last = _ends(study)
+    first, last = ends_of(study)
     configs = [resolved(options_of(study, cell)) for cell in ([first] if last == first else [first, last])]
     for config in configs:
         num_processes(study.name, config["trainer"])
     return configs
 
 
-def _ends(study: Study) -> tuple[Cell, Cell]:
+def ends_of(study: Study) -> tuple[Cell, Cell]:
     """The first and the last cell; of a search, those of the lowest and of the highest levels."""
     if not study.design.is_search:
         cells = cells_of(study)

@@ -15,11 +15,13 @@ import sys
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Literal
 
 from qlit.commands.launchers import without_launchers
 from qlit.commands.study_trial import Outcome, SeveralProcessesError, train
+from qlit.training.contents import Contents
 from qlit.training.kept_runs import KeptRuns
 from qlit.training.outage import OutageError
 
@@ -50,6 +52,7 @@ def train_anywhere(
     tags: dict[str, str],
     raise_if_lost: Callable[[], None],
     give_up: Callable[[int, float], bool] | None = None,
+    check: Callable[[Contents], None] | None = None,
 ) -> Outcome:
     """`train`, in this process or in several of its own, as the options say.
 
@@ -60,7 +63,7 @@ def train_anywhere(
         Otherwise as `train`.
     """
     try:
-        return train(options, tags, raise_if_lost, give_up)
+        return train(options, tags, raise_if_lost, give_up, check)
     except SeveralProcessesError as several:
         needed = several
     return _train_apart(needed, options, tags, raise_if_lost, give_up)
@@ -77,7 +80,7 @@ def _train_apart(
     told: dict[str, Any] = {}
     with tempfile.TemporaryDirectory(prefix="qlit-trial-") as folder:
         try:
-            with _ranks([*options, *resumed], tags, needed.num_processes, Path(folder)) as (process, line):
+            with _ranks([*options, *resumed], tags, needed, Path(folder)) as (process, line):
                 for message in _messages(line):
                     told |= message
                     raise_if_lost()
@@ -133,17 +136,25 @@ def _what_happened(told: dict[str, Any], returned: int, folder: Path) -> LostErr
 
 @contextmanager
 def _ranks(
-    options: Sequence[str], tags: dict[str, str], count: int, folder: Path
+    options: Sequence[str], tags: dict[str, str], needed: SeveralProcessesError, folder: Path
 ) -> "Iterator[tuple[subprocess.Popen[bytes], socket.socket]]":
     """Rank 0, which starts the others, and the line to it; ended with all others on leaving."""
     ours, theirs = socket.socketpair()
     file = folder / "trial.json"
     file.write_text(
-        json.dumps({"options": list(options), "tags": tags, "worker": os.getpid(), "line": theirs.fileno()}),
+        json.dumps(
+            {
+                "options": list(options),
+                "tags": tags,
+                "worker": os.getpid(),
+                "line": theirs.fileno(),
+                "contents": asdict(needed.contents),
+            }
+        ),
         encoding="utf-8",
     )
     environment = without_launchers(os.environ)
-    environment["OMP_NUM_THREADS"] = str(max(1, len(os.sched_getaffinity(0)) // count))
+    environment["OMP_NUM_THREADS"] = str(max(1, len(os.sched_getaffinity(0)) // needed.num_processes))
     with ours, theirs:
         with _sigterm_blocked():
             # In a session of its own, which a Ctrl-C in a terminal does not reach. What it prints is for the log.

@@ -13,9 +13,10 @@ from qlit.commands.devices import check_engines
 from qlit.commands.options import readable_errors
 from qlit.commands.processes import num_processes
 from qlit.commands.train import Interruption, QlitCLI
+from qlit.training.contents import Contents, contents_of
 from qlit.training.datamodule import SentenceDataModule
 from qlit.training.evaluation import BEST
-from qlit.training.identity import HASH, config_tags
+from qlit.training.identity import HASH, identity_tags
 from qlit.training.kept_runs import KeptRuns
 from qlit.training.module import SentenceClassifier, Stage
 from qlit.training.outage import PATIENCE_S, when_mlflow_is_there
@@ -46,6 +47,7 @@ def train(
     tags: dict[str, str],
     raise_if_lost: Callable[[], None],
     give_up: Callable[[int, float], bool] | None = None,
+    check: Callable[[Contents], None] | None = None,
 ) -> Outcome:
     """Train with the options of `qlit fit`, unless a finished run of the experiment did so before.
 
@@ -54,6 +56,7 @@ def train(
         tags: Of the run.
         raise_if_lost: Asked before each epoch, to raise what a signal raised and Python dropped.
         give_up: Asked after each epoch, with its number and validation accuracy, whether to stop; None for never.
+        check: Raises if these contents of data and body are not to be trained on; None for any.
 
     Raises:
         OutageError: If MLflow, or space on the disk, is away for longer than it is waited for.
@@ -62,7 +65,7 @@ def train(
     """
     try:
         with readable_errors():
-            made = TrialCLI(["fit", *options], tags, Interruption(raise_if_lost), Watch(give_up))
+            made = TrialCLI(["fit", *options], tags, Interruption(raise_if_lost), Watch(give_up), check=check)
     except _FoundError as found:
         return Outcome(found.run_id, found.scores)
     return outcome_of(made)
@@ -130,11 +133,15 @@ class SeveralProcessesError(Exception):
         num_processes: How many it needs.
         checkpoint: From which it goes on; None for one that begins.
         tracking_uri: Where its run is kept; None as of `MLflowTracker`.
+        contents: That it must read.
     """
 
-    def __init__(self, num_processes: int, checkpoint: Path | None, tracking_uri: str | None) -> None:
+    def __init__(
+        self, num_processes: int, checkpoint: Path | None, tracking_uri: str | None, contents: Contents
+    ) -> None:
         super().__init__(num_processes)
         self.num_processes, self.checkpoint, self.tracking_uri = num_processes, checkpoint, tracking_uri
+        self.contents = contents
 
 
 class Watch(Callback):
@@ -168,6 +175,8 @@ class TrialCLI(QlitCLI):
         watch: Asked after each epoch.
         is_rank: Whether this is a process of a training whose earlier run somebody has looked for. If not, it is looked
             for here, and a training of several processes refused with `SeveralProcessesError`.
+        check: As of `train`.
+        expected: Contents that a rank must read; others look themselves.
     """
 
     def __init__(
@@ -178,9 +187,11 @@ class TrialCLI(QlitCLI):
         watch: Watch,
         *,
         is_rank: bool = False,
+        check: Callable[[Contents], None] | None = None,
+        expected: Contents | None = None,
     ) -> None:
-        self.watch, self._is_rank = watch, is_rank
-        super().__init__(arguments, interruption, series_tags=tags)
+        self.watch, self._is_rank, self._check = watch, is_rank, check
+        super().__init__(arguments, interruption, series_tags=tags, expected=expected)
 
     def before_instantiate_classes(self) -> None:
         if not self._is_rank:
@@ -191,13 +202,16 @@ class TrialCLI(QlitCLI):
         config = self._own_config()
         kept = KeptRuns(config.tracking.tracking_uri)
         nested = self.kept_config().as_dict()
-        wanted = config.tracking.experiment, config_tags(nested)[HASH]
+        self.expected = contents_of(nested["data"])
+        if self._check is not None:
+            self._check(self.expected)
+        wanted = config.tracking.experiment, identity_tags(nested, self.expected)[HASH]
         if (run_id := when_mlflow_is_there(lambda: kept.finished(*wanted))) is not None:
             raise _FoundError(run_id, when_mlflow_is_there(lambda: _of_history(kept.history(run_id))))
         checkpoint = when_mlflow_is_there(lambda: kept.stopped(*wanted))
         needed = num_processes(config.tracking.experiment, nested["trainer"])
         if needed is not None:
-            raise SeveralProcessesError(needed, checkpoint, config.tracking.tracking_uri)
+            raise SeveralProcessesError(needed, checkpoint, config.tracking.tracking_uri, self.expected)
         if checkpoint is not None:
             config.ckpt_path = str(checkpoint)
 

@@ -14,15 +14,18 @@ import numpy as np
 
 from qlit.commands.errors import UsageError
 from qlit.commands.interrupts import Interrupts, StoppedBySignal
+from qlit.commands.study_contents import facts_of
 from qlit.commands.study_setup import training_options
 from qlit.commands.study_tables import searched_text
 from qlit.commands.study_tree import LostError, reason_of, train_anywhere
 from qlit.commands.study_trial import Outcome
 from qlit.studies.cell_results import note_of
 from qlit.studies.claims import Claimed
+from qlit.studies.contents import ChangedError, contents_key
 from qlit.studies.definition import Replicate
 from qlit.studies.patience import patiently
 from qlit.studies.trials import Trials
+from qlit.training.contents import Contents
 from qlit.training.outage import OutageError, cause_of, is_outage, without_waiting
 
 _HEARTBEAT_S = 30.0
@@ -52,7 +55,7 @@ class Worker:
 
         Raises:
             OutageError: If the storage, MLflow or space on the disk is away for longer than it is waited for.
-            ValueError: If one trial after the other fails.
+            ValueError: If one trial after the other fails, or what the study reads has changed since it began.
         """
         deadline = None if hours is None else time.monotonic() + 3600 * hours
         done = 0
@@ -96,6 +99,10 @@ class Worker:
             patiently(lambda: self.trials.lose(claimed, why))
             self._say(f"{name} was lost: {why}")
             return False
+        except ChangedError as changed:  # nothing is wrong with the trial, nor can any other be trained
+            told = str(changed)
+            patiently(lambda: self.trials.give_back(claimed, told))
+            raise
         except Exception as error:
             if is_outage(error):  # not the trial's fault; other workers or the next `run` go on with it
                 told = cause_of(error)
@@ -132,13 +139,21 @@ class Worker:
             give_up = self._give_up(claimed) if number == 0 else None
             with self.interrupts.raising():
                 outcome = train_anywhere(
-                    options, self._tags(claimed, replicate), self.interrupts.raise_if_lost, give_up
+                    options,
+                    self._tags(claimed, replicate),
+                    self.interrupts.raise_if_lost,
+                    give_up,
+                    self._check(claimed),
                 )
             patiently(lambda found=outcome, of=replicate: self._note(claimed, of, found))  # type: ignore[misc]
             outcomes.append(outcome)
             if outcome.pruned:
                 break
         return outcomes
+
+    def _check(self, claimed: Claimed) -> Callable[[Contents], None]:
+        key = contents_key(self.trials.definition, claimed.cell)
+        return lambda contents: patiently(lambda: self.trials.check_contents(key, facts_of(contents)))
 
     def _note(self, claimed: Claimed, replicate: Replicate, outcome: Outcome) -> None:
         claimed.trial.set_user_attr(note_of(replicate), {"run_id": outcome.run_id, **outcome.scores})

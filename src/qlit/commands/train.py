@@ -27,6 +27,7 @@ from qlit.commands.terminal import quieten
 from qlit.data import expanded
 from qlit.training.best_and_last import BestAndLast
 from qlit.training.checkpoint_io import AtomicCheckpointIO
+from qlit.training.contents import Contents
 from qlit.training.datamodule import SentenceDataModule
 from qlit.training.epoch_loop import use_direct_steps
 from qlit.training.fit_notices import FitNotices
@@ -62,7 +63,7 @@ class Interruption(Callback):
         elif isinstance(exception, SIGTERMException):
             self.signal = signal.SIGTERM
         self.last_checkpoint = getattr(trainer.checkpoint_callback, "last_model_path", "")
-        if trainer.datamodule.trust_remote_code:  # type: ignore[attr-defined]
+        if getattr(getattr(trainer, "datamodule", None), "trust_remote_code", False):
             self.go_on_options = " --data.trust_remote_code true"  # no checkpoint sets it
 
 
@@ -74,6 +75,7 @@ class QlitCLI(LightningCLI):
         interruption: Asked whether to stop, and told why it stopped.
         series_tags: Tags of a run that is one of many, whose command sums up all of them; None for a run of its own,
             which ends with a summary.
+        expected: Contents that a fit must read; None for any.
         options: As of `LightningCLI`.
     """
 
@@ -85,9 +87,10 @@ class QlitCLI(LightningCLI):
         interruption: Interruption,
         *,
         series_tags: dict[str, str] | None = None,
+        expected: Contents | None = None,
         **options: Any,
     ) -> None:
-        self.interruption, self.series_tags = interruption, series_tags
+        self.interruption, self.series_tags, self.expected = interruption, series_tags, expected
         super().__init__(
             SentenceClassifier,
             SentenceDataModule,
@@ -150,7 +153,7 @@ class QlitCLI(LightningCLI):
             self.interruption,
             RunStatus(),
             FitNotices(),
-            RunRecorder(kept.as_dict(), text),
+            RunRecorder(kept.as_dict(), text, self.expected),
         ]
         given = listed(initialised["callbacks"])
         if any(isinstance(callback, ProgressBar) for callback in given):

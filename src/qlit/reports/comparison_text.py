@@ -19,6 +19,7 @@ def comparison_text(comparison: Comparison) -> str:
         )
     if len(comparison.pairs) > 1:
         lines.append(f"Each interval holds by itself; of {len(comparison.pairs)} together one is wrong more often.")
+    lines += [comparison.bodies] if comparison.bodies else []
     return "\n".join([*lines, comparison.budget])
 
 

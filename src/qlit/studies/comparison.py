@@ -7,6 +7,7 @@ from itertools import combinations
 import numpy as np
 from numpy.typing import NDArray
 
+from qlit.studies.contents_of_runs import bodies_text, check_same_splits
 from qlit.studies.results import SIGNIFICANCE, Comparison, ModelResult, PairResult, SplitResult
 from qlit.studies.statistics import (
     DIFFERENCE,
@@ -55,7 +56,7 @@ def compare(models: Sequence[Model]) -> Comparison:
     """
     if len(models) < 2:
         raise ValueError(f"A comparison needs two models at least, but got {len(models)}.")
-    _check_same_splits(models)
+    check_same_splits([(model.name, model.runs) for model in models])
     results = tuple(model_result(model) for model in models)
     return Comparison(
         dataset=models[0].runs[0].predictions.dataset,
@@ -64,29 +65,8 @@ def compare(models: Sequence[Model]) -> Comparison:
         models=results,
         pairs=tuple(compare_pair(*pair) for pair in combinations(models, 2)),
         budget=budget_of(results),
+        bodies=bodies_text([(model.name, model.runs) for model in models]),
     )
-
-
-def _check_same_splits(models: Sequence[Model]) -> None:
-    first = models[0]
-    for other in models[1:]:
-        if len(other.runs) != len(first.runs):
-            raise ValueError(
-                f"A fair comparison needs one run of each model on each split, but {first.name} has "
-                f"{len(first.runs)} and {other.name} has {len(other.runs)}."
-            )
-        for run, its in zip(first.runs, other.runs, strict=True):
-            ours, theirs = run.predictions, its.predictions
-            where = f"runs {run.run_id} ({first.name}) and {its.run_id} ({other.name})"
-            if ours.dataset != theirs.dataset:
-                raise ValueError(f"The {where} are of different data, {ours.dataset} and {theirs.dataset}.")
-            if ours.split_fingerprint != theirs.split_fingerprint:
-                raise ValueError(
-                    f"The {where} are of different splits, {ours.split_fingerprint} and {theirs.split_fingerprint}; "
-                    "compare runs with the same data and `data` settings, `data.seed` included."
-                )
-            if not np.array_equal(ours.indices, theirs.indices):
-                raise ValueError(f"The {where} were tested on different sentences of the same split; test them on all.")
 
 
 def model_result(model: Model) -> ModelResult:

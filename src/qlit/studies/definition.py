@@ -211,10 +211,28 @@ class Study:
 
     @property
     def fingerprint(self) -> str:
-        """16 hex digits over what its cells and their values mean: all but name, budget, retries and storage."""
+        """16 hex digits over what its cells and their values mean: all but name, budget, retries and storage.
+
+        Not over where the data and the body lie: their contents are noted by themselves. Configs that are levels count
+        by what they hold.
+        """
+        factors = [each for each in self.factors if "config" in each.keys]
+        configs = [each.settings(label)["config"] for each in factors for label in each.labels]
+        base = [_without_places(_plain_config(path)) for path in self.base]
+        overrides = {key: value for key, value in self.overrides.items() if key not in _PLACES}
+        return digest(
+            [2, self._parts(base, overrides), [_plain_config(self.folder / str(config)) for config in configs]]
+        )
+
+    @property
+    def named_fingerprint(self) -> str:
+        """The fingerprint that older versions noted, over the names of data and body and of configs that are levels."""
+        return digest(self._parts([_plain_config(path) for path in self.base], dict(self.overrides)))
+
+    def _parts(self, base: list[Any], overrides: dict[str, Any]) -> list[Any]:
         parts = [
-            [yaml.safe_load(path.read_text(encoding="utf-8")) for path in self.base],
-            dict(self.overrides),
+            base,
+            overrides,
             [[each.name, each.keys, each.levels, each.low, each.high, each.log, each.step, dict(each.when)]
              for each in self.factors],
             self.design.parts,
@@ -224,7 +242,7 @@ class Study:
         ]  # fmt: skip
         if self.design.screen is not None:  # the others keep the fingerprint that they always had
             parts.append([each.screen for each in self.factors])
-        return digest(parts)
+        return parts
 
     @property
     def screening(self) -> "Study":
@@ -244,6 +262,23 @@ class Study:
             if factor.name in cell:
                 found |= factor.settings(cell[factor.name])
         return found
+
+
+_PLACES = ("data.source", "data.text_column", "data.label_column", "data.body", "data.cache_dir")
+
+
+def _plain_config(path: Path) -> Any:
+    return yaml.safe_load(path.read_text(encoding="utf-8"))
+
+
+def _without_places(config: Any) -> Any:
+    """A config without what tells where data and body lie, nested or with dots."""
+    if not isinstance(config, dict):
+        return config
+    left = {key: value for key, value in config.items() if key not in _PLACES}
+    if isinstance(left.get("data"), dict):
+        left["data"] = {key: value for key, value in left["data"].items() if f"data.{key}" not in _PLACES}
+    return left
 
 
 def digest(value: Any) -> str:

@@ -21,7 +21,7 @@ def models_of_runs(runs: Sequence[KeptRun]) -> list[Model]:
     for number, run in enumerate(runs):
         if run.run_id in {each.run_id for each in runs[:number]}:
             raise ValueError(f"Run {run.run_id} is given twice; a comparison needs different runs.")
-        groups.setdefault(run.tags.get(HASH_WITHOUT_SEEDS, run.run_id), []).append(run)
+        groups.setdefault(_family(run), []).append(run)
     grouped = list(groups.values()) if len(groups) > 1 else [[run] for run in runs]
     names = [each[0].name if len(each) == 1 else _name(each) for each in grouped]
     return [
@@ -30,6 +30,12 @@ def models_of_runs(runs: Sequence[KeptRun]) -> list[Model]:
         )
         for name, of_model in zip(names, grouped, strict=True)
     ]
+
+
+def _family(run: KeptRun) -> str:
+    """What runs of one model have in common: settings, contents and numerics, after a resumption those of its end."""
+    tags, old = run.tags, "config.hash_without_seeds"  # of older versions: settings alone
+    return tags.get(f"resumed.{HASH_WITHOUT_SEEDS}") or tags.get(HASH_WITHOUT_SEEDS) or tags.get(old) or run.run_id
 
 
 def _name(runs: Sequence[KeptRun]) -> str:

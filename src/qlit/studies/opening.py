@@ -80,7 +80,7 @@ def _made(definition: Study, storage: BaseStorage) -> optuna.Study:
 def _check(definition: Study, location: Location, found: optuna.Study) -> None:
     """Raise a ValueError if a study is not the file's, or may not be worked on from here."""
     kept = found.user_attrs
-    if kept.get("fingerprint") != definition.fingerprint:
+    if kept.get("fingerprint") not in (definition.fingerprint, definition.named_fingerprint):
         raise ValueError(
             f"The storage holds a study {definition.name!r} with other factors, design, replicates, objectives, base "
             "config or overrides (options with a dot); give this one another `name`, or another `storage`."

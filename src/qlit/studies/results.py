@@ -94,6 +94,7 @@ class Comparison:
         models: Each model.
         pairs: Each pair, in the models' order.
         budget: One sentence on what was spent to tune and train them.
+        bodies: One sentence on their bodies, if the files of those differ.
     """
 
     dataset: str
@@ -102,3 +103,4 @@ class Comparison:
     models: tuple[ModelResult, ...]
     pairs: tuple[PairResult, ...]
     budget: str
+    bodies: str = ""

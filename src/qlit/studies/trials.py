@@ -17,6 +17,7 @@ from optuna.storages import BaseStorage
 from optuna.trial import FrozenTrial, Trial, TrialState
 
 from qlit.studies.claims import Claimed
+from qlit.studies.contents import check_contents, note_contents
 from qlit.studies.definition import Cell, Replicate, Study, digest
 from qlit.studies.lost import AGAIN, DRAWN_AS, HEARTBEAT, RESTARTS, RETRY, is_lost, owed
 from qlit.studies.opening import check_is_there, drawing_study, loaded
@@ -61,6 +62,25 @@ class Trials:
     def close(self) -> None:
         """Close the connections to the storage."""
         close_storage(self.storage)
+
+    def check_contents(self, key: str, facts: Mapping[str, str]) -> None:
+        """Refuse to go on if what the study reads has changed since it began; note what is read for the first time.
+
+        Args: as of `contents.check_contents`.
+
+        Raises:
+            ChangedError: If it has changed.
+        """
+        if check_contents(self.definition, self.study, key, facts):
+            return
+        with setup_lock(self.location):
+            if not check_contents(self.definition, self.study, key, facts):  # nor has another worker noted it
+                note_contents(self.study, key, facts)
+
+    def note_overrides(self) -> None:
+        """Note the overrides of this process, which may name data and body by other paths than the first ones."""
+        if self.study.user_attrs.get("overrides") != dict(self.definition.overrides):
+            self.study.set_user_attr("overrides", dict(self.definition.overrides))
 
     def fill(self) -> int:
         """Queue what is not queued, running or done, and tell workers that may go on; returns how many were queued.

@@ -28,6 +28,7 @@ class OpenRun:
         experiment_id: Its experiment.
         run_id: Its id.
         params: The parameters it has, which MLflow never changes.
+        begun_with: The tags that it had when it was reopened; None for a new run.
     """
 
     store: _store.Store
@@ -35,6 +36,7 @@ class OpenRun:
     experiment_id: str
     run_id: str
     params: dict[str, str] = field(default_factory=dict)
+    begun_with: dict[str, str] | None = None
 
     def __post_init__(self) -> None:
         self.folder: Path = self.store.root / "runs" / self.run_id
@@ -116,7 +118,7 @@ def open_run(
 def _resumed(run: OpenRun, tags: dict[str, str]) -> OpenRun:
     run.settle()  # what an earlier process could not send, its status included
     data = run.client.get_run(run.run_id).data
-    run.params = dict(data.params)
+    run.params, run.begun_with = dict(data.params), dict(data.tags)
     run.client.update_run(run.run_id, status="RUNNING")
     for key in data.tags.keys() & {"error", DIVERGED, EPOCH, f"notice.{NOTICE}"}:  # how it ended before
         run.client.delete_tag(run.run_id, key)

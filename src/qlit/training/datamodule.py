@@ -21,6 +21,7 @@ from qlit.data import (
 from qlit.data.lengths import cut_notice
 from qlit.data.trainable import TrainableBody
 from qlit.training.batches import BatchLoader
+from qlit.training.contents import Contents, contents_read
 
 
 @final
@@ -86,6 +87,7 @@ class SentenceDataModule(pl.LightningDataModule):
         self.body: TrainableBody | None = None
         self.notices: list[Notice] = []
         """What a user should know about texts, split and embeddings; known after setup."""
+        self._folder: BodyFolder | None = None
         self._embeddings: Tensor | None = None
 
     def prepare_data(self) -> None:
@@ -125,7 +127,7 @@ class SentenceDataModule(pl.LightningDataModule):
         Raises:
             ValueError: If the body was fine-tuned on sentences that this split holds out; and as the class.
         """
-        body = resolve_body(self.body_name, trust_remote_code=self.trust_remote_code)
+        body = self._folder = resolve_body(self.body_name, trust_remote_code=self.trust_remote_code)
         self.texts = load_texts(self.source, text_column=self.text_column, label_column=self.label_column)
         self.split = draw_split(
             self.texts,
@@ -139,6 +141,12 @@ class SentenceDataModule(pl.LightningDataModule):
         check_unseen(body, self.texts, self.split)
         self.notices = [*self.texts.notices, *self.split.notices]
         return body
+
+    @property
+    def contents(self) -> Contents:
+        """Fingerprints of sentences, labels and body; known after setup or `load_split`."""
+        assert self._folder is not None, "known after setup"
+        return contents_read(self.texts, self._folder, self.cache_dir)
 
     def embedding_cache(self) -> EmbeddingCache:
         """Where embeddings are kept.

@@ -1,36 +1,54 @@
-"""By what a training is recognised: two runs whose tags agree were told to do the same."""
+"""The identity of a training: its config, the contents of what that names, and the version of the numerics.
+
+Two runs with equal hashes were trained from equal settings on equal sentences, labels and body, by the same rules.
+"""
 
 import hashlib
 import json
 from collections.abc import Mapping
 from typing import Any
 
-import qlit
+from qlit.training.contents import Contents
 
-HASH, HASH_WITHOUT_SEEDS = "config.hash", "config.hash_without_seeds"
+NUMERICS = 1
+"""Version of the numerics. Raise it with every change after which an equal config gives other numbers: of the rules by
+which data are read and split, of encoders, circuits and engines, of the training loop, the scores or the choice of the
+best epoch. Differences by rounding alone do not count. tests/training/test_numerics.py notices most such changes.
+"""
+
+HASH, HASH_WITHOUT_SEEDS = "training.hash", "training.hash_without_seeds"
+DATA, BODY, RULES = "data.fingerprint", "body.fingerprint", "numerics"
 
 _SECTIONS = ("model", "data", "trainer", "seed_everything")
-# Where things are kept and what is shown meanwhile; no number of a run depends on it.
+# Names of what `Contents` covers, where things are kept, and what is shown meanwhile; no number of a run depends on it.
 _INDIFFERENT = {
-    "data": ("cache_dir",),
+    "data": ("source", "text_column", "label_column", "body", "cache_dir"),
     "trainer": ("logger", "default_root_dir", "enable_progress_bar", "enable_model_summary", "log_every_n_steps"),
 }
 
 
-def config_tags(config: Mapping[str, Any]) -> dict[str, str]:
-    """Tags that tell which config a run was trained with, for models of any kind.
+def identity_tags(config: Mapping[str, Any], contents: Contents) -> dict[str, str]:
+    """Tags by which a training is found again.
 
     Args:
         config: The resolved config, nested: every key, also those left at their defaults.
+        contents: Of the data and the body that it names. Paths and names do not matter, but what they stand for.
     Returns:
-        `config.hash`, 16 hex digits over qlit's version and all that numbers depend on (model, data, trainer and
-        seeds); and `config.hash_without_seeds`, the same over runs that differ in `seed_everything` and `data.seed`.
+        `training.hash`, 16 hex digits over `NUMERICS`, the contents and the settings that numbers depend on (model,
+        data, trainer and seeds); `training.hash_without_seeds`, equal for runs that differ in `seed_everything` and
+        `data.seed` alone; and the tags of `contents_tags`.
     """
     kept = {name: config.get(name) for name in _SECTIONS}
     for section, keys in _INDIFFERENT.items():
         kept[section] = _without(kept[section], keys)
     seedless = {**kept, "seed_everything": None, "data": _without(kept["data"], ("seed",))}
-    return {HASH: _digest(kept), HASH_WITHOUT_SEEDS: _digest(seedless)}
+    tags = contents_tags(contents)
+    return {HASH: _digest([tags, kept]), HASH_WITHOUT_SEEDS: _digest([tags, seedless]), **tags}
+
+
+def contents_tags(contents: Contents) -> dict[str, str]:
+    """Tags that tell what a run has read: `data.fingerprint`, `body.fingerprint`, and `numerics` with its version."""
+    return {DATA: contents.data, BODY: contents.body, RULES: str(NUMERICS)}
 
 
 def _without(section: Any, keys: tuple[str, ...]) -> dict[str, Any]:
@@ -38,5 +56,4 @@ def _without(section: Any, keys: tuple[str, ...]) -> dict[str, Any]:
 
 
 def _digest(value: Any) -> str:
-    text = json.dumps([qlit.__version__, value], sort_keys=True, default=str)
-    return hashlib.sha256(text.encode()).hexdigest()[:16]
+    return hashlib.sha256(json.dumps(value, sort_keys=True, default=str).encode()).hexdigest()[:16]

@@ -116,6 +116,10 @@ class KeptRuns:
         if found == "RUNNING":
             self._client.set_terminated(run_id, status)
 
+    def has_experiment(self, name: str) -> bool:
+        """Whether there is an experiment of this name, and maybe runs in it."""
+        return self._client is not None and self._client.get_experiment_by_name(name) is not None
+
     def finished(self, experiment: str, config_hash: str) -> str | None:
         """The id of the youngest finished and tested fit with that config in an experiment; None if there is none."""
         for run in self._fits(experiment, config_hash, "FINISHED"):

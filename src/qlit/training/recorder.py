@@ -1,5 +1,6 @@
 """What a run leaves behind: origin, config, split, predictions, pictures in MLflow, checkpoints in its own folder."""
 
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -10,9 +11,10 @@ from qlit.heads import EstimatorHead
 from qlit.training import figures, provenance
 from qlit.training._names import make_run_name
 from qlit.training.best_and_last import BestAndLast
+from qlit.training.contents import Contents, changed_since
 from qlit.training.datamodule import SentenceDataModule
-from qlit.training.evaluation import BEST, Evaluation
-from qlit.training.identity import config_tags
+from qlit.training.evaluation import BEST, CHECKPOINT_KEY, Evaluation
+from qlit.training.identity import HASH, contents_tags, identity_tags
 from qlit.training.module import SentenceClassifier, Stage
 from qlit.training.predictions import gathered, keep_predictions, predictions_of
 from qlit.training.tracking import MLflowTracker, scrub
@@ -24,15 +26,20 @@ class RunRecorder(pl.Callback):
     Args:
         config: The resolved config, nested, as it would be typed.
         config_yaml: The same as YAML text.
+        expected: Contents that a fit must read, for which somebody has looked for an earlier run; None for any.
     """
 
-    def __init__(self, config: dict[str, Any], config_yaml: str) -> None:
+    def __init__(self, config: dict[str, Any], config_yaml: str, expected: Contents | None = None) -> None:
         # Checkpoints are handed on: a tracking URI's password has no place in them.
         self.config, self.config_yaml = config, scrub(config_yaml)
+        self.expected = expected
         self._recorded = False
 
     def setup(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
         data, module = _data(trainer), _module(pl_module)
+        if self.expected is not None and (changed := changed_since(self.expected, data.contents)):
+            raise ValueError(f"{changed} changed after this command had looked for earlier runs: run it again.")
+        identity = identity_tags(self.config, data.contents)
         tracker = tracker_of(trainer)
         if tracker is not None and tracker.run_dir is not None:
             run_dir = tracker.run_dir
@@ -50,6 +57,8 @@ class RunRecorder(pl.Callback):
             "dataset": data.texts.name,
             "note": data.texts.note,
             "split_fingerprint": data.split.fingerprint,
+            "contents": asdict(data.contents),
+            "training_hash": identity[HASH],
             "run_id": tracker.run_id if tracker else None,
         }
         if tracker is None or self._recorded:  # the test that ends a fit belongs to the fit's record
@@ -60,11 +69,18 @@ class RunRecorder(pl.Callback):
         tags = {"split.fingerprint": split.fingerprint, "split.num_leaked": str(split.num_leaked), **sizes}
         if data.texts.note:
             tags["mlflow.note.content"] = data.texts.note
-        if stage == "fit":
-            tags |= config_tags(self.config)
         tracker.set_tags({**provenance.collect(), **tags})
+        tracker.set_lasting_tags(identity if stage == "fit" else contents_tags(data.contents))
         tracker.log_hyperparams({key: self.config.get(key) for key in ("model", "data", "trainer", "seed_everything")})
         tracker.log_text(self.config_yaml, "config.yaml")
+
+    def on_load_checkpoint(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, checkpoint: dict[str, Any]
+    ) -> None:
+        tracker, notes = tracker_of(trainer), checkpoint.get(CHECKPOINT_KEY) or {}
+        if tracker is not None and notes.get("training_hash") != _module(pl_module).checkpoint_notes["training_hash"]:
+            # A run that goes on from another training is not found in place of one that was trained from its beginning.
+            tracker.set_tag("resumed.checkpoint", f"of run {notes.get('run_id')}")
 
     def on_fit_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         tracker = tracker_of(trainer)

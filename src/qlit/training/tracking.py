@@ -194,6 +194,19 @@ class MLflowTracker(Logger):
         if tags:
             self._put({"kind": "tags", "values": clean_tags(tags)})
 
+    @rank_zero_only
+    def set_lasting_tags(self, tags: Mapping[str, str]) -> None:
+        """Set tags that a run has from its beginning on.
+
+        In a run that was reopened, one that it lacks or has with another value becomes `resumed.<name>`.
+        """
+        begun_with = self._started().begun_with
+        if begun_with is None:
+            self.set_tags(tags)
+        else:
+            changed = {key: value for key, value in clean_tags(tags).items() if begun_with.get(key) != value}
+            self.set_tags({f"resumed.{key}": value for key, value in changed.items()})
+
     def set_tag(self, key: str, value: str) -> None:
         """Set one tag."""
         self.set_tags({key: value})

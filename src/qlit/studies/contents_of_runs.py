@@ -1,0 +1,88 @@
+"""What runs have read: models are compared on the same sentences, labels and splits, or refused."""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from qlit.training.identity import BODY, DATA
+from qlit.training.kept_runs import KeptRun
+
+Named = tuple[str, Sequence[KeptRun]]
+"""A model's name and its runs."""
+
+
+def check_same_splits(models: Sequence[Named]) -> None:
+    """Refuse models whose runs do not belong together.
+
+    Names of data sets do not matter, but the sentences and labels do.
+
+    Args:
+        models: The k-th runs of all must be of one split.
+    Raises:
+        ValueError: If a model's runs have read different data or bodies, or two models have different numbers of runs,
+            or runs of different data, splits or test sentences.
+    """
+    for model in models:
+        _check_one_model(model)
+    name, runs = models[0]
+    for other, others in models[1:]:
+        if len(others) != len(runs):
+            raise ValueError(
+                f"A fair comparison needs one run of each model on each split, but {name} has {len(runs)} and {other} "
+                f"has {len(others)}."
+            )
+        for first, second in zip(runs, others, strict=True):
+            _check_pair(first, second, f"runs {first.run_id} ({name}) and {second.run_id} ({other})")
+
+
+def bodies_text(models: Sequence[Named]) -> str:
+    """A sentence on the bodies of models, if the contents of their files differ; empty if not, or if not known."""
+    bodies = [(name, runs[0].tags[BODY]) for name, runs in models if BODY in runs[0].tags]
+    if len({body for _, body in bodies}) < 2:
+        return ""
+    return f"The bodies differ, by the contents of their files: {', '.join(f'{name} {body}' for name, body in bodies)}."
+
+
+def _check_one_model(model: Named) -> None:
+    name, (first, *others) = model
+    for other in others:
+        where = f"The runs {first.run_id} and {other.run_id} of {name}"
+        if first.predictions.label_names != other.predictions.label_names or _differ(first, other, DATA):
+            raise ValueError(f"{where} are of different data; train one of them again.")
+        if _differ(first, other, BODY):
+            raise ValueError(f"{where} have bodies with different files; train one of them again.")
+        # What older versions did not note still shows in sentences that both test.
+        _, at, its = np.intersect1d(first.predictions.indices, other.predictions.indices, return_indices=True)
+        if (changed := int((first.predictions.labels[at] != other.predictions.labels[its]).sum())) > 0:
+            raise ValueError(
+                f"{where} are of different data: {changed} of the {len(at)} test sentences that both have are labelled "
+                "differently. Train one of them again."
+            )
+
+
+def _check_pair(first: KeptRun, second: KeptRun, where: str) -> None:
+    ours, theirs = first.predictions, second.predictions
+    if ours.split_fingerprint != theirs.split_fingerprint:
+        if ours.dataset != theirs.dataset or _differ(first, second, DATA):
+            names = [f"{run.predictions.dataset}{_known(run)}" for run in (first, second)]
+            raise ValueError(f"The {where} are of different data, {names[0]} and {names[1]}.")
+        raise ValueError(
+            f"The {where} are of different splits, {ours.split_fingerprint} and {theirs.split_fingerprint}; compare "
+            "runs with the same data and `data` settings, `data.seed` included."
+        )
+    if ours.label_names != theirs.label_names:
+        raise ValueError(
+            f"The {where} have different label names, {', '.join(ours.label_names)} and "
+            f"{', '.join(theirs.label_names)}; train one of them again."
+        )
+    if not np.array_equal(ours.indices, theirs.indices):
+        raise ValueError(f"The {where} were tested on different sentences of the same split; test them on all.")
+
+
+def _differ(first: KeptRun, second: KeptRun, tag: str) -> bool:
+    """Whether a fingerprint that both have differs."""
+    return tag in first.tags and tag in second.tags and first.tags[tag] != second.tags[tag]
+
+
+def _known(run: KeptRun) -> str:
+    return f" ({run.tags[DATA]})" if DATA in run.tags else ""

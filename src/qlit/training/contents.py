@@ -1,0 +1,78 @@
+"""The contents behind the names in a config: fingerprints of the labelled sentences and of the body's files."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from qlit.data import BodyFolder, EmbeddingCache, LabelledTexts, load_texts, resolve_body
+from qlit.data.datasets import SAMPLE
+from qlit.data.local_paths import existing_path
+from qlit.data.stamps import FileStamp, are_settled, file_stamp
+
+
+@dataclass(frozen=True)
+class Contents:
+    """What a training reads.
+
+    Args:
+        data: 16 hex digits over the sentences, their labels and the labels' names, as loaded.
+        body: 16 hex digits over the files of the body.
+    """
+
+    data: str
+    body: str
+
+
+_DATA_KEYS = ("source", "text_column", "label_column")
+_known: dict[tuple[Any, ...], str] = {}  # fingerprints of data in this process
+
+
+def contents_of(data: Mapping[str, Any]) -> Contents:
+    """Contents of what the `data` section of a resolved config names.
+
+    Sentences are loaded once in a process, unless their files change; a data set of the hub is loaded once.
+
+    Raises:
+        ValueError, FileNotFoundError, ConnectionError: As `qlit.data.load_texts` and `resolve_body`.
+    """
+    body = resolve_body(data["body"], trust_remote_code=data["trust_remote_code"])
+    options = {key: data[key] for key in _DATA_KEYS}
+    stamps = _stamps(options["source"])
+    key = (*options.values(), *stamps)
+    found = _known.get(key)
+    if found is None:
+        found = load_texts(**options).fingerprint
+        if are_settled(stamps):
+            _known[key] = found
+    return Contents(found, _fingerprint(body, data["cache_dir"]))
+
+
+def contents_read(texts: LabelledTexts, body: BodyFolder, cache_dir: str | None) -> Contents:
+    """Contents of sentences that are loaded and of a body that is found.
+
+    Args:
+        texts: The sentences.
+        body: The body.
+        cache_dir: Folder of kept embeddings, which also remembers fingerprints; None for the default.
+    """
+    return Contents(texts.fingerprint, _fingerprint(body, cache_dir))
+
+
+def changed_since(before: Contents, now: Contents) -> str:
+    """What differs: "The data", "The body" or "The data and the body"; nothing if all is equal."""
+    parts = [f"the {name}" for name in ("data", "body") if getattr(before, name) != getattr(now, name)]
+    return " and ".join(parts).capitalize()
+
+
+def _fingerprint(body: BodyFolder, cache_dir: str | None) -> str:
+    cache = EmbeddingCache(cache_dir or None)
+    return cache.body_fingerprint(body)[:16]
+
+
+def _stamps(source: str) -> list[FileStamp]:
+    """Stamps of the files of a local source; none of the sample or a data set of the hub."""
+    path = None if source == SAMPLE else existing_path(source)
+    if path is None:
+        return []
+    files = [path] if path.is_file() else sorted(file for file in path.iterdir() if file.is_file())
+    return [file_stamp(file.absolute()) for file in files]
