@@ -155,8 +155,9 @@ def test_resuming_appends_to_the_same_run(folder):
     second = MLflowTracker(run_id=first.run_id, tags={"phase": "two"})
     second.start()
     client = client_of(folder)
-    assert client.get_run(first.run_id).info.status == "RUNNING"
+    assert client.get_run(first.run_id).info.status == "KILLED"  # nothing was logged yet
     second.log_hyperparams({"lr": 0.2, "seed": 1, "new": True})
+    assert client.get_run(first.run_id).info.status == "RUNNING"
     second.log_metrics({"x": 1.0}, 1)
     second.close()
     run = client.get_run(first.run_id)
@@ -165,6 +166,45 @@ def test_resuming_appends_to_the_same_run(folder):
     assert (run.data.tags["resumed.lr"], run.data.tags["phase"]) == ("0.2", "two")
     assert not {"resumed.seed", "error"} & set(run.data.tags)
     assert run.info.status == "FINISHED"
+
+
+def test_a_run_that_was_to_be_resumed_keeps_its_end_if_nothing_is_logged(folder):
+    first = MLflowTracker()
+    first.log_hyperparams({"lr": 0.1})
+    first.close()
+    client = client_of(folder)
+    before = client.get_run(first.run_id)
+    second = MLflowTracker(tags={"phase": "two"})
+    second.continue_run(first.run_id)
+    assert second.earlier_status() == "FINISHED"
+    second.start()
+    assert (second.run_id, second.is_resumed, second.continues) == (first.run_id, True, None)
+    second.close("FAILED", "another model")
+    after = client.get_run(first.run_id)
+    assert (after.info.status, after.info.end_time) == ("FINISHED", before.info.end_time)
+    assert after.data.tags == before.data.tags
+
+
+@pytest.mark.parametrize("as_new", [False, True])
+def test_a_run_that_the_store_lacks_is_continued_in_a_new_one(folder, as_new):
+    tracker = MLflowTracker()
+    tracker.continue_run("elsewhere", as_new=as_new)
+    assert tracker.earlier_status() is None
+    tracker.start()
+    assert (tracker.is_resumed, tracker.continues) == (False, "elsewhere")
+    tracker.close()
+    assert client_of(folder).get_run(tracker.run_id).data.tags["continues.run_id"] == "elsewhere"
+
+
+def test_a_setting_that_is_changed_back_is_told_too(folder):
+    tracker = MLflowTracker()
+    for lr in (0.1, 0.2, 0.1):
+        tracker.log_hyperparams({"lr": lr})
+        tracker.close()
+        tracker = MLflowTracker(run_id=tracker.run_id)
+        tracker.start()
+    run = client_of(folder).get_run(tracker.run_id)
+    assert (run.data.params["lr"], run.data.tags["resumed.lr"]) == ("0.1", "0.1")
 
 
 def test_what_cannot_be_opened_is_refused_with_a_way_out(folder):

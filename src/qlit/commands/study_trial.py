@@ -217,6 +217,7 @@ class TrialCLI(QlitCLI):
 
     def before_fit(self, **_: Any) -> None:
         check_engines(self.model.head)  # whether MLflow answers is seen when the run is opened, and waited for
+        self.check_resume()
 
     def instantiate_trainer(self, **kwargs: Any) -> Trainer:
         trainer = super().instantiate_trainer(**kwargs)

@@ -17,11 +17,12 @@ from lightning.pytorch.callbacks import ProgressBar
 from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
 from lightning.pytorch.utilities.exceptions import SIGTERMException
 
-from qlit.commands.checkpoints import read_notes
+from qlit.commands.checkpoints import read_checkpoint, read_notes
 from qlit.commands.cluster import check_requeued, cluster_environment
 from qlit.commands.devices import check_engines
 from qlit.commands.interrupts import Sigint
 from qlit.commands.options import readable_errors, value_of, with_nulls
+from qlit.commands.resuming import NothingToDo, check_resumable
 from qlit.commands.summary import evaluation_summary, fit_summary, tell_notices
 from qlit.commands.terminal import quieten
 from qlit.data import expanded
@@ -30,10 +31,12 @@ from qlit.training.checkpoint_io import AtomicCheckpointIO
 from qlit.training.contents import Contents
 from qlit.training.datamodule import SentenceDataModule
 from qlit.training.epoch_loop import use_direct_steps
+from qlit.training.evaluation import CHECKPOINT_KEY
 from qlit.training.fit_notices import FitNotices
 from qlit.training.module import SentenceClassifier, Stage
 from qlit.training.progress import EpochProgress
 from qlit.training.recorder import RunRecorder, kept_best
+from qlit.training.resumption import Resumption
 from qlit.training.run_status import RunStatus
 from qlit.training.tracking import MLflowTracker
 
@@ -91,6 +94,8 @@ class QlitCLI(LightningCLI):
         **options: Any,
     ) -> None:
         self.interruption, self.series_tags, self.expected = interruption, series_tags, expected
+        self._arguments = arguments
+        self._resumed: dict[str, Any] | None = None  # the checkpoint from which a fit goes on
         super().__init__(
             SentenceClassifier,
             SentenceDataModule,
@@ -135,9 +140,8 @@ class QlitCLI(LightningCLI):
                 section[key] = str(expanded(section[key], key))
         if self.series_tags:
             config.tracking.tags = {**(config.tracking.tags or {}), **self.series_tags}
-        if self.subcommand == "fit" and config.ckpt_path and config.tracking.run_id is None:
-            # A resumed fit goes on in its own run.
-            config.tracking.run_id = read_notes(config.ckpt_path).get("run_id")
+        if (path := self._resumed_from()) is not None:
+            self._resumed = read_checkpoint(path)
 
     def instantiate_trainer(self, **kwargs: Any) -> Trainer:
         initialised = self._get(self.config_init, "trainer")
@@ -146,6 +150,7 @@ class QlitCLI(LightningCLI):
             kwargs |= {"log_every_n_steps": 0}
         elif initialised["logger"] is not False:
             self.tracker = self._get(self.config_init, "tracking")
+            self._continue_run(self.tracker)
             kwargs["logger"] = [self.tracker, *listed(initialised["logger"])]
         kept = self.kept_config()
         text = self._parser(self.subcommand).dump(kept, skip_none=False, skip_check=True)
@@ -155,17 +160,19 @@ class QlitCLI(LightningCLI):
             FitNotices(),
             RunRecorder(kept.as_dict(), text, self.expected),
         ]
-        given = listed(initialised["callbacks"])
+        resumed_from, given = self._resumed_from(), listed(initialised["callbacks"])
+        if resumed_from is not None:
+            callbacks.insert(2, Resumption(resumed_from, text, given))  # its notices are for the recorder
         if any(isinstance(callback, ProgressBar) for callback in given):
             kwargs["enable_progress_bar"] = True  # Lightning takes our default for a user's word against it
         elif not initialised["enable_progress_bar"] and not keeps_nothing:
             callbacks.append(EpochProgress())
         if initialised["enable_checkpointing"] is not False and not keeps_nothing:
-            callbacks.append(BestAndLast(self._resumed_from()))
+            callbacks.append(BestAndLast(resumed_from))
         kwargs["callbacks"] = [*callbacks, *given]
         kwargs["plugins"] = [AtomicCheckpointIO(), *self._environment(initialised), *listed(initialised["plugins"])]
         trainer = super().instantiate_trainer(**kwargs)
-        if self.subcommand == "fit" and not self._resumed_from():
+        if self.subcommand == "fit" and resumed_from is None:
             self.model.notices += check_requeued(trainer.default_root_dir)
         use_direct_steps(trainer)
         return trainer
@@ -178,6 +185,13 @@ class QlitCLI(LightningCLI):
         work = "train the same model" if self.subcommand == "fit" else "score the same checkpoint"
         environment = cluster_environment(options, work=work if self.series_tags is None else None)
         return [] if environment is None else [environment]
+
+    def _continue_run(self, tracker: MLflowTracker) -> None:
+        """Let a resumed fit go on in its own run, unless another is named or, with null, a new one is asked for."""
+        if self._resumed is None or self._own_config().tracking.run_id is not None:
+            return
+        if (run_id := self._resumed[CHECKPOINT_KEY].get("run_id")) is not None:
+            tracker.continue_run(run_id, as_new=value_of("--tracking.run_id", self._arguments) is not None)
 
     def kept_config(self) -> Any:
         """The resolved config as a run keeps it: who uses it again makes another run."""
@@ -200,7 +214,18 @@ class QlitCLI(LightningCLI):
         if self.tracker is not None:
             self.tracker.check()
 
-    before_fit = before_validate = before_test = _check_before_work
+    before_validate = before_test = _check_before_work
+
+    def before_fit(self, **_: Any) -> None:
+        self._check_before_work()
+        self.check_resume()
+
+    def check_resume(self) -> None:
+        """Raise if the fit cannot go on from its checkpoint, and let go of that."""
+        if (path := self._resumed_from()) is not None and self._resumed is not None:
+            tests = self._own_config().test_after_fit
+            check_resumable(path, self._resumed, self.trainer, self.tracker, tests=tests)
+            self._resumed = None  # it may be large
 
     def after_fit(self) -> None:
         config, checkpoints = self._own_config(), self.trainer.checkpoint_callback
@@ -281,6 +306,9 @@ def run(command: str, arguments: list[str]) -> int:
         try:
             with readable_errors():
                 made = QlitCLI([command, *_with_config_of_checkpoint(command, arguments, Path(folder))], interruption)
+        except NothingToDo as nothing:
+            print(f"qlit {command}: {nothing}", file=sys.stderr)
+            return 0
         except SystemExit as stop:  # Lightning ends so after a signal, with an exit status that does not tell
             if interruption.signal is None:
                 return stop.code if isinstance(stop.code, int) else 0

@@ -14,7 +14,7 @@ from typing import Any
 from qlit.training.outage import OutageError, cause_of, first_line, say, when_there_is_space, write_whole
 
 Record = dict[str, Any]
-"""One thing to log, as JSON: `kind` metrics, params, tags, file or status, and that kind's fields (see `deliver`)."""
+"""One thing to log, as JSON: its `kind` (metrics, params, tags, file, reopen, status) and that kind's fields."""
 
 METRICS_PER_BATCH = 1000  # the most that MLflow takes at once
 _RETRY_S, _RETRY_MAX_S = 30.0, 300.0
@@ -237,7 +237,8 @@ def deliver(client: Any, run_id: str, record: Record) -> None:
         client: An `MlflowClient`.
         run_id: The run.
         record: By its `kind`: metrics (`values`: rows as in `metrics_record`), params and tags (`values`: name to
-            text), file (`path` local, `name` and `folder` among the artifacts), status (`status`, `end_time` in ms).
+            text), file (`path` local, `name` and `folder` among the artifacts), reopen (`values`: tags by name,
+            `remove`: names of tags), status (`status`, `end_time` in ms).
     Raises:
         RefusedError: If MLflow will never take it, or its file is gone.
         Exception: What else MLflow, its HTTP library or its database raise.
@@ -276,6 +277,11 @@ def _write(client: Any, run_id: str, record: Record) -> None:
                 if path.name != record["name"]:  # MLflow takes the artifact's name from the file
                     path = Path(shutil.copyfile(path, Path(folder) / record["name"]))
                 client.log_artifact(run_id, str(path), record["folder"] or None)
+        case "reopen":
+            client.update_run(run_id, status="RUNNING")
+            for key in client.get_run(run_id).data.tags.keys() & set(record["remove"]):
+                client.delete_tag(run_id, key)
+            client.log_batch(run_id, tags=[RunTag(k, v) for k, v in record["values"].items()])
         case "status":
             client.set_terminated(run_id, record["status"], record["end_time"])
         case kind:

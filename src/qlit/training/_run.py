@@ -28,7 +28,10 @@ class OpenRun:
         experiment_id: Its experiment.
         run_id: Its id.
         params: The parameters it has, which MLflow never changes.
-        begun_with: The tags that it had when it was reopened; None for a new run.
+        begun_with: The tags that it had when it was opened; None for a new run.
+        reopening: What makes it a running one again, of a run that ended; sent before the first record, so that a
+            resume that fails before it has anything to write leaves the run as it was.
+        continues: The run that this new one continues, as the store does not have it or a new one was asked for.
     """
 
     store: _store.Store
@@ -37,6 +40,8 @@ class OpenRun:
     run_id: str
     params: dict[str, str] = field(default_factory=dict)
     begun_with: dict[str, str] | None = None
+    reopening: Record | None = None
+    continues: str | None = None
 
     def __post_init__(self) -> None:
         self.folder: Path = self.store.root / "runs" / self.run_id
@@ -55,6 +60,9 @@ class OpenRun:
 
     def put(self, record: Record) -> None:
         """Send `record`, or keep it until MLflow is back."""
+        if self.reopening is not None:
+            reopening, self.reopening = self.reopening, None
+            self._outbox.put(reopening)
         (self._files if record["kind"] == "file" else self._outbox).put(record)
 
     def settle(self, patience_s: float = 0.0) -> list[Path]:
@@ -80,11 +88,14 @@ def open_run(
     tracking_uri: str | None,
     tags: dict[str, str],
     run_id: str | None,
+    continues: str | None = None,
     tried_ms: int | None = None,
 ) -> OpenRun:
     """Open the store, its experiment and the run; mark runs as KILLED whose process on this host is gone.
 
     Args: as of `MLflowTracker`; and
+        continues: The run that a checkpoint belongs to. It is reopened if it is `run_id` and the store has it;
+            otherwise a new run names it in its tag `continues.run_id`.
         tried_ms: When this process tried the same in vain, in ms since 1970. The run that MLflow may have made then,
             without being able to say so, is taken.
     Raises: as `MLflowTracker.start`.
@@ -94,6 +105,8 @@ def open_run(
     try:
         with _store.creation_lock(store):
             client = _store.connect(store)
+            if run_id is not None and run_id == continues and not _store.has_run(client, run_id):
+                run_id = None
             if run_id:
                 experiment_id = _store.experiment_of_run(client, run_id, experiment)
             else:
@@ -102,11 +115,13 @@ def open_run(
         if run_id:
             return _resumed(OpenRun(store, client, experiment_id, run_id), tags)
         if tried_ms is not None and (made := _made_since(client, experiment_id, run_name, tried_ms)):
-            return OpenRun(store, client, experiment_id, made)
+            return OpenRun(store, client, experiment_id, made, continues=continues)
+        if continues:
+            tags["continues.run_id"] = continues
         tags |= {"mlflow.source.type": "LOCAL", "mlflow.user": user()}
         tags["mlflow.source.name"] = Path(sys.argv[0]).name or "python"
         run = client.create_run(experiment_id, tags=clean_tags(tags), run_name=run_name or make_run_name())
-        return OpenRun(store, client, experiment_id, str(run.info.run_id))
+        return OpenRun(store, client, experiment_id, str(run.info.run_id), continues=continues)
     except (ConnectionError, ValueError):
         raise
     except Exception as error:  # of MLflow, its HTTP library or its database driver
@@ -119,11 +134,8 @@ def _resumed(run: OpenRun, tags: dict[str, str]) -> OpenRun:
     run.settle()  # what an earlier process could not send, its status included
     data = run.client.get_run(run.run_id).data
     run.params, run.begun_with = dict(data.params), dict(data.tags)
-    run.client.update_run(run.run_id, status="RUNNING")
-    for key in data.tags.keys() & {"error", DIVERGED, EPOCH, f"notice.{NOTICE}"}:  # how it ended before
-        run.client.delete_tag(run.run_id, key)
-    for key, value in clean_tags(tags).items():
-        run.client.set_tag(run.run_id, key, value)
+    ended = ["error", DIVERGED, EPOCH, f"notice.{NOTICE}"]  # how it ended before
+    run.reopening = {"kind": "reopen", "values": clean_tags(tags), "remove": ended}
     return run
 
 

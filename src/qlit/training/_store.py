@@ -277,6 +277,23 @@ def open_experiment(client: Any, store: Store, name: str) -> str:
     return str(experiment.experiment_id)
 
 
+def has_run(client: Any, run_id: str) -> bool:
+    """Whether the store has a run, be it deleted."""
+    return status_of_run(client, run_id) is not None
+
+
+def status_of_run(client: Any, run_id: str) -> str | None:
+    """RUNNING, FINISHED, FAILED or KILLED; None if there is no such run."""
+    from mlflow.exceptions import MlflowException
+
+    try:
+        return str(client.get_run(run_id).info.status)
+    except MlflowException as error:
+        if error.error_code != "RESOURCE_DOES_NOT_EXIST":
+            raise
+        return None
+
+
 def experiment_of_run(client: Any, run_id: str, name: str) -> str:
     """The id of the experiment called `name`, in which the run to resume must lie.
 
@@ -294,12 +311,12 @@ def experiment_of_run(client: Any, run_id: str, name: str) -> str:
     if run.info.lifecycle_stage != "active":
         raise ValueError(
             f"The MLflow run {run_id!r} was deleted. Restore it with `mlflow runs restore --run-id {run_id}`, or "
-            "leave `run_id` out to begin a new run."
+            "begin a new run with `--tracking.run_id null`."
         )
     found = client.get_experiment(run.info.experiment_id).name
     if found != name:
         raise ValueError(
             f"The run to resume must lie in `experiment`, but run {run_id!r} lies in {found!r} and got "
-            f"experiment={name!r}. Set `experiment` to {found!r}."
+            f"experiment={name!r}. Set `experiment` to {found!r}, or begin a new run with `--tracking.run_id null`."
         )
     return str(run.info.experiment_id)

@@ -306,6 +306,9 @@ class SentenceClassifier(pl.LightningModule):
         if self.trainer.state.fn == "fit":  # resumed; a test loads the best epoch's weights, and history goes on
             self.history = checkpoint.get(CHECKPOINT_KEY, {}).get("history", {})
             self.evaluations = {}
+            if self.divergence is not None:  # of a search for a learning rate, after which all is restored
+                self.notices.remove(self.divergence.notice)
+                self.divergence = None
             validation = Evaluation.of_checkpoint(checkpoint)
             if validation is not None:
                 self.evaluations["val"] = validation

@@ -7,6 +7,7 @@ from typing import Any
 import lightning.pytorch as pl
 from lightning.pytorch.callbacks import ModelCheckpoint
 
+from qlit.data import Notice
 from qlit.heads import EstimatorHead
 from qlit.training import figures, provenance
 from qlit.training._names import make_run_name
@@ -17,6 +18,7 @@ from qlit.training.evaluation import BEST, CHECKPOINT_KEY, Evaluation
 from qlit.training.identity import HASH, contents_tags, identity_tags
 from qlit.training.module import SentenceClassifier, Stage
 from qlit.training.predictions import gathered, keep_predictions, predictions_of
+from qlit.training.resumption import Resumption
 from qlit.training.tracking import MLflowTracker, scrub
 
 
@@ -33,9 +35,11 @@ class RunRecorder(pl.Callback):
         # Checkpoints are handed on: a tracking URI's password has no place in them.
         self.config, self.config_yaml = config, scrub(config_yaml)
         self.expected = expected
-        self._recorded = False
+        self._recorded = self._trains = False
+        self._comes_from = ""  # the run of a resumed checkpoint, if that comes from another training
 
     def setup(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
+        self._trains = self._trains or stage == "fit"
         data, module = _data(trainer), _module(pl_module)
         if self.expected is not None and (changed := changed_since(self.expected, data.contents)):
             raise ValueError(f"{changed} changed after this command had looked for earlier runs: run it again.")
@@ -61,7 +65,28 @@ class RunRecorder(pl.Callback):
             "training_hash": identity[HASH],
             "run_id": tracker.run_id if tracker else None,
         }
-        if tracker is None or self._recorded:  # the test that ends a fit belongs to the fit's record
+
+    # What the run is told waits until work begins: before, a resume may turn out to be impossible, and the run that was
+    # to go on must then be left as it was.
+    def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        self._record(trainer, pl_module)
+
+    def on_validation_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        if trainer.state.fn == "validate":
+            self._record(trainer, pl_module)
+
+    def on_test_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        self._record(trainer, pl_module)
+
+    def on_exception(self, trainer: pl.Trainer, pl_module: pl.LightningModule, exception: BaseException) -> None:  # noqa: ARG002
+        tracker = tracker_of(trainer)
+        if tracker is not None and tracker.run_id is not None and not tracker.is_resumed and _is_set_up(trainer):
+            self._record(trainer, pl_module)  # a new run that failed before it began tells its config
+
+    def _record(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Write config, origin and split; once, as the test that ends a fit belongs to the fit's record."""
+        data, module, tracker = _data(trainer), _module(pl_module), tracker_of(trainer)
+        if tracker is None or self._recorded:
             return
         self._recorded = True
         split = data.split
@@ -69,28 +94,36 @@ class RunRecorder(pl.Callback):
         tags = {"split.fingerprint": split.fingerprint, "split.num_leaked": str(split.num_leaked), **sizes}
         if data.texts.note:
             tags["mlflow.note.content"] = data.texts.note
+        resumption = next((each for each in trainer.callbacks if isinstance(each, Resumption)), None)  # type: ignore[attr-defined]
+        if resumption is not None and not tracker.is_resumed:
+            tags |= {f"resumed.{name}": str(now) for name, (_, now) in resumption.changes.items()}
+            _log_history(tracker, trainer, module)
+        if self._comes_from:
+            # A run that goes on from another training is not found in place of one that was trained from its beginning.
+            tags["resumed.checkpoint"] = self._comes_from
+        if tracker.continues:
+            module.add_notice(Notice("continues", f"This is a new run, which continues run {tracker.continues}."))
         tracker.set_tags({**provenance.collect(), **tags})
-        tracker.set_lasting_tags(identity if stage == "fit" else contents_tags(data.contents))
+        identity = identity_tags(self.config, data.contents)
+        tracker.set_lasting_tags(identity if self._trains else contents_tags(data.contents))
         tracker.log_hyperparams({key: self.config.get(key) for key in ("model", "data", "trainer", "seed_everything")})
         tracker.log_text(self.config_yaml, "config.yaml")
-
-    def on_load_checkpoint(
-        self, trainer: pl.Trainer, pl_module: pl.LightningModule, checkpoint: dict[str, Any]
-    ) -> None:
-        tracker, notes = tracker_of(trainer), checkpoint.get(CHECKPOINT_KEY) or {}
-        if tracker is not None and notes.get("training_hash") != _module(pl_module).checkpoint_notes["training_hash"]:
-            # A run that goes on from another training is not found in place of one that was trained from its beginning.
-            tracker.set_tag("resumed.checkpoint", f"of run {notes.get('run_id')}")
-
-    def on_fit_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        tracker = tracker_of(trainer)
-        if tracker is None:
-            return
-        tracker.log_hyperparams({"parameters": parameter_counts(_module(pl_module))})
-        head = _module(pl_module).head
-        if isinstance(head, EstimatorHead):
+        head = module.head
+        if self._trains and not (isinstance(head, EstimatorHead) and head.num_parameters is None):
+            tracker.log_hyperparams({"parameters": parameter_counts(module)})
+        if self._trains and isinstance(head, EstimatorHead):
             complaint = {"warning": head.complaint} if head.complaint else {}
             tracker.set_tags({"estimator.converged": str(not head.complaint).lower(), **complaint})
+
+    def on_load_checkpoint(
+        self,
+        trainer: pl.Trainer,  # noqa: ARG002
+        pl_module: pl.LightningModule,
+        checkpoint: dict[str, Any],
+    ) -> None:
+        notes = checkpoint.get(CHECKPOINT_KEY) or {}
+        if notes.get("training_hash") != _module(pl_module).checkpoint_notes["training_hash"]:
+            self._comes_from = f"of run {notes.get('run_id')}"
 
     def on_fit_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         tracker, module = tracker_of(trainer), _module(pl_module)
@@ -147,6 +180,19 @@ class RunRecorder(pl.Callback):
             came_true, predicted = (chosen == labels).astype(int), probabilities.max(axis=1)
         figure = figures.reliability_diagram(predicted, came_true, calibration_error=error, note=texts.note)
         tracker.log_figure(figure, f"{stage}_reliability.png")
+
+
+def _log_history(tracker: MLflowTracker, trainer: pl.Trainer, module: SentenceClassifier) -> None:
+    """Give a run that begins in the middle of a training the scores of the epochs before."""
+    for name, values in module.history.items():
+        for position, value in values:
+            step = position if not module.validates_within_epochs else (position + 1) * trainer.num_training_batches
+            tracker.log_metrics({name: value}, step=round(step))
+
+
+def _is_set_up(trainer: pl.Trainer) -> bool:
+    """Whether the data are known."""
+    return hasattr(trainer.datamodule, "split")  # type: ignore[attr-defined]
 
 
 def keep_notices(trainer: pl.Trainer) -> None:

@@ -50,8 +50,9 @@ class MLflowTracker(Logger):
             MLFLOW_TRACKING_URI, or without it `sqlite:///<cwd>/mlruns/mlflow.db`. Better give credentials by
             MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD: this URI stands in the saved config.
         tags: Tags of the run.
-        run_id: Reopens this run instead of making one. Parameters it already has are not logged again; one whose value
-            has changed becomes the tag `resumed.<name>`.
+        run_id: Reopens this run instead of making one, when something is logged for the first time: until then it keeps
+            its status, end and tags. Parameters it already has are not logged again; one whose value has changed
+            becomes the tag `resumed.<name>`. For a resumed fit, `null` on the command line begins a new run.
         parent_run_id: The run under which MLflow's UI shows this one.
     """
 
@@ -68,7 +69,7 @@ class MLflowTracker(Logger):
         parent_run_id: str | None = None,
     ) -> None:
         super().__init__()
-        self._experiment, self._tracking_uri = experiment, tracking_uri
+        self._experiment, self._tracking_uri, self._run_id = experiment, tracking_uri, run_id
         tags = {**(tags or {}), **({"mlflow.parentRunId": parent_run_id} if parent_run_id else {})}
         self._open = partial(
             open_run, experiment=experiment, run_name=run_name, tracking_uri=tracking_uri, tags=tags, run_id=run_id
@@ -101,6 +102,38 @@ class MLflowTracker(Logger):
         self._run = self._open(tried_ms=tried_ms)
         self._pid = os.getpid()  # of the process that holds the run
         atexit.register(self._at_exit)
+
+    def continue_run(self, run_id: str, *, as_new: bool = False) -> None:
+        """Before `start`: go on in the run of a checkpoint, or, where the store does not have it, in a new one.
+
+        Args:
+            run_id: That run. A new run has it as its tag `continues.run_id`.
+            as_new: Whether to begin a new run in any case.
+        """
+        assert self._run is None, "the run is open already"
+        self._run_id = None if as_new else run_id
+        self._open = partial(self._open, run_id=self._run_id, continues=run_id)
+
+    @property
+    def continues(self) -> str | None:
+        """The run that a new one continues; None for any other run, before `start`, and on ranks other than zero."""
+        return self._run.continues if self._run else None
+
+    @property
+    def is_resumed(self) -> bool:
+        """Whether an earlier run goes on; known after `start`."""
+        return self._run is not None and self._run.run_id == self._run_id
+
+    def earlier_status(self) -> str | None:
+        """Status of the run to go on in, as it is now; None without one, or if the store does not have it.
+
+        Raises: as `start`.
+        """
+        store = _store.locate(self._tracking_uri)
+        if self._run_id is None or not _store.exists(store):
+            return None
+        with _store.creation_lock(store):
+            return _store.status_of_run(_store.connect(store), self._run_id)
 
     @rank_zero_only
     def check(self) -> None:
@@ -180,9 +213,15 @@ class MLflowTracker(Logger):
                 changed value becomes the tag `resumed.<name>`, as MLflow never changes a parameter.
         """
         flat = {clean_key(key): cut(scrub(str(value)), _PARAM_CHARS) for key, value in flatten(params).items()}
-        known = self._started().params
+        run = self._started()
+        known = run.params
         new = {key: value for key, value in flat.items() if key not in known}
-        changed = {f"resumed.{key}": value for key, value in flat.items() if known.get(key, value) != value}
+        # A value may also have changed in an earlier resume, and now be the first one again.
+        changed = {
+            f"resumed.{key}": value
+            for key, value in flat.items()
+            if (run.begun_with or {}).get(f"resumed.{key}", known.get(key, value)) != value
+        }
         known.update(new)
         if new:
             self._put({"kind": "params", "values": new})
@@ -264,7 +303,8 @@ class MLflowTracker(Logger):
     def close(self, status: Status = "FINISHED", error: str | None = None) -> None:
         """End the run. The first call decides; without one, the run ends as FAILED when the interpreter does.
 
-        What is logged afterwards is still sent. Before `start` there is nothing to end.
+        What is logged afterwards is still sent. Before `start` there is nothing to end; nor is there of a run that was
+        to be resumed while nothing was logged to it.
 
         Args:
             status: How it ended.
@@ -279,6 +319,8 @@ class MLflowTracker(Logger):
         self._closed = True
         atexit.unregister(self._at_exit)
         self._flush()
+        if self._run.reopening is not None:
+            return
         if error:
             self.set_tag("error", error)
         self._put({"kind": "status", "status": status, "end_time": time.time_ns() // 1_000_000})

@@ -1,0 +1,157 @@
+"""A training that goes on: it uses the settings that are given now, not those that its checkpoint restores."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, final
+
+import yaml
+from lightning.pytorch import Callback, LightningModule, Trainer
+from lightning.pytorch.callbacks import ModelCheckpoint
+from torch.optim.lr_scheduler import ExponentialLR
+
+from qlit.data import Notice
+from qlit.training.best_and_last import BestAndLast
+from qlit.training.evaluation import CHECKPOINT_KEY
+from qlit.training.module import SentenceClassifier
+from qlit.training.moved_checkpoints import with_found_paths
+
+_SECTIONS = ("model", "data", "trainer")
+# How long to train, and what no number depends on: they may differ without a word.
+_FREE = frozenset(
+    {
+        "data.cache_dir",
+        *(
+            f"trainer.{name}"
+            for name in (
+                "max_epochs", "max_steps", "max_time", "min_epochs", "min_steps", "logger", "default_root_dir",
+                "enable_progress_bar", "enable_model_summary", "enable_checkpointing", "log_every_n_steps", "profiler",
+            )
+        ),
+    }
+)  # fmt: skip
+_SHOWN = 6
+
+
+@final
+class Resumption(Callback):
+    """Lets the given settings win over those that a checkpoint restores, and tells which have changed.
+
+    Lightning restores the optimiser's and the scheduler's numbers, and what callbacks keep of their own settings
+    (the patience of `EarlyStopping`). A learning rate that was changed is multiplied by the decay so far; a changed
+    decay acts from now on.
+
+    Args:
+        resumed_from: The checkpoint.
+        config_yaml: The resolved config of now, as checkpoints carry it.
+        callbacks: Those that the config asks for, in its order.
+    """
+
+    def __init__(self, resumed_from: str | Path, config_yaml: str, callbacks: Sequence[Callback]) -> None:
+        self._folder = Path(resumed_from).parent
+        self._now: dict[str, Any] = yaml.safe_load(config_yaml)
+        self._before: dict[str, Any] | None = None
+        self._callbacks = callbacks
+        self._epoch = 0
+        self.changes: dict[str, tuple[Any, Any]] = {}
+        """(before, now) of every setting that has changed, by its name."""
+
+    def on_load_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:
+        if trainer.state.fn != "fit" or self._before is not None:
+            return
+        assert isinstance(pl_module, SentenceClassifier)
+        self._before = yaml.safe_load(checkpoint[CHECKPOINT_KEY]["config"])
+        self._epoch = int(checkpoint["epoch"])
+        self.changes = changed_settings(self._before, self._now)
+        states = checkpoint.get("callbacks") or {}
+        _give_settings(states, _callbacks_of(self._before), _callbacks_of(self._now), self._callbacks)
+        for callback in trainer.callbacks:  # type: ignore[attr-defined]
+            if isinstance(callback, ModelCheckpoint) and not isinstance(callback, BestAndLast):
+                state = states.get(callback.state_key)
+                if state is not None:
+                    states[callback.state_key] = with_found_paths(state, callback, self._folder)
+
+    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        assert isinstance(pl_module, SentenceClassifier)
+        if self._before is None:
+            return
+        before, self._before = self._before["model"], None
+        if trainer.optimizers:
+            _set_optimizer(trainer, pl_module, before)
+        if self.changes:
+            pl_module.add_notice(Notice("resumed", self._text(trainer)))
+
+    def _text(self, trainer: Trainer) -> str:
+        parts = [f"{name} {now} instead of {before}" for name, (before, now) in self.changes.items()]
+        more = f" and {len(parts) - _SHOWN} more" if len(parts) > _SHOWN else ""
+        text = f"Resumed after epoch {self._epoch} with other settings: {', '.join(parts[:_SHOWN])}{more}."
+        if trainer.optimizers and {"model.lr", "model.lr_decay"} & self.changes.keys():
+            text += f" The learning rate goes on at {trainer.optimizers[0].param_groups[0]['lr']:.6g}."
+        return text
+
+
+def changed_settings(before: Mapping[str, Any], now: Mapping[str, Any]) -> dict[str, tuple[Any, Any]]:
+    """(before, now) of the settings that both configs have with different values, by their names with dots.
+
+    How long to train, and where things are kept, is left out.
+    """
+    flat = [
+        {**_flat({name: config.get(name) for name in _SECTIONS}), "seed_everything": config.get("seed_everything")}
+        for config in (before, now)
+    ]
+    return {
+        name: (flat[0][name], value)
+        for name, value in flat[1].items()
+        if name in flat[0] and name not in _FREE and flat[0][name] != value
+    }
+
+
+def _flat(value: Any, name: str = "") -> dict[str, Any]:
+    if isinstance(value, list) and value and all(isinstance(each, dict) and "class_path" in each for each in value):
+        value = {str(each["class_path"]).rpartition(".")[2]: each.get("init_args") for each in value}
+    if not isinstance(value, dict) or not value:
+        return {name: value}
+    found: dict[str, Any] = {}
+    for key, each in value.items():
+        found |= _flat(each, f"{name}.{key}" if name else str(key))
+    return found
+
+
+def _callbacks_of(config: Mapping[str, Any]) -> list[dict[str, Any]]:
+    found = (config.get("trainer") or {}).get("callbacks") or []
+    return found if isinstance(found, list) else [found]
+
+
+def _give_settings(
+    states: dict[str, Any],
+    before: Sequence[dict[str, Any]],
+    now: Sequence[dict[str, Any]],
+    callbacks: Sequence[Callback],
+) -> None:
+    """Put changed settings of callbacks into the states that are restored, where these hold settings."""
+    for callback, entry in zip(callbacks, now, strict=False):
+        state = states.get(callback.state_key)
+        if not isinstance(state, dict):
+            continue
+        earlier = [each for each in before if each.get("class_path") == entry.get("class_path")]
+        known = [each.get("init_args") or {} for each in earlier]
+        for name, value in (entry.get("init_args") or {}).items():
+            if name in state and not any(name in each and each[name] == value for each in known):
+                state[name] = getattr(callback, name, value)
+
+
+def _set_optimizer(trainer: Trainer, module: SentenceClassifier, before: Mapping[str, Any]) -> None:
+    """Give the restored optimiser and scheduler the settings of the module."""
+    made = module.configure_optimizers()  # as it would be without a checkpoint
+    fresh = made["optimizer"] if isinstance(made, dict) else made
+    (optimizer, *_), rates = trainer.optimizers, (before.get("lr"), before.get("body_lr"))
+    for group, given, rate in zip(optimizer.param_groups, fresh.param_groups, rates, strict=False):
+        lr, base = group["lr"], given.get("initial_lr", given["lr"])
+        if rate is not None and rate != base:
+            lr = base * (lr / rate)  # times the decay so far
+        options = {name: value for name, value in given.items() if name not in ("params", "lr")}
+        group.update({**options, "lr": lr})
+    for each in trainer.lr_scheduler_configs:
+        if isinstance(each.scheduler, ExponentialLR):
+            each.scheduler.gamma = module.lr_decay
+            each.scheduler.base_lrs = [group["initial_lr"] for group in optimizer.param_groups]
+            each.scheduler._last_lr = [group["lr"] for group in optimizer.param_groups]
