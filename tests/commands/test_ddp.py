@@ -58,3 +58,19 @@ def test_two_processes_keep_the_predictions_and_pictures_of_one(folders, tmp_pat
     np.testing.assert_array_equal(one.indices, two.indices)
     np.testing.assert_array_equal(one.labels, two.labels)
     np.testing.assert_allclose(one.probabilities, two.probabilities, rtol=0, atol=DDP_ATOL)
+
+
+@pytest.mark.parametrize("strategy", ["ddp", "ddp_find_unused_parameters_true"])
+def test_two_processes_train_a_body(tmp_path, strategy):
+    """13 sentences in batches of 4: in the last batch of an epoch one process has no sentence."""
+    options = [
+        "--data.trainable_body", "true", "--data.num_per_label", "8", "--data.train_fraction", "0.82",
+        "--data.batch_size", "4", "--data.max_test", "5", "--data.eval_batch_size", "3",
+        "--model.head.encoder.pad_with", "0.15", "--model.head.encoder.center", "false",
+    ]  # fmt: skip
+    status, out, err = run(tmp_path, "fit", *SMALL, *options, *TWO, "--trainer.strategy", strategy)
+    assert status == 0, err
+    assert "13 train / 3 validation / 5 test" in out
+    assert "test accuracy" in out
+    assert "body 22,565,376)" in out  # of 22,713,216: without the pooler
+    assert history(tmp_path, only_run(tmp_path).info.run_id, "train/loss").keys() == {0, 1}

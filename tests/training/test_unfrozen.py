@@ -5,9 +5,11 @@ import torch
 from training.small import head, trainer
 
 from qlit.data import body_fingerprint, load_body, resolve_body
+from qlit.data.trainable import TrainableBody
 from qlit.heads import MLPHead
 from qlit.training.datamodule import SentenceDataModule
 from qlit.training.module import SentenceClassifier
+from qlit.training.recorder import parameter_counts
 
 pytestmark = pytest.mark.filterwarnings(
     "ignore:.*treespec, LeafSpec.*:FutureWarning",  # Lightning 2.6 with torch 2.13
@@ -59,6 +61,48 @@ def test_losses_fall_and_every_weight_in_use_moves(sentences, minilm, make):
     # Mean pooling goes past BERT's pooler, which therefore has no gradient and stays bit for bit.
     assert still == {name for name in before if ".pooler.dense." in name}
     assert body_fingerprint(minilm.path) == on_disk
+    counts = parameter_counts(module)
+    assert counts["body"] == sum(tensor.numel() for name, tensor in before.items() if name not in still)
+
+
+class Experts(torch.nn.Module):
+    """Stands in for a sentence transformer: a pooler that nothing reads, and one of three experts for a sentence."""
+
+    def __init__(self):
+        super().__init__()
+        self.words, self.pooler = torch.nn.Linear(1, 4), torch.nn.Linear(4, 4)
+        self.experts = torch.nn.ModuleList(torch.nn.Linear(4, 4) for _ in range(3))
+
+    def preprocess(self, texts):
+        return {"lengths": torch.tensor([[float(len(text))] for text in texts])}
+
+    def forward(self, features):
+        rows = [self.experts[int(length.item()) % 3](self.words(length)) for length in features["lengths"]]
+        return {"sentence_embedding": torch.stack(rows)}
+
+
+@pytest.mark.parametrize(("texts", "uses_vary"), [(["abc", "a"], True), (["abc", "a", "ab"], False)])
+def test_what_no_sentence_uses_is_frozen_and_experts_are_not(texts, uses_vary):
+    body = TrainableBody.__new__(TrainableBody)
+    torch.nn.Module.__init__(body)
+    body.model, body.embedding_dim = Experts(), 4
+    body.train()
+    assert body.freeze_unused(texts) is uses_vary
+    assert {name for name, each in body.named_parameters() if not each.requires_grad} == {
+        "model.pooler.weight",
+        "model.pooler.bias",
+    }
+    assert body.training
+    assert all(each.grad is None for each in body.parameters())
+
+
+def test_a_process_without_rows_has_embeddings_without_rows(minilm):
+    body = TrainableBody(minilm)
+    embeddings = body(body.tokenize([]))
+    assert embeddings.shape == (0, 384)
+    embeddings.sum().backward()  # DDP waits for the gradients of every process
+    assert body.freeze_unused(["some words"]) is False
+    assert all(each.grad is not None for each in body.parameters() if each.requires_grad)
 
 
 def test_a_frozen_body_stays_bit_for_bit_and_out_of_the_model(sentences, minilm):

@@ -7,6 +7,7 @@ from typing import Any, Literal, final
 import lightning.pytorch as pl
 import torch
 from lightning.pytorch.plugins.precision import MixedPrecision
+from lightning.pytorch.strategies import DDPStrategy
 from torch import Tensor, nn
 
 from qlit.data import Notice
@@ -23,6 +24,7 @@ from qlit.training.seeds import seed_of
 
 Stage = Literal["train", "val", "test"]
 
+_NUM_LOOKED_AT = 8  # training sentences that tell which parameters of a body are used
 _PARTS: dict[Stage, str] = {"train": "training", "val": "validation", "test": "test"}
 
 
@@ -109,7 +111,13 @@ class SentenceClassifier(pl.LightningModule):
                 fit_estimator(self.head, data, self.trainer)
             self._fit_center(data)
             if self.body is not None:
-                self.body.train()  # it was loaded for evaluation, and Lightning keeps modules as they are
+                self._prepare_body(self.body, data)
+
+    def _prepare_body(self, body: TrainableBody, data: SentenceDataModule) -> None:
+        body.train()  # it was loaded for evaluation, and Lightning keeps modules as they are
+        uses_vary = body.freeze_unused([data.texts.texts[k] for k in data.split.train[:_NUM_LOOKED_AT]])
+        if uses_vary and isinstance(self.trainer.strategy, DDPStrategy):
+            self.trainer.strategy._ddp_kwargs.setdefault("find_unused_parameters", True)
 
     def _fit_center(self, data: SentenceDataModule) -> None:
         embeddings = data.train_embeddings
