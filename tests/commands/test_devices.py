@@ -129,3 +129,15 @@ def test_what_cannot_be_is_said_before_any_work(tmp_path, monkeypatch, capsys, o
     assert sentence in line
     assert "abc" not in line
     assert out == ""
+
+
+@pytest.mark.parametrize("precision", ["16-true", "bf16-true"])
+def test_half_the_precision_of_a_circuit_is_refused_before_any_work(tmp_path, monkeypatch, capsys, precision):
+    monkeypatch.chdir(tmp_path)
+    assert main(["fit", *SMALL, "--trainer.precision", precision]) == 1
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert f"With `trainer.precision: {precision}`" in err
+    assert f"Take 32-true, 64-true or {precision.replace('true', 'mixed')}." in err
+    assert len(err.splitlines()) == 1
+    assert not (tmp_path / "mlruns").exists()

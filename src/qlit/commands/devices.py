@@ -25,6 +25,25 @@ def check_engines(head: Head) -> None:
             raise ValueError(missing)
 
 
+def check_precision(head: Head, precision: str) -> None:
+    """Raise a ValueError if a trainer's precision turns parameters of circuits into numbers that no engine takes.
+
+    Args:
+        head: The head.
+        precision: As of a trainer: "bf16-true", say. Mixed precision leaves parameters and circuits as they are.
+    """
+    dtype = {"16-true": torch.float16, "bf16-true": torch.bfloat16}.get(precision)
+    for used in circuits_of(head, torch.device("cpu")).values():
+        known = used.engine.capabilities.dtypes
+        if dtype is not None and dtype not in known:
+            raise ValueError(
+                f"With `trainer.precision: {precision}` the angles of a circuit would be "
+                f"{str(dtype).removeprefix('torch.')}, but engine {used.engine.name!r} computes in "
+                f"{' and '.join(str(each).removeprefix('torch.') for each in known)}. Take 32-true, 64-true or "
+                f"{precision.replace('true', 'mixed')}."
+            )
+
+
 @dataclass(frozen=True)
 class Executions:
     """Circuits that a device would be sent, each with angles of its own.

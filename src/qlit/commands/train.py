@@ -19,7 +19,7 @@ from lightning.pytorch.utilities.exceptions import SIGTERMException
 
 from qlit.commands.checkpoints import read_checkpoint, read_notes
 from qlit.commands.cluster import check_requeued, cluster_environment
-from qlit.commands.devices import check_engines
+from qlit.commands.devices import check_engines, check_precision
 from qlit.commands.interrupts import Sigint
 from qlit.commands.options import readable_errors, value_of, with_nulls
 from qlit.commands.resuming import NothingToDo, check_resumable
@@ -211,6 +211,7 @@ class QlitCLI(LightningCLI):
                 f"`trainer.limit_{part}_batches` is 0, so there is nothing to {self.subcommand}; leave it out."
             )
         check_engines(self.model.head)
+        check_precision(self.model.head, str(self.trainer.precision))
         if self.tracker is not None:
             self.tracker.check()
 

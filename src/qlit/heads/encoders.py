@@ -168,7 +168,7 @@ class SimulatedQuantumEncoder(Encoder):
     def _load_from_state_dict(self, state_dict: dict[str, Any], prefix: str, *args: Any) -> None:
         saved = state_dict.get(prefix + "mean")
         if isinstance(saved, Tensor) and not len(self.mean):
-            self.mean = torch.zeros_like(saved, device=self.theta.device)
+            self.mean = torch.zeros_like(saved, device=self.theta.device, dtype=self.theta.dtype)
         super()._load_from_state_dict(state_dict, prefix, *args)
 
 

@@ -52,7 +52,16 @@ class HybridHead(Head):
         self.linear = nn.Linear(num_measured, self.num_logits) if final_linear else None
 
     def forward(self, embeddings_BD: Tensor) -> Tensor:
-        return self.logits(self.pqc(self.encoder.angles_for(self.pqc.engine, embeddings_BD)))
+        device_type = embeddings_BD.device.type
+        if not torch.is_autocast_enabled(device_type):
+            return self.logits(self._measured(embeddings_BD))
+        # Amplitudes and angles need all the bits they have, those of learned encoders too.
+        with torch.autocast(device_type, enabled=False):
+            z_BW = self._measured(embeddings_BD.to(self.pqc.theta.dtype))
+        return self.logits(z_BW)
+
+    def _measured(self, embeddings_BD: Tensor) -> Tensor:
+        return self.pqc(self.encoder.angles_for(self.pqc.engine, embeddings_BD))  # type: ignore[no-any-return]
 
     def logits(self, z_BW: Tensor) -> Tensor:
         """Logits, shape (B, 1) or (B, k), of the measured <Z>, shape (B, W)."""
