@@ -11,7 +11,7 @@ from qlit.commands.study_contents import tell_changes
 from qlit.commands.study_setup import add_study_options, checked_configs, parsed, report_folder
 from qlit.commands.study_tables import best_text, status_text
 from qlit.reports.study_report import report_of
-from qlit.studies.cell_results import csv_of, results_of, table_of
+from qlit.studies.cell_results import all_results, csv_of, diverged_trainings, table_of
 from qlit.studies.trials import Trials
 from qlit.training.kept_runs import KeptRuns
 
@@ -61,7 +61,8 @@ def _told(verb: str, options: argparse.Namespace, trials: Trials) -> str:
             killed = KeptRuns(tracking["tracking_uri"]).reap(tracking["experiment"])
             return f"{study.name}: {len(lost)} lost trials, {len(killed)} lost runs\n"
         case "export":
-            return csv_of(table_of(study, results_of(trials.all())))
+            every = trials.all()
+            return csv_of(table_of(study, all_results(every), diverged_trainings(every)))
         case _:
             folder = Path(options.output or report_folder(study.name))
             return f"{report_of(trials).write(folder)}\n"

@@ -87,11 +87,11 @@ def run_study(arguments: Sequence[str]) -> int:
         _say(f"stopped by {stopped_by.name}; the same command goes on")
         return 128 + stopped_by
     print(patiently(lambda: best_text(trials)))
-    failed = patiently(lambda: trials.num_given_up)
-    if failed or status != "FINISHED":
+    failed, counts = patiently(lambda: trials.num_given_up), patiently(trials.counts)
+    if failed or counts["diverged"] or status != "FINISHED":
         _say(f"{patiently(lambda: progress_text(trials))}; {failed} failed, `qlit study status` tells why")
     trials.close()
-    return 1 if failed else 0
+    return 1 if failed or not counts["complete"] else 0  # a study whose cells all diverged has no result
 
 
 def run_worker(arguments: Sequence[str]) -> int:
@@ -180,9 +180,12 @@ def _record(tracker: MLflowTracker, trials: Trials, status: Status) -> None:
     """What the study's own run tells of it."""
     counts = trials.counts()
     tracker.log_metrics({f"trials/{state}": count for state, count in counts.items()})
-    if counts["complete"]:
+    from qlit.studies.cell_results import results_of
+
+    has_results = bool(results_of(trials.all()))
+    if has_results:
         tracker.log_text(best_text(trials), "best.txt")
-    if counts["complete"] and status == "FINISHED":
+    if has_results and status == "FINISHED":
         from qlit.reports.study_report import report_of
 
         report = report_of(trials)

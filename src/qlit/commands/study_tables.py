@@ -6,22 +6,23 @@ import time
 from optuna.trial import TrialState
 
 from qlit.commands.study_setup import options_of
-from qlit.studies.cell_results import CellResult, levels_text, pareto_front, ranked, results_of
+from qlit.studies.cell_results import CellResult, diverged_trainings, levels_text, pareto_front, ranked, results_of
 from qlit.studies.definition import Study
 from qlit.studies.designs import cells_of
 from qlit.studies.screened import JudgedFactor, Screened
 from qlit.studies.trials import Trials
 
 _MOST_ROWS = 20
+_MOST_DIVERGED = 5
 
 
 def progress_text(trials: Trials, seconds: float | None = None) -> str:
     """Trials by state, and how long the rest will take at the pace of the last `seconds`."""
     counts = trials.counts()
     left = trials.num_left
-    total = counts["complete"] + counts["pruned"] + left
+    total = counts["complete"] + counts["pruned"] + counts["diverged"] + left
     parts = [f"{counts['complete']} of {total} trials done"]
-    parts += [f"{counts[state]} {state}" for state in ("running", "pruned") if counts[state]]
+    parts += [f"{counts[state]} {state}" for state in ("running", "pruned", "diverged") if counts[state]]
     since = time.time() - seconds if seconds is not None else None
     recent = [
         trial
@@ -45,13 +46,16 @@ def best_text(trials: Trials) -> str:
     """The chosen cell: its validation scores, which chose it, its test accuracy, and how to train it again."""
     study, results = trials.definition, results_of(trials.all())
     if not results:
-        return f"{study.name}: no trial is finished yet."
+        cells = {each.key for each in diverged_trainings(trials.all())}
+        told = f"; {len(cells)} cell(s) diverged: qlit study status" if cells else ""
+        return f"{study.name}: no trial is finished{' yet' * bool(trials.num_left or not told)}{told}."
     first = study.objectives[0]
     chosen = ranked(results, first)[0]
     lines = [
         f"{study.name}: best of {len(results)} cells by {first.metric}, {len(chosen.trainings)} training(s) each",
         _line("cell", levels_text(chosen.cell)),
         *screened_lines(trials),
+        *_left_out_lines(trials),
         *(_line(each.metric, chosen.text(each.metric)) for each in study.objectives),
         _line("test/accuracy", chosen.text("test/accuracy") + ", which chose nothing"),
         _line("run", ", ".join(each.run_id for each in chosen.trainings)),
@@ -88,7 +92,12 @@ def status_text(trials: Trials) -> str:
     for trial in failures[-5:]:
         why = str(trial.user_attrs.get("error", "not known why"))
         lines.append(_line(f"{'ended' if why.startswith('stopped') else 'failed'} {trial.number}", why))
-    if any(trial.state == TrialState.COMPLETE for trial in every):
+    diverged = diverged_trainings(every)
+    for each in diverged[:_MOST_DIVERGED]:
+        lines.append(_line(f"diverged {each.trial}", f"{levels_text(each.cell)}: {each.reason}"))
+    if len(diverged) > _MOST_DIVERGED:
+        lines.append(f"  .. and {len(diverged) - _MOST_DIVERGED} more diverged: qlit study export")
+    if results_of(every):
         lines += [f"best cells by {study.objectives[0].metric}:", cells_text(trials)]
     return "\n".join(lines)
 
@@ -128,6 +137,12 @@ def judged_text(factor: JudgedFactor) -> str:
     if factor.by != factor.name and factor.by_p is not None:
         text += f"; kept for {factor.by}, p {factor.by_p:.2g}"
     return f"{text}, {factor.levels[1]} against {factor.levels[0]}"
+
+
+def _left_out_lines(trials: Trials) -> list[str]:
+    """How many cells are not compared because a training of them diverged; empty without any."""
+    cells = {each.key for each in diverged_trainings(trials.all())}
+    return [_line("diverged", f"{len(cells)} cell(s), which are not compared: qlit study status")] if cells else []
 
 
 def _row(result: CellResult, trials: Trials) -> str:

@@ -35,11 +35,13 @@ class Outcome:
         scores: `val/` scores of its best epoch, `test/` scores of that checkpoint, `parameters`, `gates` of the part
             that a quantum processor would run, `num_validation` and `num_test` sentences.
         pruned: Whether it was given up early; there are no `test/` scores then.
+        diverged: Why it has no scores at all, if it diverged.
     """
 
     run_id: str
     scores: dict[str, float] = field(default_factory=dict)
     pruned: bool = False
+    diverged: str = ""
 
 
 def train(
@@ -67,7 +69,7 @@ def train(
         with readable_errors():
             made = TrialCLI(["fit", *options], tags, Interruption(raise_if_lost), Watch(give_up), check=check)
     except _FoundError as found:
-        return Outcome(found.run_id, found.scores)
+        return Outcome(found.run_id, found.scores, diverged=found.diverged)
     return outcome_of(made)
 
 
@@ -76,6 +78,8 @@ def outcome_of(made: "TrialCLI") -> Outcome:
     assert made.tracker is not None
     assert made.tracker.run_id is not None
     module = made.model
+    if module.divergence is not None:  # what its earlier epochs reached is no result of its settings
+        return Outcome(made.tracker.run_id, diverged=module.divergence.text)
     best = kept_best(made.trainer) or module.evaluations.get("val")
     scores = {} if best is None else {name: value for name, value in best.scores.items() if name != "val/selection"}
     scores |= _facts(module, made.datamodule)
@@ -121,9 +125,9 @@ def _num_seen(module: SentenceClassifier, stage: Stage, planned: int) -> int:
 
 
 class _FoundError(Exception):
-    def __init__(self, run_id: str, scores: dict[str, float]) -> None:
+    def __init__(self, run_id: str, scores: dict[str, float], diverged: str = "") -> None:
         super().__init__(run_id)
-        self.run_id, self.scores = run_id, scores
+        self.run_id, self.scores, self.diverged = run_id, scores, diverged
 
 
 class SeveralProcessesError(Exception):
@@ -158,7 +162,7 @@ class Watch(Callback):
         assert isinstance(pl_module, SentenceClassifier)
         found = pl_module.evaluations.get("val")
         if self._give_up is None or found is None or found.epoch != trainer.current_epoch:
-            return
+            return  # also of an epoch that diverged, which ends by itself
         asked = self._give_up(found.epoch, found.scores["val/accuracy"]) if trainer.is_global_zero else False
         # An exception would leave the run as FAILED; this way its epoch comes to its end, and is the last.
         if trainer.strategy.broadcast(asked):
@@ -208,6 +212,8 @@ class TrialCLI(QlitCLI):
         wanted = config.tracking.experiment, identity_tags(nested, self.expected)[HASH]
         if (run_id := when_mlflow_is_there(lambda: kept.finished(*wanted))) is not None:
             raise _FoundError(run_id, when_mlflow_is_there(lambda: _of_history(kept.history(run_id))))
+        if (diverged := when_mlflow_is_there(lambda: kept.diverged(*wanted))) is not None:
+            raise _FoundError(diverged.run_id, {}, diverged.reason)
         checkpoint = when_mlflow_is_there(lambda: kept.stopped(*wanted))
         needed = num_processes(config.tracking.experiment, nested["trainer"])
         if needed is not None:

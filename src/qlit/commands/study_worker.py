@@ -23,6 +23,7 @@ from qlit.studies.cell_results import note_of
 from qlit.studies.claims import Claimed
 from qlit.studies.contents import ChangedError, contents_key
 from qlit.studies.definition import Replicate
+from qlit.studies.diverged import DIVERGED
 from qlit.studies.patience import patiently
 from qlit.studies.trials import Trials
 from qlit.training.contents import Contents
@@ -119,6 +120,10 @@ class Worker:
                 raise ValueError(f"{self._failures} trials failed one after the other; the last: {reason}") from error
             return False
         self._failures = 0
+        if diverged := outcomes[-1].diverged:
+            if patiently(lambda: self.trials.settle_diverged(claimed, diverged)):
+                self._say(f"{name} diverged: {diverged}")
+            return True
         pruned = outcomes[-1].pruned
         values = None if pruned else self._values(outcomes)
         seconds = time.monotonic() - begun
@@ -147,7 +152,7 @@ class Worker:
                 )
             patiently(lambda found=outcome, of=replicate: self._note(claimed, of, found))  # type: ignore[misc]
             outcomes.append(outcome)
-            if outcome.pruned:
+            if outcome.pruned or outcome.diverged:
                 break
         return outcomes
 
@@ -156,7 +161,8 @@ class Worker:
         return lambda contents: patiently(lambda: self.trials.check_contents(key, facts_of(contents)))
 
     def _note(self, claimed: Claimed, replicate: Replicate, outcome: Outcome) -> None:
-        claimed.trial.set_user_attr(note_of(replicate), {"run_id": outcome.run_id, **outcome.scores})
+        diverged = {DIVERGED: outcome.diverged} if outcome.diverged else {}
+        claimed.trial.set_user_attr(note_of(replicate), {"run_id": outcome.run_id, **outcome.scores, **diverged})
 
     def _give_up(self, claimed: Claimed) -> Callable[[int, float], bool] | None:
         if self.trials.definition.pruner.kind == "none":
@@ -177,6 +183,8 @@ class Worker:
                 there = sorted(name for name in outcomes[0].scores if not name.startswith("test/"))
                 raise UsageError(f"a training has no score {objective.metric!r}; it has {', '.join(there)}.")
             values.append(float(np.mean(known)))
+            if not np.isfinite(values[-1]):  # never a value of a trial: a storage or a sampler may not bear it
+                raise ValueError(f"A training has the score {objective.metric} {values[-1]}, which is not finite.")
         return values
 
     def _run_name(self, claimed: Claimed, replicate: Replicate) -> str:

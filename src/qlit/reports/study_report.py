@@ -13,7 +13,16 @@ from matplotlib.figure import Figure
 
 from qlit.reports.study_figures import importances_figure, level_means_figure, pareto_figure, slices_figure
 from qlit.reports.two_stages import design_text, parts_of, rule_text, screened_rows, search_text
-from qlit.studies.cell_results import CellResult, csv_of, levels_text, ranked, results_of, table_of
+from qlit.studies.cell_results import (
+    CellResult,
+    all_results,
+    csv_of,
+    diverged_trainings,
+    levels_text,
+    ranked,
+    results_of,
+    table_of,
+)
 from qlit.studies.definition import Objective
 from qlit.studies.effects import Anova, LevelMean, anova, importances, level_means
 from qlit.studies.trials import Trials
@@ -61,7 +70,8 @@ def report_of(trials: Trials) -> Report:
     study = trials.definition
     results = ranked(results_of(trials.all()), study.objectives[0])
     if not results:
-        raise ValueError(f"No trial of study {study.name!r} is finished yet; there is nothing to report.")
+        diverged = f" ({count} diverged)" if (count := trials.counts()["diverged"]) else ""
+        raise ValueError(f"No trial of study {study.name!r} is finished yet{diverged}; there is nothing to report.")
     metric = study.objectives[0].metric
     parts = parts_of(trials, results)
     means = level_means(parts.screening, parts.screened, metric)
@@ -76,7 +86,7 @@ def report_of(trials: Trials) -> Report:
     if (pair := _against(study.objectives, results)) is not None:
         figures["pareto"] = pareto_figure(study, results, pair)
     tables = {
-        "trainings": csv_of(table_of(study, results)),
+        "trainings": csv_of(table_of(study, all_results(trials.all()), diverged_trainings(trials.all()))),
         "level_means": csv_of(_means_rows(means)),
         "anova": csv_of(_anova_rows(analysis)),
         "screened": csv_of(screened_rows(trials.screened)),
@@ -114,6 +124,7 @@ def _page(
         "<p>Intervals are 95 %: Student's over the replicates, cut where a score's values end, or of a single one "
         "Wilson's over its sentences.</p>",
     ]
+    parts += _diverged(trials)
     if "pareto" in figures:
         parts.append(_picture(figures["pareto"], "cells by two objectives"))
     parts += ["<h2>Which factors matter</h2>", _picture(figures["main_effects"], "means of levels")]
@@ -139,6 +150,16 @@ def _page(
         f'<!doctype html><html lang="en"><head><meta charset="utf-8"><title>{title}</title><style>{_STYLE}</style>'
         f"</head><body>{''.join(parts)}</body></html>\n"
     )
+
+
+def _diverged(trials: Trials) -> list[str]:
+    """HTML of the cells of which a training diverged; empty without any."""
+    found = diverged_trainings(trials.all())
+    if not found:
+        return []
+    rows = [{"cell": levels_text(each.cell), "trial": each.trial, "why": each.reason} for each in found[:_MOST_ROWS]]
+    count = len({each.key for each in found})
+    return [f"<h2>Diverged</h2><p>{count} cell(s) are left out of all that follows.</p>", _table(rows)]
 
 
 def _cell_rows(trials: Trials, results: Sequence[CellResult]) -> list[dict[str, Any]]:

@@ -10,10 +10,10 @@ import numpy as np
 from optuna.trial import FrozenTrial, TrialState
 
 from qlit.studies.definition import Cell, Objective, Replicate, Scalar, Study
+from qlit.studies.diverged import DIVERGED, RESULT, DivergedTraining, diverged_of, is_diverged, is_whole, notes_of
 from qlit.studies.statistics import range_of, t_interval
 from qlit.training.scores import wilson_interval
 
-_RESULT = "result"
 _SENTENCES = {"val/accuracy": "num_validation", "test/accuracy": "num_test"}
 
 
@@ -78,14 +78,28 @@ class CellResult:
 
 def note_of(replicate: Replicate) -> str:
     """The name under which a trial keeps what a replicate reached."""
-    return f"{_RESULT} {replicate.seed} {replicate.split}"
+    return f"{RESULT} {replicate.seed} {replicate.split}"
 
 
 def results_of(trials: Sequence[FrozenTrial]) -> list[CellResult]:
-    """The cells that have a finished training, in the order of their first trial."""
+    """The cells that have a finished training and none that diverged, in the order of their first trial.
+
+    What is left of a cell of which a replicate diverged would be a mean over the lucky ones.
+    """
+    left_out = {each.key for each in diverged_trainings(trials)}
+    return [each for each in all_results(trials) if each.key not in left_out]
+
+
+def diverged_trainings(trials: Sequence[FrozenTrial]) -> list[DivergedTraining]:
+    """The trainings that diverged, in the order of their trials."""
+    return [each for trial in trials for each in diverged_of(trial)]
+
+
+def all_results(trials: Sequence[FrozenTrial]) -> list[CellResult]:
+    """The cells that have a finished training, also those of which another one diverged."""
     found: dict[str, list[FrozenTrial]] = {}
     for trial in trials:
-        if trial.state == TrialState.COMPLETE:
+        if trial.state == TrialState.COMPLETE or is_diverged(trial):
             found.setdefault(str(trial.user_attrs["cell"]), []).append(trial)
     results = []
     for key, mine in found.items():
@@ -94,18 +108,17 @@ def results_of(trials: Sequence[FrozenTrial]) -> list[CellResult]:
         marks = mine[0].user_attrs
         cell = {**marks.get("fixed", {}), **mine[0].params}
         numbers = tuple(trial.number for trial in mine)
-        results.append(CellResult(key, cell, tuple(ordered), numbers, marks.get("stage")))
+        if ordered or not any(map(is_diverged, mine)):
+            results.append(CellResult(key, cell, tuple(ordered), numbers, marks.get("stage")))
     return results
 
 
 def _trainings(trial: FrozenTrial) -> list[Training]:
-    found = []
-    for name, value in trial.user_attrs.items():
-        if name.startswith(_RESULT + " "):
-            seed, split = map(int, name.split()[1:])
-            scores = {key: number for key, number in value.items() if key != "run_id"}
-            found.append(Training(Replicate(seed, split), value["run_id"], scores))
-    return found
+    return [
+        Training(replicate, note["run_id"], {key: number for key, number in note.items() if key != "run_id"})
+        for replicate, note in notes_of(trial).items()
+        if is_whole(note)
+    ]
 
 
 def ranked(results: Sequence[CellResult], objective: Objective) -> list[CellResult]:
@@ -129,22 +142,41 @@ def pareto_front(results: Sequence[CellResult], objectives: Sequence[Objective])
     ]
 
 
-def table_of(study: Study, results: Sequence[CellResult]) -> list[dict[str, Any]]:
-    """A row a training: factors, replicate, run and scores; a factor that is not active in a cell is empty."""
+def table_of(
+    study: Study, results: Sequence[CellResult], diverged: Sequence[DivergedTraining] = ()
+) -> list[dict[str, Any]]:
+    """A row a training: factors, replicate, run and scores; a factor that is not active in a cell is empty.
+
+    Where trainings diverged a last column says so: their rows have no scores.
+    """
     names = sorted({name for result in results for each in result.trainings for name in each.scores})
-    return [
-        {
-            **{factor.name: result.cell.get(factor.name) for factor in study.factors},
-            "seed": each.replicate.seed,
-            "split": each.replicate.split,
-            "cell": result.key,
-            **({} if result.stage is None else {"stage": result.stage}),
-            "run_id": each.run_id,
-            **{name: each.scores.get(name) for name in names},
+    has_stages = any(
+        stage is not None for stage in [each.stage for each in results] + [each.stage for each in diverged]
+    )
+
+    def row(
+        key: str, cell: Cell, replicate: Replicate | None, run_id: str, scores: dict[str, float], stage: str | None
+    ) -> dict[str, Any]:
+        return {
+            **{factor.name: cell.get(factor.name) for factor in study.factors},
+            "seed": None if replicate is None else replicate.seed,
+            "split": None if replicate is None else replicate.split,
+            "cell": key,
+            **({"stage": stage} if has_stages else {}),
+            "run_id": run_id,
+            **{name: scores.get(name) for name in names},
         }
+
+    rows = [
+        row(result.key, result.cell, each.replicate, each.run_id, each.scores, result.stage)
         for result in results
         for each in result.trainings
     ]
+    if not diverged:
+        return rows
+    broken = [row(each.key, each.cell, each.replicate, each.run_id, {}, each.stage) for each in diverged]
+    reasons = ["" for _ in rows] + [each.reason for each in diverged]
+    return [{**each, DIVERGED: reason} for each, reason in zip([*rows, *broken], reasons, strict=True)]
 
 
 def csv_of(rows: Sequence[dict[str, Any]]) -> str:

@@ -8,9 +8,11 @@ from dataclasses import dataclass, replace
 import numpy as np
 import optuna
 from numpy.typing import NDArray
+from optuna.trial import TrialState
 
 from qlit.studies.cell_results import CellResult
 from qlit.studies.definition import Scalar, Study
+from qlit.studies.diverged import is_diverged
 from qlit.studies.statistics import cut, difference_range_of, range_of, t_interval
 
 LEAST_RESIDUAL_DF = 3
@@ -193,6 +195,16 @@ def _within(effects: Sequence[Effect], limits: tuple[float, float]) -> tuple[Eff
     return tuple(found)
 
 
+def _of_finite_values(study: optuna.Study) -> optuna.Study:
+    """A study without the trials of an older qlit whose values are not numbers; itself where there are none."""
+    trials = study.get_trials(deepcopy=False)
+    if not any(trial.state == TrialState.COMPLETE and is_diverged(trial) for trial in trials):
+        return study
+    found = optuna.create_study(directions=study.directions)
+    found.add_trials([trial for trial in trials if trial.state == TrialState.COMPLETE and not is_diverged(trial)])
+    return found
+
+
 def importances(study: optuna.Study, objective: int = 0) -> dict[str, dict[str, float]]:
     """Importance of each parameter by two measures that ask different things; empty where neither can be had.
 
@@ -205,6 +217,7 @@ def importances(study: optuna.Study, objective: int = 0) -> dict[str, dict[str, 
         "PED-ANOVA": optuna.importance.PedAnovaImportanceEvaluator(),
         "fANOVA": optuna.importance.FanovaImportanceEvaluator(seed=0),
     }
+    study = _of_finite_values(study)
     target = (lambda trial: trial.values[objective]) if len(study.directions) > 1 else None
     found: dict[str, dict[str, float]] = {}
     for name, evaluator in evaluators.items():

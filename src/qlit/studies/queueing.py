@@ -11,6 +11,7 @@ from optuna.trial import FrozenTrial, TrialState
 
 from qlit.studies.definition import Cell, Study, digest
 from qlit.studies.designs import cells_of
+from qlit.studies.diverged import is_diverged
 from qlit.studies.lost import RESTARTS
 from qlit.studies.screened import Screened
 
@@ -71,8 +72,9 @@ def is_searched(study: Study, trial: FrozenTrial) -> bool:
 
 
 def is_screened(study: Study, trials: Sequence[FrozenTrial]) -> bool:
-    """Whether all cells of the first of two stages are trained."""
-    done = {_place(trial) for trial in trials if trial.state == TrialState.COMPLETE and not is_searched(study, trial)}
+    """Whether all cells of the first of two stages are trained, or their training diverged."""
+    settled = [trial for trial in trials if trial.state == TrialState.COMPLETE or is_diverged(trial)]
+    done = {_place(trial) for trial in settled if not is_searched(study, trial)}
     return all(place in done for place, _, _ in _listed(study))
 
 

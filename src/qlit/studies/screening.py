@@ -7,25 +7,31 @@ that matter, whatever these are (projection).
 import math
 from collections.abc import Sequence
 
-from qlit.studies.cell_results import CellResult, ranked
+from qlit.studies.cell_results import CellResult, Training, ranked
 from qlit.studies.definition import Cell, Study
+from qlit.studies.diverged import DivergedTraining
 from qlit.studies.effects import Anova, Effect, anova, level_means
 from qlit.studies.screened import JudgedFactor, Screened
 
 
-def screened_by(study: Study, results: Sequence[CellResult]) -> Screened:
+def screened_by(study: Study, results: Sequence[CellResult], diverged: Sequence[DivergedTraining] = ()) -> Screened:
     """Judge the factors of a two-stage study by the cells of its screening, all of which are trained.
 
     Args:
         study: The study.
         results: What the cells of its screening reached.
+        diverged: Trainings of its screening that diverged. Their cells count as the worst value that another cell
+            reached, so that a level that makes trainings diverge is seen to matter.
     Returns:
         The factors by the largest effect that each has a part in, its own or an interaction of two where the cells tell
         those apart; of the factors of one interaction the one with the larger effect of its own comes first.
     """
     first, objective, design = study.screening, study.objectives[0], study.design
-    analysis = anova(first, results, objective.metric)
-    means = {(each.factor, each.level): each.mean for each in level_means(first, results, objective.metric)}
+    if not results:
+        raise ValueError(f"All cells of the screening of study {study.name!r} diverged; take other levels.")
+    worst = _as_the_worst(study, results, diverged)
+    analysis = anova(first, [*results, *worst], objective.metric)
+    means = {(each.factor, each.level): each.mean for each in level_means(first, [*results, *worst], objective.metric)}
     judged = []
     for factor in first.factors:
         low, high = ((factor.name, label) for label in factor.labels)
@@ -51,7 +57,30 @@ def screened_by(study: Study, results: Sequence[CellResult]) -> Screened:
     matter = [found.name for _, _, is_significant, found in judged if is_significant][: design.keep]
     factors = tuple(JudgedFactor(**{**vars(found), "is_kept": found.name in matter}) for *_, found in judged)
     note = analysis.note if analysis else "Too few trainings to tell effects from chance: no intervals, no p values."
+    if worst:
+        count = f"{len(worst)} of {len(worst) + len(results)} cells diverged"
+        note = f"{count}, and count as the worst value that another one reached. {note}".strip()
     return Screened(factors, note, _starts(study, results, factors))
+
+
+def _as_the_worst(
+    study: Study, results: Sequence[CellResult], diverged: Sequence[DivergedTraining]
+) -> list[CellResult]:
+    """Cells that diverged with the worst value that a training of another cell reached."""
+    objective = study.objectives[0]
+    values = [value for result in results for value in result.values(objective.metric)]
+    worst = min(values) if objective.direction == "maximize" else max(values)
+    cells = {each.key: each for each in diverged}
+    return [
+        CellResult(
+            key,
+            each.cell,
+            tuple(Training(replicate, each.run_id, {objective.metric: worst}) for replicate in study.replicates),
+            (each.trial,),
+            each.stage,
+        )
+        for key, each in cells.items()
+    ]
 
 
 def _effects_of(name: str, analysis: Anova | None) -> tuple[Effect | None, Effect | None]:

@@ -126,6 +126,7 @@ def _opened(location: Location) -> "BaseStorage":
     from optuna.storages import JournalStorage, RDBStorage
     from sqlalchemy.exc import OperationalError, SQLAlchemyError
 
+    from qlit.studies.diverged import mend
     from qlit.studies.journal import WholeLinesBackend
 
     if location.path is not None and location.is_journal:
@@ -138,6 +139,7 @@ def _opened(location: Location) -> "BaseStorage":
         if location.path is not None:
             options["connect_args"] = {"timeout": _BUSY_S}
             _write_ahead(location.path)
+            mend(location.path)
         return RDBStorage(location.url, engine_kwargs=options)
     except (SQLAlchemyError, sqlite3.DatabaseError, StorageInternalError, RuntimeError) as error:
         if location.path is None and isinstance(error, OperationalError | StorageInternalError):

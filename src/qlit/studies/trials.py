@@ -19,6 +19,7 @@ from optuna.trial import FrozenTrial, Trial, TrialState
 from qlit.studies.claims import Claimed
 from qlit.studies.contents import check_contents, note_contents
 from qlit.studies.definition import Cell, Replicate, Study, digest
+from qlit.studies.diverged import DIVERGED, is_diverged
 from qlit.studies.lost import AGAIN, DRAWN_AS, HEARTBEAT, RESTARTS, RETRY, is_lost, owed
 from qlit.studies.opening import check_is_there, drawing_study, loaded
 from qlit.studies.queueing import is_screened, num_given_up, num_to_come, to_queue
@@ -82,11 +83,23 @@ class Trials:
         if self.study.user_attrs.get("overrides") != dict(self.definition.overrides):
             self.study.set_user_attr("overrides", dict(self.definition.overrides))
 
+    def _check_values(self) -> None:
+        """Raise a ValueError if a search would take values that are not numbers for its best."""
+        if self.definition.design.sampling.is_search and any(
+            is_diverged(trial) for trial in self.all() if trial.state == TrialState.COMPLETE
+        ):
+            raise ValueError(
+                f"The storage of study {self.definition.name!r} holds trials whose values are not finite numbers, kept "
+                "by an older qlit, and its sampler would take them for the best. It can be looked at; give a search "
+                "that goes on another `name`."
+            )
+
     def fill(self) -> int:
         """Queue what is not queued, running or done, and tell workers that may go on; returns how many were queued.
 
         What failed is queued again, what is done is not: this is how a stopped study goes on.
         """
+        self._check_values()
         with setup_lock(self.location):
             self.study.set_user_attr("stop", False)
             self._queue_owed()
@@ -109,14 +122,17 @@ class Trials:
         """
         if not self._search_is_due():
             return None
-        from qlit.studies.cell_results import results_of  # statistics, which workers on other studies do without
+        from qlit.studies.cell_results import (  # statistics, which workers on other studies do without
+            diverged_trainings,
+            results_of,
+        )
         from qlit.studies.screening import screened_by
 
         with setup_lock(self.location):
             if not self._search_is_due():
                 return None
             if self.screened is None:  # or else who decided died before the search was queued
-                decided = screened_by(self.definition, results_of(self.all()))
+                decided = screened_by(self.definition, results_of(self.all()), diverged_trainings(self.all()))
                 self.study.set_user_attr(_SCREENED, decided.plain())
             self._queue_missing()
             return self.screened
@@ -140,9 +156,9 @@ class Trials:
         return self.study.get_trials(deepcopy=False)
 
     def counts(self) -> dict[str, int]:
-        """Trials by state: waiting, running, complete, pruned, fail (given up or not begun again yet)."""
-        found = Counter(trial.state.name.lower() for trial in self.all())
-        return {state.name.lower(): found[state.name.lower()] for state in TrialState}
+        """Trials by state: waiting, running, complete, pruned, fail (given up or not begun again yet), diverged."""
+        found = Counter(DIVERGED if is_diverged(trial) else trial.state.name.lower() for trial in self.all())
+        return {state: found[state] for state in (*(state.name.lower() for state in TrialState), DIVERGED)}
 
     @property
     def num_left(self) -> int:
@@ -240,6 +256,11 @@ class Trials:
 
     def sign_of_life(self, trial: Trial) -> None:
         trial.set_user_attr(HEARTBEAT, time.time())
+
+    def settle_diverged(self, claimed: Claimed, reason: str) -> bool:
+        """Note that a trial's training diverged, so that it is neither chosen nor trained again; as `finish`."""
+        claimed.trial.set_user_attr(DIVERGED, reason[:2000])
+        return self.finish(claimed, None, pruned=True)
 
     def finish(self, claimed: Claimed, values: Sequence[float] | None, *, pruned: bool = False) -> bool:
         """Note what a trial reached; False if it was taken for lost meanwhile, and its result is of no use.

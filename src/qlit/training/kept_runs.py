@@ -9,6 +9,7 @@ from typing import Any, Literal
 from qlit.training import _store
 from qlit.training._run import reap
 from qlit.training._secrets import scrub
+from qlit.training.divergence import DIVERGED, NOTICE, is_finite
 from qlit.training.identity import HASH
 from qlit.training.predictions import FILE_NAME, Predictions
 
@@ -30,6 +31,19 @@ class KeptRun:
     params: dict[str, str]
     tags: dict[str, str]
     predictions: Predictions
+
+
+@dataclass(frozen=True)
+class DivergedRun:
+    """A run whose training diverged.
+
+    Args:
+        run_id: Its id in MLflow.
+        reason: What happened, in a sentence.
+    """
+
+    run_id: str
+    reason: str
 
 
 class KeptRuns:
@@ -57,9 +71,11 @@ class KeptRuns:
         """A run with its test predictions.
 
         Raises:
-            ValueError: If there is no such run, or it keeps no predictions.
+            ValueError: If there is no such run, it diverged, or it keeps no predictions.
         """
         run = self._run(run_id)
+        if run.data.tags.get(DIVERGED) == "true" or not _has_finite_scores(run):
+            raise ValueError(f"Run {run_id} cannot be compared: {_reason(run)}")
         if FILE_NAME not in {item.path for item in self._client.list_artifacts(run_id)}:
             best = shlex.quote(str(self._store.root / "runs" / run_id / "best.ckpt"))
             raise ValueError(
@@ -123,9 +139,17 @@ class KeptRuns:
     def finished(self, experiment: str, config_hash: str) -> str | None:
         """The id of the youngest finished and tested fit with that config in an experiment; None if there is none."""
         for run in self._fits(experiment, config_hash, "FINISHED"):
-            if FILE_NAME in {item.path for item in self._client.list_artifacts(run.info.run_id)}:
+            if _has_finite_scores(run) and FILE_NAME in {
+                item.path for item in self._client.list_artifacts(run.info.run_id)
+            }:
                 return str(run.info.run_id)
         return None
+
+    def diverged(self, experiment: str, config_hash: str) -> DivergedRun | None:
+        """The youngest fit with that config that diverged, as it would again; None if there is none."""
+        failed = [run for run in self._fits(experiment, config_hash, "FAILED") if run.data.tags.get(DIVERGED) == "true"]
+        older = [run for run in self._fits(experiment, config_hash, "FINISHED") if not _has_finite_scores(run)]
+        return next((DivergedRun(str(run.info.run_id), _reason(run)) for run in (*failed, *older)), None)
 
     def stopped(self, experiment: str, config_hash: str) -> Path | None:
         """The last checkpoint of the youngest fit with that config that was stopped and can go on, if there is one."""
@@ -149,3 +173,13 @@ class KeptRuns:
         )
         # One that was resumed with another config has that one's hash, but did not begin with it.
         return [run for run in runs if not any(name.startswith("resumed.") for name in run.data.tags)]
+
+
+def _has_finite_scores(run: Any) -> bool:
+    """Whether the loss of a run's test, if it has one, is a number; not so of diverged ones of older versions."""
+    return is_finite(run.data.metrics.get("test/loss", 0.0))
+
+
+def _reason(run: Any) -> str:
+    found = run.data.tags.get(f"notice.{NOTICE}") or run.data.tags.get("error")
+    return str(found or "its training diverged, so its scores are not finite numbers.")
