@@ -1,6 +1,7 @@
 """How errors reach a person: bad input in one sentence, a bug with its traceback."""
 
 import difflib
+import dis
 import os
 import signal
 import sys
@@ -8,7 +9,8 @@ import traceback
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
-_PACKAGE = Path(__file__).resolve().parents[1]
+PACKAGE = Path(__file__).resolve().parents[1]
+"""Folder of our own code."""
 
 
 class UsageError(Exception):
@@ -25,8 +27,9 @@ def nearest(word: str, known: Iterable[str]) -> str:
 def in_one_sentence(name: str, command: Callable[[], int]) -> int:
     """Run a command; print what is wrong with its input as one sentence, and return its exit status.
 
-    An error that qlit raised on purpose (a ValueError or OSError from its own code) is about the input. Any other is a
-    bug and keeps its traceback, as does every error where QLIT_TRACEBACK is set.
+    An error is about the input if a `raise` statement of ours raised it, or if the system refused a file or memory. Any
+    other is a bug and keeps its traceback, also one that a library or the interpreter raised in a line of ours
+    (`int("x")`). With QLIT_TRACEBACK set, every error keeps it.
     """
     try:
         status = command()
@@ -51,11 +54,45 @@ def in_one_sentence(name: str, command: Callable[[], int]) -> int:
 
 
 def _is_about_input(error: Exception) -> bool:
+    if isinstance(error, OSError) and error.errno is not None and error.filename is not None:
+        return True
+    if _is_out_of_memory(error) or _is_bad_yaml(error):
+        return True
     if not isinstance(error, ValueError | OSError | RuntimeError):
         return False
     frames = traceback.extract_tb(error.__traceback__)
-    return bool(frames) and Path(frames[-1].filename).resolve().is_relative_to(_PACKAGE)
+    is_ours = bool(frames) and Path(frames[-1].filename).resolve().is_relative_to(PACKAGE)
+    return is_ours and is_raised_on_purpose(error)
+
+
+def is_raised_on_purpose(error: BaseException) -> bool:
+    """Whether a `raise` statement raised it, rather than an operation or a function without Python code."""
+    trace = error.__traceback__
+    if trace is None:
+        return False
+    while trace.tb_next is not None:
+        trace = trace.tb_next
+    instruction = trace.tb_frame.f_code.co_code[trace.tb_lasti]
+    return dis.opname[instruction] == "RAISE_VARARGS"
+
+
+def _is_out_of_memory(error: Exception) -> bool:
+    if isinstance(error, MemoryError):
+        return True
+    return isinstance(error, RuntimeError) and (
+        type(error).__name__ == "OutOfMemoryError" or "DefaultCPUAllocator: can't allocate memory" in str(error)
+    )
+
+
+def _is_bad_yaml(error: Exception) -> bool:
+    return any(f"{kind.__module__}.{kind.__name__}" == "yaml.error.YAMLError" for kind in type(error).__mro__)
 
 
 def _sentence(error: Exception) -> str:
-    return " ".join(str(error).split())
+    if isinstance(error, OSError) and error.filename is not None and error.args and isinstance(error.args[0], int):
+        return f"{error.strerror}: {error.filename}"
+    text = " ".join(str(error).split())
+    if _is_out_of_memory(error):
+        said = f" ({text.partition('.')[0]})" if text else ""
+        return f"there is not enough memory{said}; a smaller data.batch_size or model needs less."
+    return f"a file or value that is no YAML: {text}" if _is_bad_yaml(error) else text

@@ -64,6 +64,8 @@ def one_sentence(message: str) -> str:
     if unknown := re.search(r"unrecognized arguments: (\S+)", message):
         option = unknown[1].partition("=")[0]
         return f"unknown option {option}{nearest(option, [f'--{name}' for name in _known_names()])}"
+    if (reason := reason_in_union(message)) is not None:
+        return ": ".join(part for part in (place.partition(".init_args")[0], reason) if part)
     if unknown := re.search(r"(?:Group '([\w.]+)' does not accept option|Option) '([\w.]+)'", message):
         group, key = unknown[1], unknown[2]
         where = ".".join(part for part in (place, group) if part)
@@ -76,16 +78,60 @@ def one_sentence(message: str) -> str:
         r"\n *Subtypes: \[(.+)\]\n *Errors:\n(?: *- Expected .+\n)+ *Given.+\n *Given value: (?!Namespace)(.*)$",
         message,
     ):
-        return f"{place} must be {' or '.join(map(_types, types[1].split(', <')))}, but got {types[2]}"
+        return f"{place} must be {_union(types[1])}, but got {types[2]}"
     message = re.sub(r"<class '([^']+)'>", r"\1", message)
     message = re.sub(r"Namespace\(.*", "...", message, flags=re.DOTALL)
     return " ".join(message.replace('Parser key "', '"').split())
 
 
+def reason_in_union(message: str) -> str | None:
+    """Why the class that was named cannot be made, where jsonargparse tells it for every type that a key may have.
+
+    None where no reason is about the class: then its types are what there is to say. Keys that it does not have are
+    left to `one_sentence`, which knows the nearest right one.
+    """
+    found = re.search(r"^( *)Errors:\n(.*?)(?=^\1Given value type:|\Z)", message, re.MULTILINE | re.DOTALL)
+    if found is None:
+        return None
+    for item in re.split(rf"^{found[1]}  - ", found[2], flags=re.MULTILINE):
+        text = " ".join(item.split())
+        if not text or text.startswith(("Expected a", "Not a valid subclass", "Does not validate")):
+            continue
+        if "is not accepted" in text or "does not accept" in text:
+            return None
+        name, reason = None, text
+        if of_class := re.match(r"Problem with given class_path '(?:[\w.]+\.)?(\w+)': (.*)", text):
+            name, reason = of_class.groups()
+        elif len(classes := set(re.findall(r"class_path='(?:[\w.]+\.)?(\w+)'", message))) == 1:
+            (name,) = classes
+        if missing := re.fullmatch(r"the following arguments are required: (.*)", reason):
+            reason = f"{missing[1]} must be given"
+        elif one_type := re.fullmatch(r'Parser key "([\w.]+)": Expected an? (.+?)\. Got value: (.*)', reason):
+            reason = f"{one_type[1]} must be {_types(one_type[2])}, but got {one_type[3]}"
+        elif of_union := re.fullmatch(
+            r'Parser key "([\w.]+)": Does not validate .*? Subtypes: \[(.+)\] Errors: .* Given value: (.*)', reason
+        ):
+            reason = f"{of_union[1]} must be {_union(of_union[2])}, but got {of_union[3]}"
+        elif "Errors:" in reason:
+            return None
+        return reason if name is None else f"{name}: {reason}"
+    return None
+
+
+def _union(types: str) -> str:
+    """The types of a key, or the values there are, as a config spells them."""
+    values = [value for literal in re.findall(r"typing\.Literal\[(.*?)\]", types) for value in literal.split(", ")]
+    others = re.sub(r"typing\.Literal\[.*?\](, )?", "", types).removesuffix(", ")
+    distinct = dict.fromkeys(value.strip("'") for value in values)
+    listed = [f"one of {', '.join(distinct)}"] if distinct else []
+    return " or ".join([*listed, *(_types(name) for name in others.split(", <") if name)])
+
+
 def _types(name: str) -> str:
     """A type, or the values there are, as a config spells them."""
     values = re.sub(r"^typing\.Literal\[(.*)\]$", r"one of \1", name)
-    return re.sub(r"<?class '([^']+)'>", r"\1", values).replace("NoneType", "null")
+    classes = re.sub(r"<?class '([^']+)'>", r"\1", values).replace("NoneType", "null")
+    return re.sub(r"\blightning\.(?:\w+\.)*(\w+)", r"\1", classes)
 
 
 def _hint(key: str) -> str:

@@ -15,6 +15,7 @@ from qlit.commands.launchers import refuse_copies
 from qlit.commands.options import readable_errors, value_of
 from qlit.commands.processes import check_keeps_runs
 from qlit.commands.train import Interruption, QlitCLI
+from qlit.commands.trainer_checks import check_options
 from qlit.data import expanded
 from qlit.training.contents import Contents, contents_of
 from qlit.training.identity import HASH, identity_tags
@@ -193,10 +194,11 @@ def resolved(options: Sequence[str]) -> dict[str, Any]:
     """The resolved config of a fit with these options, nested, as its run keeps it.
 
     Raises:
-        UsageError: If they cannot be understood.
+        UsageError, ValueError: If they cannot be understood, or no trainer can have them.
     """
     with readable_errors():
         config: dict[str, Any] = _ParsedOnly(["fit", *options]).kept_config().as_dict()
+    check_options(config["trainer"])
     return config
 
 

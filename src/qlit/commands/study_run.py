@@ -108,6 +108,8 @@ def run_worker(arguments: Sequence[str]) -> int:
     if options.parent is not None:
         make_output_lossy()
     if options.cores:
+        if not all(core.isdecimal() for core in options.cores.split(",")):
+            raise UsageError(f"`--cores` must be numbers with commas between them, 0,1 say, but got {options.cores!r}.")
         os.sched_setaffinity(0, set(map(int, options.cores.split(","))))
         torch.set_num_threads(len(options.cores.split(",")))
     quieten()

@@ -9,7 +9,6 @@ import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
 
 from qlit.commands.cost import circuits_of
-from qlit.commands.devices import check_engines, check_precision
 from qlit.commands.options import readable_errors
 from qlit.commands.processes import num_processes
 from qlit.commands.train import Interruption, QlitCLI
@@ -222,8 +221,7 @@ class TrialCLI(QlitCLI):
             config.ckpt_path = str(checkpoint)
 
     def before_fit(self, **_: Any) -> None:
-        check_precision(self.model.head, str(self.trainer.precision))
-        check_engines(self.model.head)  # whether MLflow answers is seen when the run is opened, and waited for
+        self.check_config()  # whether MLflow answers is seen when the run is opened, and waited for
         self.check_resume()
 
     def instantiate_trainer(self, **kwargs: Any) -> Trainer:

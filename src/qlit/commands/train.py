@@ -22,9 +22,11 @@ from qlit.commands.cluster import check_requeued, cluster_environment
 from qlit.commands.devices import check_engines, check_precision
 from qlit.commands.interrupts import Sigint
 from qlit.commands.options import readable_errors, value_of, with_nulls
+from qlit.commands.refusals import refusals
 from qlit.commands.resuming import NothingToDo, check_resumable
 from qlit.commands.summary import evaluation_summary, fit_summary, tell_notices
 from qlit.commands.terminal import quieten
+from qlit.commands.trainer_checks import check_batches, check_monitors, check_options, check_seed
 from qlit.data import expanded
 from qlit.training.best_and_last import BestAndLast
 from qlit.training.checkpoint_io import AtomicCheckpointIO
@@ -133,8 +135,13 @@ class QlitCLI(LightningCLI):
             "--test_after_fit", type=bool, default=True, help="Whether a fit ends with the test of its best checkpoint."
         )
 
+    def _set_seed(self) -> None:
+        check_seed(self._own_config().seed_everything)
+        super()._set_seed()
+
     def before_instantiate_classes(self) -> None:
         config = self._own_config()
+        check_options(config.trainer)
         for section, key in ((config, "ckpt_path"), (config.trainer, "default_root_dir")):
             if section.get(key):
                 section[key] = str(expanded(section[key], key))
@@ -142,6 +149,14 @@ class QlitCLI(LightningCLI):
             config.tracking.tags = {**(config.tracking.tags or {}), **self.series_tags}
         if (path := self._resumed_from()) is not None:
             self._resumed = read_checkpoint(path)
+
+    def instantiate_classes(self) -> None:
+        with refusals(self._own_config().trainer.as_dict(), making=True):
+            super().instantiate_classes()
+
+    def _run_subcommand(self, subcommand: str) -> None:
+        with refusals(self._own_config().trainer.as_dict()):
+            super()._run_subcommand(subcommand)
 
     def instantiate_trainer(self, **kwargs: Any) -> Trainer:
         initialised = self._get(self.config_init, "trainer")
@@ -204,14 +219,23 @@ class QlitCLI(LightningCLI):
     def _own_config(self) -> Any:
         return self.config[self.subcommand] if self.subcommand else self.config
 
-    def _check_before_work(self, **_: Any) -> None:
-        part = {"validate": "val", "test": "test"}.get(self.subcommand or "")
-        if part and not getattr(self.trainer, f"limit_{part}_batches"):
-            raise ValueError(
-                f"`trainer.limit_{part}_batches` is 0, so there is nothing to {self.subcommand}; leave it out."
-            )
+    def check_config(self) -> None:
+        """Raise a ValueError for what can be known to be wrong before anything is embedded or tracked."""
         check_engines(self.model.head)
         check_precision(self.model.head, str(self.trainer.precision))
+        if self.subcommand == "fit":
+            check_monitors(self.trainer, self.model)
+            parts = ["train", "val", *(["test"] if self._own_config().test_after_fit else [])]
+        else:
+            parts = ["val" if self.subcommand == "validate" else "test"]
+            if not getattr(self.trainer, f"limit_{parts[0]}_batches"):
+                raise ValueError(
+                    f"`trainer.limit_{parts[0]}_batches` is 0, so there is nothing to {self.subcommand}; leave it out."
+                )
+        check_batches(self.trainer, self.datamodule, parts)
+
+    def _check_before_work(self, **_: Any) -> None:
+        self.check_config()
         if self.tracker is not None:
             self.tracker.check()
 

@@ -1,0 +1,114 @@
+"""Options of the trainer that cannot work, found before data is embedded and a run is opened."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from math import ceil
+from typing import Any
+
+import torch
+from lightning.pytorch import Trainer
+
+from qlit.commands.errors import nearest
+from qlit.training.best_and_last import BestAndLast
+from qlit.training.datamodule import SentenceDataModule
+from qlit.training.module import SentenceClassifier, Stage
+
+_LEAST = {
+    "accumulate_grad_batches": 1,
+    "check_val_every_n_epoch": 1,
+    "gradient_clip_val": 0,
+    "log_every_n_steps": 0,
+    "num_sanity_val_steps": -1,
+}
+"""The least value of options that Lightning takes as they are; it divides by some, and ignores others below it."""
+
+
+def check_options(trainer: Mapping[str, Any]) -> None:
+    """Raise a ValueError for options, as they are typed, that Lightning would divide by, replace or not find here."""
+    for name, least in _LEAST.items():
+        value = trainer.get(name)
+        if isinstance(value, int | float) and not value >= least:
+            raise ValueError(f"`trainer.{name} >= {least}` must hold, but got {value}.")
+    interval = trainer.get("val_check_interval")
+    if isinstance(interval, int | float) and interval == 0:
+        raise ValueError(
+            "`trainer.val_check_interval > 0` must hold, but got 0; `trainer.limit_val_batches 0` trains without "
+            "validation."
+        )
+    has_gpu = torch.cuda.is_available() or torch.backends.mps.is_available()
+    accelerator, precision = trainer.get("accelerator", "auto"), str(trainer.get("precision"))
+    if accelerator == "gpu" and not has_gpu:
+        raise ValueError("trainer.accelerator is gpu, but PyTorch finds no GPU here; leave it out, or take cpu.")
+    if precision in ("16", "16-mixed") and (accelerator == "cpu" or (accelerator == "auto" and not has_gpu)):
+        raise ValueError(
+            f"trainer.precision {precision} needs a GPU, and Lightning would take bf16-mixed on a CPU; choose "
+            "bf16-mixed or 32-true."
+        )
+
+
+def check_seed(seed: int | bool) -> None:
+    """Raise a ValueError for a seed that generators of random numbers do not take."""
+    if not isinstance(seed, bool) and not 0 <= seed < 2**32:
+        raise ValueError(f"`0 <= seed_everything < 2**32` must hold, but got {seed}.")
+
+
+def check_monitors(trainer: Trainer, module: SentenceClassifier) -> None:
+    """Raise a ValueError if a callback of a fit watches a score that the training does not have.
+
+    Nothing is checked beside a callback of the user's own, which may log more of them.
+    """
+    callbacks = [each for each in trainer.callbacks if not isinstance(each, BestAndLast)]  # type: ignore[attr-defined]
+    if any(type(callback).__module__.partition(".")[0] not in ("lightning", "qlit") for callback in callbacks):
+        return
+    stages: tuple[Stage, ...] = ("train",) if trainer.limit_val_batches == 0 else ("train", "val")
+    names = [f"{stage}/{name}" for stage in stages for name in ("loss", *module.scores_of(stage).metrics)]
+    known = {*names, "epoch", "step", *(["val/selection"] if "val" in stages else [])}
+    for callback in callbacks:
+        watched = getattr(callback, "monitor", None)
+        if isinstance(watched, str) and getattr(callback, "strict", True) and watched not in known:
+            raise ValueError(
+                f"trainer.callbacks: {type(callback).__name__} watches {watched!r}, but this training has the scores "
+                f"{', '.join(names)}{nearest(watched.replace('_', '/'), names) or '.'}"
+            )
+
+
+def check_batches(trainer: Trainer, data: SentenceDataModule, parts: Sequence[str]) -> None:
+    """Raise a ValueError if a share of the batches is less than one, or validation waits for more than there are.
+
+    Args:
+        trainer: With limits of batches.
+        data: Whose sentences are read for it, if an option depends on their number.
+        parts: "train", "val" and "test", those that are used.
+    """
+    questions = list(_dependent(trainer, parts))
+    if not questions:
+        return
+    data.load_split()
+    for part, option, value in questions:
+        sentences = getattr(data.split, {"val": "validation"}.get(part, part))
+        size = data.batch_size if part == "train" else data.eval_batch_size
+        count = -(-len(sentences) // size)
+        if isinstance(value, float) and count and int(count * value) == 0:
+            batches = f"{count} {part} batch{'es' if count > 1 else ''}"
+            raise ValueError(
+                f"trainer.{option} {value:g} of {batches} is less than one; take at least "
+                f"{ceil(10_000 / count) / 10_000:g}, or a number of batches."
+            )
+        limit = trainer.limit_train_batches
+        count = int(count * limit) if isinstance(limit, float) else min(count, limit)
+        if option == "val_check_interval" and value > count:
+            raise ValueError(
+                f"trainer.val_check_interval {value} is more than the {count} batches of a training epoch; take at "
+                "most as many, or set trainer.check_val_every_n_epoch null to count over epochs."
+            )
+
+
+def _dependent(trainer: Trainer, parts: Sequence[str]) -> Iterator[tuple[str, str, Any]]:
+    """Part, option and value of what depends on the number of batches."""
+    overfits = trainer.overfit_batches > 0  # type: ignore[attr-defined] # then it is the limit of the others
+    for part in parts:
+        limit = getattr(trainer, f"limit_{part}_batches")
+        if isinstance(limit, float) and 0 < limit < 1:
+            yield part, "overfit_batches" if overfits and part != "test" else f"limit_{part}_batches", limit
+    interval = trainer.val_check_interval
+    if "train" in parts and isinstance(interval, int) and interval > 1 and trainer.check_val_every_n_epoch is not None:
+        yield "train", "val_check_interval", interval
