@@ -34,6 +34,7 @@ from qlit.training.contents import Contents
 from qlit.training.datamodule import SentenceDataModule
 from qlit.training.epoch_loop import use_direct_steps
 from qlit.training.evaluation import CHECKPOINT_KEY
+from qlit.training.finders import finders, take_found, used_yaml
 from qlit.training.fit_notices import FitNotices
 from qlit.training.module import SentenceClassifier, Stage
 from qlit.training.progress import EpochProgress
@@ -176,7 +177,11 @@ class QlitCLI(LightningCLI):
             RunRecorder(kept.as_dict(), text, self.expected),
         ]
         resumed_from, given = self._resumed_from(), listed(initialised["callbacks"])
-        if resumed_from is not None:
+        if resumed_from is not None and self._resumed is not None:
+            if searching := finders(given):  # they have found what they look for, before the first epoch
+                given = [each for each in given if each not in searching]
+                found = take_found(self.model, self.datamodule, self._resumed[CHECKPOINT_KEY]["config"])
+                text = used_yaml(text, found)
             callbacks.insert(2, Resumption(resumed_from, text, given))  # its notices are for the recorder
         if any(isinstance(callback, ProgressBar) for callback in given):
             kwargs["enable_progress_bar"] = True  # Lightning takes our default for a user's word against it
@@ -255,6 +260,9 @@ class QlitCLI(LightningCLI):
     def after_fit(self) -> None:
         config, checkpoints = self._own_config(), self.trainer.checkpoint_callback
         best, last = (getattr(checkpoints, f"{name}_model_path", "") for name in ("best", "last"))
+        # They would search again before the test.
+        for callback in finders(self.trainer.callbacks):  # type: ignore[attr-defined]
+            self.trainer.callbacks.remove(callback)  # type: ignore[attr-defined]
         scores: dict[str, float] = {}
         if config.test_after_fit and (best or self.model.divergence is None):
             # Without checkpoints (a dry run), the weights at hand are what there is to test.

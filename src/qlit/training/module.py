@@ -281,6 +281,7 @@ class SentenceClassifier(pl.LightningModule):
         self.evaluations[stage] = Evaluation(self.current_epoch, position, trainer.global_step, num_seen, scores)
         word = "validation" if stage == "val" else "test"
         planned = len(getattr(trainer.datamodule.split, word))  # type: ignore[attr-defined]
+        self.notices[:] = [each for each in self.notices if each.key != f"{word}_limited"]
         if num_seen < planned:
             text = f"The {word} saw {num_seen:,} of {planned:,} sentences, as batches were limited."
             self.add_notice(Notice(f"{word}_limited", text))

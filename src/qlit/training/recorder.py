@@ -15,6 +15,7 @@ from qlit.training.best_and_last import BestAndLast
 from qlit.training.contents import Contents, changed_since
 from qlit.training.datamodule import SentenceDataModule
 from qlit.training.evaluation import BEST, CHECKPOINT_KEY, Evaluation
+from qlit.training.finders import found_settings, used_config, used_yaml
 from qlit.training.identity import HASH, contents_tags, identity_tags
 from qlit.training.module import SentenceClassifier, Stage
 from qlit.training.predictions import gathered, keep_predictions, predictions_of
@@ -36,6 +37,7 @@ class RunRecorder(pl.Callback):
         self.config, self.config_yaml = config, scrub(config_yaml)
         self.expected = expected
         self._recorded = self._trains = False
+        self._used: dict[str, Any] | None = None  # the config with settings that were found, if any were
         self._comes_from = ""  # the run of a resumed checkpoint, if that comes from another training
 
     def setup(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
@@ -69,7 +71,22 @@ class RunRecorder(pl.Callback):
     # What the run is told waits until work begins: before, a resume may turn out to be impossible, and the run that was
     # to go on must then be left as it was.
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        self._take_found_settings(trainer, _module(pl_module))
         self._record(trainer, pl_module)
+
+    def _take_found_settings(self, trainer: pl.Trainer, module: SentenceClassifier) -> None:
+        """Let the record and the checkpoints tell settings that a callback found before the first epoch."""
+        given = self.config
+        found = found_settings(trainer, given, is_resumed=_resumption_of(trainer) is not None)
+        if not found:
+            return
+        self._used, self.config_yaml = used_config(given, found), used_yaml(self.config_yaml, found)
+        module.checkpoint_notes["config"] = self.config_yaml
+        values = ", ".join(
+            f"{name} {value:.6g} instead of {given[name.partition('.')[0]][name.partition('.')[2]]}"
+            for name, value in found.items()
+        )
+        module.add_notice(Notice("found", f"Found by a callback before the first epoch, and used: {values}."))
 
     def on_validation_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         if trainer.state.fn == "validate":
@@ -94,7 +111,7 @@ class RunRecorder(pl.Callback):
         tags = {"split.fingerprint": split.fingerprint, "split.num_leaked": str(split.num_leaked), **sizes}
         if data.texts.note:
             tags["mlflow.note.content"] = data.texts.note
-        resumption = next((each for each in trainer.callbacks if isinstance(each, Resumption)), None)  # type: ignore[attr-defined]
+        resumption = _resumption_of(trainer)
         if resumption is not None and not tracker.is_resumed:
             tags |= {f"resumed.{name}": str(now) for name, (_, now) in resumption.changes.items()}
             _log_history(tracker, trainer, module)
@@ -106,7 +123,8 @@ class RunRecorder(pl.Callback):
         tracker.set_tags({**provenance.collect(), **tags})
         identity = identity_tags(self.config, data.contents)
         tracker.set_lasting_tags(identity if self._trains else contents_tags(data.contents))
-        tracker.log_hyperparams({key: self.config.get(key) for key in ("model", "data", "trainer", "seed_everything")})
+        used = self.config if self._used is None else self._used
+        tracker.log_hyperparams({key: used.get(key) for key in ("model", "data", "trainer", "seed_everything")})
         tracker.log_text(self.config_yaml, "config.yaml")
         head = module.head
         if self._trains and not (isinstance(head, EstimatorHead) and head.num_parameters is None):
@@ -180,6 +198,10 @@ class RunRecorder(pl.Callback):
             came_true, predicted = (chosen == labels).astype(int), probabilities.max(axis=1)
         figure = figures.reliability_diagram(predicted, came_true, calibration_error=error, note=texts.note)
         tracker.log_figure(figure, f"{stage}_reliability.png")
+
+
+def _resumption_of(trainer: pl.Trainer) -> Resumption | None:
+    return next((each for each in trainer.callbacks if isinstance(each, Resumption)), None)  # type: ignore[attr-defined]
 
 
 def _log_history(tracker: MLflowTracker, trainer: pl.Trainer, module: SentenceClassifier) -> None:
