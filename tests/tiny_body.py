@@ -10,8 +10,8 @@ EMBEDDING_DIM = 8
 _WORDS = ("[UNK]", "good", "bad", "film", "a", "the", "dull", "fine", "was", "it", "not", "very")
 
 
-def make_tiny_body(folder: Path, seed: int = 0) -> Path:
-    """Save one with 8 components to `folder`; the same vectors in every call with one seed."""
+def make_tiny_body(folder: Path, seed: int = 0, *, unknown_is_zero: bool = False) -> Path:
+    """Save one with 8 components to `folder`; its vectors depend on the seed alone."""
     from sentence_transformers import SentenceTransformer
     from tokenizers import Tokenizer, models, pre_tokenizers
 
@@ -23,6 +23,8 @@ def make_tiny_body(folder: Path, seed: int = 0) -> Path:
     tokenizer = Tokenizer(models.WordLevel({word: k for k, word in enumerate(_WORDS)}, unk_token="[UNK]"))
     tokenizer.pre_tokenizer = pre_tokenizers.Whitespace()
     vectors = torch.randn(len(_WORDS), EMBEDDING_DIM, generator=torch.Generator().manual_seed(seed))
+    if unknown_is_zero:
+        vectors[0] = 0
     SentenceTransformer(modules=[StaticEmbedding(tokenizer, embedding_weights=vectors.numpy())], device="cpu").save(
         str(folder), create_model_card=False
     )

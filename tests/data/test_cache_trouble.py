@@ -50,7 +50,9 @@ def test_a_body_that_gives_nonsense_is_not_kept(
             return np.full((len(texts), 2), np.nan, dtype=np.float32)
 
     monkeypatch.setattr(qlit.data.cache, "load_body", lambda _body, _device: BrokenBody())
-    with pytest.raises(ValueError, match="body toy gives embeddings that are not finite; nothing is kept"):
+    with pytest.raises(
+        ValueError, match="body toy gives an embedding that is not finite for 1 of 1 sentences, the first being 'a 1'"
+    ):
         EmbeddingCache(tmp_path / "cache").embed(["a 1"], body, show_progress=False)
     assert not list((tmp_path / "cache").rglob("*.safetensors"))
 

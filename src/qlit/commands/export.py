@@ -95,6 +95,7 @@ def _embedding(module: SentenceClassifier, data: SentenceDataModule, sentence: s
         embeddings, lengths = module.body(module.body.tokenize([sentence])), module.body.lengths([sentence])
     if notice := cut_notice(body.name, {"": lengths}, [sentence]):
         tell_notices([notice])
+    module.check_usable({"": (embeddings, [sentence])})
     return embeddings[0]
 
 

@@ -99,6 +99,7 @@ def _logits(
         cache = data.embedding_cache()
         embeddings, lengths = cache.embed(sentences, body, device=device)
         module.head.check_features(embeddings.shape[1])
+        module.check_usable({"": (embeddings, sentences)})
     else:
         lengths = module.body.lengths(sentences)
     if notice := cut_notice(body.name, {"": lengths}, sentences):
@@ -109,12 +110,14 @@ def _logits(
         # The same sentence in the same place gets the same shots in every call.
         module.head.seed_shots(first, 0, len(sentences[batch]))
         if module.body is None:
-            logits = module(embeddings[batch].to(device))
+            given = embeddings[batch].to(device)
         else:
-            logits = module(
-                {name: tensor.to(device) for name, tensor in module.body.tokenize(sentences[batch]).items()}
+            given = module.body(
+                {name: part.to(device) for name, part in module.body.tokenize(sentences[batch]).items()}
             )
-        parts.append(logits.cpu())
+            if given.isfinite().all():
+                module.check_usable({"": (given, sentences[batch])})
+        parts.append(module.logits(given).cpu())
     found = torch.cat(parts)
     broken = [number for number, row in enumerate(found, 1) if not row.isfinite().all()]
     if broken:

@@ -160,6 +160,8 @@ class QlitCLI(LightningCLI):
             super()._run_subcommand(subcommand)
 
     def instantiate_trainer(self, **kwargs: Any) -> Trainer:
+        if self.subcommand == "fit":
+            self.model.is_tested = bool(self._own_config().test_after_fit)
         initialised = self._get(self.config_init, "trainer")
         keeps_nothing = bool(initialised["barebones"])
         if keeps_nothing:

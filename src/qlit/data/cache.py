@@ -9,15 +9,18 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
-from qlit.data.body import BodyFolder, load_body
+from qlit.data.body import BodyFolder, in_short, load_body
 from qlit.data.fingerprints import body_fingerprint
 from qlit.data.folders import default_cache_folder, expanded
 from qlit.data.lengths import Lengths, lengths_of
 from qlit.data.own_code import has_code
+from qlit.data.quoting import quoted
 from qlit.data.shards import add_lengths, read_shards, remove_temporary, write_shard
 
 if TYPE_CHECKING:
+    from sentence_transformers import SentenceTransformer
     from torch import Tensor
 
 _FORMAT = 1  # raise when the same body and text would be stored as another vector
@@ -163,11 +166,15 @@ class EmbeddingCache:
                 parts = []
                 for first in range(0, len(shard), batch_size):
                     batch = [text for _, text in shard[first : first + batch_size]]
-                    parts.append(model.encode(batch, batch_size=len(batch), show_progress_bar=False))
+                    parts.append(_encoded(model, batch, body.name))
                     bar.update(len(batch))
                 vectors = np.concatenate(parts)
-                if not np.isfinite(vectors).all():
-                    raise ValueError(f"The body {body.name} gives embeddings that are not finite; nothing is kept.")
+                if len(rows := np.flatnonzero(~np.isfinite(vectors).all(axis=1))):
+                    raise ValueError(
+                        f"The body {body.name} gives an embedding that is not finite for {len(rows)} of "
+                        f"{len(shard)} sentences, the first being {quoted(shard[rows[0]][1])}; none of these is kept. "
+                        "Leave them out, or take another body."
+                    )
                 with self._writing():
                     write_shard(
                         shards, [key for key, _ in shard], vectors, lengths_of(model, [text for _, text in shard])
@@ -183,3 +190,17 @@ class EmbeddingCache:
                 f"The embedding cache {self.folder} can not be written ({error}); free space there, or set QLIT_CACHE "
                 "or data.cache_dir to a folder that can be written."
             ) from error
+
+
+def _encoded(model: "SentenceTransformer", texts: list[str], name: str) -> NDArray[np.float32]:
+    """What a body makes of a batch, shape (B, D)."""
+    try:
+        vectors: NDArray[np.float32] = model.encode(texts, batch_size=len(texts), show_progress_bar=False)
+    except MemoryError:
+        raise
+    except Exception as error:  # of torch, of the libraries, or of the body's own code
+        raise ValueError(
+            f"The body {name} fails on a batch of {len(texts)} sentences, the first being {quoted(texts[0])}: "
+            f"{in_short(error)}"
+        ) from error
+    return vectors

@@ -20,6 +20,15 @@ class Head(nn.Module, ABC):
     def check_features(self, num_features: int) -> None:
         """Raise a ValueError, before any training, if embeddings of D features do not fit."""
 
+    @property
+    def needs(self) -> str:
+        """What embeddings must be, as the subject of a sentence names it."""
+        return "finite embeddings"
+
+    def unusable(self, embeddings_BD: Tensor) -> Tensor:
+        """Which embeddings the head cannot take, bool, shape (B,); asked after `fit_center`, before any training."""
+        return ~embeddings_BD.isfinite().all(dim=1)
+
     def fit_center(self, embeddings_BD: Tensor) -> None:
         """Learn what is fitted rather than trained, from the embeddings of the training split alone."""
 

@@ -38,6 +38,15 @@ class Encoder(nn.Module, ABC):
     def check_features(self, num_features: int) -> None:
         """Raise a ValueError, before any training, if embeddings of D features do not fit."""
 
+    @property
+    def needs(self) -> str:
+        """What embeddings must be, as the subject of a sentence names it."""
+        return "finite embeddings"
+
+    def unusable(self, embeddings_BD: Tensor) -> Tensor:
+        """Which embeddings the encoder cannot take, bool, shape (B,); asked after `fit_center`, before any training."""
+        return ~embeddings_BD.isfinite().all(dim=1)
+
     @abstractmethod
     def fit_center(self, embeddings_BD: Tensor) -> None:
         """Learn what is fitted rather than trained (the mean of the training split), if anything is."""
@@ -152,11 +161,28 @@ class SimulatedQuantumEncoder(Encoder):
         Raises:
             ValueError: As `amplitude_encoding`; or if embeddings are to be centred and `fit_center` was not called.
         """
-        if self.center:
-            if not len(self.mean):
-                raise ValueError("The encoder centres embeddings, but has not been fitted: call `fit_center` first.")
-            embeddings_BD = embeddings_BD - self.mean
-        return amplitude_encoding(embeddings_BD, self.num_qubits, pad_with=self.pad_with)
+        return amplitude_encoding(self._centred(embeddings_BD), self.num_qubits, pad_with=self.pad_with)
+
+    def _centred(self, embeddings_BD: Tensor) -> Tensor:
+        if not self.center:
+            return embeddings_BD
+        if not len(self.mean):
+            raise ValueError("The encoder centres embeddings, but has not been fitted: call `fit_center` first.")
+        return embeddings_BD - self.mean
+
+    @property
+    def needs(self) -> str:
+        zeros = "all zeros once the mean is subtracted" if self.center else "all zeros"
+        return f"finite embeddings that are not {zeros}" + " where `pad_with` is 0" * (self.pad_with == 0)
+
+    def unusable(self, embeddings_BD: Tensor) -> Tensor:
+        # The norm of what `amplitude_encoding` normalises, without the memory for its padding.
+        padding = 2**self.num_qubits - embeddings_BD.shape[1]
+        norms_B = torch.linalg.vector_norm(self._centred(embeddings_BD), dim=1)
+        if padding and self.pad_with:
+            norms_B = torch.hypot(norms_B, norms_B.new_tensor(abs(self.pad_with) * math.sqrt(padding)))
+        is_usable_B: Tensor = (norms_B > 0) & norms_B.isfinite()
+        return ~is_usable_B
 
     def check_features(self, num_features: int) -> None:
         check_amplitudes(num_features, self.num_qubits)
@@ -209,6 +235,13 @@ class ParallelEncoders(Encoder):
     def check_features(self, num_features: int) -> None:
         for encoder in self.each():
             encoder.check_features(num_features)
+
+    @property
+    def needs(self) -> str:
+        return self.each()[0].needs
+
+    def unusable(self, embeddings_BD: Tensor) -> Tensor:
+        return torch.stack([encoder.unusable(embeddings_BD) for encoder in self.each()]).any(dim=0)
 
     def fit_center(self, embeddings_BD: Tensor) -> None:
         for encoder in self.each():

@@ -75,6 +75,13 @@ class HybridHead(Head):
     def check_features(self, num_features: int) -> None:
         self.encoder.check_features(num_features)
 
+    @property
+    def needs(self) -> str:
+        return self.encoder.needs
+
+    def unusable(self, embeddings_BD: Tensor) -> Tensor:
+        return self.encoder.unusable(embeddings_BD)
+
     def fit_center(self, embeddings_BD: Tensor) -> None:
         self.encoder.fit_center(embeddings_BD)
 

@@ -115,6 +115,11 @@ class BatchLoader:
             parts.append(batch[first:last])
         return torch.cat(parts)
 
+    def texts_of(self, batch: Batch) -> list[str]:
+        """The sentences of a batch of this epoch, of those that a trainable body reads."""
+        first = batch.number * self.batch_size + batch.first_row
+        return [str(self.inputs[k]) for k in self.sampler.indices()[first : first + len(batch.labels)].tolist()]
+
     def _part(self, num_rows: int) -> tuple[int, int]:
         """Where this process's part of a batch begins and ends."""
         return num_rows * self.rank // self.world_size, num_rows * (self.rank + 1) // self.world_size

@@ -1,6 +1,6 @@
 """The data of a run: texts, split and embeddings (or token features for a trainable body), as batches."""
 
-from typing import final
+from typing import Literal, final
 
 import lightning.pytorch as pl
 import numpy as np
@@ -22,6 +22,8 @@ from qlit.data.lengths import cut_notice
 from qlit.data.trainable import TrainableBody
 from qlit.training.batches import BatchLoader
 from qlit.training.contents import Contents, contents_read
+
+Part = Literal["train", "validation", "test"]
 
 
 @final
@@ -173,6 +175,11 @@ class SentenceDataModule(pl.LightningDataModule):
     def train_embeddings(self) -> Tensor | None:
         """Embeddings of the training split, shape (N, D); None with a trainable body."""
         return None if self._embeddings is None else self._embeddings[torch.from_numpy(self.split.train)]
+
+    def part(self, name: Part) -> tuple[Tensor | None, list[str]]:
+        """Embeddings, shape (N, D), and sentences of a part; None for the embeddings with a trainable body."""
+        indices = torch.from_numpy(getattr(self.split, name))
+        return None if self._embeddings is None else self._embeddings[indices], [self.texts.texts[k] for k in indices]
 
     @property
     def train_labels(self) -> Tensor:

@@ -1,6 +1,7 @@
 """The LightningModule: (trainable body,) head, loss, optimiser, scores; and what a checkpoint says of itself."""
 
 import math
+from collections.abc import Mapping, Sequence
 from itertools import chain
 from typing import Any, Literal, final
 
@@ -15,12 +16,15 @@ from qlit.data.quoting import joined
 from qlit.data.trainable import TrainableBody
 from qlit.heads import EstimatorHead, Head
 from qlit.training.baselines import fit_estimator
-from qlit.training.batches import Batch
-from qlit.training.datamodule import SentenceDataModule
+from qlit.training.batches import Batch, BatchLoader
+from qlit.training.datamodule import Part, SentenceDataModule
 from qlit.training.divergence import OVERFLOW, Divergence, divergence_of_evaluation, divergence_of_fit, weight_beyond
 from qlit.training.evaluation import CHECKPOINT_KEY, Evaluation
 from qlit.training.scores import Scores
 from qlit.training.seeds import seed_of
+from qlit.training.usable import check_usable
+
+_OF_FIT: tuple[Part, ...] = ("train", "validation", "test")
 
 Stage = Literal["train", "val", "test"]
 
@@ -75,6 +79,8 @@ class SentenceClassifier(pl.LightningModule):
         self.automatic_optimization = not isinstance(head, EstimatorHead)
         self.checkpoint_notes: dict[str, Any] = {}
         """Plain values that every checkpoint carries: config, label names, run; see `CHECKPOINT_KEY`."""
+        self.is_tested = True
+        """Whether a test follows a fit, whose embeddings then have to be usable too."""
         self.notices: list[Notice] = []
         """What a user should know about the training; printed in the summary and kept in the run."""
         self.divergence: Divergence | None = None
@@ -92,8 +98,22 @@ class SentenceClassifier(pl.LightningModule):
     def forward(self, inputs: Any) -> Tensor:
         """Logits, shape (B, 1) or (B, k), of embeddings (B, D) or of a trainable body's token features."""
         embeddings: Tensor = inputs if self.body is None else self.body(inputs)
+        return self.logits(embeddings)
+
+    def logits(self, embeddings: Tensor) -> Tensor:
+        """Logits, shape (B, 1) or (B, k), of embeddings, shape (B, D)."""
         logits: Tensor = self.head(embeddings.to(self._of_head[0].dtype))
         return logits
+
+    def check_usable(self, parts: Mapping[str, tuple[Tensor | None, Sequence[str]]]) -> None:
+        """Raise a ValueError that names a sentence if the head cannot take its embedding.
+
+        Args:
+            parts: Embeddings, shape (N, D), and their N sentences, by the name of the part; None for the embeddings of
+                a trainable body, which move.
+        """
+        known = {name: (part[0].to(self._of_head[0]), part[1]) for name, part in parts.items() if part[0] is not None}
+        check_usable(self.head, known)
 
     def setup(self, stage: str) -> None:
         data: SentenceDataModule = self.trainer.datamodule  # type: ignore[attr-defined]
@@ -110,6 +130,7 @@ class SentenceClassifier(pl.LightningModule):
             if isinstance(self.head, EstimatorHead):
                 fit_estimator(self.head, data, self.trainer)
             self._fit_center(data)
+            self.check_usable({name: data.part(name) for name in (_OF_FIT if self.is_tested else _OF_FIT[:2])})
             if self.body is not None:
                 self._prepare_body(self.body, data)
 
@@ -174,6 +195,7 @@ class SentenceClassifier(pl.LightningModule):
             logits = self(batch.inputs)
         except ValueError:  # a quantum engine refuses angles that are not finite
             if weight_beyond(OVERFLOW, head=self.head, body=self.body) is None:
+                self._check_moved(stage, batch)
                 raise
             logits = self._no_logits(batch)
         if logits.shape[1] == 1:
@@ -192,11 +214,32 @@ class SentenceClassifier(pl.LightningModule):
         zeros = torch.zeros(len(batch.labels), width, device=self.device, dtype=self._of_head[0].dtype)
         return zeros + torch.nan * sum(weights, torch.ones((), device=self.device))
 
+    def _check_moved(self, stage: Stage, batch: Batch) -> None:
+        """Raise a ValueError that names a sentence if a trainable body gave zeros where the head cannot take them."""
+        given = {
+            "train": self.trainer.train_dataloader,
+            "val": self.trainer.val_dataloaders,
+            "test": self.trainer.test_dataloaders,
+        }
+        loader = given[stage]
+        if self.body is None or not isinstance(loader, BatchLoader):
+            return
+        embeddings = self.body(batch.inputs).detach()
+        if embeddings.isfinite().all():
+            self.check_usable({stage: (embeddings, loader.texts_of(batch))})
+
     def scores_of(self, stage: Stage) -> Scores:
         """Scores of "train", "val" or "test"."""
         scores = self.scores[f"{stage}_scores"]
         assert isinstance(scores, Scores)
         return scores
+
+    def on_validation_start(self) -> None:
+        if self.trainer.state.fn == "validate":  # a fit has checked them before
+            self.check_usable({"validation": self.trainer.datamodule.part("validation")})  # type: ignore[attr-defined]
+
+    def on_test_start(self) -> None:
+        self.check_usable({"test": self.trainer.datamodule.part("test")})  # type: ignore[attr-defined]
 
     def on_validation_epoch_start(self) -> None:
         self.scores_of("val").clear()

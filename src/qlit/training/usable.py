@@ -1,0 +1,32 @@
+"""Embeddings that a head cannot take, found before the work and named by their sentences."""
+
+from collections.abc import Mapping, Sequence
+
+import torch
+from torch import Tensor
+
+from qlit.data.quoting import quoted
+from qlit.heads import Head
+
+
+def check_usable(head: Head, parts: Mapping[str, tuple[Tensor, Sequence[str]]]) -> None:
+    """Raise if a head cannot take embeddings, such as those of zeros in amplitude encoding.
+
+    Args:
+        head: After `fit_center`, or with a checkpoint's weights.
+        parts: Embeddings, shape (N, D), and their N sentences, by the name of the part; may be empty.
+    Raises:
+        ValueError: If there are such embeddings; names the first sentence, and says how many there are.
+    Cost: one pass over the embeddings.
+    """
+    unusable, num_sentences = list[tuple[str, str]](), 0
+    for name, (embeddings, sentences) in parts.items():
+        num_sentences += len(sentences)
+        rows = torch.nonzero(head.unusable(embeddings))[:, 0].tolist()
+        unusable += [(sentences[row], f" ({name})" if name else "") for row in rows]
+    if unusable:
+        sentence, part = unusable[0]
+        raise ValueError(
+            f"{type(head).__name__} needs {head.needs}, but {len(unusable):,} of {num_sentences:,} sentences have "
+            f"others, the first being {quoted(sentence)}{part}: leave them out, or take another body or head."
+        )
