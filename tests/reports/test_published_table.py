@@ -60,3 +60,12 @@ def test_a_table_of_which_nothing_ran_has_its_rows():
     assert text.count("not run") == 4
     assert "Order" not in text
     assert "Ours" not in text
+
+
+def test_a_row_of_which_a_seed_diverged_has_no_mean_and_no_place_in_the_order():
+    found = [runs("a", (0.7, 0.71, 0.72), **EPOCHS), runs("b", (0.8, 0.82), **EPOCHS), {}, {}]
+    text = published_table(PLAN, found, [[], [2], [0, 1], []])
+    lines = text.splitlines()
+    assert lines[5] == "| b | 353 | 91.50 % | seed 2 diverged | | | |"
+    assert lines[6] == "| c | - | 92.00 % | seeds 0, 1 diverged | | | |"
+    assert "Order" not in text

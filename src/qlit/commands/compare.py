@@ -56,7 +56,8 @@ def run(command: str, arguments: list[str]) -> int:
     comparison = compare(models)
     print(comparison_text(comparison))
     if options.json:
-        Path(options.json).write_text(json.dumps(asdict(comparison), indent=2) + "\n", encoding="utf-8")
+        text = json.dumps(asdict(comparison), indent=2, allow_nan=False)
+        Path(options.json).write_text(text + "\n", encoding="utf-8")
     if options.plot:
         comparison_figure(comparison).savefig(options.plot)
     return 0
@@ -92,6 +93,8 @@ def _models(
             "differ: give all configs one `data.source`."
         )
     found = series.trained()
+    if told := series.diverged_text():  # a mean of the others alone would be too high
+        raise ValueError(f"There is nothing to compare with, as {told}")
     return [
         Model(candidate.name, tuple(runs[seed] for seed in candidate.seeds))
         for candidate, runs in zip(candidates, found, strict=True)

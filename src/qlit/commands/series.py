@@ -19,7 +19,7 @@ from qlit.commands.trainer_checks import check_options
 from qlit.data import expanded
 from qlit.training.contents import Contents, contents_of
 from qlit.training.identity import HASH, identity_tags
-from qlit.training.kept_runs import KeptRun, KeptRuns
+from qlit.training.kept_runs import DivergedRun, KeptRun, KeptRuns
 
 _OWN = (
     "--data.seed",
@@ -81,6 +81,8 @@ class Series:
         for candidate, config in zip(self.candidates, self._configs, strict=True):
             check_trainer(candidate.name, config["trainer"])
         self._seen: dict[int, Contents] = {}
+        self.diverged: list[dict[int, DivergedRun]] = [{} for _ in self.candidates]
+        """The runs of each candidate that diverged, by seed, as far as `found` or `trained` has come upon them."""
         self._stores = {uri: KeptRuns(uri) for uri in {each["tracking"]["tracking_uri"] for each in self._configs}}
 
     def contents(self) -> list[Contents]:
@@ -104,7 +106,7 @@ class Series:
         ]
 
     def trained(self) -> list[dict[int, KeptRun]]:
-        """The runs of each candidate by seed, after training those that are missing.
+        """The runs of each candidate by seed, after training those that are missing; without those in `diverged`.
 
         Seeds go outermost, so that what is there when it is stopped can be compared.
 
@@ -118,7 +120,7 @@ class Series:
             (seed, number)
             for number, candidate in enumerate(self.candidates)
             for seed in candidate.seeds
-            if seed not in runs[number]
+            if seed not in runs[number] and seed not in self.diverged[number]  # it would diverge again
         ]
         for place, (seed, number) in enumerate(sorted(missing), 1):
             name = self.candidates[number].name
@@ -127,6 +129,9 @@ class Series:
                 self._train(number, seed, Interruption(sigint.raise_if_lost))
                 sigint.raise_if_lost()
             run = self._finished(number, seed)
+            if (diverged := self.diverged[number].get(seed)) is not None:
+                print(f"qlit: {name}, seed {seed}: {diverged.reason}", file=sys.stderr, flush=True)
+                continue
             if run is None:
                 raise ValueError(
                     f"The run of {name}, seed {seed}, was trained with another config than the one that this command "
@@ -136,6 +141,18 @@ class Series:
             accuracy = run.predictions.is_right.mean()
             print(f"qlit: {name}, seed {seed}: test accuracy {accuracy:.2%}", file=sys.stderr, flush=True)
         return runs
+
+    def diverged_text(self) -> str:
+        """Which trainings diverged, and why the first of them did, in a sentence or two; empty if none did."""
+        found = [
+            (f"{candidate.name}, seed {seed} (run {run.run_id})", run.reason)
+            for candidate, of_candidate in zip(self.candidates, self.diverged, strict=True)
+            for seed, run in sorted(of_candidate.items())
+        ]
+        if not found:
+            return ""
+        count = sum(len(candidate.seeds) for candidate in self.candidates)
+        return f"{len(found)} of {count} trainings diverged: {'; '.join(name for name, _ in found)}. {found[0][1]}"
 
     def _hash(self, number: int, seed: int) -> str:
         config = self._configs[number]
@@ -153,8 +170,12 @@ class Series:
         store = self._stores[tracking["tracking_uri"]]
         if not store.has_experiment(tracking["experiment"]):
             return None
-        run_id = store.finished(tracking["experiment"], self._hash(number, seed))
-        return store.read(run_id) if run_id else None
+        wanted = tracking["experiment"], self._hash(number, seed)
+        if (run_id := store.finished(*wanted)) is not None:
+            return store.read(run_id)
+        if (diverged := store.diverged(*wanted)) is not None:
+            self.diverged[number][seed] = diverged
+        return None
 
     def _train(self, number: int, seed: int, interruption: Interruption) -> None:
         candidate, tracking = self.candidates[number], self._configs[number]["tracking"]

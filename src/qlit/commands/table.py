@@ -1,6 +1,7 @@
 """`qlit table`: our numbers beside the published ones."""
 
 import json
+import sys
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -42,7 +43,9 @@ def run(command: str, arguments: list[str]) -> int:
         runs = series.found() if options.no_training else series.trained()
     except StoppedError as stop:
         return stopped_status(command, stop)
-    text = published_table(replace(plan, rows=tuple(rows)), runs)
+    text = published_table(replace(plan, rows=tuple(rows)), runs, [sorted(found) for found in series.diverged])
+    if told := series.diverged_text():
+        print(f"qlit {command}: {told}", file=sys.stderr)
     if options.output:
         Path(options.output).write_text(text, encoding="utf-8")
     else:

@@ -15,18 +15,26 @@ _HEADER = (
 )
 
 
-def published_table(plan: Plan, runs: Sequence[Mapping[int, KeptRun]]) -> str:
+def published_table(plan: Plan, runs: Sequence[Mapping[int, KeptRun]], diverged: Sequence[Sequence[int]] = ()) -> str:
     """A table with published and our accuracies, what they stand on, and how the orders agree.
 
     Args:
         plan: The rows.
         runs: Of each row, by seed; a row without any is told as not run.
+        diverged: Of each row, the seeds whose training diverged; such a row has no mean, as that of the other seeds
+            would be too high, and is not ordered.
     Raises:
         ValueError: If runs of one seed are of different splits or data.
     """
+    diverged = diverged or [() for _ in plan.rows]
+    runs = [{} if seeds else of_row for of_row, seeds in zip(runs, diverged, strict=True)]
     results = [_result(row.name, of_row) for row, of_row in zip(plan.rows, runs, strict=True)]
     lines = [f"# {plan.title}", "", *_HEADER]
-    for row, result in zip(plan.rows, results, strict=True):
+    for row, result, seeds in zip(plan.rows, results, diverged, strict=True):
+        if seeds:
+            told = f"seed{'s' * (len(seeds) > 1)} {', '.join(map(str, seeds))} diverged"
+            lines.append(f"| {row.name} | {_count(row.parameters)} | {row.published:.2f} % | {told} | | | |")
+            continue
         if result is None:
             lines.append(f"| {row.name} | {_count(row.parameters)} | {row.published:.2f} % | not run | | | |")
             continue
