@@ -116,3 +116,12 @@ def test_texts_are_tokenised_batch_by_batch():
 def test_a_batch_without_rows_is_refused(batch_size):
     with pytest.raises(ValueError, match=rf"`batch_size >= 1` must hold, but got batch_size={batch_size}\."):
         loader(batch_size=batch_size)
+
+
+def test_a_fixed_order_is_that_of_the_first_epoch():
+    fixed, varying = (loader(seed=3, is_fixed=is_fixed) for is_fixed in (True, False))
+    first = seen(varying)
+    for each in (fixed, varying):
+        each.sampler.set_epoch(7)
+    assert seen(fixed) == fixed.rows().tolist() == first != seen(varying)
+    assert sorted(first) == list(range(23))

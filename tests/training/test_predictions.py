@@ -84,5 +84,21 @@ def test_a_test_cut_short_keeps_what_it_predicted(data, tmp_path, monkeypatch):
     tracker.close()
     path = MlflowClient(f"sqlite:///{tmp_path}/mlruns/mlflow.db").download_artifacts(tracker.run_id, FILE_NAME)
     kept = Predictions.load(path)
-    assert kept.indices.tolist() == module_data.split.test[:20].tolist()
+    test = module_data.split.test.tolist()
+    assert len(set(kept.indices.tolist()) & set(test)) == len(kept.indices) == 20
+    assert kept.indices.tolist() != test[:20]  # a sample of the test set, not its front
     assert kept.is_right.mean() == pytest.approx(module.trainer.callback_metrics["test/accuracy"].item())
+
+
+@pytest.mark.parametrize("limit", [1, 0.5, 2])
+def test_a_test_cut_short_is_a_sample_where_the_data_is_sorted_by_label(data, tmp_path, limit):
+    sorted_data = data(eval_batch_size=18)
+    lines = (tmp_path / "few.tsv").read_text().splitlines()
+    (tmp_path / "few.tsv").write_text("\n".join([lines[0], *sorted(lines[1:], key=lambda line: line[-1])]) + "\n")
+    running = trainer(limit_test_batches=limit)
+    module = SentenceClassifier(head())
+    running.test(module, sorted_data, verbose=False)
+    labels = module.scores_of("test").labels.tolist()  # 36 test sentences, 18 of each label
+    assert len(labels) == (36 if limit == 2 else 18)
+    assert (labels == sorted(labels)) == (limit == 2)  # all of them stay in the order of the data
+    assert 4 <= sum(labels[:18]) <= 14 or limit == 2  # 9 expected, standard deviation 1.5

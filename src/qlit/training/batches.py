@@ -38,13 +38,14 @@ class EpochOrder:
     Args:
         num_samples: Samples there are.
         seed: Seed of the shuffling; None keeps the order as it is.
+        is_fixed: Whether all epochs have the order of the first.
     """
 
-    def __init__(self, num_samples: int, seed: int | None) -> None:
-        self.num_samples, self.seed, self.epoch = num_samples, seed, 0
+    def __init__(self, num_samples: int, seed: int | None, *, is_fixed: bool = False) -> None:
+        self.num_samples, self.seed, self.is_fixed, self.epoch = num_samples, seed, is_fixed, 0
 
     def set_epoch(self, epoch: int) -> None:
-        self.epoch = epoch
+        self.epoch = 0 if self.is_fixed else epoch
 
     def indices(self) -> Tensor:
         """Sample numbers in the epoch's order, shape (num_samples,)."""
@@ -62,6 +63,7 @@ class BatchLoader:
         labels: Class indices, int64, shape (N,).
         batch_size: Rows of a whole batch, over all processes; the last one may be smaller.
         seed: Seed of the shuffling; None keeps the order.
+        is_fixed: Whether it is shuffled once, instead of every epoch.
         rank: This process.
         world_size: Number of processes.
         tokenize: Turns a list of texts into the body's inputs; needed when `inputs` are texts.
@@ -74,6 +76,7 @@ class BatchLoader:
         batch_size: int,
         *,
         seed: int | None = None,
+        is_fixed: bool = False,
         rank: int = 0,
         world_size: int = 1,
         tokenize: Any = None,
@@ -83,7 +86,7 @@ class BatchLoader:
         self.inputs, self.labels, self.batch_size = inputs, labels, batch_size
         self.rank, self.world_size, self.tokenize = rank, world_size, tokenize
         # Lightning tells `.sampler` the epoch, as of a DataLoader, and where there is one looks for the other too.
-        self.sampler, self.batch_sampler = EpochOrder(len(labels), seed), None
+        self.sampler, self.batch_sampler = EpochOrder(len(labels), seed, is_fixed=is_fixed), None
 
     def __len__(self) -> int:
         return -(-len(self.labels) // self.batch_size)

@@ -195,9 +195,13 @@ class SentenceDataModule(pl.LightningDataModule):
         return self._loader("validation", self.eval_batch_size)
 
     def test_dataloader(self) -> BatchLoader:
-        return self._loader("test", self.eval_batch_size)
+        # Test sentences are in the order of the data, which may be that of its labels: the first batches of it are no
+        # sample. All of them stay in that order, because shots depend on it.
+        limit = getattr(self.trainer, "limit_test_batches", 1.0)
+        is_limited = limit * self.eval_batch_size < len(self.split.test) if isinstance(limit, int) else limit < 1
+        return self._loader("test", self.eval_batch_size, shuffled=is_limited, is_fixed=True)
 
-    def _loader(self, part: str, batch_size: int, *, shuffled: bool = False) -> BatchLoader:
+    def _loader(self, part: str, batch_size: int, *, shuffled: bool = False, is_fixed: bool = False) -> BatchLoader:
         indices = torch.from_numpy(getattr(self.split, part))
         trainer = self.trainer
         return BatchLoader(
@@ -205,6 +209,7 @@ class SentenceDataModule(pl.LightningDataModule):
             torch.tensor(self.texts.labels)[indices],
             batch_size,
             seed=self.seed if shuffled else None,
+            is_fixed=is_fixed,
             rank=trainer.global_rank if trainer else 0,
             world_size=trainer.world_size if trainer else 1,
             tokenize=self.body.tokenize if self.body else None,
