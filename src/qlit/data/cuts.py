@@ -7,7 +7,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 Indices = NDArray[np.int64]
-_MOST_NAMES = 5
 _MOST_TRIED = 1000
 
 
@@ -106,9 +105,3 @@ def check_stratified(sizes: tuple[int, int], *, num_classes: int, num_per_label:
         f"Of {num_classes} labels with {num_per_label} sentences each, {min(sizes)} would {part}, fewer than one a "
         f"label; {raised}change `train_fraction` (now {train_fraction})."
     )
-
-
-def names_of(names: Sequence[str]) -> str:
-    """Some labels as text, the first few of many."""
-    shown = ", ".join(map(repr, names[:_MOST_NAMES]))
-    return shown if len(names) <= _MOST_NAMES else f"{shown} and {len(names) - _MOST_NAMES} more"

@@ -11,6 +11,7 @@ from importlib.resources import as_file, files
 
 from qlit.data.files import SUFFIXES, read_path
 from qlit.data.hub_datasets import read_hub
+from qlit.data.labels import match_labels
 from qlit.data.local_paths import existing_path, is_hub_name, shown_name, source_in_words
 from qlit.data.notices import Notice
 from qlit.data.quoting import quoted
@@ -56,11 +57,14 @@ class LabelledTexts:
         return digest.hexdigest()[:16]
 
 
-def load_texts(source: str, *, text_column: str = "text", label_column: str = "label") -> LabelledTexts:
+def load_texts(
+    source: str, *, text_column: str = "text", label_column: str = "label", label_names: Sequence[str] | None = None
+) -> LabelledTexts:
     """Labelled sentences from `source`; all splits found there are pooled.
 
-    Labels become 0..k-1 after sorting their values: by number if all are whole numbers, else by alphabet. Rows without
-    a label (docs/data.md) and files that are not read are left out, with a notice.
+    Labels become 0..k-1 after sorting their values: by number if all are whole numbers, else by alphabet. Where the
+    names of a checkpoint's classes are given, labels become their numbers instead, and may be some of them only. Rows
+    without a label (docs/data.md) and files that are not read are left out, with a notice.
 
     Args:
         source: "sample", the built-in one (a folder of that name is "./sample"); or an existing .tsv, .csv, .jsonl,
@@ -69,11 +73,12 @@ def load_texts(source: str, *, text_column: str = "text", label_column: str = "l
             fields, sentence and label. Text is UTF-8.
         text_column: Column of the sentences.
         label_column: Column of the labels: whole numbers or text.
+        label_names: Names of the k classes of a checkpoint, in their order; None to find them in the data.
     Raises:
         FileNotFoundError: If `source` can only be a path and nothing is there.
         ConnectionError: If the data set is not in the local cache and the hub does not answer (about 10 s at most).
         ValueError: If a column is missing, a sentence blank, a label missing or a fraction, a row ragged, a text not
-            Unicode, or there are fewer than two classes.
+            Unicode, there are fewer than two classes, or a label is not in `label_names`.
         OSError: If a file can not be read.
     """
     if not source:
@@ -86,15 +91,17 @@ def load_texts(source: str, *, text_column: str = "text", label_column: str = "l
             f"built-in sample of {len(found.parts[0].rows)} sentences, written for trying the commands: "
             "its accuracy says nothing about SST-2"
         )
-        return _labelled(found, name=SAMPLE, note=note)
+        return _labelled(found, name=SAMPLE, note=note, label_names=label_names)
     if (path := existing_path(source)) is not None:
-        return _labelled(read_path(path, **columns), name=shown_name(path.resolve()))
+        return _labelled(read_path(path, **columns), name=shown_name(path.resolve()), label_names=label_names)
     if not is_hub_name(source) or source.lower().endswith(SUFFIXES):
         raise FileNotFoundError(f"There is no data file or folder {source_in_words(source)}; check the path.")
-    return _labelled(read_hub(source, **columns), name=source)
+    return _labelled(read_hub(source, **columns), name=source, label_names=label_names)
 
 
-def _labelled(found: Found, *, name: str, note: str = "") -> LabelledTexts:
+def _labelled(
+    found: Found, *, name: str, note: str = "", label_names: Sequence[str] | None = None
+) -> LabelledTexts:
     rows, values, notices = labelled_rows(found)
     if not rows:
         raise ValueError(f"{name} holds no rows; it needs sentences of at least two labels.")
@@ -105,9 +112,11 @@ def _labelled(found: Found, *, name: str, note: str = "") -> LabelledTexts:
     _refuse([row for row, text in zip(rows, texts, strict=True) if _is_broken(text)], f"sentence {broken},")
     _refuse([row for row, value in zip(rows, values, strict=True) if _is_broken(value)], f"label {broken},")
     distinct = _sorted_labels(set(values))
-    _check_labels(distinct, rows, values, name)
-    number = {value: index for index, value in enumerate(distinct)}
+    _check_labels(distinct, rows, values, name, at_least=2 if label_names is None else 1)
     names = [found.class_names[int(value)] for value in distinct] if found.class_names else distinct
+    numbers = range(len(names)) if label_names is None else match_labels(names, label_names, name)
+    number = dict(zip(distinct, numbers, strict=True))
+    names = list(label_names or names)
     return LabelledTexts(
         tuple(texts), tuple(number[v] for v in values), tuple(names), name, note, (*found.notices, *notices)
     )
@@ -132,9 +141,11 @@ def _refuse(bad: Sequence[Row], what: str) -> None:
         raise ValueError(f"The {what} in {bad[0].place} ({rows} in all); remove or complete them.")
 
 
-def _check_labels(distinct: Sequence[str], rows: Sequence[Row], values: Sequence[str], name: str) -> None:
+def _check_labels(
+    distinct: Sequence[str], rows: Sequence[Row], values: Sequence[str], name: str, *, at_least: int
+) -> None:
     """Refuse a single label, and labels that can only be another column's values."""
-    if len(distinct) < 2:
+    if len(distinct) < at_least:
         raise ValueError(
             f"{name} has one label only, {quoted(distinct[0])} in all of its {len(rows)} rows; "
             "a classifier needs at least two: check `label_column`."

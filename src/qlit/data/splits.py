@@ -10,12 +10,12 @@ from qlit.data.cuts import (
     Indices,
     check_stratified,
     lacking_label,
-    names_of,
     plain_cut,
     stratified_cut,
     train_and_validation_sizes,
 )
 from qlit.data.datasets import LabelledTexts
+from qlit.data.labels import names_of
 from qlit.data.notices import Notice
 from qlit.data.seen import are_seen, counted, duplicate_notices, sentence_keys
 

@@ -1,0 +1,33 @@
+"""Labels matched by name: data numbered as a checkpoint numbers its classes."""
+
+from collections.abc import Sequence
+
+from qlit.data.quoting import quoted
+
+_MOST_NAMES = 5
+
+
+def names_of(names: Sequence[str]) -> str:
+    """Some labels as text, the first few of many."""
+    shown = ", ".join(map(quoted, names[:_MOST_NAMES]))
+    return shown if len(names) <= _MOST_NAMES else f"{shown} and {len(names) - _MOST_NAMES} more"
+
+
+def match_labels(found: Sequence[str], known: Sequence[str], where: str) -> list[int]:
+    """The classes of some labels in a checkpoint's numbering, which may have more.
+
+    Args:
+        found: Names of labels in the data.
+        known: Names of the checkpoint's classes, in their order.
+        where: What the data is called.
+    Raises:
+        ValueError: If a label is none of the checkpoint's.
+    """
+    number = {name: k for k, name in enumerate(known)}
+    if unknown := [name for name in found if name not in number]:
+        raise ValueError(
+            f"{where} has {'labels' if len(unknown) > 1 else 'a label'} that the checkpoint does not know, "
+            f"{names_of(unknown)}; the checkpoint was trained on {names_of(known)}. Labels are matched by name: rename "
+            "those of the data, or set `data.label_column`."
+        )
+    return [number[name] for name in found]
