@@ -1,5 +1,6 @@
 """A body's record of what it has seen, and splits that hold it out."""
 
+import hashlib
 import json
 
 import numpy as np
@@ -48,3 +49,27 @@ def test_a_record_that_cannot_be_read_is_refused(body, content):
     (body.path / "qlit.json").write_text(content)
     with pytest.raises(ValueError, match="does not say which sentences the body toy was fine-tuned on"):
         seen_by(body)
+
+
+def test_what_its_base_has_seen_stays_seen(body):
+    write_record(body.path, [TEXTS[0]], {})
+    write_record(body.path, [TEXTS[1]], {}, before=seen_by(body))
+    assert len(seen_by(body)) == 2
+    with pytest.raises(ValueError, match="on 2 of the sentences"):
+        check_unseen(body, DATA, split([2], [3], [0, 1]))
+
+
+def test_records_of_an_older_qlit_hold_hashes_of_the_very_text(body):
+    seen = hashlib.sha256(b"Good Film").hexdigest()[:16]
+    (body.path / "qlit.json").write_text(json.dumps({"seen": [seen]}))
+    data = LabelledTexts(("Good Film", "bad", "fine", "dull"), (1, 0, 1, 0), ("bad", "good"), "few")
+    with pytest.raises(
+        ValueError, match=r"on 1 of the sentences .*, or leave them out of the test with `--data\.unseen"
+    ):
+        check_unseen(body, data, split([1], [2], [0, 3]))
+
+
+def test_case_and_white_space_do_not_hide_what_was_seen(body):
+    write_record(body.path, ["  GOOD film"], {})
+    with pytest.raises(ValueError, match="on 1 of the sentences"):
+        check_unseen(body, DATA, split([1], [2], [0, 3]))

@@ -27,7 +27,7 @@ from qlit.commands.resuming import NothingToDo, check_resumable
 from qlit.commands.summary import evaluation_summary, fit_summary, tell_notices
 from qlit.commands.terminal import quieten
 from qlit.commands.trainer_checks import check_batches, check_monitors, check_options, check_seed
-from qlit.data import expanded
+from qlit.data import Origin, expanded
 from qlit.training.best_and_last import BestAndLast
 from qlit.training.checkpoint_io import AtomicCheckpointIO
 from qlit.training.contents import Contents
@@ -154,6 +154,10 @@ class QlitCLI(LightningCLI):
     def instantiate_classes(self) -> None:
         with refusals(self._own_config().trainer.as_dict(), making=True):
             super().instantiate_classes()
+        stage = self.subcommand
+        if (stage == "fit" or stage == "validate" or stage == "test") and (path := self._own_config().ckpt_path):
+            notes = self._resumed[CHECKPOINT_KEY] if self._resumed is not None else read_notes(path)
+            self.datamodule.use_checkpoint(Origin.from_notes(notes), stage)
 
     def _run_subcommand(self, subcommand: str) -> None:
         with refusals(self._own_config().trainer.as_dict()):

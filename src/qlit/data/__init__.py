@@ -9,6 +9,7 @@ from qlit.data.fine_tuned import check_unseen
 from qlit.data.fingerprints import body_fingerprint
 from qlit.data.folders import default_cache_folder, expanded
 from qlit.data.notices import Notice
+from qlit.data.origin import Origin
 from qlit.data.splits import Split, draw_split
 
 if TYPE_CHECKING:
@@ -19,6 +20,7 @@ __all__ = [
     "EmbeddingCache",
     "LabelledTexts",
     "Notice",
+    "Origin",
     "Split",
     "TrainableBody",
     "body_fingerprint",

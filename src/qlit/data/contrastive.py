@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from qlit.data.body import BodyFolder, load_body, quiet
-from qlit.data.fine_tuned import write_record
+from qlit.data.fine_tuned import seen_by, write_record
 from qlit.data.lengths import cut_notice, lengths_of
 from qlit.data.notices import Notice
 from qlit.data.own_code import code_files
@@ -131,7 +131,7 @@ def fine_tune(
         if body.trust_remote_code:
             _copy_code(body.path, made)
         told = {"base": body.name, "contrastive": asdict(settings), "losses": losses, **(facts or {})}
-        write_record(made, texts, told)
+        write_record(made, texts, told, before=seen_by(body))
         made.rename(output)
     return losses, notice
 

@@ -99,9 +99,7 @@ def load_texts(
     return _labelled(read_hub(source, **columns), name=source, label_names=label_names)
 
 
-def _labelled(
-    found: Found, *, name: str, note: str = "", label_names: Sequence[str] | None = None
-) -> LabelledTexts:
+def _labelled(found: Found, *, name: str, note: str = "", label_names: Sequence[str] | None = None) -> LabelledTexts:
     rows, values, notices = labelled_rows(found)
     if not rows:
         raise ValueError(f"{name} holds no rows; it needs sentences of at least two labels.")

@@ -1,23 +1,29 @@
 """What a fine-tuned body has seen, kept in its folder, so that no run tests on what its body was trained on."""
 
-import hashlib
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
 from qlit.data.body import BodyFolder
 from qlit.data.cuts import Indices
 from qlit.data.datasets import LabelledTexts
+from qlit.data.seen import are_seen, sentence_key, sentence_keys
 from qlit.data.splits import Split
 
 _FILE = "qlit.json"
-_KEY_DIGITS = 16  # 64 bits: ten thousand sentences share none
 
 
-def write_record(folder: Path, seen: Iterable[str], facts: Mapping[str, Any]) -> None:
-    """Write into a body's folder which sentences it has seen, as hashes, and how it was made, as plain values."""
-    record = {**facts, "seen": sorted({_key(text) for text in seen})}
+def write_record(folder: Path, seen: Iterable[str], facts: Mapping[str, Any], *, before: Collection[str] = ()) -> None:
+    """Write into a body's folder which sentences it has seen, as hashes, and how it was made, as plain values.
+
+    Args:
+        folder: The body's folder.
+        seen: Sentences it was fine-tuned on.
+        facts: How it was made.
+        before: Hashes of the sentences that the body had seen before.
+    """
+    record = {**facts, "seen": sorted({*before, *sentence_keys(seen)})}
     (folder / _FILE).write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
 
 
@@ -49,18 +55,17 @@ def check_unseen(body: BodyFolder, data: LabelledTexts, split: Split) -> None:
     seen = seen_by(body)
     if not seen:
         return
+    trained = sentence_keys(data.texts[k] for k in split.train)
 
-    def keys(indices: Indices) -> set[str]:
-        return {_key(data.texts[k]) for k in indices}
+    def leaked(indices: Indices) -> int:
+        held_out = [data.texts[k] for k in indices if sentence_key(data.texts[k]) not in trained]
+        return int(are_seen(held_out, seen).sum())
 
-    held_out = (keys(split.validation) | keys(split.test)) - keys(split.train)
-    if leaked := len(held_out & seen):
+    validated, tested = leaked(split.validation), leaked(split.test)
+    if validated or tested:
+        way_out = "" if validated else ", or leave them out of the test with `--data.unseen_only true`"
         raise ValueError(
-            f"The body {body.name} was fine-tuned on {leaked} of the sentences that this split validates or tests on: "
-            "take the `source`, `num_per_label`, `train_fraction` and `seed` it was made with, or fine-tune one on "
-            "this split."
+            f"The body {body.name} was fine-tuned on {validated + tested} of the sentences that this split validates "
+            "or tests on: take the `source`, `num_per_label`, `train_fraction` and `seed` it was made with, or "
+            f"fine-tune one on this split{way_out}."
         )
-
-
-def _key(text: str) -> str:
-    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:_KEY_DIGITS]

@@ -134,6 +134,17 @@ def split_fingerprint(data: LabelledTexts, parts: Iterable[Indices]) -> str:
     return digest.hexdigest()[:16]
 
 
+def former_fingerprints(data: LabelledTexts, split: Split, seed: int) -> set[str]:
+    """Fingerprints of the splits with the same training and validation that older checkpoints may record.
+
+    They are those of a test of all sentences, and of as many as here, before `max_test` drew them at random.
+    """
+    order = _shuffled(np.arange(len(data)), np.random.PCG64(seed))
+    left = order[~np.isin(order, np.concatenate([split.train, split.validation]))]
+    tests = (np.sort(left[:size]) for size in (len(split.test), None))
+    return {split_fingerprint(data, (split.train, split.validation, test)) for test in tests}
+
+
 def _drawn(
     labels: Indices, present: Iterable[int], num_per_label: int, stream: np.random.PCG64
 ) -> tuple[Indices, Indices]:

@@ -12,12 +12,15 @@ from qlit.data import (
     EmbeddingCache,
     LabelledTexts,
     Notice,
+    Origin,
     Split,
     check_unseen,
     draw_split,
     load_texts,
     resolve_body,
 )
+from qlit.data.fine_tuned import seen_by
+from qlit.data.leaks import Comparison, Stage
 from qlit.data.lengths import cut_notice
 from qlit.data.trainable import TrainableBody
 from qlit.training.batches import BatchLoader
@@ -91,6 +94,16 @@ class SentenceDataModule(pl.LightningDataModule):
         """What a user should know about texts, split and embeddings; known after setup."""
         self._folder: BodyFolder | None = None
         self._embeddings: Tensor | None = None
+        self._checkpoint: tuple[Origin, Stage] | None = None
+
+    def use_checkpoint(self, origin: Origin, stage: Stage) -> None:
+        """Number labels as a checkpoint does, and hold the split to the checkpoint's, when the data is loaded.
+
+        Args:
+            origin: What the checkpoint records of its data.
+            stage: What is done with it: resumed ("fit"), validated or tested.
+        """
+        self._checkpoint = origin, stage
 
     def prepare_data(self) -> None:
         """Find body and texts, and compute the embeddings that are missing; in one process of each machine."""
@@ -127,10 +140,20 @@ class SentenceDataModule(pl.LightningDataModule):
         """Find the body, and load texts and split; neither is the body loaded nor is anything embedded.
 
         Raises:
-            ValueError: If the body was fine-tuned on sentences that this split holds out; and as the class.
+            ValueError: If the body was fine-tuned on sentences that this split holds out; if the split does not suit
+                the checkpoint, as `qlit.data.leaks.Comparison.checked`; and as the class.
         """
         body = self._folder = resolve_body(self.body_name, trust_remote_code=self.trust_remote_code)
-        self.texts = load_texts(self.source, text_column=self.text_column, label_column=self.label_column)
+        origin, stage = self._checkpoint or (None, "fit")
+        self.texts = load_texts(
+            self.source,
+            text_column=self.text_column,
+            label_column=self.label_column,
+            label_names=origin.label_names if origin else None,
+        )
+        seen = seen_by(body) if self.unseen_only else frozenset()
+        if self.unseen_only and stage == "test" and origin and origin.sentences:
+            seen |= origin.sentences.both
         self.split = draw_split(
             self.texts,
             num_per_label=self.num_per_label,
@@ -139,9 +162,14 @@ class SentenceDataModule(pl.LightningDataModule):
             max_test=self.max_test,
             stratified=self.stratified,
             unseen_only=self.unseen_only,
+            seen=seen,
         )
         check_unseen(body, self.texts, self.split)
         self.notices = [*self.texts.notices, *self.split.notices]
+        if origin:
+            comparison = Comparison(origin, self.texts, self.split, self.seed)
+            self.split, notices = comparison.checked(stage, unseen_only=self.unseen_only)
+            self.notices += notices
         return body
 
     @property

@@ -7,7 +7,7 @@ from typing import Any
 import lightning.pytorch as pl
 from lightning.pytorch.callbacks import ModelCheckpoint
 
-from qlit.data import Notice
+from qlit.data import Notice, Origin
 from qlit.heads import EstimatorHead
 from qlit.training import figures, provenance
 from qlit.training._names import make_run_name
@@ -59,10 +59,8 @@ class RunRecorder(pl.Callback):
             profiler.dirpath = run_dir
         module.checkpoint_notes = {
             "config": self.config_yaml,
-            "label_names": list(data.texts.label_names),
-            "dataset": data.texts.name,
+            **Origin.of(data.texts, data.split).notes(),
             "note": data.texts.note,
-            "split_fingerprint": data.split.fingerprint,
             "contents": asdict(data.contents),
             "training_hash": identity[HASH],
             "run_id": tracker.run_id if tracker else None,

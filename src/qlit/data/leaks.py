@@ -1,0 +1,147 @@
+"""Splits compared with the split of a checkpoint, so that no score is of sentences that made the checkpoint."""
+
+from dataclasses import dataclass, replace
+from typing import Literal
+
+from qlit.data.datasets import LabelledTexts
+from qlit.data.notices import Notice
+from qlit.data.origin import Origin, Sentences, digest_of
+from qlit.data.seen import are_seen, counted
+from qlit.data.splits import Split, former_fingerprints, split_fingerprint
+
+Stage = Literal["fit", "validate", "test"]
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """A split beside the origin of a checkpoint.
+
+    Args:
+        origin: What the checkpoint records.
+        data: The data, with the checkpoint's labels.
+        split: Its split.
+        seed: The split's.
+    """
+
+    origin: Origin
+    data: LabelledTexts
+    split: Split
+    seed: int
+
+    def checked(self, stage: Stage, *, unseen_only: bool) -> tuple[Split, list[Notice]]:
+        """The split that may be resumed, validated or tested, and what a user should know about it.
+
+        Args:
+            stage: What is done with the checkpoint: it is resumed ("fit"), validated or tested.
+            unseen_only: Whether to validate on sentences that are new to the checkpoint alone. From a test they have
+                been left out before.
+        Raises:
+            ValueError: If a resume would change training or validation sentences; if sentences would be scored that
+                trained or validated the checkpoint; or if that is not known, because an older qlit did not record them.
+        Cost: nothing worth mentioning where the split is the checkpoint's own.
+        """
+        if self.origin.fingerprint == self.split.fingerprint:
+            return self.split, []
+        if self.origin.sentences is None:
+            return self.split, self._unrecorded(stage, unseen_only=unseen_only)
+        if stage == "fit":
+            self._check_resume(self.origin.sentences)
+            return self.split, []
+        return self._scored(self.origin.sentences, stage, unseen_only=unseen_only)
+
+    def _scored(
+        self, made_it: Sentences, stage: Literal["validate", "test"], *, unseen_only: bool
+    ) -> tuple[Split, list[Notice]]:
+        data, split, own = self.data, self.split, Sentences.of(self.data, self.split)
+        if own.validated == made_it.validated if stage == "validate" else own.both == made_it.both:
+            # What the checkpoint's own split scores; a duplicate that it holds is the split's to report.
+            return split, [] if stage == "validate" and own.digest == made_it.digest else [self._same_sentences()]
+        part, name = (split.test, "test") if stage == "test" else (split.validation, "validation")
+        texts = [data.texts[k] for k in part]
+        trained, is_seen = are_seen(texts, made_it.trained), are_seen(texts, made_it.both)
+        num_trained, num_seen = int(trained.sum()), int(is_seen.sum())
+        if num_seen and not unseen_only:
+            raise ValueError(
+                f"Of the {len(part):,} {name} sentences, {num_trained:,} trained the checkpoint and "
+                f"{num_seen - num_trained:,} chose its best epoch, because it was trained on {self._theirs()} and this "
+                f"is {self._ours()}: take the data and the `data` settings of its run, or score the other sentences "
+                "alone with `--data.unseen_only true`."
+            )
+        if num_seen == len(part):
+            raise ValueError(
+                f"All {len(part):,} {name} sentences trained the checkpoint or chose its best epoch, and `unseen_only` "
+                "leaves them out; take other data."
+            )
+        notices = [
+            Notice(
+                "other_split",
+                f"The checkpoint was trained on {self._theirs()} and is scored on {self._ours()}: none of the "
+                f"{len(part) - num_seen:,} {name} sentences trained it or chose its best epoch.",
+            )
+        ]
+        if num_seen:
+            split = replace(split, validation=part[~is_seen])
+            parts = (split.train, split.validation, split.test)
+            split = replace(split, fingerprint=split_fingerprint(data, parts))
+            text = (
+                f"Of the {len(part):,} validation sentences, {counted(num_seen)} left out (`data.unseen_only`), "
+                "because the checkpoint was trained or chosen on them."
+            )
+            notices.append(Notice("unseen_only", text))
+        return split, notices
+
+    def _same_sentences(self) -> Notice:
+        return Notice(
+            "other_split",
+            f"The checkpoint was trained on {self._theirs()} and is scored on {self._ours()}: training and validation "
+            "have the same sentences, but the test sentences or some labels differ.",
+        )
+
+    def _check_resume(self, made_it: Sentences) -> None:
+        if digest_of(self.data, self.split) == made_it.digest:
+            return  # other test sentences alone, such as another `max_test`
+        train, validation = ([self.data.texts[k] for k in part] for part in (self.split.train, self.split.validation))
+        new = int((~are_seen(train, made_it.trained)).sum())
+        new_validation = int((~are_seen(validation, made_it.validated)).sum())
+        trained = int(are_seen(validation, made_it.trained).sum())
+        differences = (
+            f"of its {len(train):,} training sentences, {counted(new)} new to the checkpoint, and of its "
+            f"{len(validation):,} validation sentences, which choose the best epoch, {counted(new_validation)} new and "
+            f"{trained:,} trained it"
+            if new or new_validation
+            else "its training and validation sentences have other labels, another order or fewer of them"
+        )
+        raise ValueError(
+            f"The checkpoint was trained on {self._theirs()} and cannot be resumed on {self._ours()}: {differences}; "
+            "take the data and the `data` settings of its run, or begin a new run without --ckpt_path."
+        )
+
+    def _unrecorded(self, stage: Stage, *, unseen_only: bool) -> list[Notice]:
+        """Of a checkpoint that records no more than the fingerprint of its split, or not even that."""
+        origin = self.origin
+        unknown = "an older qlit wrote it, which does not record the sentences that trained it or chose its best epoch"
+        if origin.fingerprint in former_fingerprints(self.data, self.split, self.seed):
+            text = (
+                f"The test sentences are not those of the checkpoint's own split, {origin.fingerprint}; its training "
+                "and validation sentences are the same."
+            )
+            return [Notice("other_split", text)] if stage == "test" else []
+        if origin.fingerprint and (stage == "fit" or unseen_only or origin.dataset == self.data.name):
+            raise ValueError(
+                f"The checkpoint was trained on {self._theirs()} and cannot be {_DONE[stage]} {self._ours()}, because "
+                f"{unknown}; take the data and the `data` settings of its run."
+            )
+        text = (
+            f"The checkpoint was trained on {self._theirs()}; {unknown}, so whether some of them are among those of "
+            f"{self.data.name} is not known."
+        )
+        return [Notice("other_split", text)]
+
+    def _theirs(self) -> str:
+        return f"split {self.origin.fingerprint or '(not recorded)'} of {self.origin.dataset}"
+
+    def _ours(self) -> str:
+        return f"split {self.split.fingerprint} of {self.data.name}"
+
+
+_DONE = {"fit": "resumed on", "validate": "validated on", "test": "tested on"}

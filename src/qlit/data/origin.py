@@ -1,0 +1,100 @@
+"""What a checkpoint records of the data and the sentences that made it."""
+
+import hashlib
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any, Self
+
+from qlit.data.datasets import LabelledTexts
+from qlit.data.seen import KEY_DIGITS, sentence_keys
+from qlit.data.splits import Split
+
+
+@dataclass(frozen=True)
+class Sentences:
+    """The sentences that made a checkpoint.
+
+    Args:
+        trained: Hashes of those that trained it.
+        validated: Hashes of those that validated it, by which its best epoch was chosen.
+        digest: 16 hex digits over both and their labels, in their order.
+    """
+
+    trained: frozenset[str]
+    validated: frozenset[str]
+    digest: str
+
+    @classmethod
+    def of(cls, data: LabelledTexts, split: Split) -> Self:
+        """Those of a model that is trained on a split."""
+        trained, validated = (sentence_keys(data.texts[k] for k in part) for part in (split.train, split.validation))
+        return cls(trained, validated, digest_of(data, split))
+
+    @property
+    def both(self) -> frozenset[str]:
+        """Hashes of all of them."""
+        return self.trained | self.validated
+
+
+@dataclass(frozen=True)
+class Origin:
+    """Where a checkpoint comes from.
+
+    Args:
+        label_names: Names of its classes, in their order; None where it does not record them.
+        dataset: Name of its data set.
+        fingerprint: Of its split; empty where it does not record it.
+        sentences: Its sentences; None in checkpoints of an older qlit.
+    """
+
+    label_names: tuple[str, ...] | None
+    dataset: str
+    fingerprint: str
+    sentences: Sentences | None
+
+    @classmethod
+    def of(cls, data: LabelledTexts, split: Split) -> Self:
+        """The origin of a model that is trained on a split."""
+        return cls(data.label_names, data.name, split.fingerprint, Sentences.of(data, split))
+
+    def notes(self) -> dict[str, Any]:
+        """As plain values for a checkpoint, 16 bytes a sentence."""
+        notes: dict[str, Any] = {
+            "label_names": None if self.label_names is None else list(self.label_names),
+            "dataset": self.dataset,
+            "split_fingerprint": self.fingerprint,
+        }
+        if self.sentences is not None:
+            trained, validated = map(_joined, (self.sentences.trained, self.sentences.validated))
+            notes["sentences"] = {"trained": trained, "validated": validated, "digest": self.sentences.digest}
+        return notes
+
+    @classmethod
+    def from_notes(cls, notes: Mapping[str, Any]) -> Self:
+        """What a checkpoint's notes record; older ones record less."""
+        names, sentences = notes.get("label_names"), notes.get("sentences")
+        return cls(
+            None if names is None else tuple(names),
+            str(notes.get("dataset", "")),
+            str(notes.get("split_fingerprint", "")),
+            sentences and Sentences(_cut(sentences["trained"]), _cut(sentences["validated"]), sentences["digest"]),
+        )
+
+
+def digest_of(data: LabelledTexts, split: Split) -> str:
+    """16 hex digits over the sentences and labels of a split's training and validation, in their order."""
+    digest = hashlib.sha256()
+    for part in (split.train, split.validation):
+        digest.update(f"{len(part)} ".encode())
+        for k in part:
+            encoded = data.texts[k].encode("utf-8", "surrogatepass")
+            digest.update(f"{data.labels[k]} {len(encoded)} ".encode() + encoded)
+    return digest.hexdigest()[:16]
+
+
+def _joined(keys: Iterable[str]) -> str:
+    return "".join(sorted(keys))
+
+
+def _cut(keys: str) -> frozenset[str]:
+    return frozenset(keys[start : start + KEY_DIGITS] for start in range(0, len(keys), KEY_DIGITS))
