@@ -109,3 +109,10 @@ def test_missing_labels_of_pandas_are_no_class(tmp_path: Path, label: str) -> No
 def test_where_all_labels_are_minus_one_there_is_one_label(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="one label only, '-1'"):
         load(tmp_path, test_csv=[-1, -1])
+
+
+def test_minus_one_is_a_class_wherever_it_is_one_of_the_checkpoint(tmp_path: Path) -> None:
+    write(tmp_path / "x.csv", [0, 1, 0, 1, -1, -1])
+    assert len(load_texts(str(tmp_path / "x.csv"))) == 4
+    data = load_texts(str(tmp_path / "x.csv"), label_names=("-1", "0", "1"))
+    assert (data.labels, data.notices) == ((1, 2, 1, 2, 0, 0), ())

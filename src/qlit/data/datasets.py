@@ -100,7 +100,7 @@ def load_texts(
 
 
 def _labelled(found: Found, *, name: str, note: str = "", label_names: Sequence[str] | None = None) -> LabelledTexts:
-    rows, values, notices = labelled_rows(found)
+    rows, values, notices = labelled_rows(found, label_names or ())
     if not rows:
         raise ValueError(f"{name} holds no rows; it needs sentences of at least two labels.")
     texts = [_text(row) for row in rows]

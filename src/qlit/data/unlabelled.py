@@ -31,7 +31,7 @@ def label_value(row: Row) -> str:
     return "" if value.lower() in _MISSING else "-1" if value == "-1.0" else value
 
 
-def labelled_rows(found: Found) -> tuple[list[Row], list[str], list[Notice]]:
+def labelled_rows(found: Found, known: Sequence[str] = ()) -> tuple[list[Row], list[str], list[Notice]]:
     """Rows with their labels, without those that are marked as unlabelled, and notices of what was left out.
 
     Left out are all rows of a file or split whose labels are all missing or all -1, if another one has at least two
@@ -41,6 +41,7 @@ def labelled_rows(found: Found) -> tuple[list[Row], list[str], list[Notice]]:
 
     Args:
         found: From `read_path` or `read_hub`.
+        known: Names of the classes of a checkpoint, or none; if -1 is one of them, it is a class here too.
     Returns:
         Rows; their labels as text, "" for a missing one; notices.
     Raises:
@@ -52,6 +53,7 @@ def labelled_rows(found: Found) -> tuple[list[Row], list[str], list[Notice]]:
     others = {value for _, _, values in parts for value in values} - {"", "-1"}
     has_labelled_part = any(len({*values} - {"", "-1"}) > 1 for _, _, values in parts)
     is_mark = found.class_names is not None or _is_mark([values for _, _, values in parts], others)
+    is_mark = is_mark and "-1" not in known
 
     rows: list[Row] = []
     labels: list[str] = []
@@ -72,7 +74,13 @@ def labelled_rows(found: Found) -> tuple[list[Row], list[str], list[Notice]]:
         where = enumerated([f"{part.num_rows:,} of {part.name} ({part.reason})" for part in unlabelled])
         what = "1 sentence without a label was" if total == 1 else f"{total:,} sentences without a label were"
         notices.append(Notice("unlabelled", f"{what} left out: {where}."))
-    if not is_mark and others > {"1"} and "-1" in labels and not any(value.startswith("-") for value in others):
+    if (
+        not is_mark
+        and "-1" not in known
+        and others > {"1"}
+        and "-1" in labels
+        and not any(value.startswith("-") for value in others)
+    ):
         notices.append(
             Notice(
                 "minus_one",
