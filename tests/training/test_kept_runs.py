@@ -36,7 +36,8 @@ def test_runs_are_found_by_config_and_read_whole(uri):
     second = logged(uri)
     logged(uri, with_predictions=False)
     logged(uri, "other")
-    logged(uri, tags={"resumed.trainer.max_epochs": "9"})
+    for name in (HASH, "checkpoint"):
+        logged(uri, tags={f"resumed.{name}": "other"})
     kept = KeptRuns(uri)
     assert kept.finished("e", "h") in (first.run_id, second.run_id)
     assert kept.finished("e", "none") is kept.finished("nowhere", "h") is None
@@ -44,6 +45,11 @@ def test_runs_are_found_by_config_and_read_whole(uri):
     assert (run.run_id, run.params, run.tags[HASH]) == (first.run_id, {"lr": "0.1"}, "h")
     assert run.predictions.probabilities.tolist() == SIX.probabilities.tolist()
     assert run.predictions.split_fingerprint == SIX.split_fingerprint
+
+
+def test_a_run_that_went_on_with_its_data_in_another_place_is_found(uri):
+    run = logged(uri, tags={"resumed.data.source": "/two/d.tsv"})
+    assert KeptRuns(uri).finished("e", "h") == run.run_id
 
 
 def test_a_stopped_run_is_found_by_its_last_checkpoint(uri):

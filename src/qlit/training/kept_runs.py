@@ -171,8 +171,8 @@ class KeptRuns:
             filter_string=f"attributes.status = '{status}' AND tags.`{HASH}` = '{config_hash}'",
             order_by=["attributes.start_time DESC"],
         )
-        # One that was resumed with another config has that one's hash, but did not begin with it.
-        return [run for run in runs if not any(name.startswith("resumed.") for name in run.data.tags)]
+        # One that went on with another config, or from another training, has the hash that it began with.
+        return [run for run in runs if not {f"resumed.{HASH}", "resumed.checkpoint"} & run.data.tags.keys()]
 
 
 def _has_finite_scores(run: Any) -> bool:
