@@ -115,6 +115,27 @@ def test_a_run_that_goes_on_with_something_else_is_not_taken_for_one_that_began_
     assert f"resumed.{HASH}" in tags
 
 
+def test_a_checkpoint_is_not_scored_on_another_body_without_a_word(folder, capsys):
+    linear = {**HEAD, "class_path": "qlit.heads.LinearHead"}
+    (folder / "a.yaml").write_text(yaml.safe_dump({**CONFIG, "model": {"head": linear}}))
+    assert main(["fit", "--config", "a.yaml"]) == 0
+    (run,) = all_runs(folder, "e")
+    last = str(folder / "mlruns" / "runs" / run.info.run_id / "last.ckpt")
+    (folder / "tiny").rename(folder / "moved")
+    assert main(["predict", last, "good film", "--body", "./moved"]) == 0
+    assert "head was trained" not in capsys.readouterr().err
+    make_tiny_body(folder / "tiny", seed=1)
+    told = f"a body with other files than ./tiny has now (fingerprint {run.data.tags[BODY]}, now "
+    assert main(["predict", last, "good film"]) == 0
+    assert told in capsys.readouterr().err
+    for command in ("test", "validate"):
+        assert main([command, "--ckpt_path", last]) == 0
+        assert told in capsys.readouterr().out
+    assert main(["fit", "--ckpt_path", last, "--trainer.max_epochs", "2"]) == 1
+    assert "Restore the body, or train from the beginning" in capsys.readouterr().err
+    assert client(folder).get_run(run.info.run_id).info.status == "FINISHED"
+
+
 STUDY = {
     "base": "a.yaml",
     "factors": {"model.head.init_args.C": [0.1, 1.0]},

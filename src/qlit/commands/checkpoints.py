@@ -7,8 +7,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from qlit.data import BodyFolder, expanded, resolve_body
+from qlit.data import BodyFolder, Notice, expanded, resolve_body
 from qlit.data.trainable import TrainableBody
+from qlit.training.contents import body_contents
 from qlit.training.datamodule import SentenceDataModule
 from qlit.training.evaluation import CHECKPOINT_KEY
 from qlit.training.module import SentenceClassifier, check_weights
@@ -37,6 +38,27 @@ def read_notes(path: str | Path) -> dict[str, Any]:
     """What a checkpoint says of itself: config (YAML text), label_names, dataset, note, run_id, history."""
     notes: dict[str, Any] = read_checkpoint(path)[CHECKPOINT_KEY]
     return notes
+
+
+def body_notice(notes: dict[str, Any], body: BodyFolder, data: SentenceDataModule) -> Notice | None:
+    """A notice if a frozen body has other files than the one whose embeddings a checkpoint's head was trained on.
+
+    Args:
+        notes: Of the checkpoint; one of an older version does not tell.
+        body: From `resolve_body`.
+        data: Whose embeddings are used.
+    """
+    before = (notes.get("contents") or {}).get("body")
+    if before is None or data.is_body_trainable:  # a trained body's weights lie in the checkpoint
+        return None
+    now = body_contents(body, data.cache_dir)
+    if now == before:
+        return None
+    return Notice(
+        "body_changed",
+        f"The head was trained on the embeddings of a body with other files than {body.name} has now (fingerprint "
+        f"{before}, now {now}): what it makes of these is not what it was trained for.",
+    )
 
 
 def load_weights(

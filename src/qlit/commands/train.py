@@ -17,7 +17,7 @@ from lightning.pytorch.callbacks import ProgressBar
 from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
 from lightning.pytorch.utilities.exceptions import SIGTERMException
 
-from qlit.commands.checkpoints import read_checkpoint, read_notes
+from qlit.commands.checkpoints import body_notice, read_checkpoint, read_notes
 from qlit.commands.cluster import check_requeued, cluster_environment
 from qlit.commands.devices import check_engines, check_precision
 from qlit.commands.interrupts import Sigint
@@ -27,7 +27,7 @@ from qlit.commands.resuming import NothingToDo, check_resumable
 from qlit.commands.summary import evaluation_summary, fit_summary, tell_notices
 from qlit.commands.terminal import quieten
 from qlit.commands.trainer_checks import check_batches, check_monitors, check_options, check_seed
-from qlit.data import Origin, expanded
+from qlit.data import Origin, expanded, resolve_body
 from qlit.training.best_and_last import BestAndLast
 from qlit.training.checkpoint_io import AtomicCheckpointIO
 from qlit.training.contents import Contents
@@ -247,6 +247,7 @@ class QlitCLI(LightningCLI):
 
     def _check_before_work(self, **_: Any) -> None:
         self.check_config()
+        self._check_body()
         if self.tracker is not None:
             self.tracker.check()
 
@@ -255,6 +256,19 @@ class QlitCLI(LightningCLI):
     def before_fit(self, **_: Any) -> None:
         self._check_before_work()
         self.check_resume()
+
+    def _check_body(self) -> None:
+        """Say if the body has other files than the checkpoint's; raise a ValueError if a fit would go on with it."""
+        if not (path := self._own_config().ckpt_path) or self.datamodule.is_body_trainable:
+            return
+        notes = read_notes(path) if self._resumed is None else self._resumed[CHECKPOINT_KEY]
+        data = self.datamodule
+        body = resolve_body(data.body_name, trust_remote_code=data.trust_remote_code)
+        if (notice := body_notice(notes, body, data)) is None:
+            return
+        if self.subcommand == "fit":
+            raise ValueError(f"{notice.text} Restore the body, or train from the beginning.")
+        self.model.notices.append(notice)
 
     def check_resume(self) -> None:
         """Raise if the fit cannot go on from its checkpoint, and let go of that."""

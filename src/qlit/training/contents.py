@@ -44,7 +44,7 @@ def contents_of(data: Mapping[str, Any]) -> Contents:
         found = load_texts(**options).fingerprint
         if are_settled(stamps):
             _known[key] = found
-    return Contents(found, _fingerprint(body, data["cache_dir"]))
+    return Contents(found, body_contents(body, data["cache_dir"]))
 
 
 def contents_read(texts: LabelledTexts, body: BodyFolder, cache_dir: str | None) -> Contents:
@@ -55,7 +55,7 @@ def contents_read(texts: LabelledTexts, body: BodyFolder, cache_dir: str | None)
         body: The body.
         cache_dir: Folder of kept embeddings, which also remembers fingerprints; None for the default.
     """
-    return Contents(texts.fingerprint, _fingerprint(body, cache_dir))
+    return Contents(texts.fingerprint, body_contents(body, cache_dir))
 
 
 def changed_since(before: Contents, now: Contents) -> str:
@@ -64,7 +64,8 @@ def changed_since(before: Contents, now: Contents) -> str:
     return " and ".join(parts).capitalize()
 
 
-def _fingerprint(body: BodyFolder, cache_dir: str | None) -> str:
+def body_contents(body: BodyFolder, cache_dir: str | None) -> str:
+    """16 hex digits over the files of a body; `cache_dir` as of `contents_read`."""
     cache = EmbeddingCache(cache_dir or None)
     return cache.body_fingerprint(body)[:16]
 
