@@ -6,6 +6,8 @@ import torch
 from tiny_body import EMBEDDING_DIM
 from training.small import head, trainer
 
+from qlit.data import EmbeddingCache
+from qlit.engines.shots import Shots
 from qlit.training.module import SentenceClassifier, check_weights
 
 pytestmark = pytest.mark.filterwarnings(
@@ -45,6 +47,35 @@ def test_a_head_for_other_data_is_refused_before_any_step(data, fn):
     small = SentenceClassifier(head(num_qubits=2))
     with pytest.raises(ValueError, match=f"{EMBEDDING_DIM} features needs num_qubits >= 3, .* has num_qubits=2"):
         getattr(trainer(), fn)(small, data())
+
+
+@pytest.mark.parametrize(
+    ("refused", "settings", "message"),
+    [
+        ({"num_classes": 3}, {}, "data has 2 classes"),
+        ({"num_qubits": 2}, {}, "features needs num_qubits >= 3"),
+        (
+            {},
+            {"limit_test_batches": 0.5},
+            r"limit_test_batches` 0.5 of 1 batch \(36 sentences, eval_batch_size",
+        ),
+        ({}, {"overfit_batches": 0.5}, r"`trainer.overfit_batches` 0.5 of 1 batch \(7 sentences"),
+    ],
+)
+def test_what_the_files_tell_is_refused_before_a_sentence_is_embedded(
+    data, tmp_path, monkeypatch, refused, settings, message
+):
+    monkeypatch.setattr(EmbeddingCache, "embed", lambda *_, **__: pytest.fail("sentences are embedded"))
+    with pytest.raises(ValueError, match=message):
+        trainer(**settings).fit(SentenceClassifier(head(**refused)), data(cache_dir=str(tmp_path / "cache")))
+
+
+def test_shots_without_gradients_are_refused_before_a_sentence_is_embedded(data, monkeypatch):
+    monkeypatch.setattr(EmbeddingCache, "embed", lambda *_, **__: pytest.fail("sentences are embedded"))
+    counting = head()
+    counting.pqc.shots = Shots(100, "multinomial")
+    with pytest.raises(ValueError, match="multinomial sampler blocks gradients"):
+        trainer().fit(SentenceClassifier(counting), data())
 
 
 def test_a_mean_that_is_fitted_once_does_not_suit_a_body_that_moves(data):

@@ -14,6 +14,7 @@ from qlit.commands.sentences import check_is_text
 from qlit.commands.summary import tell_notices
 from qlit.commands.terminal import quieten
 from qlit.data import BodyFolder
+from qlit.data.dimensions import embedding_dim_of
 from qlit.data.lengths import cut_notice
 from qlit.heads.programs import HeadPrograms, Program, programs_of
 from qlit.training.datamodule import SentenceDataModule
@@ -92,6 +93,8 @@ def run(command: str, arguments: list[str]) -> int:
 def _embedding(module: SentenceClassifier, data: SentenceDataModule, sentence: str, body: BodyFolder) -> Tensor:
     """Embedding of the sentence, shape (D,)."""
     if module.body is None:
+        if (dim := embedding_dim_of(body.path)) is not None:
+            module.head.check_features(dim)  # before the body is loaded
         embeddings, lengths = data.embedding_cache().embed([sentence], body)
     else:
         embeddings, lengths = module.body(module.body.tokenize([sentence])), module.body.lengths([sentence])

@@ -1,5 +1,6 @@
 """Models built from a config alone: no data, no body, no trainer."""
 
+from collections.abc import Mapping
 from typing import Any
 
 import yaml
@@ -24,7 +25,11 @@ def model_of_config(config_yaml: str) -> tuple[SentenceClassifier, SentenceDataM
     Raises:
         UsageError: If this version of qlit does not understand the config.
     """
-    config = yaml.safe_load(config_yaml)
+    return model_of(yaml.safe_load(config_yaml))
+
+
+def model_of(config: Mapping[str, Any]) -> tuple[SentenceClassifier, SentenceDataModule]:
+    """`model_of_config` of a config that is parsed, nested."""
     parser = model_parser()
     with readable_errors():
         parsed = parser.parse_object({key: config[key] for key in ("model", "data") if key in config})

@@ -21,6 +21,7 @@ from qlit.commands.sentences import read_sentences
 from qlit.commands.summary import tell_notices
 from qlit.commands.terminal import quieten
 from qlit.data import BodyFolder
+from qlit.data.dimensions import embedding_dim_of
 from qlit.data.lengths import cut_notice
 from qlit.training.datamodule import SentenceDataModule
 from qlit.training.evaluation import CHECKPOINT_KEY
@@ -99,6 +100,8 @@ def _logits(
     module.to(device)
     if module.body is None:
         cache = data.embedding_cache()
+        if (dim := embedding_dim_of(body.path)) is not None:
+            module.head.check_features(dim)  # before the body is loaded
         embeddings, lengths = cache.embed(sentences, body, device=device)
         module.head.check_features(embeddings.shape[1])
         module.check_usable({"": (embeddings, sentences)})

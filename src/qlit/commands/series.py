@@ -14,6 +14,7 @@ from qlit.commands.interrupts import Sigint
 from qlit.commands.launchers import refuse_copies
 from qlit.commands.options import readable_errors, value_of
 from qlit.commands.processes import check_keeps_runs
+from qlit.commands.readiness import Planned, check_all
 from qlit.commands.train import Interruption, QlitCLI
 from qlit.commands.trainer_checks import check_options
 from qlit.data import expanded
@@ -112,6 +113,7 @@ class Series:
 
         Raises:
             StoppedError: If a signal stopped a training; a second call goes on.
+            ValueError, UsageError: If any of them cannot be trained, before the first is.
         """
         refuse_copies("train the same models")
         self.contents()  # of all, before the first hour of training
@@ -122,6 +124,10 @@ class Series:
             for seed in candidate.seeds
             if seed not in runs[number] and seed not in self.diverged[number]  # it would diverge again
         ]
+        check_all(
+            Planned(candidate.name, self._configs[number], [seed for seed, of in missing if of == number])
+            for number, candidate in enumerate(self.candidates)
+        )
         for place, (seed, number) in enumerate(sorted(missing), 1):
             name = self.candidates[number].name
             print(f"qlit: training {place} of {len(missing)}: {name}, seed {seed}", file=sys.stderr, flush=True)

@@ -23,7 +23,7 @@ from qlit.commands.processes import Places, places_of
 from qlit.commands.study_contents import check_study
 from qlit.commands.study_embedding import embed, sentences_of
 from qlit.commands.study_plan import confirmed
-from qlit.commands.study_setup import Named, add_study_options, checked_configs, parsed, report_folder
+from qlit.commands.study_setup import Named, add_study_options, check_cells, checked_configs, parsed, report_folder
 from qlit.commands.study_tables import best_text, progress_text
 from qlit.commands.study_worker import Worker
 from qlit.commands.terminal import quieten
@@ -61,10 +61,11 @@ def run_study(arguments: Sequence[str]) -> int:
     places = places_of(named.study.name, [config["trainer"] for config in configs])
     num_workers = places.num_workers if options.workers is None else options.workers
     torch.set_num_threads(places.num_threads(num_workers))  # for the steps that are timed
-    if not confirmed(named.study, num_workers, places.num_processes, ask=not options.yes):
-        return 1
     config = configs[0]
     sentences = sentences_of(named.study, config)  # a study whose data cannot be found is not made
+    check_cells(named.study)
+    if not confirmed(named.study, num_workers, places.num_processes, ask=not options.yes):
+        return 1
     trials = Trials(named.study, named.location)
     check_study(trials)
     lost = patiently(trials.recover)

@@ -13,6 +13,7 @@ import yaml
 from qlit.commands.arguments import CommandParser
 from qlit.commands.errors import UsageError
 from qlit.commands.processes import num_processes
+from qlit.commands.readiness import Planned, check_all
 from qlit.commands.series import resolved, split_overrides
 from qlit.studies.definition import Cell, Replicate, Study
 from qlit.studies.designs import cells_of
@@ -127,6 +128,33 @@ def checked_configs(study: Study) -> list[dict[str, Any]]:
     for config in configs:
         num_processes(study.name, config["trainer"])
     return configs
+
+
+def check_cells(study: Study) -> None:
+    """Look whether every kind of cell of a design can be trained, before any is: cells that together have all levels.
+
+    A search draws combinations that may not be possible, and learns from those that are not; nothing is checked there.
+
+    Raises:
+        UsageError, ValueError, FileNotFoundError, ConnectionError: As `check_all`.
+    """
+    if study.design.is_search:
+        return
+    chosen: list[Cell] = []
+    seen: set[tuple[str, str]] = set()
+    for cell in cells_of(study):
+        levels = {(name, str(level)) for name, level in cell.items()}
+        if not chosen or not levels <= seen:
+            chosen.append(cell)
+            seen |= levels
+    splits = sorted({each.split for each in study.replicates})
+    check_all(_planned(study, cell, splits) for cell in chosen)
+
+
+def _planned(study: Study, cell: Cell, splits: Sequence[int]) -> Planned:
+    config = resolved(options_of(study, cell))
+    levels = ", ".join(f"{name.rpartition('.')[2]} {level}" for name, level in cell.items())
+    return Planned(f"{study.name} ({levels})", config, splits, num_processes(study.name, config["trainer"]) or 1)
 
 
 def ends_of(study: Study) -> tuple[Cell, Cell]:

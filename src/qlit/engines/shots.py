@@ -68,12 +68,17 @@ class Shots:
         frequencies_BV = counts_BV / counts_BV.sum(dim=1, keepdim=True)
         return frequencies_BV @ outcome_signs(num_wires, dtype=probabilities_BV.dtype, device=probabilities_BV.device)
 
-    def _multinomial(self, probabilities_BV: Tensor, generator: torch.Generator | None) -> Tensor:
-        if torch.is_grad_enabled() and probabilities_BV.requires_grad:
+    def check_differentiable(self) -> None:
+        """Raise a ValueError if estimates have no gradient."""
+        if self.sampler == "multinomial":
             raise ValueError(
                 "The multinomial sampler blocks gradients, so it cannot be used in training. "
                 "Train with `sampler: gaussian` (or `shots: null`) and switch to multinomial for the test."
             )
+
+    def _multinomial(self, probabilities_BV: Tensor, generator: torch.Generator | None) -> Tensor:
+        if torch.is_grad_enabled() and probabilities_BV.requires_grad:
+            self.check_differentiable()
         # Counted as integers: float32 stops counting at 2**24.
         counts_BV = torch.zeros_like(probabilities_BV, dtype=torch.int64)
         one = counts_BV.new_ones(())

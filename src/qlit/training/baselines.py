@@ -3,6 +3,7 @@
 import lightning.pytorch as pl
 
 from qlit.heads import EstimatorHead
+from qlit.training.checks import check_fitted_once
 from qlit.training.datamodule import SentenceDataModule
 
 
@@ -10,21 +11,9 @@ def fit_estimator(head: EstimatorHead, data: SentenceDataModule, trainer: pl.Tra
     """Fit a head to the training split of a data module.
 
     Raises:
-        ValueError: If the trainer would do more than fit once in one process, or the body is trainable.
+        ValueError: As `check_fitted_once`.
     """
-    if trainer.max_epochs != 1:
-        raise ValueError(
-            f"{type(head).__name__} is fitted once, so `trainer.max_epochs` must be 1, but is {trainer.max_epochs}."
-        )
-    if trainer.world_size > 1:
-        raise ValueError(
-            f"{type(head).__name__} is fitted in one process, but there are {trainer.world_size}: set "
-            "`trainer.devices` to 1."
-        )
+    check_fitted_once(head, max_epochs=trainer.max_epochs, num_processes=trainer.world_size)
     embeddings = data.train_embeddings
-    if embeddings is None:
-        raise ValueError(
-            f"{type(head).__name__} is fitted once, but a trainable body moves its embeddings: set "
-            "`trainable_body: false`."
-        )
+    assert embeddings is not None, "`check_head` refuses a trainable body"
     head.fit(embeddings, data.train_labels)

@@ -19,11 +19,14 @@ from qlit.data import (
     load_texts,
     resolve_body,
 )
+from qlit.data.dimensions import embedding_dim_of
 from qlit.data.fine_tuned import seen_by
 from qlit.data.leaks import Comparison, Stage
 from qlit.data.lengths import cut_notice
 from qlit.data.trainable import TrainableBody
+from qlit.heads import Head
 from qlit.training.batches import BatchLoader
+from qlit.training.checks import check_head, check_limits, check_training
 from qlit.training.contents import Contents, contents_read
 
 Part = Literal["train", "validation", "test"]
@@ -116,6 +119,7 @@ class SentenceDataModule(pl.LightningDataModule):
         if self._embeddings is not None or self.body is not None:
             return
         body = self.load_split()
+        self._check(body)
         parts = {"train": self.split.train, "validation": self.split.validation, "test": self.split.test}
         wanted = np.unique(np.concatenate([*parts.values()]))
         texts = [self.texts.texts[k] for k in wanted]
@@ -135,6 +139,17 @@ class SentenceDataModule(pl.LightningDataModule):
             [texts[row] for of_part in rows.values() for row in of_part],
         )
         self.notices += [notice] if notice else []
+
+    def _check(self, body: BodyFolder) -> None:
+        """Refuse what the trainer and its model cannot do with this data, before the sentences are embedded."""
+        trainer = self.trainer
+        head = getattr(getattr(trainer, "lightning_module", None), "head", None)
+        if trainer is None or not isinstance(head, Head):
+            return
+        if trainer.state.fn == "fit":
+            check_training(head, max_epochs=trainer.max_epochs, num_processes=trainer.world_size)
+        check_head(head, self, embedding_dim_of(body.path))
+        check_limits(vars(trainer), self, str(getattr(trainer.state.fn, "value", "fit")))
 
     def load_split(self) -> BodyFolder:
         """Find the body, and load texts and split; neither is the body loaded nor is anything embedded.

@@ -12,11 +12,11 @@ from lightning.pytorch.strategies import DDPStrategy
 from torch import Tensor, nn
 
 from qlit.data import Notice
-from qlit.data.quoting import joined
 from qlit.data.trainable import TrainableBody
 from qlit.heads import EstimatorHead, Head
 from qlit.training.baselines import fit_estimator
 from qlit.training.batches import Batch, BatchLoader
+from qlit.training.checks import check_head
 from qlit.training.datamodule import Part, SentenceDataModule
 from qlit.training.divergence import OVERFLOW, Divergence, divergence_of_evaluation, divergence_of_fit, weight_beyond
 from qlit.training.evaluation import CHECKPOINT_KEY, Evaluation
@@ -117,14 +117,7 @@ class SentenceClassifier(pl.LightningModule):
 
     def setup(self, stage: str) -> None:
         data: SentenceDataModule = self.trainer.datamodule  # type: ignore[attr-defined]
-        if data.num_classes != self.head.num_classes:
-            doubts = [notice.text for notice in data.texts.notices if notice.key == "minus_one"]
-            raise ValueError(
-                f"The data has {data.num_classes} classes ({joined(data.texts.label_names)}), but the head has "
-                f"num_classes={self.head.num_classes}. {' '.join([*doubts, 'Otherwise set' if doubts else 'Set'])} "
-                f"the head's `num_classes` to {data.num_classes}."
-            )
-        self.head.check_features(data.embedding_dim)
+        check_head(self.head, data, data.embedding_dim)
         self.body = data.body
         if stage == "fit":
             if isinstance(self.head, EstimatorHead):
@@ -141,14 +134,8 @@ class SentenceClassifier(pl.LightningModule):
             self.trainer.strategy._ddp_kwargs.setdefault("find_unused_parameters", True)
 
     def _fit_center(self, data: SentenceDataModule) -> None:
-        embeddings = data.train_embeddings
-        if embeddings is not None:
-            self.head.fit_center(embeddings)
-        elif any(getattr(module, "center", False) for module in self.head.modules()):
-            raise ValueError(
-                "Centring subtracts a mean that is fitted once, but a trainable body moves its embeddings: "
-                "set `center: false`, or `trainable_body: false`."
-            )
+        if data.train_embeddings is not None:
+            self.head.fit_center(data.train_embeddings)
 
     def configure_optimizers(self) -> Any:
         if isinstance(self.head, EstimatorHead):

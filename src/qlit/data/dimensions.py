@@ -1,0 +1,84 @@
+"""How many components a body's embeddings have, read from its files without loading its weights."""
+
+import json
+import struct
+from pathlib import Path
+from typing import Any
+
+# Names of a transformer's hidden size in config.json, and parts of a pooling that are concatenated.
+_HIDDEN_SIZES = ("hidden_size", "dim", "d_model", "n_embd")
+_POOLINGS = (
+    "pooling_mode_cls_token",
+    "pooling_mode_max_tokens",
+    "pooling_mode_mean_tokens",
+    "pooling_mode_mean_sqrt_len_tokens",
+    "pooling_mode_weightedmean_tokens",
+    "pooling_mode_lasttoken",
+)
+
+
+def embedding_dim_of(folder: Path) -> int | None:
+    """Components D of the embeddings of the body in a folder; None if its files do not tell beyond doubt.
+
+    Args:
+        folder: With modules.json or config.json, as `resolve_body` finds it.
+    """
+    try:
+        dim = _dim_behind_modules(folder)
+        truncated = _read(folder / "config_sentence_transformers.json").get("truncate_dim")
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, struct.error):
+        return None
+    return dim if dim is None or truncated is None else min(dim, int(truncated))
+
+
+def _dim_behind_modules(folder: Path) -> int | None:
+    """D behind the last module; None if it is of an unknown kind."""
+    if not (folder / "modules.json").is_file():
+        return _hidden_size(folder)  # which gets a mean pooling
+    dim: int | None = None
+    for module in json.loads((folder / "modules.json").read_text(encoding="utf-8")):
+        kind, place = module["type"].rpartition(".")[2], folder / module["path"]
+        if not module["type"].startswith("sentence_transformers."):
+            return None  # a class of the body's own
+        if kind == "Transformer":
+            dim = _hidden_size(place)
+        elif kind == "Pooling":
+            dim = _pooled(_read(place / "config.json"))
+        elif kind == "Dense":
+            dim = int(_read(place / "config.json")["out_features"])
+        elif kind == "StaticEmbedding":
+            dim = _columns(place / "model.safetensors")
+        elif kind not in ("Normalize", "Dropout", "LayerNorm"):
+            return None
+    return dim
+
+
+def _pooled(config: dict[str, Any]) -> int | None:
+    """D behind a pooling: one part for each of its modes."""
+    size = config.get("word_embedding_dimension") or config.get("embedding_dimension")
+    if size is None:
+        return None
+    mode = config.get("pooling_mode")
+    if mode is not None:  # as newer versions write it: one, or several
+        return int(size) * (1 if isinstance(mode, str) else len(mode))
+    return int(size) * sum(bool(config.get(name)) for name in _POOLINGS) or None
+
+
+def _hidden_size(folder: Path) -> int | None:
+    config = _read(folder / "config.json")
+    return next((int(config[name]) for name in _HIDDEN_SIZES if config.get(name)), None)
+
+
+def _columns(file: Path) -> int | None:
+    """Columns of the only matrix of a safetensors file, whose header tells them."""
+    with file.open("rb") as opened:
+        (size,) = struct.unpack("<Q", opened.read(8))
+        header = json.loads(opened.read(size))
+    shapes = [entry["shape"] for name, entry in header.items() if name != "__metadata__"]
+    return int(shapes[0][1]) if len(shapes) == 1 and len(shapes[0]) == 2 else None
+
+
+def _read(file: Path) -> dict[str, Any]:
+    """A JSON object; empty if there is no such file."""
+    found: dict[str, Any] = json.loads(file.read_text(encoding="utf-8")) if file.is_file() else {}
+    return found

@@ -1,0 +1,90 @@
+"""Whether data, head and trainer fit together, asked before a body is loaded and sentences are embedded."""
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from qlit.data.quoting import joined
+from qlit.heads import EstimatorHead, Head, ReuploadingPQC
+
+if TYPE_CHECKING:
+    from qlit.training.datamodule import SentenceDataModule
+
+_PARTS = {"fit": ("train", "val", "test"), "validate": ("val",), "test": ("test",)}
+
+
+def check_head(head: Head, data: "SentenceDataModule", num_features: int | None) -> None:
+    """Raise a ValueError if a head cannot be trained or scored on some data.
+
+    Args:
+        head: The head.
+        data: Data whose split is loaded.
+        num_features: D of the body's embeddings; None where only an embedding tells.
+    """
+    if data.num_classes != head.num_classes:
+        doubts = [notice.text for notice in data.texts.notices if notice.key == "minus_one"]
+        raise ValueError(
+            f"The data has {data.num_classes} classes ({joined(data.texts.label_names)}), but the head has "
+            f"num_classes={head.num_classes}. {' '.join([*doubts, 'Otherwise set' if doubts else 'Set'])} "
+            f"the head's `num_classes` to {data.num_classes}."
+        )
+    if num_features is not None:
+        head.check_features(num_features)
+    if not data.is_body_trainable:
+        return
+    if isinstance(head, EstimatorHead):
+        raise ValueError(
+            f"{type(head).__name__} is fitted once, but a trainable body moves its embeddings: set "
+            "`trainable_body: false`."
+        )
+    if any(getattr(module, "center", False) for module in head.modules()):
+        raise ValueError(
+            "Centring subtracts a mean that is fitted once, but a trainable body moves its embeddings: "
+            "set `center: false`, or `trainable_body: false`."
+        )
+
+
+def check_training(head: Head, *, max_epochs: int | None, num_processes: int) -> None:
+    """Raise a ValueError if a head cannot be trained, whatever the data: its shots, or how a trainer would fit it."""
+    if isinstance(head, EstimatorHead):
+        check_fitted_once(head, max_epochs=max_epochs, num_processes=num_processes)
+    for module in head.modules():
+        if isinstance(module, ReuploadingPQC) and module.shots is not None:
+            module.shots.check_differentiable()
+
+
+def check_fitted_once(head: EstimatorHead, *, max_epochs: int | None, num_processes: int) -> None:
+    """Raise a ValueError if a trainer would do more than fit once in one process."""
+    if max_epochs != 1:
+        raise ValueError(
+            f"{type(head).__name__} is fitted once, so `trainer.max_epochs` must be 1, but is {max_epochs}."
+        )
+    if num_processes > 1:
+        raise ValueError(
+            f"{type(head).__name__} is fitted in one process, but there are {num_processes}: set "
+            "`trainer.devices` to 1."
+        )
+
+
+def check_limits(options: Mapping[str, Any], data: "SentenceDataModule", stage: str) -> None:
+    """Raise a ValueError if a limit is so small a fraction that it leaves no batch.
+
+    Lightning finds that out when it comes to the batches: for the test, after the training.
+
+    Args:
+        options: `limit_train_batches`, .. and `overfit_batches` of a trainer; None or missing for Lightning's default.
+        data: Data whose split is loaded.
+        stage: fit, which ends with a test, validate or test.
+    """
+    indices = {"train": data.split.train, "val": data.split.validation, "test": data.split.test}
+    for part in _PARTS[stage]:
+        size_name = "batch_size" if part == "train" else "eval_batch_size"
+        size: int = getattr(data, size_name)
+        overfits = part != "test" and (options.get("overfit_batches") or 0) > 0
+        name = "overfit_batches" if overfits else f"limit_{part}_batches"
+        limit, num_batches = options.get(name), -(-len(indices[part]) // size)
+        if isinstance(limit, float) and 0 < limit < 1 and int(num_batches * limit) < 1:
+            raise ValueError(
+                f"`trainer.{name}` {limit} of {num_batches} batch{'es' * (num_batches > 1)} ({len(indices[part])} "
+                f"sentences, {size_name} {size}) leaves none; take a number of batches, a larger fraction, or a "
+                f"smaller `data.{size_name}`."
+            )
