@@ -2,6 +2,7 @@
 
 import json
 import re
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -9,6 +10,7 @@ from commands.runs import ROOT
 
 from qlit.cli import main
 from qlit.commands import cost, describe
+from qlit.training.datamodule import SentenceDataModule
 
 CONFIGS = ROOT / "configs"
 # Those of tables name models, and are none themselves.
@@ -170,12 +172,19 @@ def test_each_of_several_processes_has_its_share_of_a_batch(monkeypatch):
     monkeypatch.setattr(
         describe, "measure", lambda _, **sizes: asked.append(sizes) or cost.Measured(1.0, 1, 8.0, 8, 1, 768)
     )
+    split = SimpleNamespace(test=range(100))
+    monkeypatch.setattr(SentenceDataModule, "load_split", lambda data: setattr(data, "split", split))
+    monkeypatch.setattr(describe, "_START_AND_END", 0)
+    monkeypatch.setattr(describe, "_EPOCH", 0)
     options = ["--config", str(CONFIGS / NARROW[0]), *NARROW[1:], "--trainer.max_epochs", "1"]
     asked, seconds = [], []
     for devices in "12":
         seconds.append(describe.run_seconds([*options, "--trainer.accelerator", "cpu", "--trainer.devices", devices]))
     assert [(each["batch_size"], each["eval_batch_size"]) for each in asked] == [(16, 256), (8, 128)]
-    assert seconds == [28 + 77, 28 + 77 / 2]
+    assert seconds == [28 + 77 + 100, 28 + 77 / 2 + 100 / 2]
+    monkeypatch.setattr(describe, "_START_AND_END", 25)
+    monkeypatch.setattr(describe, "_EPOCH", 0.3)
+    assert describe.run_seconds(options) > 28 + 77 + 100 + 0.1  # what is beside the head, on any machine
 
 
 def test_times_are_shown_in_the_table(shown):

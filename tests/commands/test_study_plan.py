@@ -53,8 +53,8 @@ def test_a_short_study_or_one_of_unknown_length_just_starts(study, monkeypatch, 
 
 def test_the_processes_of_a_training_are_told(study, monkeypatch, capsys):
     monkeypatch.setattr(study_plan, "run_seconds", lambda _: 60.0)
-    assert confirmed(study, 3, 2, ask=True)
-    told = "30 trainings of about 60 s in 2 processes, whose start comes on top, 10 min with 3 worker(s)"
+    assert confirmed(study, 3, 2, ask=True, start_s=6.0)
+    told = "30 trainings of about 66 s in 2 processes, 11 min with 3 worker(s)"
     assert told in capsys.readouterr().err
 
 

@@ -2,6 +2,7 @@
 
 import json
 import textwrap
+import time
 from collections.abc import Sequence
 from typing import Any
 
@@ -22,6 +23,10 @@ from qlit.training.recorder import parameter_counts
 
 _DTYPES = {"64": torch.float64, "64-true": torch.float64, "16-true": torch.float16, "bf16-true": torch.bfloat16}
 _MOST_COLUMNS = 110
+# What a training takes beside the work of its head, as multiples of the time that reading its config takes, on one
+# core: data, trainer, run and checkpoint, test, figures and predictions; and in an epoch, scores, metrics, progress.
+_START_AND_END = 25.0
+_EPOCH = 0.3
 _TEST_LABEL = "  1,000 test sentences"
 
 
@@ -71,19 +76,31 @@ def _parser(prog: str) -> ArgumentParser:
 
 
 def run_seconds(options: Sequence[str]) -> float | None:
-    """About how long `qlit fit` with these options trains, from a few real steps; None where that is not known.
+    """About how long `qlit fit` with these options takes in a process that is running; None where that is not known.
+
+    Steps, validation and test of the head are timed, as is the reading of the config, which tells how fast this machine
+    is at everything else: see `_START_AND_END` and `_EPOCH`. Embedding is left out.
 
     Raises:
-        UsageError: If they cannot be understood.
+        UsageError: If the options cannot be understood.
+        ValueError, FileNotFoundError, ConnectionError: As `SentenceDataModule.load_split`.
     """
-    parser = _parser("qlit describe")
-    with readable_errors():
-        config = parser.parse_args(with_nulls(options))
-        made = parser.instantiate(config)
+    for _ in range(2):  # the first reading of a process imports what it names
+        begun = time.perf_counter()
+        parser = _parser("qlit describe")
+        with readable_errors():
+            config = parser.parse_args(with_nulls(options))
+            made = parser.instantiate(config)
+        reading_s = time.perf_counter() - begun
     head = made.model.head.to(_DTYPES.get(str(config.trainer.get("precision")), torch.float32))
     device, count = _device_of(config.trainer), num_processes("the config", config.trainer) or 1
-    timing = estimate(head, made.data, config.trainer, device, timed=True, processes=count)["timing"]
-    found: float | None = timing["run_s"]
+    facts = estimate(head, made.data, config.trainer, device, timed=True, processes=count)
+    timing, max_epochs = facts["timing"], facts["max_epochs"]
+    if timing["run_s"] is None:
+        return None
+    made.data.load_split()
+    test_s = len(made.data.split.test) * timing["inference_s_per_1000"] / 1000 / count
+    found: float = timing["run_s"] + test_s + reading_s * (_START_AND_END + max_epochs * _EPOCH)
     return found
 
 

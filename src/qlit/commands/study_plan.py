@@ -13,13 +13,14 @@ ASK_FROM_S = 3600.0
 _NUM_TIMED = 5  # cells that are timed, from the first to the last: cost may grow a hundredfold with qubits
 
 
-def confirmed(study: Study, num_workers: int, num_processes: int = 1, *, ask: bool) -> bool:
+def confirmed(study: Study, num_workers: int, num_processes: int = 1, *, ask: bool, start_s: float = 0.0) -> bool:
     """Tell how many trainings a study has and about how long they take, and whether it is to start.
 
     Args:
         study: The study.
         num_workers: That will work on it.
         num_processes: Of a training.
+        start_s: Seconds that a process takes to start: a worker once, the processes of a training every time.
         ask: Whether to ask before one that takes more than `ASK_FROM_S`; where nobody can answer, it is refused.
 
     Raises:
@@ -32,9 +33,9 @@ def confirmed(study: Study, num_workers: int, num_processes: int = 1, *, ask: bo
     if estimated is None:
         told += f"{processes}, of a length that is only known when one is done"
     else:
-        total = estimated * count / num_workers
-        on_top = f"{processes}, whose start comes on top" if processes else ""
-        told += f" of about {duration(estimated)}{on_top}, {duration(total)} with {num_workers} worker(s)"
+        estimated += start_s if processes else 0
+        total = start_s + estimated * count / num_workers
+        told += f" of about {duration(estimated)}{processes}, {duration(total)} with {num_workers} worker(s)"
         if study.hours is not None:
             told += f", of which {study.hours:g} h are allowed"
             total = min(total, 3600 * study.hours)
@@ -48,7 +49,7 @@ def confirmed(study: Study, num_workers: int, num_processes: int = 1, *, ask: bo
 
 
 def estimated_s(study: Study) -> float | None:
-    """About how long a training takes, from real steps of some cells with this process's threads; None if not known."""
+    """About how long a training takes: `run_seconds` of some cells with this process's threads; None if not known."""
     stages = []
     for number, cells in _some_cells(study):
         known = [each for each in (run_seconds(options_of(study, cell)) for cell in cells) if each is not None]

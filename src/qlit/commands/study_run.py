@@ -41,6 +41,7 @@ _STOP_S = 120.0  # a worker that was told to stop has written its checkpoint and
 
 def run_study(arguments: Sequence[str]) -> int:
     """Begin a study or go on with it, with workers of its own; the exit status."""
+    start_s = max(0.0, time.time() - psutil.Process().create_time())  # workers import what this process has
     parser = CommandParser(
         prog="qlit study run",
         description="Begin a study or go on with it: queue the trials that are not done, train them in worker "
@@ -64,7 +65,7 @@ def run_study(arguments: Sequence[str]) -> int:
     config = configs[0]
     sentences = sentences_of(named.study, config)  # a study whose data cannot be found is not made
     check_cells(named.study)
-    if not confirmed(named.study, num_workers, places.num_processes, ask=not options.yes):
+    if not confirmed(named.study, num_workers, places.num_processes, ask=not options.yes, start_s=start_s):
         return 1
     trials = Trials(named.study, named.location)
     check_study(trials)
