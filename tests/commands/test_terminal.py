@@ -55,6 +55,7 @@ def test_a_fit_shows_what_it_is_asked_to_show_and_one_progress_bar(tmp_path):
   - {class_path: lightning.pytorch.callbacks.EarlyStopping, init_args: {monitor: val/loss, verbose: true}}
   - {class_path: lightning.pytorch.callbacks.Timer, init_args: {duration: {minutes: 10}}}
   - {class_path: lightning.pytorch.callbacks.TQDMProgressBar}
+  - {class_path: lightning.pytorch.callbacks.StochasticWeightAveraging, init_args: {swa_lrs: 0.01}}
   - class_path: lightning.pytorch.callbacks.ModelCheckpoint
     init_args: {monitor: val/loss, filename: mine, verbose: true, train_time_interval: '0:00:05'}
 """
@@ -65,6 +66,7 @@ def test_a_fit_shows_what_it_is_asked_to_show_and_one_progress_bar(tmp_path):
     assert "Metric val/loss improved" in err
     assert "Trainable params" in out + err
     assert "Epoch 0:" in out
+    assert "what is kept and tested is not averaged" in out
     assert "epochs:" not in err  # our own bar
     assert "GPU available" not in err
     folder = tmp_path / "mlruns" / "runs" / only_run(tmp_path).info.run_id

@@ -10,6 +10,7 @@ from enum import Enum
 from pathlib import Path
 from typing import Any
 
+import torch
 from jsonargparse import Namespace
 from lightning.fabric.plugins.environments.cluster_environment import ClusterEnvironment
 from lightning.pytorch import Callback, LightningModule, Trainer
@@ -332,7 +333,7 @@ class QlitCLI(LightningCLI):
 
 
 def _plain(value: Any) -> Any:
-    """A config whose values YAML and JSON can hold: some of Lightning's callbacks have enumerations as defaults."""
+    """A config whose values YAML and JSON can hold: some of Lightning's callbacks have other defaults."""
     if isinstance(value, Namespace | dict):
         for key, inner in value.items(branches=False) if isinstance(value, Namespace) else value.items():
             value[key] = _plain(inner)
@@ -341,7 +342,7 @@ def _plain(value: Any) -> Any:
         return [_plain(inner) for inner in value]
     if isinstance(value, Enum):
         return value.value
-    return str(value) if isinstance(value, timedelta) else value
+    return str(value) if isinstance(value, timedelta | torch.device) else value
 
 
 def listed(value: Any) -> list[Any]:

@@ -95,6 +95,7 @@ def _asks_for_nothing(trainer: Trainer) -> bool:
         and len(trainer.optimizers) == 1
         and trainer.accumulate_grad_batches == 1
         and not trainer.gradient_clip_val
+        and not trainer.fit_loop._skip_backward
         and not any(_acts_on_steps(callback) for callback in trainer.callbacks)  # type: ignore[attr-defined]
     )
 

@@ -1,8 +1,9 @@
-"""What a user should know about a fit that trained nothing, or could not choose an epoch."""
+"""What a user should know about a fit that trained nothing, or could not choose an epoch; ahead of users' callbacks."""
 
 from typing import final
 
 from lightning.pytorch import Callback, LightningModule, Trainer
+from lightning.pytorch.callbacks import StochasticWeightAveraging
 
 from qlit.data import Notice
 from qlit.training.module import SentenceClassifier
@@ -12,10 +13,23 @@ from qlit.training.module import SentenceClassifier
 class FitNotices(Callback):
     """Adds a notice to the module where limits left no training step or no validation."""
 
+    def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
+        # Callbacks that average weights copy the model when they are set up, before the module is: its buffers have to
+        # have their sizes.
+        embeddings = trainer.datamodule.train_embeddings  # type: ignore[attr-defined]
+        if stage == "fit" and isinstance(pl_module, SentenceClassifier) and embeddings is not None:
+            pl_module.head.fit_center(embeddings)
+
     def on_fit_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         assert isinstance(pl_module, SentenceClassifier)
         if pl_module.divergence is not None:
             return  # which is told, and why it ended early
+        if any(isinstance(callback, StochasticWeightAveraging) for callback in trainer.callbacks):  # type: ignore[attr-defined]
+            text = (
+                "StochasticWeightAveraging averages weights after the last epoch, when the checkpoints are written: "
+                "what is kept and tested is not averaged; lightning.pytorch.callbacks.WeightAveraging averages for them"
+            )
+            pl_module.add_notice(Notice("weights_averaged", text))
         if pl_module.automatic_optimization and not trainer.global_step:
             text = f"no training step was made ({_limits(trainer)}): scores are those of the starting parameters"
             pl_module.add_notice(Notice("untrained", text))
