@@ -9,8 +9,9 @@ from qlit.heads import LinearHead
 from qlit.training import best_and_last
 from qlit.training.best_and_last import BestAndLast
 from qlit.training.divergence import is_finite, weight_beyond
-from qlit.training.module import SentenceClassifier, check_weights
+from qlit.training.module import SentenceClassifier
 from qlit.training.scores import Scores
+from qlit.training.weights import check_weights
 
 pytestmark = pytest.mark.filterwarnings(
     "ignore:.*treespec, LeafSpec.*:FutureWarning",  # Lightning 2.6 with torch 2.13

@@ -12,7 +12,8 @@ from qlit.data.trainable import TrainableBody
 from qlit.training.contents import body_contents
 from qlit.training.datamodule import SentenceDataModule
 from qlit.training.evaluation import CHECKPOINT_KEY
-from qlit.training.module import SentenceClassifier, check_weights
+from qlit.training.module import SentenceClassifier
+from qlit.training.weights import check_weights
 
 
 def read_checkpoint(path: str | Path) -> dict[str, Any]:

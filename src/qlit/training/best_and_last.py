@@ -12,6 +12,7 @@ from qlit.data import Notice
 from qlit.training.earlier_best import EarlierBest, find_best
 from qlit.training.evaluation import Evaluation
 from qlit.training.module import SentenceClassifier
+from qlit.training.positions import validates_within_epochs
 
 _LAST_EVERY_S = 1.0
 
@@ -74,7 +75,7 @@ class BestAndLast(ModelCheckpoint):
 
     def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         assert isinstance(pl_module, SentenceClassifier)
-        if trainer.state.fn == "fit" and not trainer.sanity_checking and pl_module.validates_within_epochs:
+        if trainer.state.fn == "fit" and not trainer.sanity_checking and validates_within_epochs(trainer):
             self._keep_if_best(trainer, pl_module)
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
@@ -83,7 +84,7 @@ class BestAndLast(ModelCheckpoint):
             return  # what is not finite is no state to go on from
         if trainer.fast_dev_run:  # type: ignore[attr-defined]
             return
-        if not pl_module.validates_within_epochs:
+        if not validates_within_epochs(trainer):
             self._keep_if_best(trainer, pl_module)
         now = time.monotonic()
         if trainer.strategy.broadcast(_is_last_epoch(trainer) or now >= self._due):  # all processes write, or none

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from itertools import chain
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from qlit.data import Notice
 
@@ -69,6 +69,12 @@ def divergence_of_evaluation(epoch: int, part: str) -> Divergence:
         f"The model diverged: its loss on the {part} sentences is not a finite number, so it has no {part} scores. "
         "Train it with a lower learning rate (`model.lr`).",
     )
+
+
+def nan_logits(module: nn.Module, like: Tensor) -> Tensor:
+    """NaN in the shape of `like`, which depends on all trainable parameters of a module as its logits do."""
+    weights = [parameter.sum() for parameter in module.parameters() if parameter.requires_grad]
+    return like + torch.nan * sum(weights, like.new_ones(()))
 
 
 @torch.no_grad()

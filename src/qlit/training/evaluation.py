@@ -5,10 +5,25 @@ from dataclasses import asdict, dataclass
 from math import isnan
 from typing import Any, Self
 
+from torch import Tensor
+
 CHECKPOINT_KEY = "qlit"  # where a checkpoint keeps its own config, labels, run and scores
 
 BEST = "best/"
 """Prefix of the metrics that tell the scores of a run's best checkpoint, `best/val/accuracy`, and its epoch."""
+
+
+def selection_of(accuracy: Tensor, loss: Tensor, num_samples: int) -> Tensor:
+    """The number that the best checkpoint maximises: highest accuracy, among equals the lowest loss; float64.
+
+    Exact: the second term is positive and at most half the step from one possible accuracy to the next.
+
+    Args:
+        accuracy: Validation accuracy, a scalar in [0, 1].
+        loss: Validation loss, a scalar >= 0.
+        num_samples: Validation sentences.
+    """
+    return accuracy.double() + 1 / (1 + loss.double()) / (2 * num_samples)
 
 
 @dataclass(frozen=True)

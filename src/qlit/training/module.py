@@ -18,11 +18,20 @@ from qlit.training.baselines import fit_estimator
 from qlit.training.batches import Batch, BatchLoader
 from qlit.training.checks import check_head
 from qlit.training.datamodule import Part, SentenceDataModule
-from qlit.training.divergence import OVERFLOW, Divergence, divergence_of_evaluation, divergence_of_fit, weight_beyond
-from qlit.training.evaluation import CHECKPOINT_KEY, Evaluation
+from qlit.training.divergence import (
+    OVERFLOW,
+    Divergence,
+    divergence_of_evaluation,
+    divergence_of_fit,
+    nan_logits,
+    weight_beyond,
+)
+from qlit.training.evaluation import CHECKPOINT_KEY, Evaluation, selection_of
+from qlit.training.positions import position_of, step_of
 from qlit.training.scores import Scores
 from qlit.training.seeds import seed_of
 from qlit.training.usable import check_usable
+from qlit.training.weights import check_weights
 
 _OF_FIT: tuple[Part, ...] = ("train", "validation", "test")
 
@@ -184,7 +193,8 @@ class SentenceClassifier(pl.LightningModule):
             if weight_beyond(OVERFLOW, head=self.head, body=self.body) is None:
                 self._check_moved(stage, batch)
                 raise
-            logits = self._no_logits(batch)
+            width = 1 if self.head.num_classes == 2 else self.head.num_classes
+            logits = nan_logits(self, self._of_head[0].new_zeros(len(batch.labels), width))
         if logits.shape[1] == 1:
             losses = nn.functional.binary_cross_entropy_with_logits(
                 logits[:, 0], batch.labels.to(logits.dtype), reduction="none"
@@ -193,13 +203,6 @@ class SentenceClassifier(pl.LightningModule):
             losses = nn.functional.cross_entropy(logits, batch.labels, reduction="none")
         self.scores_of(stage).add(logits, batch.labels, losses)
         return losses
-
-    def _no_logits(self, batch: Batch) -> Tensor:
-        """NaN as the logits of a batch, which depend on all parameters as logits do."""
-        weights = [parameter.sum() for parameter in self.parameters() if parameter.requires_grad]
-        width = 1 if self.head.num_classes == 2 else self.head.num_classes
-        zeros = torch.zeros(len(batch.labels), width, device=self.device, dtype=self._of_head[0].dtype)
-        return zeros + torch.nan * sum(weights, torch.ones((), device=self.device))
 
     def _check_moved(self, stage: Stage, batch: Batch) -> None:
         """Raise a ValueError that names a sentence if a trainable body gave zeros where the head cannot take them."""
@@ -244,13 +247,10 @@ class SentenceClassifier(pl.LightningModule):
         values = self.scores_of("val").compute()
         if self.trainer.sanity_checking:  # the untrained model: no epoch, and nothing to record
             return
-        # The checkpoint to keep: highest accuracy, among equals the lowest loss. One number, exact in float64: the
-        # second term lies in (0, 1] times less than half the step from one possible accuracy to the next.
         num_samples = len(self.trainer.datamodule.split.validation)  # type: ignore[attr-defined]
-        tie = 1 / (1 + values["loss"].double())
-        selection = values["accuracy"].double() + tie / (2 * num_samples)
+        selection = selection_of(values["accuracy"], values["loss"], num_samples)
         self.trainer.callback_metrics["val/selection"] = selection
-        position = self._position() if self.validates_within_epochs else self.current_epoch
+        position = position_of(self.trainer)
         plain = self._record_scores("val", values, position)
         self._evaluated("val", position, {**plain, "val/selection": selection.item()})
 
@@ -258,21 +258,6 @@ class SentenceClassifier(pl.LightningModule):
         values = self.scores_of("test").compute()
         plain = self._record_scores("test", values, self.current_epoch)
         self._evaluated("test", self.current_epoch, plain)
-
-    @property
-    def validates_within_epochs(self) -> bool:
-        """Whether a fit validates at other moments than the end of an epoch."""
-        trainer = self.trainer
-        return (
-            trainer.val_check_interval != 1.0
-            or trainer.check_val_every_n_epoch is None
-            or getattr(trainer, "_val_check_time_interval", None) is not None
-        )
-
-    def _position(self) -> float:
-        """Where the training stands on an axis of epochs, on which epoch e ends at e."""
-        done = self.trainer.fit_loop.epoch_loop.batch_progress.current.ready
-        return self.current_epoch - 1 + min(done / self.trainer.num_training_batches, 1)
 
     def _record_scores(self, stage: Stage, values: dict[str, Tensor], position: float) -> dict[str, float]:
         """Hand scores to callbacks, loggers and history; return them as plain numbers with their names."""
@@ -288,18 +273,12 @@ class SentenceClassifier(pl.LightningModule):
         # `log_dict` would keep, reduce and copy each value as a metric of its own: some 5 ms an epoch for what is one
         # number each already.
         self.trainer.callback_metrics.update(named)
-        step = self._logged_step()
+        step = step_of(self.trainer)
         for logger in self.trainer.loggers:
             logger.log_metrics(plain, step=step)
         for name, number in plain.items() if is_finite else ():
             self.history.setdefault(name, []).append((position, number))
         return plain
-
-    def _logged_step(self) -> int:
-        """Step of what is logged now: the epoch; batches seen so far where an epoch has several validations."""
-        if not self.validates_within_epochs:
-            return self.current_epoch
-        return int(self.trainer.fit_loop.epoch_loop.batch_progress.total.ready)
 
     def _evaluated(self, stage: Stage, position: float, scores: dict[str, float]) -> None:
         if not self.scores_of(stage).is_finite:
@@ -351,30 +330,3 @@ class SentenceClassifier(pl.LightningModule):
             validation = Evaluation.of_checkpoint(checkpoint)
             if validation is not None:
                 self.evaluations["val"] = validation
-
-
-def check_weights(module: nn.Module, saved: dict[str, Tensor]) -> None:
-    """Raise one clear ValueError if a checkpoint's weights are not those of this module, or are not finite."""
-    own = dict(module.named_parameters())
-    saved = {name: tensor for name, tensor in saved.items() if not name.endswith(".mean")}  # sized when loaded
-    buffers = {name for name, _ in module.named_buffers()}
-    missing = sorted(own.keys() - saved.keys())
-    unknown = sorted(saved.keys() - own.keys() - buffers)
-    differing = [
-        f"{name} has shape {tuple(saved[name].shape)} there and {tuple(own[name].shape)} here"
-        for name in own.keys() & saved.keys()
-        if saved[name].shape != own[name].shape
-    ]
-    problems = [f"{names[0]} is only {where}" for names, where in ((missing, "here"), (unknown, "there")) if names]
-    problems += sorted(differing)[:1]
-    if problems:
-        raise ValueError(
-            f"The checkpoint is of another model than the config: {'; '.join(problems)}. Use the config of its run, "
-            "which a checkpoint carries itself: leave --config out."
-        )
-    for name, tensor in saved.items():
-        if name in own.keys() | buffers and tensor.is_floating_point() and not torch.isfinite(tensor).all():
-            raise ValueError(
-                f"The checkpoint's weight {name} is not finite: its training diverged, and what it says means nothing. "
-                "Train again with a lower learning rate (`model.lr`)."
-            )

@@ -18,6 +18,7 @@ from qlit.training.evaluation import BEST, CHECKPOINT_KEY, Evaluation
 from qlit.training.finders import found_settings, used_config, used_yaml
 from qlit.training.identity import HASH, contents_tags, identity_tags
 from qlit.training.module import SentenceClassifier, Stage
+from qlit.training.positions import validates_within_epochs
 from qlit.training.predictions import gathered, keep_predictions, predictions_of
 from qlit.training.resumption import Resumption
 from qlit.training.tracking import MLflowTracker, scrub
@@ -206,7 +207,7 @@ def _log_history(tracker: MLflowTracker, trainer: pl.Trainer, module: SentenceCl
     """Give a run that begins in the middle of a training the scores of the epochs before."""
     for name, values in module.history.items():
         for position, value in values:
-            step = position if not module.validates_within_epochs else (position + 1) * trainer.num_training_batches
+            step = position if not validates_within_epochs(trainer) else (position + 1) * trainer.num_training_batches
             tracker.log_metrics({name: value}, step=round(step))
 
 

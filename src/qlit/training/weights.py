@@ -1,0 +1,31 @@
+"""Weights of a checkpoint, compared with the module that is to get them."""
+
+import torch
+from torch import Tensor, nn
+
+
+def check_weights(module: nn.Module, saved: dict[str, Tensor]) -> None:
+    """Raise one clear ValueError if a checkpoint's weights are not those of this module, or are not finite."""
+    own = dict(module.named_parameters())
+    saved = {name: tensor for name, tensor in saved.items() if not name.endswith(".mean")}  # sized when loaded
+    buffers = {name for name, _ in module.named_buffers()}
+    missing = sorted(own.keys() - saved.keys())
+    unknown = sorted(saved.keys() - own.keys() - buffers)
+    differing = [
+        f"{name} has shape {tuple(saved[name].shape)} there and {tuple(own[name].shape)} here"
+        for name in own.keys() & saved.keys()
+        if saved[name].shape != own[name].shape
+    ]
+    problems = [f"{names[0]} is only {where}" for names, where in ((missing, "here"), (unknown, "there")) if names]
+    problems += sorted(differing)[:1]
+    if problems:
+        raise ValueError(
+            f"The checkpoint is of another model than the config: {'; '.join(problems)}. Use the config of its run, "
+            "which a checkpoint carries itself: leave --config out."
+        )
+    for name, tensor in saved.items():
+        if name in own.keys() | buffers and tensor.is_floating_point() and not torch.isfinite(tensor).all():
+            raise ValueError(
+                f"The checkpoint's weight {name} is not finite: its training diverged, and what it says means nothing. "
+                "Train again with a lower learning rate (`model.lr`)."
+            )
