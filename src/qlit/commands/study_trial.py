@@ -9,9 +9,10 @@ import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
 
 from qlit.commands.cost import circuits_of
+from qlit.commands.interruption import Interruption
 from qlit.commands.options import readable_errors
 from qlit.commands.processes import num_processes
-from qlit.commands.train import Interruption, QlitCLI
+from qlit.commands.training_cli import QlitCLI
 from qlit.training.contents import Contents, contents_of
 from qlit.training.datamodule import SentenceDataModule
 from qlit.training.evaluation import BEST
