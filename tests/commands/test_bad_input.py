@@ -148,10 +148,29 @@ def test_a_tracking_server_that_is_down_is_reported_before_any_work(tmp_path, mo
     assert "Traceback" not in err
 
 
+_BREAKING = """
+from lightning.pytorch import Callback
+
+
+class Breaks(Callback):
+    def on_train_epoch_end(self, trainer, pl_module):
+        raise ValueError("broken on purpose")
+"""
+
+
 def test_a_run_that_fails_is_marked_failed_with_its_error(tmp_path):
+    (tmp_path / "breaking.py").write_text(_BREAKING)
+    arguments = ["fit", *SMALL, "--trainer.callbacks+=breaking.Breaks"]
+    status, _, err = run(tmp_path, *arguments, PYTHONPATH=str(tmp_path))
+    assert status == 1
+    assert "broken on purpose" in err
+    (found,) = all_runs(tmp_path)
+    assert found.info.status == "FAILED"
+    assert "broken on purpose" in found.data.tags["error"]
+
+
+def test_what_is_refused_before_the_work_makes_no_run(tmp_path):
     status, _, err = run(tmp_path, "fit", *SMALL, "--model.head.encoder.num_qubits", "8")
     assert status == 1
     assert "num_qubits >= 9" in err
-    (found,) = all_runs(tmp_path)
-    assert found.info.status == "FAILED"
-    assert "num_qubits >= 9" in found.data.tags["error"]
+    assert not (tmp_path / "mlruns" / "runs").exists()

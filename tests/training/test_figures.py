@@ -72,7 +72,7 @@ def test_confusion_matrix_shows_counts_and_row_percentages():
 def test_the_reliability_diagram_has_the_bins_and_the_number_of_the_score(predictions):
     probabilities, labels = predictions
     scores = Scores(2)
-    logits = torch.logit(torch.from_numpy(probabilities))[:, None]
+    logits = torch.logit(torch.from_numpy(probabilities), eps=1e-9)[:, None]  # an infinite logit is a divergence
     scores.add(logits, torch.from_numpy(labels), torch.zeros(len(labels)))
     error = scores.compute()["calibration_error"].item()
     figure = reliability_diagram(scores.probabilities, labels, calibration_error=error, note=NOTE)

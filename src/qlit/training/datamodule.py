@@ -83,6 +83,9 @@ class SentenceDataModule(pl.LightningDataModule):
         cache_dir: str | None = None,
     ) -> None:
         super().__init__()
+        for name, value in (("batch_size", batch_size), ("eval_batch_size", eval_batch_size)):
+            if value < 1:
+                raise ValueError(f"`{name} >= 1` must hold, but got {name}={value}.")
         self.source, self.text_column, self.label_column = source, text_column, label_column
         self.num_per_label, self.train_fraction, self.seed = num_per_label, train_fraction, seed
         self.max_test, self.stratified, self.unseen_only = max_test, stratified, unseen_only
