@@ -51,7 +51,8 @@ def test_rank_0_tells_what_was_reached(ran):
         assert expected == Contents("d", "b")
         return Outcome("R", {"val/loss": 0.5})
 
-    assert ran(0, training) == (0, [{"outcome": {"run_id": "R", "scores": {"val/loss": 0.5}, "pruned": False}}])
+    outcome = {"run_id": "R", "scores": {"val/loss": 0.5}, "pruned": False, "diverged": ""}
+    assert ran(0, training) == (0, [{"outcome": outcome}])
     assert ran.parents == [7]
 
 
