@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from typing import Any, NoReturn
 
 from qlit.commands.errors import UsageError, nearest
-from qlit.data import expanded
 
 _NUMBER = re.compile(r"-\.?\d")
 _TILDE_VALUE = re.compile(r"(--?[\w.+-]+=)(~(?:/.*)?)", re.DOTALL)
@@ -73,6 +72,10 @@ class CommandParser(argparse.ArgumentParser):
 def with_home(arguments: Sequence[str]) -> list[str]:
     """The arguments, with `--name=~/path` before a lone `--` expanded as shells expand `--name ~/path`."""
     last = arguments.index("--") if "--" in arguments else len(arguments)
+    if not any(map(_TILDE_VALUE.fullmatch, arguments[:last])):
+        return list(arguments)
+    from qlit.data import expanded  # imports numpy, which most command lines need not wait for here
+
     before = [
         f"{found[1]}{expanded(found[2], found[1].rstrip('='))}" if (found := _TILDE_VALUE.fullmatch(word)) else word
         for word in arguments[:last]
