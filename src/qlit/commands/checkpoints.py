@@ -7,6 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from qlit.commands.summary import tell_notices
 from qlit.data import BodyFolder, Notice, expanded, resolve_body
 from qlit.data.trainable import TrainableBody
 from qlit.training.contents import body_contents
@@ -88,4 +89,30 @@ def load_weights(
     check_weights(module, weights)
     module.load_state_dict(weights)
     module.eval()
+    return body
+
+
+def load_checkpoint(
+    module: SentenceClassifier,
+    data: SentenceDataModule,
+    checkpoint: dict[str, Any],
+    body_name: str | None,
+    *,
+    trust_remote_code: bool,
+) -> BodyFolder:
+    """Give a module the weights of a checkpoint and return its body; say if a frozen body's files have changed.
+
+    Args:
+        module: Of the checkpoint's config.
+        data: Of the checkpoint's config.
+        checkpoint: From `read_checkpoint`.
+        body_name: As of `resolve_body`; None for the one that the config names.
+        trust_remote_code: As of `load_weights`.
+    Raises:
+        ValueError: As `load_weights`.
+    """
+    weights = checkpoint["state_dict"]
+    body = load_weights(module, data, weights, body_name or data.body_name, trust_remote_code=trust_remote_code)
+    if notice := body_notice(checkpoint[CHECKPOINT_KEY], body, data):
+        tell_notices([notice])
     return body

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from qlit.commands.arguments import CommandParser
-from qlit.commands.checkpoints import body_notice, load_weights, read_checkpoint
+from qlit.commands.checkpoints import load_checkpoint, read_checkpoint
 from qlit.commands.model_config import model_of_config
 from qlit.commands.sentences import check_is_text
 from qlit.commands.summary import tell_notices
@@ -67,15 +67,7 @@ def run(command: str, arguments: list[str]) -> int:
     checkpoint = read_checkpoint(options.checkpoint)
     notes = checkpoint[CHECKPOINT_KEY]
     module, data = model_of_config(notes["config"])
-    body = load_weights(
-        module,
-        data,
-        checkpoint["state_dict"],
-        options.body or data.body_name,
-        trust_remote_code=options.trust_remote_code,
-    )
-    if notice := body_notice(notes, body, data):
-        tell_notices([notice])
+    body = load_checkpoint(module, data, checkpoint, options.body, trust_remote_code=options.trust_remote_code)
     found = programs_of(module.head, _embedding(module, data, options.sentence, body))
     folder.mkdir(parents=True, exist_ok=True)
     facts = _facts(found, options.sentence, notes["label_names"])

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from qlit.commands.arguments import CommandParser
-from qlit.commands.checkpoints import body_notice, load_weights, read_checkpoint
+from qlit.commands.checkpoints import load_checkpoint, read_checkpoint
 from qlit.commands.devices import check_engines
 from qlit.commands.model_config import model_of_config
 from qlit.commands.outputs import check_output
@@ -60,15 +60,7 @@ def run(command: str, arguments: list[str]) -> int:
     notes = checkpoint[CHECKPOINT_KEY]
     module, data = model_of_config(notes["config"])
     check_engines(module.head)
-    body = load_weights(
-        module,
-        data,
-        checkpoint["state_dict"],
-        options.body or data.body_name,
-        trust_remote_code=options.trust_remote_code,
-    )
-    if notice := body_notice(notes, body, data):
-        tell_notices([notice])
+    body = load_checkpoint(module, data, checkpoint, options.body, trust_remote_code=options.trust_remote_code)
     logits = _logits(module, data, body, sentences, options.device)
     rows = _rows(sentences, logits, notes["label_names"])
     if options.output:
