@@ -15,10 +15,11 @@ ROOMS: dict[str, set[str]] = {
     "engines": {"circuits"},
     "heads": {"circuits", "engines"},
     "data": set(),
-    "training": {"data", "heads"},
-    "studies": {"training"},
+    "runtime": set(),
+    "training": {"data", "heads", "runtime"},
+    "studies": {"training", "runtime"},
     "reports": {"studies", "training"},
-    "commands": {"circuits", "engines", "heads", "data", "training", "studies", "reports"},
+    "commands": {"circuits", "engines", "heads", "data", "runtime", "training", "studies", "reports"},
 }
 _TRAINING_ONLY = {"lightning", "pytorch_lightning", "mlflow", "optuna"}
 _TEXT_ONLY = {"transformers", "sentence_transformers"}
@@ -27,6 +28,7 @@ FOREIGN_TO: dict[str, set[str]] = {
     "engines": {*_TRAINING_ONLY, *_TEXT_ONLY},
     "heads": {*_TRAINING_ONLY, *_TEXT_ONLY},
     "data": _TRAINING_ONLY,
+    "runtime": {*_TRAINING_ONLY, *_TEXT_ONLY, "torch"},
     "training": {"optuna"},
 }
 
@@ -96,14 +98,14 @@ def test_imports_point_in_the_right_direction(room):
         ("data", "from mlflow import MlflowClient\nimport optuna", ["mlflow.MlflowClient", "optuna"]),
         ("training", "import optuna", ["optuna"]),
         ("training", "import lightning, mlflow\nfrom qlit.engines import fusion", ["qlit.engines.fusion"]),
-        ("training", "from qlit.commands.errors import nearest", ["qlit.commands.errors.nearest"]),
+        ("training", "from qlit.commands.options import value_of", ["qlit.commands.options.value_of"]),
         ("studies", "from qlit.data import Split\nfrom qlit.training.scores import Scores", ["qlit.data.Split"]),
         ("reports", "from qlit.studies import comparison\nimport qlit.commands.train", ["qlit.commands.train"]),
         ("training", "from qlit.studies.comparison import compare", ["qlit.studies.comparison.compare"]),
         ("commands", "from qlit.circuits import Circuit\nimport qlit.training.module, mlflow", []),
         ("commands", "from qlit.cli import main", ["qlit.cli.main"]),
         ("cli.py", "from qlit import __version__\ndef main():\n    from qlit.commands import errors", []),
-        ("cli.py", "try:\n    from qlit.commands import errors\nexcept ImportError: ...", ["qlit.commands.errors"]),
+        ("cli.py", "try:\n    from qlit.runtime import errors\nexcept ImportError: ...", ["qlit.runtime.errors"]),
     ],
 )  # fmt: skip
 def test_the_checker_finds_what_is_wrong_and_nothing_else(room, source, found):

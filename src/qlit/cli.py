@@ -49,7 +49,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             stream.reconfigure(errors="backslashreplace")
     command = argv.pop(0)
     if command not in _COMMANDS:
-        from qlit.commands.errors import nearest
+        from qlit.runtime.errors import nearest
 
         print(
             f"qlit: there is no command {command!r}{nearest(command, _COMMANDS) or '.'} See qlit --help.",
@@ -58,7 +58,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 2
     from qlit.commands import launchers
     from qlit.commands.arguments import with_home
-    from qlit.commands.errors import in_one_sentence
+    from qlit.runtime.errors import in_one_sentence
 
     launchers.take()
 

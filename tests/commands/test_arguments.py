@@ -3,7 +3,7 @@
 import pytest
 
 from qlit.commands.arguments import CommandParser, with_home
-from qlit.commands.errors import UsageError
+from qlit.runtime.errors import UsageError
 
 
 @pytest.fixture

@@ -6,9 +6,9 @@ from typing import Any
 import pytest
 from commands.runs import ROOT
 
-from qlit.commands.errors import UsageError
 from qlit.commands.model_config import model_of_config, model_parser
 from qlit.commands.options import readable_errors, value_of, with_nulls
+from qlit.runtime.errors import UsageError
 
 CONFIG = ROOT / "configs" / "single_sqe.yaml"
 

@@ -12,8 +12,8 @@ from lightning.pytorch import Trainer
 from lightning.pytorch.callbacks import EarlyStopping
 
 from qlit.cli import main
-from qlit.commands.errors import PACKAGE, in_one_sentence
 from qlit.commands.refusals import RefusedOptionError, refusal, refusals
+from qlit.runtime.errors import PACKAGE, in_one_sentence
 
 pytestmark = [
     pytest.mark.filterwarnings("ignore:.*treespec, LeafSpec.*:FutureWarning"),  # Lightning 2.6 with torch 2.13

@@ -5,7 +5,8 @@ import json
 import pytest
 from full_disk import files_of_at_most, full_at_first
 
-from qlit.training import _delivery, outage
+from qlit.runtime import retry
+from qlit.training import _delivery
 from qlit.training._delivery import Outbox, metrics_record
 
 
@@ -52,12 +53,12 @@ def test_what_is_kept_for_later_waits_for_space(outbox, monkeypatch, tmp_path, c
 
 
 def test_a_disk_that_stays_full_loses_a_record_and_says_so(outbox, monkeypatch, capsys):
-    monkeypatch.setattr(outage, "PATIENCE_S", 0.01)
+    monkeypatch.setattr(retry, "PATIENCE_S", 0.01)
     full_at_first(monkeypatch, _delivery, "_append_line", times=1000)
     outbox.put(metric(0))
     assert "this record is LOST" in capsys.readouterr().err
     monkeypatch.undo()
-    monkeypatch.setattr(outage, "PATIENCE_S", 0.01)
+    monkeypatch.setattr(retry, "PATIENCE_S", 0.01)
     with files_of_at_most(5):
         outbox.put(metric(1))
     assert outbox.is_empty  # and is not said to have been sent

@@ -23,9 +23,9 @@ from matplotlib.figure import Figure
 from mlflow import MlflowClient
 from servers import MlflowServer, free_port
 
+from qlit.runtime.retry import is_outage
 from qlit.training._delivery import Outbox, RefusedError, deliver, metrics_record
 from qlit.training._store import locate
-from qlit.training.outage import is_outage
 from qlit.training.run_status import RunStatus
 from qlit.training.tracking import MLflowTracker, scrub
 

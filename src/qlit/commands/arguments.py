@@ -5,7 +5,7 @@ import re
 from collections.abc import Sequence
 from typing import Any, NoReturn
 
-from qlit.commands.errors import UsageError, nearest
+from qlit.runtime.errors import UsageError, nearest
 
 _NUMBER = re.compile(r"-\.?\d")
 _TILDE_VALUE = re.compile(r"(--?[\w.+-]+=)(~(?:/.*)?)", re.DOTALL)

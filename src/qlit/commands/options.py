@@ -10,7 +10,7 @@ from typing import Any
 
 from jsonargparse import ArgumentError
 
-from qlit.commands.errors import UsageError, nearest
+from qlit.runtime.errors import UsageError, nearest
 
 
 def value_of(option: str, arguments: Sequence[str]) -> str | None:

@@ -5,9 +5,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from qlit.commands.devices import check_engines, check_precision
-from qlit.commands.errors import UsageError
 from qlit.commands.model_config import model_of
 from qlit.data.dimensions import embedding_dim_of
+from qlit.runtime.errors import UsageError
 from qlit.training.checks import check_head, check_limits, check_training
 from qlit.training.datamodule import SentenceDataModule
 

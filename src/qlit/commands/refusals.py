@@ -16,8 +16,8 @@ from typing import Any
 from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch import Trainer
 
-from qlit.commands.errors import PACKAGE, is_raised_on_purpose
 from qlit.commands.options import reason_in_union
+from qlit.runtime.errors import PACKAGE, is_raised_on_purpose
 
 _KINDS = (MisconfigurationException, ValueError, TypeError, RuntimeError, ImportError, AttributeError)
 # Ours, but on the way to Lightning: they hand on what it was told by the config.

@@ -11,7 +11,6 @@ from typing import Any
 import torch
 
 from qlit.commands.interruption import Interruption
-from qlit.commands.interrupts import Sigint
 from qlit.commands.launchers import refuse_copies
 from qlit.commands.options import readable_errors, value_of
 from qlit.commands.processes import check_keeps_runs
@@ -19,6 +18,7 @@ from qlit.commands.readiness import Planned, check_all
 from qlit.commands.trainer_checks import check_options
 from qlit.commands.training_cli import QlitCLI
 from qlit.data import expanded
+from qlit.runtime.interrupts import Sigint
 from qlit.training.contents import Contents, contents_of
 from qlit.training.identity import HASH, identity_tags
 from qlit.training.kept_runs import DivergedRun, KeptRun, KeptRuns

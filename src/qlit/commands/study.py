@@ -2,7 +2,7 @@
 
 import optuna
 
-from qlit.commands.errors import UsageError, nearest
+from qlit.runtime.errors import UsageError, nearest
 
 _VERBS = {
     "run": "begin a study or go on with it, with worker processes of its own",

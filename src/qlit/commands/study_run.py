@@ -15,8 +15,6 @@ import psutil
 import torch
 
 from qlit.commands.arguments import CommandParser
-from qlit.commands.errors import UsageError
-from qlit.commands.interrupts import Interrupts
 from qlit.commands.launchers import refuse_copies, without_launchers
 from qlit.commands.lossy import make_output_lossy
 from qlit.commands.processes import Places, places_of
@@ -27,11 +25,13 @@ from qlit.commands.study_setup import Named, add_study_options, check_cells, che
 from qlit.commands.study_tables import best_text, progress_text
 from qlit.commands.study_worker import Worker
 from qlit.commands.terminal import quieten
+from qlit.runtime.errors import UsageError
+from qlit.runtime.interrupts import Interrupts
+from qlit.runtime.retry import PATIENCE_S, OutageError, when_mlflow_is_there, without_waiting
 from qlit.studies.patience import AWAY, patiently
 from qlit.studies.storage import setup_lock
 from qlit.studies.trials import Trials
 from qlit.training.kept_runs import KeptRuns
-from qlit.training.outage import PATIENCE_S, OutageError, when_mlflow_is_there, without_waiting
 from qlit.training.tracking import MLflowTracker, Status
 
 _POLL_S = 1.0

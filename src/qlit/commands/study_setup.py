@@ -11,10 +11,10 @@ from typing import Any
 import yaml
 
 from qlit.commands.arguments import CommandParser
-from qlit.commands.errors import UsageError
 from qlit.commands.processes import num_processes
 from qlit.commands.readiness import Planned, check_all
 from qlit.commands.series import resolved, split_overrides
+from qlit.runtime.errors import UsageError
 from qlit.studies.definition import Cell, Replicate, Study
 from qlit.studies.designs import cells_of
 from qlit.studies.reading import home_expanded

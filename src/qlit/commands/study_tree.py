@@ -21,9 +21,9 @@ from typing import Any, Literal
 
 from qlit.commands.launchers import without_launchers
 from qlit.commands.study_trial import Outcome, SeveralProcessesError, train
+from qlit.runtime.retry import OutageError
 from qlit.training.contents import Contents
 from qlit.training.kept_runs import KeptRuns
-from qlit.training.outage import OutageError
 
 ERROR_FILE = "error"
 """Beside the file with what to train: what a rank other than 0 failed with."""

@@ -12,13 +12,14 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from qlit.commands.errors import UsageError
-from qlit.commands.interrupts import Interrupts, StoppedBySignal
 from qlit.commands.study_contents import facts_of
 from qlit.commands.study_setup import training_options
 from qlit.commands.study_tables import searched_text
 from qlit.commands.study_tree import LostError, reason_of, train_anywhere
 from qlit.commands.study_trial import Outcome
+from qlit.runtime.errors import UsageError
+from qlit.runtime.interrupts import Interrupts, StoppedBySignal
+from qlit.runtime.retry import OutageError, cause_of, is_outage, without_waiting
 from qlit.studies.cell_results import note_of
 from qlit.studies.claims import Claimed
 from qlit.studies.contents import ChangedError, contents_key
@@ -27,7 +28,6 @@ from qlit.studies.diverged import DIVERGED
 from qlit.studies.patience import patiently
 from qlit.studies.trials import Trials
 from qlit.training.contents import Contents
-from qlit.training.outage import OutageError, cause_of, is_outage, without_waiting
 
 _HEARTBEAT_S = 30.0
 _POLL_S = 1.0  # between looks at trials that others train

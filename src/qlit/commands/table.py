@@ -7,11 +7,11 @@ from dataclasses import replace
 from pathlib import Path
 
 from qlit.commands.arguments import CommandParser
-from qlit.commands.errors import UsageError
 from qlit.commands.outputs import check_output
 from qlit.commands.series import Candidate, Series, StoppedError, split_overrides, stopped_status
 from qlit.commands.terminal import quieten
 from qlit.reports.published_table import published_table
+from qlit.runtime.errors import UsageError
 from qlit.studies.plan import PlannedRow, read_plan
 
 

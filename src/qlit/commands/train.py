@@ -7,11 +7,11 @@ from pathlib import Path
 
 from qlit.commands.checkpoints import read_notes
 from qlit.commands.interruption import Interruption
-from qlit.commands.interrupts import Sigint
 from qlit.commands.options import readable_errors, value_of
 from qlit.commands.resuming import NothingToDo
 from qlit.commands.terminal import quieten
 from qlit.commands.training_cli import QlitCLI
+from qlit.runtime.interrupts import Sigint
 
 
 def run(command: str, arguments: list[str]) -> int:

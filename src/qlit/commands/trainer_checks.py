@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from lightning.pytorch import Trainer
 
-from qlit.commands.errors import nearest
+from qlit.runtime.errors import nearest
 from qlit.training.best_and_last import BestAndLast
 from qlit.training.datamodule import SentenceDataModule
 from qlit.training.module import SentenceClassifier, Stage

@@ -8,7 +8,7 @@ from typing import Any
 
 from optuna.storages.journal import JournalFileBackend, JournalFileSymlinkLock
 
-from qlit.training.outage import write_whole
+from qlit.runtime.retry import write_whole
 
 _BEGIN = b'{"op_code":'
 

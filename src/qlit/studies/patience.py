@@ -6,8 +6,8 @@ from typing import TypeVar
 from optuna.exceptions import StorageInternalError
 from sqlalchemy.exc import InterfaceError, OperationalError
 
-from qlit.training import outage
-from qlit.training.undivided import undivided
+from qlit.runtime import retry
+from qlit.runtime.critical_section import undivided
 
 AWAY = (OperationalError, InterfaceError, StorageInternalError, OSError)
 """What a storage that is away raises: Optuna's, SQLAlchemy's, and for files and `setup_lock` Python's own."""
@@ -24,7 +24,7 @@ def patiently(call: Callable[[], _T]) -> _T:
     Raises:
         OutageError: If it stays away.
     """
-    return outage.patiently(
+    return retry.patiently(
         undivided()(call),
         what="The storage of the trials is away",
         is_away=lambda error: isinstance(error, AWAY),

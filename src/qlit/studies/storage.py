@@ -14,8 +14,8 @@ from urllib.parse import urlsplit
 import psutil
 from filelock import FileLock
 
+from qlit.runtime.secrets import scrub
 from qlit.studies.reading import home_expanded
-from qlit.training._secrets import scrub
 
 if TYPE_CHECKING:
     from optuna.storages import BaseStorage

@@ -11,7 +11,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from qlit.training.outage import OutageError, cause_of, first_line, say, when_there_is_space, write_whole
+from qlit.runtime.retry import OutageError, cause_of, first_line, say, when_there_is_space, write_whole
 
 Record = dict[str, Any]
 """One thing to log, as JSON: its `kind` (metrics, params, tags, file, reopen, status) and that kind's fields."""
@@ -34,7 +34,7 @@ class Outbox:
     all of it was sent. A record that may have arrived is sent again: MLflow keeps equal metrics, parameters, tags and
     files once, so nothing is doubled. What is refused goes to `rejected.jsonl` with the reason.
 
-    Where the disk is full too, space is waited for (`outage.when_there_is_space`).
+    Where the disk is full too, space is waited for (`retry.when_there_is_space`).
 
     Args:
         deliver: Sends one record; raises `RefusedError` if that is hopeless, anything else if it may succeed later.

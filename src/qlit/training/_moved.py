@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote, urlsplit
 
-from qlit.training.outage import say
+from qlit.runtime.retry import say
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection, Engine

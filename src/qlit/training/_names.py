@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from qlit.training._secrets import scrub
+from qlit.runtime.secrets import scrub
 
 _TAG_CHARS, _KEY_CHARS = 8000, 250  # MLflow's limits
 

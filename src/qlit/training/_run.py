@@ -8,10 +8,10 @@ from typing import Any
 
 from filelock import FileLock, Timeout
 
+from qlit.runtime.secrets import scrub
 from qlit.training import _reap, _store
 from qlit.training._delivery import Outbox, Record, deliver
 from qlit.training._names import clean_tags, make_run_name, user
-from qlit.training._secrets import scrub
 from qlit.training.divergence import DIVERGED, EPOCH, NOTICE
 
 _PROBE_S = 2.0  # the most that one look at a dead server holds the training

@@ -14,10 +14,10 @@ from urllib.parse import urlsplit
 from filelock import FileLock
 
 from qlit.data import expanded
+from qlit.runtime.critical_section import undivided
+from qlit.runtime.secrets import scrub
 from qlit.training._imports import large_imports
 from qlit.training._moved import follow_move
-from qlit.training._secrets import scrub
-from qlit.training.undivided import undivided
 
 _DATABASE_PORTS = {"postgresql": 5432, "mysql": 3306, "mssql": 1433}
 _START_PROBE_S = 3.0

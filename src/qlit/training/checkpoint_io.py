@@ -9,7 +9,7 @@ from typing import Any, final
 import torch
 from lightning.pytorch.plugins.io import TorchCheckpointIO
 
-from qlit.training.outage import when_there_is_space
+from qlit.runtime.retry import when_there_is_space
 
 _LEFT_OVER = 65536  # bytes; file systems keep a little of a full disk back
 

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
+from qlit.runtime.secrets import scrub
 from qlit.training import _store
 from qlit.training._run import reap
-from qlit.training._secrets import scrub
 from qlit.training.divergence import DIVERGED, NOTICE, is_finite
 from qlit.training.identity import HASH
 from qlit.training.predictions import FILE_NAME, Predictions

@@ -17,7 +17,7 @@ from safetensors.numpy import save_file
 from torch import Tensor
 
 from qlit.data import LabelledTexts, Split
-from qlit.training.outage import when_there_is_space
+from qlit.runtime.retry import when_there_is_space
 from qlit.training.tracking import MLflowTracker
 
 FILE_NAME = "test_predictions.safetensors"

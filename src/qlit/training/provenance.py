@@ -14,7 +14,7 @@ from pathlib import Path
 import psutil
 
 import qlit
-from qlit.training._secrets import scrub_options
+from qlit.runtime.secrets import scrub_options
 
 _PACKAGES = (
     "torch",

@@ -2,7 +2,7 @@
 
 from lightning.pytorch import Callback, LightningModule, Trainer
 
-from qlit.training.outage import OutageError, first_line
+from qlit.runtime.retry import OutageError, first_line
 from qlit.training.tracking import MLflowTracker, Status
 
 

@@ -15,13 +15,13 @@ from lightning.fabric.loggers.logger import rank_zero_experiment
 from lightning.pytorch.loggers.logger import Logger
 from lightning.pytorch.utilities import rank_zero_only
 
+from qlit.runtime.critical_section import undivided
+from qlit.runtime.retry import say, when_mlflow_is_there, when_there_is_space
+from qlit.runtime.secrets import scrub
 from qlit.training import _store
 from qlit.training._delivery import Record, metrics_record
 from qlit.training._names import artifact_parts, clean_key, clean_tags, cut, flatten
 from qlit.training._run import OpenRun, open_run
-from qlit.training._secrets import scrub
-from qlit.training.outage import say, when_mlflow_is_there, when_there_is_space
-from qlit.training.undivided import undivided
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

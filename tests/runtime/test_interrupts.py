@@ -7,7 +7,7 @@ import pytest
 from commands.runs import SMALL, all_runs, history
 
 from qlit.cli import main
-from qlit.commands.interrupts import Interrupts, Sigint, StoppedBySignal
+from qlit.runtime.interrupts import Interrupts, Sigint, StoppedBySignal
 from qlit.training.progress import EpochProgress
 
 # Where Python drops an exception it tells so; pytest makes a warning of that.

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TypeVar
 
-from qlit.training._secrets import scrub
+from qlit.runtime.secrets import scrub
 
 PATIENCE_S = 180.0
 """So long a server that is away, or space on a disk, is waited for."""

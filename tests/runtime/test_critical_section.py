@@ -9,8 +9,8 @@ import pytest
 from mlflow import MlflowClient
 from sqlalchemy import Engine, event
 
+from qlit.runtime.critical_section import raise_when_whole, undivided
 from qlit.training.tracking import MLflowTracker
-from qlit.training.undivided import raise_when_whole, undivided
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning:mlflow")
 

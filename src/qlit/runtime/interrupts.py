@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from types import FrameType
 from typing import Any, Self
 
-from qlit.training.undivided import raise_when_whole
+from qlit.runtime.critical_section import raise_when_whole
 
 
 class StoppedBySignal(SystemExit):

@@ -8,8 +8,8 @@ import requests
 import sqlalchemy.exc
 from mlflow.exceptions import MlflowException, RestException
 
-from qlit.training import outage
-from qlit.training.outage import OutageError, is_full_disk, is_outage, patiently, when_there_is_space, without_waiting
+from qlit.runtime import retry
+from qlit.runtime.retry import OutageError, is_full_disk, is_outage, patiently, when_there_is_space, without_waiting
 
 FULL = OSError(errno.ENOSPC, "No space left on device")
 
@@ -97,7 +97,7 @@ def test_other_errors_are_raised_at_once():
 
 
 def test_a_full_disk_is_waited_for_once(monkeypatch, capsys):
-    monkeypatch.setattr(outage, "PATIENCE_S", 0.05)
+    monkeypatch.setattr(retry, "PATIENCE_S", 0.05)
     assert is_full_disk(caused(RuntimeError("torch"), FULL))
     with pytest.raises(ConnectionError):
         when_there_is_space(calls(ConnectionError()))

@@ -7,9 +7,9 @@ import sys
 import pytest
 from data.helpers import environment
 
-from qlit.commands.errors import UsageError, in_one_sentence, nearest
 from qlit.data import resolve_body
 from qlit.engines import engine_by_name
+from qlit.runtime.errors import UsageError, in_one_sentence, nearest
 from qlit.training.scores import wilson_interval
 
 
@@ -107,7 +107,7 @@ def test_an_exit_that_was_asked_for_is_not_held_back():
 def test_a_reader_who_has_gone_ends_the_command_as_sigpipe_would(num_rows):
     """In a process of its own, with a buffered standard output whose reader closes it first."""
     code = (
-        "import sys; from qlit.commands.errors import in_one_sentence; sys.stdin.read()\n"
+        "import sys; from qlit.runtime.errors import in_one_sentence; sys.stdin.read()\n"
         f"sys.exit(in_one_sentence('qlit try', lambda: print('row\\n' * {num_rows}) or 0))"
     )
     process = subprocess.Popen(

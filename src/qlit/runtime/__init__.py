@@ -1,0 +1,1 @@
+"""Process-level helpers that know neither MLflow nor Lightning: errors, retries, signals, secrets."""
