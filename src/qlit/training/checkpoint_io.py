@@ -9,6 +9,7 @@ from typing import Any, final
 import torch
 from lightning.pytorch.plugins.io import TorchCheckpointIO
 
+from qlit.runtime.part_file import part_of
 from qlit.runtime.retry import when_there_is_space
 
 _LEFT_OVER = 65536  # bytes; file systems keep a little of a full disk back
@@ -33,7 +34,7 @@ def write_checkpoint(checkpoint: dict[str, Any], target: Path) -> None:
 
     def save() -> None:
         target.parent.mkdir(parents=True, exist_ok=True)
-        temporary = target.with_name(f".{target.name}.part")  # of one name: the next one replaces what a kill left
+        temporary = part_of(target)
         try:
             # By its path: a signal that came while torch writes to a file of Python's would be lost.
             torch.save(checkpoint, temporary)
