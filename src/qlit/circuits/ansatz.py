@@ -65,7 +65,7 @@ def ansatz(num_qubits: int, connectivity: int, num_layers: int) -> Circuit:
 
 
 def encoder_circuit(num_qubits: int, *, connectivity: int = 9, num_layers: int = 2) -> Circuit:
-    """The circuit of a simulated quantum encoder (sPQC): 28 parameters a qubit by default.
+    """The circuit of a simulated quantum encoder (sPQC): 28 parameters per qubit by default.
 
     28 = C + 1 + layers * C has the readings (9, 2), (3, 8) and (1, 26); the default is (9, 2).
 
@@ -102,7 +102,7 @@ def reuploading_circuit(
 
 
 def _in_sequence(num_qubits: int, parts: list[Circuit]) -> Circuit:
-    """The parts one after the other, each with parameters of its own."""
+    """Concatenate circuits; every part has its own parameters."""
     gates: tuple[Gate, ...] = ()
     used = 0
     for part in parts:

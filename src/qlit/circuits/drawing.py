@@ -4,11 +4,11 @@ from qlit.circuits.circuit import Circuit, Gate
 
 
 def draw(circuit: Circuit, *, width: int = 100) -> str:
-    """Draw a circuit with one line a wire, gates as early as their wires allow.
+    """Draw a circuit with one line per wire and every gate as early as possible.
 
     Args:
         circuit: The circuit.
-        width: Longest line, in characters; a longer drawing goes on below. At least 24.
+        width: Longest line, in characters; a longer drawing is continued below. At least 24.
 
     Returns:
         The drawing: `o` a CNOT's control, an `X` joined to it its target; `X` or `Z` alone those gates; `t3` RY by
@@ -46,7 +46,7 @@ def draw(circuit: Circuit, *, width: int = 100) -> str:
 
 
 def _moments(circuit: Circuit) -> list[list[Gate]]:
-    """Gates grouped in columns; a CNOT keeps the wires it crosses to itself, so that lines never overlap."""
+    """Gates grouped in columns; a CNOT occupies all wires that it crosses, so lines never overlap."""
     moments: list[list[Gate]] = []
     free_from = [0] * circuit.num_qubits
     for gate in circuit:

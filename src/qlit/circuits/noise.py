@@ -1,4 +1,4 @@
-"""Gate noise as pure description: depolarising channels behind the gates of a circuit. Torch-free."""
+"""Gate noise as pure description: depolarising channels after the gates of a circuit. Torch-free."""
 
 import math
 from dataclasses import dataclass
@@ -8,11 +8,11 @@ from qlit.circuits.circuit import Circuit, Gate
 
 @dataclass(frozen=True)
 class DepolarizingNoise:
-    """A depolarising channel behind every gate: with probability p one of the Paulis of its wires, each as likely.
+    """A depolarising channel after every gate: with probability p, one of its wires' Paulis, all equally likely.
 
-    Behind a one-qubit gate rho becomes (1 - p1) rho + p1 / 3 (X rho X + Y rho Y + Z rho Z); behind a two-qubit gate
+    After a one-qubit gate rho becomes (1 - p1) rho + p1 / 3 (X rho X + Y rho Y + Z rho Z); after a two-qubit gate
     (1 - p2) rho + p2 / 15 times the sum over the 15 products of Paulis that are not the identity. So p is the
-    probability that something goes wrong; the gate infidelity is smaller by 2/3 and 4/5.
+    probability of an error; the gate infidelity is smaller by the factors 2/3 and 4/5.
 
     Args:
         p1: Error probability of a one-qubit gate, in [0, 1].
@@ -32,9 +32,9 @@ class DepolarizingNoise:
                 raise ValueError(f"An error probability lies in 0 .. 1, but got {name}={p}.")
 
     def probability(self, gate: Gate) -> float:
-        """The probability of an error behind a gate."""
+        """Probability of an error after a gate."""
         return self.p1 if len(gate.wires) == 1 else self.p2
 
     def error_free_probability(self, circuit: Circuit) -> float:
-        """The probability that a run of the circuit meets no error at all."""
+        """Probability that a run of the circuit has no error."""
         return math.prod(1 - self.probability(gate) for gate in circuit)

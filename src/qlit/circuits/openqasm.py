@@ -29,13 +29,13 @@ def to_openqasm(
         angles_A: Input angles of one sample, radians, shape (A,).
         state_N: Initial statevector, real, of norm 1, shape (N,); None for |0..0>. It is prepared by gates.
         wires: Measured wires; None for all, in order. Bit k of the program's `c` is the k-th of them.
-        comment: Lines that the program starts with.
+        comment: Lines at the top of the program.
 
     Returns:
         The program; qubit w of `q` is wire w.
 
     Raises:
-        ValueError: If a number of values does not fit, a value is not finite, or a wire is not there.
+        ValueError: If the number of values does not match, a value is not finite, or a wire does not exist.
     Source: OpenQASM 3, arXiv:2104.14722, and its standard library stdgates.inc.
     """
     measured = range(circuit.num_qubits) if wires is None else wires

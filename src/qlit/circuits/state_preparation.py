@@ -20,7 +20,8 @@ def real_state_preparation(amplitudes_N: Sequence[float] | NDArray[np.floating])
         amplitudes_N: Real amplitudes, N = 2**Q, Q >= 1, of norm 1; wire 0 is the most significant bit of the index.
 
     Returns:
-        The circuit, 2**Q - 1 RY with a parameter each and 2**Q - 2 CNOT, and its parameters, radians, shape (N - 1,).
+        The circuit (2**Q - 1 RY, each with its own parameter, and 2**Q - 2 CNOT) and its parameters, radians, shape
+        (N - 1,).
 
     Raises:
         ValueError: If N is no power of two, or the amplitudes are not normalised.
@@ -51,7 +52,7 @@ def _chosen_rotation(
 ) -> tuple[list[Gate], NDArray[np.float64]]:
     """RY on `wire` by the angle that the outcome of the wires before it chooses, as plain RY and CNOT.
 
-    A CNOT before and behind RY(t) makes it RY(-t) where its control is 1. In the order of a Gray code one CNOT between
+    A CNOT before and after RY(t) makes it RY(-t) where its control is 1. In Gray code order, one CNOT between
     two RY is enough, and the angles of all outcomes become signed sums of plain ones.
     """
     size = len(angles)

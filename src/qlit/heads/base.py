@@ -1,4 +1,4 @@
-"""What training asks of a head."""
+"""Interface between heads and training."""
 
 from abc import ABC, abstractmethod
 
@@ -22,15 +22,15 @@ class Head(nn.Module, ABC):
 
     @property
     def needs(self) -> str:
-        """What embeddings must be, as the subject of a sentence names it."""
+        """Requirement on embeddings, as a clause of a message."""
         return "finite embeddings"
 
     def unusable(self, embeddings_BD: Tensor) -> Tensor:
-        """Which embeddings the head cannot take, bool, shape (B,); asked after `fit_center`, before any training."""
+        """Mask of unusable embeddings, bool, shape (B,); called after `fit_center`, before training."""
         return ~embeddings_BD.isfinite().all(dim=1)
 
     def fit_center(self, embeddings_BD: Tensor) -> None:
-        """Learn what is fitted rather than trained, from the embeddings of the training split alone."""
+        """Fit statistics (not trained parameters) to the embeddings of the training split."""
 
     def seed_shots(self, seed: int, first_row: int, num_rows: int) -> None:
         """Fix the randomness of the next call as that of rows `first_row`, .. of a batch of `num_rows`."""
@@ -46,7 +46,7 @@ def check_made_for(made_for: int, num_features: int) -> None:
 
 
 def check_classes(num_classes: int) -> int:
-    """`num_classes`, or a ValueError if a head cannot tell so few classes apart."""
+    """`num_classes`, or a ValueError if there are fewer than two."""
     if num_classes < 2:
         raise ValueError(f"`num_classes >= 2` must hold, but got {num_classes=}.")
     return num_classes

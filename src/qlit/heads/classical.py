@@ -15,7 +15,7 @@ from qlit.heads.perceptron import Perceptron
 class LinearHead(Head):
     """One linear layer: D + 1 parameters for two classes, k * (D + 1) for more.
 
-    What logistic regression fits, trained as all other heads are.
+    The model of logistic regression, trained by gradients like the other heads.
 
     Args:
         num_features: D of the body's embeddings, at least 1.
@@ -42,7 +42,7 @@ class LinearHead(Head):
 
 @final
 class MLPHead(Head):
-    """The paper's neural network head: one output a class, also for two classes, behind 0 or 1 hidden layers.
+    """The paper's neural network head: one output a class, also for two classes, after 0 or 1 hidden layers.
 
     Two classes have two outputs, as the published counts say; the logit is their difference, whose binary
     cross-entropy is the cross-entropy of the two.
@@ -51,8 +51,8 @@ class MLPHead(Head):
         num_features: D of the body's embeddings, at least 1.
         num_hidden_layers: 0 or 1.
         hidden_dim: Width of the hidden layer, at least 1; 0 without one.
-        batch_norm: Whether to normalise over the batch what the hidden layer gives to its ReLU, or without a hidden
-            layer the embedding.
+        batch_norm: Whether to apply batch normalisation to the hidden layer before its ReLU, or to the embedding if
+            there is no hidden layer.
         num_classes: k, at least 2.
 
     Raises:

@@ -28,9 +28,9 @@ class Encoder(nn.Module, ABC):
         """Angles, radians, shape (B, O)."""
 
     def angles_for(self, engine: Engine, embeddings_BD: Tensor) -> Tensor | list[CircuitAngles]:  # noqa: ARG002 - of circuits
-        """What `engine` takes as input angles of a circuit: those of `forward`, or the circuits that measure them.
+        """Input angles of a circuit for `engine`: the values of `forward`, or the circuits that measure them.
 
-        The latter where the encoder's own engine is the same and gains by running all circuits in one go.
+        The latter if the encoder uses the same engine and one call for all circuits is faster.
         """
         return self(embeddings_BD)  # type: ignore[no-any-return]
 
@@ -40,16 +40,16 @@ class Encoder(nn.Module, ABC):
 
     @property
     def needs(self) -> str:
-        """What embeddings must be, as the subject of a sentence names it."""
+        """Requirement on embeddings, as a clause of a message."""
         return "finite embeddings"
 
     def unusable(self, embeddings_BD: Tensor) -> Tensor:
-        """Which embeddings the encoder cannot take, bool, shape (B,); asked after `fit_center`, before any training."""
+        """Mask of unusable embeddings, bool, shape (B,); called after `fit_center`, before training."""
         return ~embeddings_BD.isfinite().all(dim=1)
 
     @abstractmethod
     def fit_center(self, embeddings_BD: Tensor) -> None:
-        """Learn what is fitted rather than trained (the mean of the training split), if anything is."""
+        """Fit statistics (the mean of the training split), if the encoder has any."""
 
 
 def amplitude_encoding(features_BD: Tensor, num_qubits: int, *, pad_with: float = 0.0) -> Tensor:
@@ -97,15 +97,15 @@ class SimulatedQuantumEncoder(Encoder):
     Q_e * (C + 1 + layers * C) + 1 parameters: 28 * Q_e + 1 by default.
 
     Args:
-        num_outputs: O, angles to hand on: the <Z> of the first O qubits.
+        num_outputs: O, number of output angles: <Z> of the first O qubits.
         num_qubits: Q_e, at least O, with 2**Q_e >= D.
         connectivity: C of the circuit, 1 .. Q_e - 1.
-        num_layers: Layers of the circuit behind its RY column, at least 0.
+        num_layers: Layers of the circuit after its RY column, at least 0.
         pad_with: Value of the padded amplitudes before normalisation; 0 as published.
         center: Whether to subtract the mean embedding of the training split first; it is fitted once, on that split
-            alone, and saved with the weights.
+            only, and saved with the weights.
         init_std: Standard deviation of the normal distribution the starting parameters are drawn from, radians.
-        engine: Engine that runs the circuit, exactly: auto, native, torch, torchquantum, reference or pennylane:DEVICE.
+        engine: Engine that runs the circuit exactly: auto, native, torch, torchquantum, reference or pennylane:DEVICE.
 
     Raises:
         ValueError: If a number is out of range.
@@ -156,7 +156,7 @@ class SimulatedQuantumEncoder(Encoder):
         return [CircuitAngles(self.circuit, self.theta, self.angle_scale, state_BN, self.wires)]
 
     def states(self, embeddings_BD: Tensor) -> Tensor:
-        """The states that the circuit starts from, real, normalised, shape (B, N).
+        """Initial states of the circuit, real, normalised, shape (B, N).
 
         Raises:
             ValueError: As `amplitude_encoding`; or if embeddings are to be centred and `fit_center` was not called.
@@ -203,9 +203,9 @@ class ParallelEncoders(Encoder):
     """E encoders side by side, each on the whole embedding; their outputs are concatenated.
 
     Args:
-        num_outputs: Q, angles to hand on in all; each encoder gives Q / E of them.
+        num_outputs: Q, number of output angles of all encoders together; each encoder outputs Q / E.
         num_encoders: E, at least 1, a divisor of Q.
-        encoder: The encoder, given the number of its outputs; made E times, each with its own starting parameters.
+        encoder: Encoder class, called with the number of outputs; created E times with different starting parameters.
 
     Raises:
         ValueError: If E does not divide Q.

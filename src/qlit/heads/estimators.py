@@ -1,6 +1,6 @@
-"""Heads that scikit-learn fits once, on the training split; what it found lies in buffers and is evaluated in torch.
+"""Heads that scikit-learn fits once to the training split. Fitted values are buffers, evaluated in torch.
 
-So checkpoints hold plain tensors, and scoring, prediction and tracking are those of every other head.
+Checkpoints therefore contain plain tensors, and scoring, prediction and tracking are the same as for other heads.
 
 Shapes: N rows of the training split, B batch, D features, k classes, S support vectors, P = k (k - 1) / 2 pairs.
 """
@@ -21,7 +21,7 @@ Array = NDArray[Any]
 
 
 class EstimatorHead(Head):
-    """A head that is fitted once instead of being trained by gradients.
+    """A head that is fitted once instead of trained by gradients.
 
     Subclasses register their buffers in float64, empty, and fill them in `fit`.
     """
@@ -32,7 +32,7 @@ class EstimatorHead(Head):
     @property
     @abstractmethod
     def num_parameters(self) -> int | None:
-        """Parameters, as the paper counts them; None if only a fit will tell."""
+        """Parameters, as the paper counts them; None if they are known only after the fit."""
 
     @abstractmethod
     def fit(self, embeddings_ND: Tensor, labels_N: Tensor) -> None:
@@ -43,7 +43,7 @@ class EstimatorHead(Head):
             check_made_for(self.num_features, num_features)
 
     def _fitted(self, estimator: Any, embeddings_ND: Tensor, labels_N: Tensor) -> Any:
-        """`estimator` fitted; labels are checked, and a warning that it did not converge becomes the complaint."""
+        """Fit `estimator` after checking the labels; a convergence warning becomes `complaint`."""
         from sklearn.exceptions import ConvergenceWarning
 
         if lacking := sorted(set(range(self.num_classes)) - set(labels_N.tolist())):
@@ -85,8 +85,8 @@ class LogisticRegressionHead(EstimatorHead):
     Args:
         num_features: D of the body's embeddings, at least 1.
         C: Inverse strength of the L2 penalty, > 0; null for none.
-        class_weight: `balanced` weighs classes by the inverse of their frequency; null weighs all sentences alike.
-        max_iter: Iterations at most, at least 1.
+        class_weight: `balanced` weighs classes by the inverse of their frequency; null gives all classes weight 1.
+        max_iter: Maximum number of iterations, at least 1.
         num_classes: k, at least 2.
 
     Raises:
@@ -140,14 +140,14 @@ class LogisticRegressionHead(EstimatorHead):
 class SVCHead(EstimatorHead):
     """A support vector classifier with the RBF kernel exp(-gamma |x - s|^2); parameters are its support vectors.
 
-    The logit of two classes is the decision function, a margin and no log-odds: accuracy and AUROC are those of the
-    classifier, but loss and calibration error take the margin for log-odds. For k > 2 classes, all pairs are decided,
-    and a logit is the number of decisions won plus a share in (-1/3, 1/3) that breaks ties by confidence.
+    The logit of two classes is the decision function, a margin, not log-odds: accuracy and AUROC are those of the
+    classifier, but loss and calibration error interpret the margin as log-odds. For k > 2 classes, all pairs are
+    decided, and a logit is the number of decisions won plus a value in (-1/3, 1/3) that breaks ties by confidence.
 
     Args:
         C: Inverse strength of the penalty, > 0; every dual coefficient is at most C.
         gamma: Of the kernel, > 0; `scale` is 1 / (D * variance of all features), `auto` is 1 / D.
-        max_iter: Iterations of the solver at most, at least 1; null for no limit.
+        max_iter: Maximum number of solver iterations, at least 1; null for no limit.
         num_classes: k, at least 2.
 
     Raises:

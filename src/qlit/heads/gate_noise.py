@@ -1,4 +1,4 @@
-"""Gate noise of a PQC: what fails how often, and how that is simulated in training and in evaluation."""
+"""Gate noise of a PQC: error rates and the simulation method in training and in evaluation."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -18,19 +18,19 @@ Evaluation = Literal["trajectories", "density_matrix", "none"]
 
 @dataclass(frozen=True)
 class GateNoise:
-    """A depolarising channel behind every gate of a PQC; see `DepolarizingNoise` for what p1 and p2 mean.
+    """A depolarising channel after every gate of a PQC; see `DepolarizingNoise` for the meaning of p1 and p2.
 
-    The three methods mean the same channel. `trajectories` estimate its result without bias by random Pauli errors:
-    the error-free trajectory exactly, and some with errors for every sample. `density_matrix` is exact, for few qubits.
-    `injection` draws one Pauli pattern a step for the whole batch: noise-aware training as published.
+    All three methods simulate the same channel. `trajectories` is an unbiased estimate from random Pauli errors: the
+    exact error-free trajectory and some trajectories with errors for every sample. `density_matrix` is exact, for few
+    qubits. `injection` draws one Pauli pattern per step for the whole batch: noise-aware training as published.
 
     Args:
         p1: Error probability of a one-qubit gate, in [0, 1].
         p2: Error probability of a two-qubit gate, in [0, 1].
         training: How noise is simulated in training: trajectories, injection or density_matrix; none for no noise.
         evaluation: How in validation, test and prediction: trajectories or density_matrix; none for no noise.
-        num_trajectories: Trajectories with errors a sample in training, at least 1. At the paper's rates the scatter
-            that two leave is far below that of 8192 shots.
+        num_trajectories: Trajectories with errors per sample in training, at least 1. At the paper's rates, the
+            variance with two is far below that of 8192 shots.
         num_evaluation_trajectories: The same in evaluation.
 
     Raises:
@@ -63,20 +63,20 @@ class GateNoise:
 
     @property
     def channel(self) -> DepolarizingNoise:
-        """What fails how often."""
+        """The channel with these error rates."""
         return DepolarizingNoise(self.p1, self.p2)
 
     def method(self, *, training: bool) -> Training:
-        """How noise is simulated in training or evaluation; none where no gate fails."""
+        """Simulation method in training or evaluation; none without errors."""
         if self.p1 == self.p2 == 0:
             return "none"
         return self.training if training else self.evaluation
 
     def engine(self, engine: Engine) -> Engine:
-        """The engine that runs the density matrix in place of one that is left to choose.
+        """Engine for the density matrix if `engine` is left to choose.
 
         Raises:
-            ValueError: If a density matrix is asked of an engine that has none.
+            ValueError: If the engine has no density matrix.
         """
         methods = [self.method(training=training) for training in (True, False)]
         if "density_matrix" not in methods or engine.capabilities.channels:
@@ -89,7 +89,7 @@ class GateNoise:
         return DensityMatrixEngine()
 
     def runs(self, *, training: bool) -> int:
-        """Circuits run for each sample."""
+        """Number of circuit runs per sample."""
         return 1 + self._count(training=training) if self.method(training=training) == "trajectories" else 1
 
     def _count(self, *, training: bool) -> int:
@@ -107,7 +107,7 @@ class GateNoise:
         angles: Tensor,
         **options: Any,
     ) -> Tensor:
-        """What a noisy circuit gives, by the method of training or evaluation.
+        """Result of a noisy circuit, by the method of training or evaluation.
 
         Args:
             compute: `expectation` or `probabilities` of an engine.

@@ -19,14 +19,14 @@ class HybridHead(Head):
     """Embedding (B, D) -> logits: (B, 1) for two classes, (B, k) for k > 2.
 
     Args:
-        encoder: The encoder, given the number of angles the PQC takes.
+        encoder: Encoder class, called with the number of angles of the PQC.
         pqc: The re-uploading PQC.
-        final_linear: Whether a linear layer makes the logits from the measured <Z>. Without it, the probability of
+        final_linear: Whether a linear layer computes the logits from the measured <Z>. Without it, the probability of
             class 1 is (1 + <Z>) / 2 of the one measured wire; for k > 2 classes the logits are the <Z> of k wires.
         num_classes: k, at least 2.
 
     Raises:
-        ValueError: If the measured wires do not suit the classes.
+        ValueError: If the number of measured wires does not match the classes.
     Source: arXiv:2504.08732, Fig. 4, sec. III; without the linear layer Table IV.
     """
 

@@ -16,15 +16,15 @@ from qlit.heads.perceptron import Perceptron
 
 @final
 class NeuralEncoder(Encoder):
-    """A neural network from embedding to angles, in the place of simulated quantum encoders.
+    """A neural network from embedding to angles that replaces simulated quantum encoders.
 
     Args:
-        num_outputs: O, angles to hand on, radians, as the last linear layer gives them.
+        num_outputs: O, number of output angles (radians), the outputs of the last linear layer.
         num_features: D of the body's embeddings, at least 1.
         num_hidden_layers: 0 or 1.
         hidden_dim: Width of the hidden layer, at least 1; 0 without one.
-        batch_norm: Whether to normalise over the batch what the hidden layer gives to its ReLU, or without a hidden
-            layer the embedding.
+        batch_norm: Whether to apply batch normalisation to the hidden layer before its ReLU, or to the embedding if
+            there is no hidden layer.
 
     Raises:
         ValueError: If a number is out of range.
@@ -59,25 +59,25 @@ class NeuralEncoder(Encoder):
         check_made_for(self.num_features, num_features)
 
     def fit_center(self, embeddings_BD: Tensor) -> None:
-        """Nothing is fitted: all of it is trained."""
+        """Do nothing: every parameter is trained."""
 
 
 @final
 class ProjectedEncoder(Encoder):
-    """A learned linear projection of the embedding, and an encoder of what it gives.
+    """A learned linear projection of the embedding, followed by another encoder.
 
     The projection has a bias, so amplitudes are affine in the embedding: fewer qubits are enough, and expectation
-    values get the linear part that zero padding takes from them. It costs D * `num_projected` + `num_projected`
+    values have the linear part that zero padding removes. It costs D * `num_projected` + `num_projected`
     parameters. Not in the paper.
 
     Args:
-        num_outputs: O, angles to hand on.
+        num_outputs: O, number of output angles.
         num_features: D of the body's embeddings, at least 1.
-        num_projected: Features that the projection gives, at least 1.
+        num_projected: Number of projected features, at least 1.
         encoder: The encoder of the projected features, given the number of its outputs.
 
     Raises:
-        ValueError: If a number is out of range, or the encoder centres what moves while it is trained.
+        ValueError: If a number is out of range, or the encoder centres features that change during training.
     """
 
     def __init__(
@@ -113,4 +113,4 @@ class ProjectedEncoder(Encoder):
         check_made_for(self.projection.in_features, num_features)
 
     def fit_center(self, embeddings_BD: Tensor) -> None:
-        """Nothing is fitted: all of it is trained."""
+        """Do nothing: every parameter is trained."""

@@ -13,15 +13,15 @@ class Perceptron(nn.Module):
     """(B, D) -> (B, O): linear, or linear, ReLU, linear; the grid of Tables XIII, XIV and XVI.
 
     D * O + O parameters, or D * H + H + H * O + O with H = `hidden_dim`. Batch normalisation adds 2 * D or 2 * H, which
-    the published counts do not hold.
+    the published counts do not include.
 
     Args:
         num_features: D, at least 1.
         num_outputs: O, at least 1.
         num_hidden_layers: 0 or 1.
         hidden_dim: H, at least 1; 0 without a hidden layer.
-        batch_norm: Whether to normalise over the batch what the hidden layer gives to its ReLU, or without a hidden
-            layer the features. Of a batch that is split over processes each part is normalised by itself.
+        batch_norm: Whether to apply batch normalisation to the hidden layer before its ReLU, or to the features if
+            there is no hidden layer. If a batch is split over processes, every part is normalised separately.
 
     Raises:
         ValueError: If a number is out of range.
@@ -59,7 +59,7 @@ class Perceptron(nn.Module):
         """Outputs, shape (B, O).
 
         Raises:
-            ValueError: If a single row is to be normalised over its batch in training.
+            ValueError: If batch normalisation gets a batch of one row in training.
         """
         if self._is_normalised and self.training and len(features_BD) < 2:
             raise ValueError(

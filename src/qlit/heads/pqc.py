@@ -20,7 +20,7 @@ _ERRORS = 1  # tells the random numbers of errors from those of shots, which sha
 
 
 class _Seeded(NamedTuple):
-    """Whose randomness the next call has."""
+    """Rows of the batch that the next call's randomness belongs to."""
 
     seed: int
     first_row: int
@@ -39,13 +39,14 @@ class ReuploadingPQC(nn.Module):
         num_main_layers: M, layers of PQC2.
         num_reupload_layers: N, layers of PQC1, whose parameters all re-uploads share.
         connectivity: C, 1 .. Q-1.
-        shots: S, measurements a sample, in training and evaluation; null for exact expectation values.
+        shots: S, measurements per sample, in training and evaluation; null for exact expectation values.
         sampler: gaussian (differentiable), multinomial (evaluation only), both from exact probabilities; or device, the
             engine's own measurements, with gradients by the parameter-shift rule.
         register: Which outcomes are sampled: `measured`, the joint outcomes of the measured wires; or `full`, all
             2**Q outcomes, as published. With gaussian the latter is biased where outcomes outnumber shots.
-        measured_wires: Wires whose <Z> is handed on, distinct.
-        noise: Gate noise in training, evaluation or both; by default gates are perfect. Shots come on top of it.
+        measured_wires: Wires whose <Z> is the output, distinct.
+        noise: Gate noise in training, evaluation or both; none by default. Shots are drawn from the noisy
+            probabilities.
         init_std: Standard deviation of the normal distribution the starting parameters are drawn from, radians.
         engine: Engine that runs the circuit: auto, native, torch, torchquantum, density_matrix, reference or
             pennylane:DEVICE.
@@ -113,8 +114,8 @@ class ReuploadingPQC(nn.Module):
     def seed_shots(self, seed: int, first_row: int, num_rows: int) -> None:
         """Fix the shots and errors of the next call as those of rows `first_row`, .. of a batch of `num_rows`.
 
-        With it, a resumed run and a batch split over processes see the noise of an undisturbed, undivided one. A device
-        that measures by itself takes no seed.
+        A resumed run and a batch that is split over processes then draw the same noise as an undisturbed run. A device
+        that measures by itself has no seed.
         """
         self._seeded = _Seeded(seed, first_row, num_rows)
 
@@ -125,7 +126,7 @@ class ReuploadingPQC(nn.Module):
         wires: tuple[int, ...],
         seeded: _Seeded | None,
     ) -> Tensor:
-        """What an engine gives for the circuit, under gate noise where there is some."""
+        """Result of an engine for the circuit, with gate noise if there is any."""
         if isinstance(angles, Tensor):
             angles = angles.contiguous()
         if self.noise.method(training=self.training) == "none":
@@ -146,7 +147,7 @@ class ReuploadingPQC(nn.Module):
         )
 
     def _measured(self, encoders: Sequence[CircuitAngles]) -> Tensor:
-        """The angles that encoders measure, radians, shape (B, Q): gate noise is the PQC's alone."""
+        """Angles measured by the encoders, radians, shape (B, Q), without gate noise, which applies only to the PQC."""
         angles = [
             each.scale * self.engine.expectation(each.circuit, each.parameters, state=each.state, wires=each.wires)
             for each in encoders

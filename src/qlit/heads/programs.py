@@ -1,4 +1,4 @@
-"""A hybrid head on one embedding as separate programs: what each of them measures, and what it is for.
+"""A hybrid head on one embedding as separate programs, with their measurements and their purpose.
 
 Shapes: D features of an embedding.
 """
@@ -20,13 +20,13 @@ from qlit.heads.hybrid import HybridHead
 
 @dataclass(frozen=True)
 class Program:
-    """One circuit with everything bound.
+    """One circuit with all values bound.
 
     Args:
         name: encoder, encoder_0, encoder_1, .. or pqc.
         circuit: The circuit.
-        parameters: Radians, one a parameter.
-        angles: Radians, one an input angle.
+        parameters: Radians, one per parameter.
+        angles: Radians, one per input angle.
         state: Initial statevector, real, or None for |0..0>.
         wires: Measured wires.
         expectations: Their exact <Z>.
@@ -66,15 +66,15 @@ class Angle:
 
 @dataclass(frozen=True)
 class HeadPrograms:
-    """The programs of a head for one embedding, and how their results are joined.
+    """Programs of a head for one embedding, and the rule that combines their results.
 
     Args:
         encoders: Programs of the encoders that are circuits.
         pqc: Program of the PQC.
-        angles: Where its input angles come from.
-        weight: Of the final linear layer, one row a logit; None without one.
-        bias: Of the final linear layer, one a logit; None without one.
-        logits: One for two classes, else one a class.
+        angles: Sources of its input angles.
+        weight: Weights of the final linear layer, one row per logit; None without the layer.
+        bias: Biases of the final linear layer, one per logit; None without the layer.
+        logits: One for two classes, otherwise one per class.
     """
 
     encoders: list[Program]
@@ -90,7 +90,7 @@ def programs_of(head: Head, embedding_D: Tensor) -> HeadPrograms:
     """The programs of a head, in float64, with exact expectation values: no shots, no noise.
 
     Args:
-        head: A hybrid head; it stays as it is.
+        head: A hybrid head; it is not changed.
         embedding_D: Embedding of a sentence, shape (D,).
 
     Raises:
