@@ -1,4 +1,4 @@
-"""The engine that `engine: auto` names: the fastest there is for the tensors at hand."""
+"""Engine `auto`: the fastest available engine for the given tensors."""
 
 import sys
 from dataclasses import replace

@@ -17,7 +17,7 @@ from qlit.engines.run import Capabilities, CircuitAngles, Run
 
 
 class Engine(ABC):
-    """Runs circuits. Subclasses say what they can do and implement the two private methods.
+    """Runs circuits. Subclasses declare their capabilities and implement the two private methods.
 
     Amplitudes are real throughout (all gates are real matrices). Results are differentiable once with respect to
     parameters, angles and, where `capabilities.state_gradients`, the initial state.
@@ -44,20 +44,20 @@ class Engine(ABC):
             circuit: The circuit.
             parameters: Radians, shape (P,).
             angles: Radians, shape (B, A); needed exactly when the circuit reads input angles. Or the circuits whose
-                exact expectation values they are, one behind the other: the same as running these first, but an engine
-                may run all of them in one go.
+                exact expectation values they are, one after the other: equal to running these first, but an engine
+                may run all of them in one call.
             state: Initial statevectors, real, normalised (not checked), shape (B, N); None for |0..0>.
             wires: Measured wires; None for all, in order.
-            errors: Pauli errors behind the gates, uint8, on the CPU, shape (B, G) for G gates: bit 0 an X and bit 1 a Z
+            errors: Pauli errors after the gates, uint8, on the CPU, shape (B, G) for G gates: bit 0 an X and bit 1 a Z
                 on the gate's first wire, bits 2 and 3 the same on its second; both are a Y up to a sign.
-            noise: Depolarising channels behind the gates, exactly; of engines with `capabilities.channels`.
-            shots: Measurements a sample to estimate from; of engines with `capabilities.samples`.
+            noise: Depolarising channels after the gates, exactly; for engines with `capabilities.channels`.
+            shots: Measurements per sample to estimate from; for engines with `capabilities.samples`.
 
         Returns:
             <Z>, no unit, in [-1, 1] up to rounding, shape (B, W).
 
         Raises:
-            ValueError: If a shape, type, device or wire does not fit; the message says which and what would.
+            ValueError: If a shape, type, device or wire does not fit; the message names it and the right one.
         """
         run = self._checked(circuit, parameters, angles, state, wires, errors, noise, shots)
         return _in_full_precision(self._erroneous_expectation, run)
@@ -112,7 +112,7 @@ class Engine(ABC):
             )
 
     def missing(self) -> str | None:
-        """What has to be installed or set before this engine can run here, in one sentence; None if nothing."""
+        """What must be installed or set before this engine can run, in one sentence; None if nothing."""
         return None
 
     @abstractmethod
@@ -217,7 +217,7 @@ class Engine(ABC):
 
 
 def _checked_batch_size(circuit: Circuit, encoders: Sequence[tuple[Run, Tensor]]) -> int:
-    """B of the encoders, if they measure as many wires as the circuit reads angles, for the same samples."""
+    """B of the encoders, after checking that they measure one wire per input angle for the same samples."""
     num_given = sum([len(run.wires) for run, _ in encoders])
     if not encoders or num_given != circuit.num_angles:
         raise ValueError(
@@ -233,7 +233,7 @@ def _checked_batch_size(circuit: Circuit, encoders: Sequence[tuple[Run, Tensor]]
 
 
 def _in_full_precision(compute: Callable[[Run], Tensor], run: Run) -> Tensor:
-    """Amplitudes need all the bits they have: autocast is switched off where it is on."""
+    """Switch autocast off: amplitudes need full precision."""
     device_type = run.parameters.device.type
     if not torch.is_autocast_enabled(device_type):
         return compute(run)

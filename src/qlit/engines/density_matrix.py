@@ -68,7 +68,7 @@ class DensityMatrixEngine(Engine):
 
 
 def _piece(gates: tuple[Gate, ...], run: Run) -> Callable[[Tensor], Tensor]:
-    """The gates and the channels behind them, as a function of a matrix in flight."""
+    """Gates and their channels, as a function of a matrix in flight."""
 
     def act(matrix: Tensor) -> Tensor:
         for gate in gates:
@@ -117,13 +117,13 @@ def _along(values: Tensor, axis: int, matrix: Tensor) -> Tensor:
 
 @lru_cache(maxsize=1024)
 def _cnot_order(num_qubits: int, control: int, target: int) -> Tensor:
-    """Which basis state a CNOT brings to each place; shape (N,)."""
+    """Permutation of basis states by a CNOT, shape (N,)."""
     index_N = torch.arange(2**num_qubits)
     return index_N ^ (((index_N >> (num_qubits - 1 - control)) & 1) << (num_qubits - 1 - target))
 
 
 def _depolarised(matrix: Tensor, wires: tuple[int, ...], probability: float) -> Tensor:
-    """With k wires and d = 4**k, p / (d - 1) of each Pauli but I is p d / (d - 1) of the state that knows nothing."""
+    """With k wires and d = 4**k, p / (d - 1) of each Pauli but I is p d / (d - 1) of the maximally mixed state."""
     if probability == 0:
         return matrix
     num_paulis = 4 ** len(wires)

@@ -32,7 +32,7 @@ class Job:
         state_BN: Initial states, float64, shape (B, N), or None for |0..0>.
         wires: Measured wires.
         kind: "expval" measures <Z> of each of them, "probs" the probabilities of their joint outcomes.
-        noise: Depolarising channels behind the gates, or None.
+        noise: Depolarising channels after the gates, or None.
         shots: Measurements a circuit, or None for exact values.
     """
 

@@ -1,4 +1,4 @@
-"""PennyLane devices by name: what a name says of a device, and what is missing to use it. Never contacts one."""
+"""PennyLane devices by name: their properties, and what is missing to use them. Never contacts a device."""
 
 import os
 import re
@@ -105,13 +105,13 @@ class Device:
 
     @property
     def gradient_method(self) -> GradientMethod:
-        """How derivatives of exact expectation values are got; those of shots are always parameter-shifts."""
+        """Method of derivatives of exact expectation values; shots always use parameter-shift."""
         return _LOCAL.get(self.name, "parameter-shift")
 
     def missing(self) -> str | None:
         """What is missing to use it (PennyLane, a plugin, a key) and how to get it, in one sentence; None if nothing.
 
-        A device itself is not asked: a key may be wrong, or the device away.
+        The device itself is not contacted: a key may be wrong, or the device offline.
         """
         if find_spec("pennylane") is None:
             return (

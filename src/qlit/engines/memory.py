@@ -1,4 +1,4 @@
-"""Whether statevectors fit into memory, asked before they are made: a system that runs out of it kills the process."""
+"""Check that statevectors fit into memory before they are allocated: a system without memory kills the process."""
 
 import psutil
 from torch import Tensor

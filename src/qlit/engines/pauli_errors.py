@@ -1,4 +1,4 @@
-"""Pauli errors behind the gates of a circuit: as data, and as nothing but signs of angles.
+"""Pauli errors after the gates of a circuit: as data, and as nothing but signs of angles.
 
 An error is never applied to amplitudes. RY(t) P = P RY(-t) for P = X or Z, and a CNOT maps Paulis to Paulis, so every
 error can be moved behind the last gate: on its way it turns the signs of angles, and there an X flips the outcome of

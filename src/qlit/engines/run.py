@@ -1,4 +1,4 @@
-"""What an engine is asked and what it can do: plain data.
+"""Requests to an engine and its capabilities: plain data.
 
 Shapes: B batch, A input angles, P parameters, W measured wires, G gates, N = 2**num_qubits amplitudes.
 """
@@ -15,7 +15,7 @@ from qlit.circuits import Circuit, DepolarizingNoise
 
 @dataclass(frozen=True)
 class Capabilities:
-    """What an engine can do; asked before it is used.
+    """Capabilities of an engine, checked before it is used.
 
     Args:
         max_qubits: Widest circuit it takes.
@@ -78,8 +78,8 @@ class Run(NamedTuple):
         state: Initial statevectors, real and normalised (not checked), shape (B, N), or None for |0..0>.
         wires: Measured wires, distinct, in the order of the result.
         batch_size: B; 1 if neither angles, state nor errors are given.
-        errors: Pauli errors behind every gate, shape (B, G), or None; see `pauli_errors.py`.
-        noise: Depolarising channels behind every gate, or None.
+        errors: Pauli errors after every gate, shape (B, G), or None; see `pauli_errors.py`.
+        noise: Depolarising channels after every gate, or None.
         shots: Measurements a sample the engine estimates from, or None for exact results.
         encoders: Runs whose exact expectation values, times a scale of shape () each, are the input angles, one behind
             the other; `angles` is None then.

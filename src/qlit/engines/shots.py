@@ -18,10 +18,10 @@ _DRAWS_AT_ONCE = 2**22  # outcomes that are held at once before they are counted
 
 @dataclass(frozen=True)
 class Shots:
-    """How an expectation value is estimated from measurements.
+    """Estimation of an expectation value from measurements.
 
     Args:
-        num_shots: S, measurements a sample, at least 1.
+        num_shots: S, measurements per sample, at least 1.
         sampler: "gaussian" is the reparameterised approximation of the counts: differentiable, the noise enters beside
             the differentiable path. "multinomial" draws the counts themselves and has no gradient. "device" leaves
             measuring to an engine that samples.

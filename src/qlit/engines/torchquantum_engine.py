@@ -25,7 +25,7 @@ _SHOTS_AT_ONCE = 2**22
 class TorchQuantumEngine(Engine):
     """TorchQuantum 0.1.8: complex statevectors in single or double precision, hundreds of times slower than `native`.
 
-    The backward pass keeps the statevectors behind every gate. TorchQuantum is imported, in some seconds, when the
+    The backward pass keeps the statevectors after every gate. TorchQuantum is imported, in some seconds, when the
     first circuit runs. With `shots` the outcomes of all wires are drawn by TorchQuantum's `measure`, from the generator
     of Python's `random`, and have no gradient.
 

@@ -3,7 +3,7 @@
 The improved estimator runs the error-free trajectory once and exactly, with the probability P that nothing goes wrong
 as its weight, and draws only trajectories with at least one error, whose mean has the weight 1 - P. The place of the
 first error is stratified over a sample's trajectories. Both leave the mean what it is; at the paper's rates and 10
-qubits P is 0.88, and the variance falls by the factors that docs/engines.md tells.
+qubits P is 0.88, and the variance falls by the factors that docs/noise.md lists.
 
 Errors are drawn with the gates' cumulative hazards H_g = -sum log(1 - p_g): a gate fails where an arrival of a Poisson
 process of rate 1 falls between H_{g-1} and H_g. The gap to a sample's next error is then one exponential number, and a
@@ -31,7 +31,7 @@ _ERRORS_AT_ONCE = 2**26  # errors that are drawn at once, one byte each; a gener
 
 
 class PauliErrors:
-    """Draws Pauli errors behind the gates of a circuit; see `pauli_errors.py` for their code.
+    """Draws Pauli errors after the gates of a circuit; see `pauli_errors.py` for their code.
 
     Args:
         circuit: The circuit, G gates.
@@ -52,7 +52,7 @@ class PauliErrors:
         return float(-np.expm1(-self._total))
 
     def drawn(self, num_rows: int, rng: np.random.Generator) -> NDArray[np.uint8]:
-        """Errors as they happen, most rows none at all; shape (num_rows, G)."""
+        """Unconditioned errors, mostly none; shape (num_rows, G)."""
         return self._from_first(rng.standard_exponential(num_rows), rng)
 
     def at_least_one(self, num_samples: int, num_each: int, rng: np.random.Generator) -> NDArray[np.uint8]:
@@ -115,7 +115,7 @@ def mean_over_trajectories(
         angles: Radians, shape (B, A), as of the engine.
         state: Initial statevectors, shape (B, N), as of the engine.
         exact_start: Whether the error-free trajectory is run exactly and only others are drawn. Without it, plain
-            sampling: K trajectories as they happen.
+            sampling of K trajectories.
         options: Handed on to `compute`.
 
     Returns:
