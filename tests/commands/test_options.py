@@ -97,7 +97,7 @@ def test_a_right_key_in_the_wrong_place_is_not_its_own_suggestion(said):
         ("p1: 0.0", "p1: little", ["model.head.pqc.noise.p1 must be float, but got little"]),
         ("heads.HybridHead", "heads.HybridHat", ["'qlit.heads.HybridHat'", "no attribute 'HybridHat'"]),
         ("pqc:\n        num_qubits: 10", "pqc:", ["the following arguments are required: pqc.num_qubits"]),
-        ("  lr: 2.5e-3", "  lr: [1", ["Problems parsing config", "line ", "did not find expected ',' or ']'"]),
+        ("  lr: 2.5e-3", "  lr: [1", ["config.yaml is not YAML: did not find expected ',' or ']' in line "]),
     ],
 )
 def test_a_value_of_the_wrong_type_is_named_with_its_key(said, old, new, parts):

@@ -120,7 +120,7 @@ def test_the_fingerprint_is_of_what_the_cells_mean(write, tmp_path):
     ("text", "sentence"),
     [
         ("- a", "A study file must be keys with values"),
-        ("base: [", "is no YAML"),
+        ("base: [", "is not YAML"),
         ("base: base.yaml", "`factors` must be given"),
         (GOOD + "factrs: 1", "A study file has no key 'factrs'; there are name, base"),
         (GOOD + "  x: [1]", "factor 'x' names no config key: add `keys`"),

@@ -3,10 +3,10 @@
 from collections.abc import Mapping
 from typing import Any
 
-import yaml
 from jsonargparse import ArgumentParser, Namespace
 
 from qlit.commands.options import readable_errors
+from qlit.runtime.yaml_text import load_yaml
 from qlit.training.datamodule import SentenceDataModule
 from qlit.training.module import SentenceClassifier
 
@@ -25,7 +25,7 @@ def model_of_config(config_yaml: str) -> tuple[SentenceClassifier, SentenceDataM
     Raises:
         UsageError: If this version of qlit does not understand the config.
     """
-    return model_of(yaml.safe_load(config_yaml))
+    return model_of(load_yaml(config_yaml, "the config of the checkpoint"))
 
 
 def model_of(config: Mapping[str, Any]) -> tuple[SentenceClassifier, SentenceDataModule]:

@@ -10,7 +10,9 @@ from typing import Any
 
 from jsonargparse import ArgumentError
 
+from qlit.commands.config_files import use_bounded_yaml
 from qlit.runtime.errors import UsageError, nearest
+from qlit.runtime.yaml_text import YamlTextError
 
 
 def value_of(option: str, arguments: Sequence[str]) -> str | None:
@@ -50,12 +52,15 @@ def with_nulls(arguments: Sequence[str]) -> list[str]:
 @contextmanager
 def readable_errors() -> Iterator[None]:
     """Turn jsonargparse's account of a bad option or key into one sentence, with the nearest right name."""
+    use_bounded_yaml()
     try:
         # Lightning 2.6 calls what jsonargparse 4.53 deprecates; nobody who types a command can change that.
         os.environ.setdefault("JSONARGPARSE_DEPRECATION_WARNINGS", "off")
         yield
     except ArgumentError as error:
         raise UsageError(one_sentence(str(error))) from error
+    except YamlTextError as error:
+        raise UsageError(str(error)) from error
 
 
 def one_sentence(message: str) -> str:

@@ -8,13 +8,12 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from qlit.commands.arguments import CommandParser
 from qlit.commands.processes import num_processes
 from qlit.commands.readiness import Planned, check_all
 from qlit.commands.series import resolved, split_overrides
 from qlit.runtime.errors import UsageError
+from qlit.runtime.yaml_text import load_yaml
 from qlit.studies.definition import Cell, Replicate, Study
 from qlit.studies.designs import cells_of
 from qlit.studies.reading import home_expanded
@@ -85,7 +84,7 @@ def _settings(overrides: Sequence[str]) -> dict[str, Any]:
             if following is None:
                 raise UsageError(f"the option --{name} needs a value.")
             value = following
-        found[name] = yaml.safe_load(value)
+        found[name] = load_yaml(value, f"the value of --{name}")
     return found
 
 

@@ -35,6 +35,7 @@ _PACKAGES = {
 _KEYS = {"ionq.": ("IONQ_API_KEY", "PENNYLANE_IONQ_API_KEY")}
 
 _CREDENTIAL_NAME = re.compile(r"key|token|secret|passw|credential|auth", re.IGNORECASE)
+_PLAIN_VALUE = re.compile(r"[\w.+'\"-]{1,100}")
 _CREDENTIAL_VALUE = re.compile(r"(?=.*\d)(?=.*[A-Za-z])[\w-]{28,}")  # no backend has a name like that
 
 
@@ -147,9 +148,11 @@ def _installed() -> set[str]:
 
 
 def _plain(value: str) -> Option:
+    if not _PLAIN_VALUE.fullmatch(value):  # thousands of brackets would end the process
+        return value
     try:
         parsed = yaml.safe_load(value)
-    except yaml.YAMLError:
+    except (yaml.YAMLError, ValueError):
         return value
     return parsed if isinstance(parsed, str | int | float) else value
 

@@ -8,8 +8,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
 
-import yaml
-
+from qlit.runtime.yaml_text import loaded, read_text, safe_load
 from qlit.studies.design_kinds import Design
 
 Scalar = bool | int | float | str | None
@@ -268,7 +267,12 @@ _PLACES = ("data.source", "data.text_column", "data.label_column", "data.body", 
 
 
 def _plain_config(path: Path) -> Any:
-    return yaml.safe_load(path.read_text(encoding="utf-8"))
+    name = f"the config {path}"
+    # Dates are as good here as the texts that a fit reads them as.
+    config = loaded(read_text(path, name), name, safe_load)
+    if not isinstance(config, dict):
+        raise ValueError(f"{name} must be keys with values, but is none; check the path.")
+    return config
 
 
 def _without_places(config: Any) -> Any:

@@ -4,8 +4,7 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
-import yaml
-
+from qlit.runtime.yaml_text import read_yaml
 from qlit.studies.reading import home_expanded
 
 
@@ -67,10 +66,7 @@ def read_plan(path: str | Path) -> Plan:
     file = Path(path)
     if not file.is_file():
         raise FileNotFoundError(f"There is no table {path} (in {Path.cwd()}); check the path.")
-    try:
-        content = yaml.safe_load(file.read_text(encoding="utf-8"))
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise ValueError(f"{path} is not YAML: {error}") from error
+    content = read_yaml(file, f"the table {path}")
     if not isinstance(content, dict) or set(content) != {"title", "rows"} or not content["rows"]:
         raise ValueError(f"{path} must have a `title` and `rows`, and nothing else; see configs/README.md.")
     rows = tuple(_row(file, number, row) for number, row in enumerate(content["rows"], 1))

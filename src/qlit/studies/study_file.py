@@ -7,8 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import yaml
-
+from qlit.runtime.yaml_text import read_yaml
 from qlit.studies.definition import Factor, Objective, Pruner, Replicate, Study
 from qlit.studies.reading import home_expanded, listed, mapping, number, numeric, whole
 from qlit.studies.reading_designs import check_factors, check_two_stages, read_design
@@ -32,10 +31,7 @@ def read_study(path: str | Path) -> Study:
     file = Path(path)
     if not file.is_file():
         raise FileNotFoundError(f"There is no study file {path} (in {Path.cwd()}); check the path.")
-    try:
-        content = yaml.safe_load(file.read_text(encoding="utf-8"))
-    except yaml.YAMLError as error:
-        raise ValueError(f"The study file {path} is no YAML: {' '.join(str(error).split())}.") from error
+    content = read_yaml(file, f"the study file {path}")
     try:
         return _study(mapping(content, "A study file", _KEYS), file)
     except ValueError as error:

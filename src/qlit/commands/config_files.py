@@ -1,0 +1,76 @@
+"""How jsonargparse reads config files and values: as UTF-8, within bounds, and without quoting a wrong file."""
+
+from collections.abc import Iterator, Mapping
+from functools import cache
+from typing import Any
+
+import yaml
+from jsonargparse import get_loader, set_loader
+from jsonargparse._paths import Path
+
+from qlit.runtime.yaml_text import YamlTextError, check_yaml, loaded, read_text, shortened
+
+
+@cache
+def use_bounded_yaml() -> None:
+    """Let jsonargparse read YAML by this module, from the first call on."""
+    plain = get_loader("yaml")
+
+    def load(text: str) -> Any:
+        if isinstance(text, _FileText):
+            return text.content
+        check_yaml(text, f"the value {shortened(text)!r}")
+        return plain(text)
+
+    def read(path: Path) -> str:
+        name = f"the config {path.relative}"
+        is_local = not (path.is_url or path.is_fsspec or path.relative == "-")
+        text = read_text(path.absolute, name) if is_local else whole(path)
+        content = loaded(text, name, plain)
+        # The trainer's callbacks and the like are lists.
+        if not isinstance(content, Mapping | list):
+            raise YamlTextError(f"{name} must be keys with values, but it {_what(content, text)}; check the path.")
+        if isinstance(content, Mapping) and (twice := next(_given_twice(content), None)) is not None:
+            raise YamlTextError(f"In {name}, the key {shortened(twice)!r} is given twice: once with dots; keep one.")
+        return _FileText(text, content)
+
+    set_loader("yaml", load, (yaml.YAMLError,))
+    # There is no setting for how files are read: jsonargparse takes the locale's encoding, waits for pipes without end,
+    # and quotes the whole of a file that is no config.
+    whole = Path.read_text
+    Path.read_text = read  # type: ignore[method-assign, assignment]
+
+
+class _FileText(str):
+    """The text of a file, with its content, so that it is parsed once."""
+
+    content: Any
+
+    def __new__(cls, text: str, content: Any) -> "_FileText":
+        made = super().__new__(cls, text)
+        made.content = content
+        return made
+
+
+def _what(content: Any, text: str) -> str:
+    if not text.strip():
+        return "is empty"
+    return "holds nothing but comments" if content is None else f"is of type {type(content).__name__}"
+
+
+def _given_twice(config: Mapping[Any, Any]) -> Iterator[str]:
+    """Keys that a config gives with dots (`model.lr`) and nested, or twice with dots."""
+    seen: set[str] = set()
+    for key in _paths(config):
+        if key in seen:
+            yield key
+        seen.add(key)
+
+
+def _paths(config: Mapping[Any, Any], prefix: str = "") -> Iterator[str]:
+    for key, value in config.items():
+        path = f"{prefix}{key}"
+        if isinstance(value, Mapping) and value:
+            yield from _paths(value, f"{path}.")
+        else:
+            yield path
