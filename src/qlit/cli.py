@@ -1,6 +1,5 @@
 """The `qlit` command: dispatch only; what a command needs is imported when it is called."""
 
-import io
 import os
 import sys
 from collections.abc import Sequence
@@ -8,6 +7,7 @@ from importlib import import_module
 from typing import Any
 
 from qlit import __version__
+from qlit.runtime.errors import UsageError, in_one_sentence, nearest
 
 _COMMANDS = {
     "fit": ("qlit.commands.train", "train a head, test its best checkpoint"),
@@ -37,28 +37,21 @@ examples:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command and return its exit status: 0, 1 for an error, 2 for a usage error, 128 + n for signal n."""
     argv = list(sys.argv[1:] if arguments is None else arguments)
-    if not argv or argv[0] in ("-h", "--help", "help"):
+    command = argv[0] if argv else ""
+    return in_one_sentence(f"qlit {command}" if command in _COMMANDS else "qlit", lambda: _run(command, argv[1:]))
+
+
+def _run(command: str, argv: list[str]) -> int:
+    if command in ("", "-h", "--help", "help"):
         print(_HELP, end="")
-        return 0 if argv else 2
-    if argv[0] in ("-V", "--version"):
+        return 0 if command else 2
+    if command in ("-V", "--version"):
         print(f"qlit {__version__}")
         return 0
-    for stream in (sys.stdout, sys.stderr):
-        # A path or a sentence that the terminal's encoding lacks must not end a training.
-        if isinstance(stream, io.TextIOWrapper):
-            stream.reconfigure(errors="backslashreplace")
-    command = argv.pop(0)
     if command not in _COMMANDS:
-        from qlit.runtime.errors import nearest
-
-        print(
-            f"qlit: there is no command {command!r}{nearest(command, _COMMANDS) or '.'} See qlit --help.",
-            file=sys.stderr,
-        )
-        return 2
+        raise UsageError(f"there is no command {command!r}{nearest(command, _COMMANDS) or '.'} See qlit --help.")
     from qlit.commands import launchers
     from qlit.commands.arguments import with_home
-    from qlit.runtime.errors import in_one_sentence
 
     launchers.take()
 
@@ -66,7 +59,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     # process has one's core, all wait for it: a 10-qubit step beside one busy process took 277 ms, and 72 ms with
     # threads that sleep (66 and 55 ms with the machine to itself). Read when torch is imported.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
-    return in_one_sentence(f"qlit {command}", lambda: _imported(_COMMANDS[command][0]).run(command, with_home(argv)))
+    status: int = _imported(_COMMANDS[command][0]).run(command, with_home(argv))
+    return status
 
 
 def _imported(module: str) -> Any:

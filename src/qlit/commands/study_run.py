@@ -16,7 +16,6 @@ import torch
 
 from qlit.commands.arguments import CommandParser
 from qlit.commands.launchers import refuse_copies, without_launchers
-from qlit.commands.lossy import make_output_lossy
 from qlit.commands.processes import Places, places_of
 from qlit.commands.study_contents import check_study
 from qlit.commands.study_embedding import embed, sentences_of
@@ -108,7 +107,7 @@ def run_worker(arguments: Sequence[str]) -> int:
     parser.add_argument("--parent", type=int, metavar="PID", help="stop when this process has ended")
     options, named = parsed(parser, arguments)
     if options.parent is not None:
-        make_output_lossy()
+        sys.stdout = sys.stderr  # both are its log; the end of a full disk must not become its exit status
     if options.cores:
         if not all(core.isdecimal() for core in options.cores.split(",")):
             raise UsageError(f"`--cores` must be numbers with commas between them, 0,1 say, but got {options.cores!r}.")

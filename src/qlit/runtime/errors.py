@@ -2,12 +2,16 @@
 
 import difflib
 import dis
+import errno
 import os
 import signal
+import sqlite3
 import sys
 import traceback
 from collections.abc import Callable, Iterable
 from pathlib import Path
+
+from qlit.runtime.streams import lost_output, prepare_streams
 
 PACKAGE = Path(__file__).resolve().parents[1]
 """Folder of our own code."""
@@ -31,9 +35,16 @@ def in_one_sentence(name: str, command: Callable[[], int]) -> int:
     other is a bug and keeps its traceback, also one that a library or the interpreter raised in a line of ours
     (`int("x")`). With QLIT_TRACEBACK set, every error keeps it.
     """
+    prepare_streams()
     try:
-        status = command()
-        sys.stdout.flush()  # a reader who has gone is noticed here, not at exit
+        try:
+            status = command()
+        except SystemExit as stop:  # --help of a command, mostly
+            if stop.code or (lost := lost_output()) is None:
+                raise
+            raise lost from None
+        if (lost := lost_output()) is not None and not status:
+            raise lost
         return status
     except UsageError as error:
         print(f"{name}: {error}", file=sys.stderr)
@@ -42,9 +53,7 @@ def in_one_sentence(name: str, command: Callable[[], int]) -> int:
         print(f"{name}: interrupted", file=sys.stderr)
         return 128 + signal.SIGINT
     except BrokenPipeError:
-        # Whoever read our output has gone (`| head`); nothing may be flushed into the closed pipe at exit.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 128 + signal.SIGPIPE
+        return 128 + signal.SIGPIPE  # whoever read our output has gone (`| head`)
     except Exception as error:
         if os.environ.get("QLIT_TRACEBACK") or not _is_about_input(error):
             traceback.print_exc()
@@ -53,10 +62,27 @@ def in_one_sentence(name: str, command: Callable[[], int]) -> int:
         return 1
 
 
+_ADVICE = {
+    errno.EROFS: "use a folder that can be written",
+    errno.EACCES: "use a file or folder that this user may read and write",
+    errno.EPERM: "use a file or folder that this user may read and write",
+    errno.ENOSPC: "free space there",
+    errno.EDQUOT: "free space there",
+    errno.EFBIG: "raise the limit on the size of files (ulimit -f)",
+    errno.EMFILE: "raise the limit of open files (ulimit -n)",
+    errno.ENFILE: "end other programs, which have too many files open",
+    errno.EIO: "look at the disk or the terminal",
+}
+"""What to do where the system refuses something for a reason that is outside of the process."""
+
+
 def _is_about_input(error: Exception) -> bool:
-    if isinstance(error, OSError) and error.errno is not None and error.filename is not None:
-        return True
-    if _is_out_of_memory(error) or _is_bad_yaml(error):
+    if isinstance(error, OSError) and error.errno is not None:
+        if error.filename is not None or error.errno in _ADVICE:
+            return True
+        if isinstance(error, FileNotFoundError) and (_is_without_folder() or _is_without_temporary_folder(error)):
+            return True
+    if _database_error(error) is not None or _is_out_of_memory(error) or _is_bad_yaml(error):
         return True
     if not isinstance(error, ValueError | OSError | RuntimeError):
         return False
@@ -76,6 +102,30 @@ def is_raised_on_purpose(error: BaseException) -> bool:
     return dis.opname[instruction] == "RAISE_VARARGS"
 
 
+def _is_without_folder() -> bool:
+    """Whether the current folder was deleted."""
+    try:
+        Path.cwd()
+    except FileNotFoundError:
+        return True
+    return False
+
+
+def _is_without_temporary_folder(error: FileNotFoundError) -> bool:
+    return str(error.strerror).startswith("No usable temporary directory")
+
+
+def _database_error(error: BaseException | None) -> str | None:
+    """What SQLite says of a file that it cannot read or write, if that is the cause of an error."""
+    while error is not None:
+        if isinstance(error, sqlite3.OperationalError):
+            text = str(error)
+            about_file = ("readonly", "unable to open", "disk I/O", "disk is full", "is locked")
+            return text if any(words in text for words in about_file) else None
+        error = error.__cause__ or error.__context__
+    return None
+
+
 def _is_out_of_memory(error: Exception) -> bool:
     if isinstance(error, MemoryError):
         return True
@@ -89,8 +139,23 @@ def _is_bad_yaml(error: Exception) -> bool:
 
 
 def _sentence(error: Exception) -> str:
+    if isinstance(error, FileNotFoundError) and _is_without_folder():
+        return "the current folder was deleted; change to one that exists (cd), and run the command again."
     if isinstance(error, OSError) and error.filename is not None and error.args and isinstance(error.args[0], int):
-        return f"{error.strerror}: {error.filename}"
+        advice = _ADVICE.get(error.args[0])
+        return f"{error.strerror}: {error.filename}" + (f"; {advice}." if advice else "")
+    if isinstance(error, FileNotFoundError) and _is_without_temporary_folder(error):
+        return (
+            "no folder for temporary files can be written (TMPDIR, /tmp, /var/tmp, the current one); set TMPDIR to "
+            "one that can."
+        )
+    if isinstance(error, OSError) and error.errno in _ADVICE and isinstance(error.args[0], int):
+        return f"{error.strerror}; {_ADVICE[error.errno]}."
+    if (said := _database_error(error)) is not None:
+        return (
+            f"SQLite says `{said}` of a database (mlruns/mlflow.db, unless you named another); it has to be readable, "
+            "writable and on a disk with space."
+        )
     text = " ".join(str(error).split())
     if _is_out_of_memory(error):
         said = f" ({text.partition('.')[0]})" if text else ""

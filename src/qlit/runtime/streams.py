@@ -1,0 +1,88 @@
+"""Standard streams of a command: opened where they are closed, and no reason to lose work if they cannot be written."""
+
+import io
+import os
+import select
+import sys
+from typing import Any
+
+_NAMES = ("stdin", "stdout", "stderr")
+
+
+class _LossyFile(io.FileIO):
+    """Drops what cannot be written, such as a line for a full disk or a closed pipe, and keeps the first error."""
+
+    error: OSError | None = None
+
+    def write(self, data: Any, /) -> int:
+        left = memoryview(data).cast("B")
+        size = len(left)
+        try:
+            while left:
+                written = super().write(left)
+                if written is None:  # another program made the terminal non-blocking
+                    select.select([], [self], [])
+                left = left[written or 0 :]
+        except OSError as error:
+            self.error = self.error or error
+        return size
+
+
+def prepare_streams() -> None:
+    """Open closed standard streams on the null device, and let no error in writing to one end the work.
+
+    Python has None for a closed stream, which print and progress bars of libraries do not expect. The next file that
+    the process opens would also take its number, and receive what libraries written in C print. A stream that
+    somebody has replaced, such as a test, gets its encoding errors replaced and is left alone otherwise.
+    """
+    for number, name in enumerate(_NAMES):
+        stream = getattr(sys, name)
+        if stream is None:
+            _open_null(number)
+            setattr(sys, name, open(number, "w" if number else "r", encoding="utf-8", closefd=False))  # noqa: SIM115
+        elif number and isinstance(stream, io.TextIOWrapper):
+            if stream is getattr(sys, f"__{name}__"):
+                setattr(sys, name, _lossy(number, stream))
+            else:
+                # A path or a sentence that the terminal's encoding lacks must not end a training.
+                stream.reconfigure(errors="backslashreplace")
+            if (file := _lossy_file(getattr(sys, name))) is not None:
+                file.error = None
+
+
+def lost_output() -> OSError | None:
+    """Write what standard output still holds; the error of the first part of it that was lost, if any was."""
+    sys.stdout.flush()
+    file = _lossy_file(sys.stdout)
+    return None if file is None else file.error
+
+
+def _open_null(number: int) -> None:
+    """Open the null device as a file number that is closed."""
+    try:
+        os.fstat(number)
+    except OSError:
+        opened = os.open(os.devnull, os.O_RDWR)
+        if opened != number:
+            os.dup2(opened, number)
+            os.close(opened)
+        os.set_inheritable(number, True)  # as a standard stream of processes that this one starts
+
+
+def _lossy(number: int, stream: io.TextIOWrapper) -> io.TextIOWrapper:
+    stream.flush()
+    raw = _LossyFile(number, "w", closefd=False)
+    return io.TextIOWrapper(
+        raw if stream.write_through else io.BufferedWriter(raw),
+        encoding=stream.encoding,
+        errors="backslashreplace",
+        newline="\n",
+        line_buffering=stream.line_buffering,
+        write_through=stream.write_through,
+    )
+
+
+def _lossy_file(stream: Any) -> _LossyFile | None:
+    buffer = getattr(stream, "buffer", None)
+    raw = getattr(buffer, "raw", buffer)
+    return raw if isinstance(raw, _LossyFile) else None
