@@ -51,7 +51,7 @@ def test_a_closed_stream_is_the_null_device(ran, redirection):
 @pytest.mark.parametrize("lines", [1, 1000], ids=["in the buffer", "more than the buffer"])
 def test_output_that_is_lost_is_said_after_the_work(ran, lines, unbuffered):
     status, _, err, _ = ran("> /dev/full", lines, PYTHONUNBUFFERED=unbuffered)
-    assert (status, err) == (1, "a message\nqlit try: No space left on device; free space there.\n")
+    assert (status, err) == (1, "a message\nqlit try: No space left on device: standard output; free space there.\n")
     assert ran("> /dev/full", lines, status=3)[:1] == (3,)  # what went wrong before counts
 
 

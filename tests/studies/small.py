@@ -25,11 +25,13 @@ def small_study(folder: Path, kind: str = "full_factorial", size: int = 0, *, fa
     return Study("small", (base,), {}, factors, Design(kind, size=size), REPLICATES, **options)
 
 
-def trials_of(folder: Path, storage: str = "journal", kind: str = "full_factorial", size: int = 0, **options) -> Trials:
+def trials_of(
+    folder: Path, storage: str = "journal", kind: str = "full_factorial", size: int = 0, *, create=True, **options
+) -> Trials:
     study = small_study(folder, kind, size, **options)
     if storage.startswith("postgresql"):  # one database for all tests
         study = replace(study, name=f"small-{digest(str(folder))}")
-    return Trials(study, locate(url(folder, storage), study.name))
+    return Trials(study, locate(url(folder, storage), study.name), create=create)
 
 
 def url(folder: Path, storage: str) -> str:

@@ -54,7 +54,9 @@ def lost_output() -> OSError | None:
     """Write what standard output still holds; the error of the first part of it that was lost, if any was."""
     sys.stdout.flush()
     file = _lossy_file(sys.stdout)
-    return None if file is None else file.error
+    if file is None or file.error is None:
+        return None
+    return OSError(file.error.errno, file.error.strerror, "standard output")
 
 
 def _open_null(number: int) -> None:

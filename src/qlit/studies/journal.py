@@ -6,7 +6,8 @@ import os
 from pathlib import Path
 from typing import Any
 
-from optuna.storages.journal import JournalFileBackend, JournalFileSymlinkLock
+from filelock import FileLock
+from optuna.storages.journal import JournalFileBackend
 
 from qlit.runtime.retry import write_whole
 
@@ -27,9 +28,10 @@ class WholeLinesBackend(JournalFileBackend):
     """
 
     def __init__(self, path: Path) -> None:
-        self._lines_lock = JournalFileSymlinkLock(str(path))
         self._path = path
-        super().__init__(str(path), self._lines_lock)
+        # Optuna's own lock, a symbolic link, stays after a kill, and holds every writer for 30 s.
+        self._lines_lock = FileLock(f"{path}.append.lock")
+        super().__init__(str(path))
         with path.open("rb") as stream:
             begin = stream.read(len(_BEGIN))
         if not _BEGIN.startswith(begin):
@@ -38,16 +40,12 @@ class WholeLinesBackend(JournalFileBackend):
     def append_logs(self, logs: list[dict[str, Any]]) -> None:
         """Write records, each a line; all of them, or none and an OSError."""
         data = "".join(json.dumps(log, separators=(",", ":")) + "\n" for log in logs).encode()
-        self._lines_lock.acquire()
-        try:
-            with self._path.open("r+b", buffering=0) as stream:
-                end = _end_of_lines(stream)
-                stream.truncate(end)
-                stream.seek(end)
-                write_whole(stream, data)
-                os.fsync(stream.fileno())
-        finally:
-            self._lines_lock.release()
+        with self._lines_lock, self._path.open("r+b", buffering=0) as stream:
+            end = _end_of_lines(stream)
+            stream.truncate(end)
+            stream.seek(end)
+            write_whole(stream, data)
+            os.fsync(stream.fileno())
 
 
 def _end_of_lines(stream: io.FileIO) -> int:

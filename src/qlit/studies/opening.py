@@ -34,11 +34,17 @@ def loaded(definition: Study, location: Location, storage: BaseStorage, *, creat
         ValueError: If the storage holds a study of this name with other factors, design, replicates or base, or none
             and `create` is False; or it is a file that belongs to another machine.
     """
-    if definition.name not in optuna.get_all_study_names(storage):
+    found = None
+    if definition.name in optuna.get_all_study_names(storage):
+        found = optuna.load_study(**_options(definition, storage))
+        if _is_half_made(found):
+            found = None
+            if create:
+                optuna.delete_study(study_name=definition.name, storage=storage)
+    if found is None:
         if not create:
             raise ValueError(_missing(definition, location))
         return definition, _made(definition, storage)
-    found = optuna.load_study(**_options(definition, storage))
     if not create:
         definition = replace(definition, overrides=found.user_attrs["overrides"])
     _check(definition, location, found)
@@ -75,6 +81,16 @@ def _made(definition: Study, storage: BaseStorage) -> optuna.Study:
     with experiments_accepted():
         made.set_metric_names([each.metric for each in definition.objectives])
     return made
+
+
+def _is_half_made(found: optuna.Study) -> bool:
+    """Whether a process was killed while it made this study, before `_made` came to its end and a trial was queued."""
+    marks = found.user_attrs
+    if marks.get("host", this_host()) != this_host() or not set(marks) <= {"fingerprint", "overrides", "host"}:
+        return False
+    with experiments_accepted():
+        is_whole = "host" in marks and found.metric_names is not None
+    return not is_whole and not found.get_trials(deepcopy=False)
 
 
 def _check(definition: Study, location: Location, found: optuna.Study) -> None:

@@ -235,8 +235,7 @@ class Trials:
         return Trial(drawing_study(self.definition, self.study, number), trial_id)
 
     def _prepared(self, trial: Trial) -> Claimed:
-        for name, value in process_tags().items():
-            trial.set_user_attr(name, value)
+        self._sign(trial._trial_id)  # again, if another worker signed it in between
         self.sign_of_life(trial)
         marks = trial.user_attrs
         cell = suggested(trial, self.definition.factors, marks.get("fixed", {}))
@@ -248,11 +247,20 @@ class Trials:
     def _claimed_id(self) -> int | None:
         for waiting in self.study.get_trials(deepcopy=False, states=(TrialState.WAITING,)):
             try:
+                # Before it is taken: a worker that is killed right after that leaves a trial that is known to be lost.
+                self._sign(waiting._trial_id)
                 if self.storage.set_trial_state_values(waiting._trial_id, state=TrialState.RUNNING):
                     return int(waiting._trial_id)
             except UpdateFinishedTrialError:  # another worker has taken and finished it since
                 continue
         return None
+
+    def _sign(self, trial_id: int) -> None:
+        """Note that this process trains a trial."""
+        kept = self.storage.get_trial(trial_id).user_attrs
+        for name, value in process_tags().items():
+            if kept.get(name) != value:
+                self.storage.set_trial_user_attr(trial_id, name, value)
 
     def sign_of_life(self, trial: Trial) -> None:
         trial.set_user_attr(HEARTBEAT, time.time())
