@@ -4,8 +4,11 @@ import csv
 import io
 import os
 import re
+import shutil
 import signal
+import sqlite3
 import time
+from contextlib import closing
 
 import optuna
 import pytest
@@ -109,6 +112,22 @@ def test_runs_that_were_made_before_are_found_again(studied, said):
     assert status == 0
     assert "trial 3" in err
     assert {each.info.run_id for each in children(studied)} == before
+
+
+def test_a_finished_run_that_lost_its_scores_is_trained_again(studied, said, tmp_path):
+    folder = tmp_path / "copy"
+    shutil.copytree(studied, folder)
+    for journal in folder.glob("mlruns/studies/tiny.journal*"):
+        journal.unlink()
+    lost, *before = [each.info.run_id for each in children(folder)]
+    with closing(sqlite3.connect(folder / "mlruns" / "mlflow.db")) as connection, connection:
+        for table in ("metrics", "latest_metrics"):
+            connection.execute(f"DELETE FROM {table} WHERE run_uuid = ?", (lost,))
+    status, _, err = said(folder, "worker", "--config", "tiny.yaml")
+    assert status == 0, err
+    (made,) = {each.info.run_id for each in children(folder)} - {lost, *before}
+    rows = csv.DictReader(io.StringIO(said(folder, "export", "--config", "tiny.yaml")[1]))
+    assert {row["run_id"] for row in rows if float(row["test/accuracy"]) > 0} == {made, *before}
 
 
 def test_a_search_prunes_and_its_runs_say_so(tmp_path, said, monkeypatch):

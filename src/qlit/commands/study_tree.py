@@ -53,6 +53,7 @@ def train_anywhere(
     raise_if_lost: Callable[[], None],
     give_up: Callable[[int, float], bool] | None = None,
     check: Callable[[Contents], None] | None = None,
+    objectives: Sequence[str] = (),
 ) -> Outcome:
     """`train`, in this process or in several of its own, as the options say.
 
@@ -63,7 +64,7 @@ def train_anywhere(
         Otherwise as `train`.
     """
     try:
-        return train(options, tags, raise_if_lost, give_up, check)
+        return train(options, tags, raise_if_lost, give_up, check, objectives)
     except SeveralProcessesError as several:
         needed = several
     return _train_apart(needed, options, tags, raise_if_lost, give_up)

@@ -50,6 +50,7 @@ def train(
     raise_if_lost: Callable[[], None],
     give_up: Callable[[int, float], bool] | None = None,
     check: Callable[[Contents], None] | None = None,
+    objectives: Sequence[str] = (),
 ) -> Outcome:
     """Train with the options of `qlit fit`, unless a finished run of the experiment did so before.
 
@@ -59,6 +60,7 @@ def train(
         raise_if_lost: Asked before each epoch, to raise what a signal raised and Python dropped.
         give_up: Asked after each epoch, with its number and validation accuracy, whether to stop; None for never.
         check: Raises if these contents of data and body are not to be trained on; None for any.
+        objectives: Scores that an earlier run must have to be used.
 
     Raises:
         OutageError: If MLflow, or space on the disk, is away for longer than it is waited for.
@@ -67,7 +69,9 @@ def train(
     """
     try:
         with readable_errors():
-            made = TrialCLI(["fit", *options], tags, Interruption(raise_if_lost), Watch(give_up), check=check)
+            made = TrialCLI(
+                ["fit", *options], tags, Interruption(raise_if_lost), Watch(give_up), check=check, objectives=objectives
+            )
     except _FoundError as found:
         return Outcome(found.run_id, found.scores, diverged=found.diverged)
     return outcome_of(made)
@@ -180,6 +184,7 @@ class TrialCLI(QlitCLI):
         is_rank: Whether this is a process of a training whose earlier run somebody has looked for. If not, it is looked
             for here, and a training of several processes refused with `SeveralProcessesError`.
         check: As of `train`.
+        objectives: As of `train`.
         expected: Contents that a rank must read; others look themselves.
     """
 
@@ -192,9 +197,11 @@ class TrialCLI(QlitCLI):
         *,
         is_rank: bool = False,
         check: Callable[[Contents], None] | None = None,
+        objectives: Sequence[str] = (),
         expected: Contents | None = None,
     ) -> None:
         self.watch, self._is_rank, self._check = watch, is_rank, check
+        self._needed = {"val/accuracy", "test/accuracy", *objectives}
         super().__init__(arguments, interruption, series_tags=tags, expected=expected)
 
     def before_instantiate_classes(self) -> None:
@@ -210,8 +217,11 @@ class TrialCLI(QlitCLI):
         if self._check is not None:
             self._check(self.expected)
         wanted = config.tracking.experiment, identity_tags(nested, self.expected)[HASH]
-        if (run_id := when_mlflow_is_there(lambda: kept.finished(*wanted))) is not None:
-            raise _FoundError(run_id, when_mlflow_is_there(lambda: _of_history(kept.history(run_id))))
+        for run_id in when_mlflow_is_there(lambda: [*kept.all_finished(*wanted)]):
+            scores = when_mlflow_is_there(lambda found=run_id: _of_history(kept.history(found)))  # type: ignore[misc]
+            # A run whose curves were lost, and one of `qlit fit` without what a study logs, are no use: train again.
+            if scores.keys() >= self._needed:
+                raise _FoundError(run_id, scores)
         if (diverged := when_mlflow_is_there(lambda: kept.diverged(*wanted))) is not None:
             raise _FoundError(diverged.run_id, {}, diverged.reason)
         checkpoint = when_mlflow_is_there(lambda: kept.stopped(*wanted))

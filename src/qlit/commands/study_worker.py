@@ -17,7 +17,7 @@ from qlit.commands.study_setup import training_options
 from qlit.commands.study_tables import searched_text
 from qlit.commands.study_tree import LostError, reason_of, train_anywhere
 from qlit.commands.study_trial import Outcome
-from qlit.runtime.errors import UsageError
+from qlit.runtime.errors import UsageError, is_about_input
 from qlit.runtime.interrupts import Interrupts, StoppedBySignal
 from qlit.runtime.retry import OutageError, cause_of, is_outage, without_waiting
 from qlit.studies.cell_results import note_of
@@ -113,7 +113,8 @@ class Worker:
             reason = reason_of(error)
             patiently(lambda: claimed.trial.set_user_attr("error", reason[:2000]))
             patiently(lambda: self.trials.finish(claimed, None))
-            traceback.print_exc()  # into the worker's log; the study goes on
+            if os.environ.get("QLIT_TRACEBACK") or not is_about_input(error):
+                traceback.print_exc()  # into the worker's log; the study goes on
             self._say(f"{name} failed: {reason}")
             self._failures += 1
             if self._failures >= _MOST_FAILURES:
@@ -149,6 +150,7 @@ class Worker:
                     self.interrupts.raise_if_lost,
                     give_up,
                     self._check(claimed),
+                    [objective.metric for objective in self.trials.definition.objectives],
                 )
             patiently(lambda found=outcome, of=replicate: self._note(claimed, of, found))  # type: ignore[misc]
             outcomes.append(outcome)

@@ -55,7 +55,7 @@ def in_one_sentence(name: str, command: Callable[[], int]) -> int:
     except BrokenPipeError:
         return 128 + signal.SIGPIPE  # whoever read our output has gone (`| head`)
     except Exception as error:
-        if os.environ.get("QLIT_TRACEBACK") or not _is_about_input(error):
+        if os.environ.get("QLIT_TRACEBACK") or not is_about_input(error):
             traceback.print_exc()
             return 1
         print(f"{name}: {_sentence(error)}", file=sys.stderr)
@@ -76,7 +76,10 @@ _ADVICE = {
 """What to do where the system refuses something for a reason that is outside of the process."""
 
 
-def _is_about_input(error: Exception) -> bool:
+def is_about_input(error: Exception) -> bool:
+    """Whether an error is about the input of a command or the place where it runs, and not a bug."""
+    if isinstance(error, UsageError):
+        return True
     if isinstance(error, OSError) and error.errno is not None:
         if error.filename is not None or error.errno in _ADVICE:
             return True

@@ -2,6 +2,7 @@
 
 import shlex
 import tempfile
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -138,12 +139,15 @@ class KeptRuns:
 
     def finished(self, experiment: str, config_hash: str) -> str | None:
         """The id of the youngest finished and tested fit with that config in an experiment; None if there is none."""
+        return next(self.all_finished(experiment, config_hash), None)
+
+    def all_finished(self, experiment: str, config_hash: str) -> Iterator[str]:
+        """The ids of the finished and tested fits with that config in an experiment, the youngest first."""
         for run in self._fits(experiment, config_hash, "FINISHED"):
             if _has_finite_scores(run) and FILE_NAME in {
                 item.path for item in self._client.list_artifacts(run.info.run_id)
             }:
-                return str(run.info.run_id)
-        return None
+                yield str(run.info.run_id)
 
     def diverged(self, experiment: str, config_hash: str) -> DivergedRun | None:
         """The youngest fit with that config that diverged, as it would again; None if there is none."""
