@@ -7,7 +7,6 @@ from importlib import import_module
 from typing import Any
 
 from qlit import __version__
-from qlit.runtime.errors import UsageError, in_one_sentence, nearest
 
 _COMMANDS = {
     "fit": ("qlit.commands.train", "train a head, test its best checkpoint"),
@@ -36,6 +35,8 @@ examples:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command and return its exit status: 0, 1 for an error, 2 for a usage error, 128 + n for signal n."""
+    from qlit.runtime.errors import in_one_sentence
+
     argv = list(sys.argv[1:] if arguments is None else arguments)
     command = argv[0] if argv else ""
     return in_one_sentence(f"qlit {command}" if command in _COMMANDS else "qlit", lambda: _run(command, argv[1:]))
@@ -49,6 +50,8 @@ def _run(command: str, argv: list[str]) -> int:
         print(f"qlit {__version__}")
         return 0
     if command not in _COMMANDS:
+        from qlit.runtime.errors import UsageError, nearest
+
         raise UsageError(f"there is no command {command!r}{nearest(command, _COMMANDS) or '.'} See qlit --help.")
     from qlit.commands import launchers
     from qlit.commands.arguments import with_home
