@@ -6,8 +6,11 @@ import pytest
 from commands.runs import ROOT
 
 from qlit.commands.model_config import model_parser
-from qlit.commands.options import readable_errors
+from qlit.commands.nulls import check_nulls
+from qlit.commands.options import readable_errors, with_nulls
 from qlit.runtime.errors import UsageError
+from qlit.training.datamodule import SentenceDataModule
+from qlit.training.module import SentenceClassifier
 
 CONFIG = ROOT / "configs" / "single_sqe.yaml"
 
@@ -27,7 +30,9 @@ def parsed(parser, tmp_path, monkeypatch):
 
     def parse(*options: str) -> Any:
         with readable_errors():
-            return parser.parse_args(["--config", str(CONFIG), *options])
+            config = parser.parse_args(["--config", str(CONFIG), *with_nulls(options)])
+        check_nulls(config, model=SentenceClassifier, data=SentenceDataModule)
+        return config
 
     return parse
 
@@ -102,3 +107,24 @@ def test_right_values_mean_what_they_always_meant(parsed, tmp_path):
     config = parsed("--data", "part.yaml", "--config", "more.yaml", "--data.seed", "3", "--data.text_column", "[1")
     assert (config.data.batch_size, config.data.source, config.data.seed) == (4, "2024-01-01", 3)
     assert (config.model.lr, config.data.text_column) == (0.001, "[1")
+
+
+@pytest.mark.parametrize(
+    ("options", "sentence"),
+    [
+        (["--config", "model.lr: null"], "model.lr must be float, but got null; leave it out for 0.0025."),
+        (["--model.head.final_linear", "null"], "final_linear must be bool, but got null; leave it out for true."),
+        (["--config", "model.head.init_args.pqc.noise: null"], "model.head.pqc.noise must be GateNoise, but got null."),
+        (["--model.head.encoder.engine", "null"], "encoder.engine must be str, but got null; leave it out for auto."),
+        (["--model.head.pqc.sampler", "null"], "head.pqc.sampler must be one of gaussian, multinomial, device, but got null"),
+    ],
+    ids=range(5),
+)  # fmt: skip
+def test_null_is_refused_where_the_type_does_not_take_it(said, options, sentence):
+    assert sentence in said(*options)
+
+
+def test_null_is_taken_where_the_type_allows_it(parsed):
+    config = parsed("--model.head.pqc.shots", "null", "--data.max_test", "null", "--data.cache_dir", "null")
+    assert config.model.head.init_args.pqc.shots is config.data.max_test is config.data.cache_dir is None
+    parsed("--config", "trainer: null")  # all of its keys are comments

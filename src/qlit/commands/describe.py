@@ -8,10 +8,12 @@ from typing import Any
 
 import torch
 from jsonargparse import ArgumentParser
+from lightning.pytorch import Trainer
 
 from qlit.commands.cost import bytes_free, bytes_per_step, circuits_of, measure
 from qlit.commands.devices import executions_of, executions_table
 from qlit.commands.model_config import model_parser
+from qlit.commands.nulls import check_nulls
 from qlit.commands.options import readable_errors, with_nulls
 from qlit.commands.processes import num_processes
 from qlit.commands.terminal import quieten
@@ -39,6 +41,7 @@ def run(command: str, arguments: list[str]) -> int:
     quieten()
     with readable_errors():
         options = parser.parse_args(with_nulls(arguments))
+        check_nulls(options, model=SentenceClassifier, data=SentenceDataModule, trainer=Trainer)
         made = parser.instantiate(options)
     head, data, trainer = made.model.head, made.data, options.trainer
     head.to(_DTYPES.get(str(trainer.get("precision")), torch.float32))
@@ -90,6 +93,7 @@ def run_seconds(options: Sequence[str]) -> float | None:
         parser = _parser("qlit describe")
         with readable_errors():
             config = parser.parse_args(with_nulls(options))
+            check_nulls(config, model=SentenceClassifier, data=SentenceDataModule, trainer=Trainer)
             made = parser.instantiate(config)
         reading_s = time.perf_counter() - begun
     head = made.model.head.to(_DTYPES.get(str(config.trainer.get("precision")), torch.float32))

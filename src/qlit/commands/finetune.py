@@ -7,6 +7,7 @@ from typing import Any
 from jsonargparse import ArgumentParser
 
 from qlit.commands.launchers import refuse_copies
+from qlit.commands.nulls import check_nulls
 from qlit.commands.options import readable_errors
 from qlit.commands.terminal import quieten
 from qlit.data import expanded
@@ -33,6 +34,7 @@ def run(command: str, arguments: list[str]) -> int:
     refuse_copies("fine-tune the same body")
     with readable_errors():
         options = parser.parse_args(arguments)
+        check_nulls(options, contrastive=ContrastiveSettings, data=SentenceDataModule)
         made = parser.instantiate(options)
     data, output = made.data, expanded(options.output, "--output")
     body = data.load_split()

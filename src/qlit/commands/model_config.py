@@ -5,6 +5,7 @@ from typing import Any
 
 from jsonargparse import ArgumentParser, Namespace
 
+from qlit.commands.nulls import check_nulls
 from qlit.commands.options import readable_errors
 from qlit.runtime.yaml_text import load_yaml
 from qlit.training.datamodule import SentenceDataModule
@@ -33,5 +34,6 @@ def model_of(config: Mapping[str, Any]) -> tuple[SentenceClassifier, SentenceDat
     parser = model_parser()
     with readable_errors():
         parsed = parser.parse_object({key: config[key] for key in ("model", "data") if key in config})
+        check_nulls(parsed, model=SentenceClassifier, data=SentenceDataModule)
         made: Namespace = parser.instantiate(parsed)
     return made.model, made.data

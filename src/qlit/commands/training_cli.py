@@ -12,6 +12,7 @@ from qlit.commands.cluster import check_requeued, cluster_environment
 from qlit.commands.config_values import listed, plain_config
 from qlit.commands.devices import check_engines, check_precision
 from qlit.commands.interruption import Interruption
+from qlit.commands.nulls import FLAGS, check_nulls
 from qlit.commands.options import value_of, with_nulls
 from qlit.commands.refusals import refusals
 from qlit.commands.resuming import check_resumable
@@ -82,6 +83,8 @@ class QlitCLI(LightningCLI):
 
     def parse_arguments(self, parser: LightningArgumentParser, args: Any) -> None:
         self.config = parser.parse_args(with_nulls(args))
+        places = {"model": SentenceClassifier, "data": SentenceDataModule, "tracking": MLflowTracker}
+        check_nulls(self.config[self.config.subcommand], FLAGS, **places, trainer=Trainer)
 
     def _parse_ckpt_path(self) -> None:
         """Lightning would let hyperparameters in a checkpoint override config and command line; ours hold none."""
