@@ -55,6 +55,7 @@ def _run(command: str, argv: list[str]) -> int:
         raise UsageError(f"there is no command {command!r}{nearest(command, _COMMANDS) or '.'} See qlit --help.")
     from qlit.commands import launchers
     from qlit.commands.arguments import with_home
+    from qlit.runtime.interrupts import RaisingSignals
 
     launchers.take()
 
@@ -62,7 +63,8 @@ def _run(command: str, argv: list[str]) -> int:
     # process has one's core, all wait for it: a 10-qubit step beside one busy process took 277 ms, and 72 ms with
     # threads that sleep (66 and 55 ms with the machine to itself). Read when torch is imported.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
-    status: int = _imported(_COMMANDS[command][0]).run(command, with_home(argv))
+    with RaisingSignals():
+        status: int = _imported(_COMMANDS[command][0]).run(command, with_home(argv))
     return status
 
 

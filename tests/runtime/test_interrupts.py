@@ -2,12 +2,14 @@
 
 import os
 import signal
+import subprocess
+import sys
 
 import pytest
 from commands.runs import SMALL, all_runs, history
 
 from qlit.cli import main
-from qlit.runtime.interrupts import Interrupts, Sigint, StoppedBySignal
+from qlit.runtime.interrupts import Interrupts, RaisingSignals, StoppedBySignal, raise_if_lost, seconds_since_stop
 from qlit.training.progress import EpochProgress
 
 # Where Python drops an exception it tells so; pytest makes a warning of that.
@@ -73,27 +75,54 @@ def test_a_signal_whose_exception_was_dropped_is_raised_when_asked(number):
         assert stop.value.signal == number
 
 
+STOPPING = [signal.SIGINT, signal.SIGTERM, signal.SIGHUP]
+
+
 @drops_an_exception
-def test_ctrl_c_raises_at_once_and_is_remembered():
-    before = signal.getsignal(signal.SIGINT)
-    with Sigint() as sigint:
-        sigint.raise_if_lost()
-        Finalised(signal.SIGINT)
-        with pytest.raises(KeyboardInterrupt):
-            sigint.raise_if_lost()
-    with Sigint(), pytest.raises(KeyboardInterrupt):
-        os.kill(os.getpid(), signal.SIGINT)
-    assert signal.getsignal(signal.SIGINT) is before
+@pytest.mark.parametrize("number", STOPPING)
+def test_a_signal_of_a_command_raises_at_once_and_is_remembered(number):
+    before = signal.getsignal(number)
+    with RaisingSignals():
+        raise_if_lost()
+        Finalised(number)
+        with pytest.raises(StoppedBySignal, match=f"stopped by {number.name}"):
+            raise_if_lost()
+        assert seconds_since_stop() >= 0
+    with RaisingSignals(), pytest.raises(StoppedBySignal) as stop:
+        os.kill(os.getpid(), number)
+    assert stop.value.code == 128 + number
+    assert signal.getsignal(number) is before
+    assert seconds_since_stop() is None
+    raise_if_lost()
 
 
-def test_an_ignored_ctrl_c_stays_ignored():
-    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+@pytest.mark.parametrize("number", STOPPING)
+def test_an_ignored_signal_stays_ignored(number):
+    before = signal.signal(number, signal.SIG_IGN)
     try:
-        with Sigint() as sigint:
-            os.kill(os.getpid(), signal.SIGINT)
-            sigint.raise_if_lost()
+        with RaisingSignals():
+            os.kill(os.getpid(), number)
+            raise_if_lost()
     finally:
-        signal.signal(signal.SIGINT, before)
+        signal.signal(number, before)
+
+
+def test_a_second_signal_ends_a_process_that_is_slow_to_stop():
+    code = """
+import os, signal, time
+from qlit.runtime.critical_section import undivided
+from qlit.runtime.interrupts import RaisingSignals
+with RaisingSignals(), undivided():
+    os.kill(os.getpid(), signal.SIGTERM)
+    os.kill(os.getpid(), signal.SIGTERM)  # of the same press
+    time.sleep(0.6)
+    print("goes on", flush=True)
+    os.kill(os.getpid(), signal.SIGTERM)
+    time.sleep(60)
+"""
+    path = {"PYTHONPATH": ":".join(sys.path)}
+    done = subprocess.run([sys.executable, "-c", code], env=path, capture_output=True, text=True, timeout=30)
+    assert (done.returncode, done.stdout, done.stderr) == (-signal.SIGTERM, "goes on\n", "")
 
 
 @drops_an_exception
@@ -116,4 +145,4 @@ def test_a_training_stops_also_where_the_exception_was_dropped(command, tmp_path
     assert "stopped by SIGINT; " in capsys.readouterr().err
     (run,) = all_runs(tmp_path)
     assert run.info.status == "KILLED"
-    assert set(history(tmp_path, run.info.run_id, "train/loss")) == set(range(4))
+    assert set(history(tmp_path, run.info.run_id, "train/loss")) == set(range(3))

@@ -1,7 +1,10 @@
 """Outages: told from other errors, waited for, and named when they last."""
 
 import errno
+import os
+import signal
 import sqlite3
+import time
 
 import pytest
 import requests
@@ -9,6 +12,8 @@ import sqlalchemy.exc
 from mlflow.exceptions import MlflowException, RestException
 
 from qlit.runtime import retry
+from qlit.runtime.critical_section import undivided
+from qlit.runtime.interrupts import RaisingSignals, StoppedBySignal, seconds_since_stop
 from qlit.runtime.retry import OutageError, is_full_disk, is_outage, patiently, when_there_is_space, without_waiting
 
 FULL = OSError(errno.ENOSPC, "No space left on device")
@@ -105,8 +110,31 @@ def test_a_full_disk_is_waited_for_once(monkeypatch, capsys):
         with pytest.raises(OutageError, match=r"The disk is full, for \d s by now"):
             when_there_is_space(calls(*[FULL] * 100))
     assert capsys.readouterr().err.count("It is tried again") == 1
-    assert when_there_is_space(calls(7)) == 7
+    assert when_there_is_space(calls(7)) == 7  # as small files still can on a disk that is nearly full
+    with pytest.raises(OutageError, match="for 0 s"):
+        when_there_is_space(calls(FULL, 8))
+    monkeypatch.setattr(retry, "_FULL_AGAIN_S", 0.0)
     assert when_there_is_space(calls(FULL, 8)) == 8
+    monkeypatch.setattr(retry, "_FULL_AGAIN_S", 600.0)
+    assert when_there_is_space(calls(FULL, 9)) == 9  # space came back
+
+
+def test_a_signal_ends_the_waiting_also_where_its_exception_waits(monkeypatch):
+    monkeypatch.setattr(retry, "_STOP_PATIENCE_S", 0.3)
+
+    def full_and_stopped():
+        if seconds_since_stop() is None:
+            os.kill(os.getpid(), signal.SIGTERM)
+        raise FULL
+
+    begun = time.monotonic()
+    with RaisingSignals():
+        with pytest.raises(StoppedBySignal) as stop, undivided():
+            when_there_is_space(full_and_stopped)
+        with pytest.raises(OutageError):  # what comes after it does not wait either
+            patiently(calls(*[ConnectionError()] * 100), what="The store is away")
+    assert isinstance(stop.value.__context__, OutageError)
+    assert time.monotonic() - begun < 3
 
 
 def test_where_an_end_is_wanted_nothing_is_waited_for(capsys):

@@ -8,11 +8,12 @@ from pathlib import Path
 from qlit.commands.arguments import CommandParser
 from qlit.commands.options import value_of
 from qlit.commands.outputs import check_output
-from qlit.commands.series import Series, StoppedError, candidate_of, split_overrides, stopped_status
+from qlit.commands.series import Series, candidate_of, split_overrides, stopped_status
 from qlit.commands.terminal import quieten
 from qlit.reports.comparison_figure import comparison_figure
 from qlit.reports.comparison_text import comparison_text
 from qlit.runtime.errors import UsageError
+from qlit.runtime.interrupts import StoppedBySignal
 from qlit.studies.comparison import Model, compare
 from qlit.studies.grouping import models_of_runs
 from qlit.training.kept_runs import KeptRuns
@@ -51,15 +52,15 @@ def run(command: str, arguments: list[str]) -> int:
     check_output(options.plot, suffixes=(".png", ".svg", ".pdf"))
     try:
         models = _models(options.runs, options.config, options.seeds, options.first_seed, overrides)
-    except StoppedError as stop:
+    except StoppedBySignal as stop:
         return stopped_status(command, stop)
     comparison = compare(models)
-    print(comparison_text(comparison))
     if options.json:
         text = json.dumps(asdict(comparison), indent=2, allow_nan=False)
         Path(options.json).write_text(text + "\n", encoding="utf-8")
     if options.plot:
         comparison_figure(comparison).savefig(options.plot)
+    print(comparison_text(comparison))  # last: a reader who has gone (`| head`) costs no file
     return 0
 
 

@@ -1,17 +1,22 @@
-"""A callback that remembers why a trainer stopped."""
+"""Why a trainer stopped, what goes on from there, and that signals stop it in every stage."""
 
 import signal
 from collections.abc import Callable
+from pathlib import Path
 
+from lightning.fabric.plugins.environments.slurm import SLURMEnvironment
 from lightning.pytorch import Callback, LightningModule, Trainer
 from lightning.pytorch.utilities.exceptions import SIGTERMException
+
+from qlit.runtime.interrupts import StoppedBySignal
 
 
 class Interruption(Callback):
     """Remembers why a trainer stopped, and what a resumed run could start from.
 
     Args:
-        raise_if_lost: Asked before every epoch; raises where a signal came and its exception was dropped.
+        raise_if_lost: Asked before every epoch and in every evaluation; raises where a signal came and Python dropped
+            its exception.
     """
 
     def __init__(self, raise_if_lost: Callable[[], None]) -> None:
@@ -23,14 +28,39 @@ class Interruption(Callback):
     def on_train_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:  # noqa: ARG002
         self._raise_if_lost()
 
+    def on_validation_start(self, trainer: Trainer, pl_module: LightningModule) -> None:  # noqa: ARG002
+        self._raise_if_lost()
+
     def on_test_start(self, trainer: Trainer, pl_module: LightningModule) -> None:  # noqa: ARG002
         self._raise_if_lost()
 
+    def on_test_batch_start(self, *_: object) -> None:
+        self._raise_if_lost()
+
     def on_exception(self, trainer: Trainer, pl_module: LightningModule, exception: BaseException) -> None:  # noqa: ARG002
-        if isinstance(exception, KeyboardInterrupt):
+        self.note(trainer, exception)
+
+    def note(self, trainer: Trainer, exception: BaseException) -> None:
+        """Remember why a trainer stopped and its last checkpoint, if that exists."""
+        if isinstance(exception, StoppedBySignal):
+            self.signal = exception.signal
+        elif isinstance(exception, KeyboardInterrupt):
             self.signal = signal.SIGINT
         elif isinstance(exception, SIGTERMException):
             self.signal = signal.SIGTERM
-        self.last_checkpoint = getattr(trainer.checkpoint_callback, "last_model_path", "")
+        last = getattr(trainer.checkpoint_callback, "last_model_path", "")
+        self.last_checkpoint = last if last and Path(last).is_file() else ""
         if getattr(getattr(trainer, "datamodule", None), "trust_remote_code", False):
             self.go_on_options = " --data.trust_remote_code true"  # no checkpoint sets it
+
+
+def raise_sigterm(trainer: Trainer) -> None:
+    """Keep Lightning's handler of SIGTERM away from a process that has one of its own.
+
+    Lightning's only notes the signal, and only a fit looks at the note, after a batch. With several processes it
+    broadcasts within the handler, which may hold them for ever. With Slurm's automatic requeue it stays.
+    """
+    environment = trainer._accelerator_connector.cluster_environment
+    requeues = isinstance(environment, SLURMEnvironment) and environment.auto_requeue
+    if callable(signal.getsignal(signal.SIGTERM)) and not requeues:
+        trainer._signal_connector.register_signal_handlers = lambda: None  # type: ignore[method-assign]

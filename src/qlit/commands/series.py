@@ -1,7 +1,6 @@
 """Trainings of several configs with several seeds: the missing ones are run, in this process, the others found."""
 
 import shlex
-import signal
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -18,7 +17,7 @@ from qlit.commands.readiness import Planned, check_all
 from qlit.commands.trainer_checks import check_options
 from qlit.commands.training_cli import QlitCLI
 from qlit.data import expanded
-from qlit.runtime.interrupts import Sigint
+from qlit.runtime.interrupts import StoppedBySignal, raise_if_lost
 from qlit.training.contents import Contents, contents_of
 from qlit.training.identity import HASH, identity_tags
 from qlit.training.kept_runs import DivergedRun, KeptRun, KeptRuns
@@ -49,17 +48,9 @@ class Candidate:
     seeds: tuple[int, ...]
 
 
-class StoppedError(Exception):
-    """A training of a series was stopped by a signal."""
-
-    def __init__(self, stopped_by: signal.Signals) -> None:
-        super().__init__(stopped_by)
-        self.signal = stopped_by
-
-
-def stopped_status(command: str, stop: StoppedError) -> int:
+def stopped_status(command: str, stop: StoppedBySignal) -> int:
     """Tell that a series was stopped and how it goes on; the exit status of that."""
-    print(f"qlit {command}: stopped by {stop.signal.name}; the same command goes on", file=sys.stderr)
+    print(f"qlit {command}: {stop}; the same command goes on", file=sys.stderr)
     return 128 + stop.signal
 
 
@@ -113,7 +104,7 @@ class Series:
         Seeds go outermost, so that what is there when it is stopped can be compared.
 
         Raises:
-            StoppedError: If a signal stopped a training; a second call goes on.
+            StoppedBySignal: If a signal stopped a training; a second call goes on.
             ValueError, UsageError: If any of them cannot be trained, before the first is.
         """
         refuse_copies("train the same models")
@@ -132,9 +123,8 @@ class Series:
         for place, (seed, number) in enumerate(sorted(missing), 1):
             name = self.candidates[number].name
             print(f"qlit: training {place} of {len(missing)}: {name}, seed {seed}", file=sys.stderr, flush=True)
-            with Sigint() as sigint:
-                self._train(number, seed, Interruption(sigint.raise_if_lost))
-                sigint.raise_if_lost()
+            self._train(number, seed, Interruption(raise_if_lost))
+            raise_if_lost()
             run = self._finished(number, seed)
             if (diverged := self.diverged[number].get(seed)) is not None:
                 print(f"qlit: {name}, seed {seed}: {diverged.reason}", file=sys.stderr, flush=True)
@@ -196,11 +186,10 @@ class Series:
             with readable_errors():
                 tags = {"series.model": candidate.name, "series.seed": str(seed)}
                 QlitCLI(arguments, interruption, series_tags=tags, expected=self._contents(number))
-        except SystemExit:  # Lightning ends so after a signal
-            if interruption.signal is None:
+        except SystemExit as error:  # Lightning ends so after a KeyboardInterrupt that no signal raised
+            if isinstance(error, StoppedBySignal) or interruption.signal is None:
                 raise
-        if interruption.signal is not None:
-            raise StoppedError(interruption.signal)
+            raise StoppedBySignal(interruption.signal) from error
 
 
 class _ParsedOnly(QlitCLI):

@@ -8,10 +8,11 @@ from pathlib import Path
 
 from qlit.commands.arguments import CommandParser
 from qlit.commands.outputs import check_output
-from qlit.commands.series import Candidate, Series, StoppedError, split_overrides, stopped_status
+from qlit.commands.series import Candidate, Series, split_overrides, stopped_status
 from qlit.commands.terminal import quieten
 from qlit.reports.published_table import published_table
 from qlit.runtime.errors import UsageError
+from qlit.runtime.interrupts import StoppedBySignal
 from qlit.studies.plan import PlannedRow, read_plan
 
 
@@ -41,7 +42,7 @@ def run(command: str, arguments: list[str]) -> int:
     series = Series([_candidate(row, overrides) for row in rows])
     try:
         runs = series.found() if options.no_training else series.trained()
-    except StoppedError as stop:
+    except StoppedBySignal as stop:
         return stopped_status(command, stop)
     text = published_table(replace(plan, rows=tuple(rows)), runs, [sorted(found) for found in series.diverged])
     if told := series.diverged_text():

@@ -1,9 +1,12 @@
 """`qlit fit`, `qlit validate` and `qlit test`: from the command line to an exit status."""
 
 import shlex
+import signal
 import sys
 import tempfile
 from pathlib import Path
+
+from lightning.pytorch.utilities import rank_zero_only
 
 from qlit.commands.checkpoints import read_notes
 from qlit.commands.interruption import Interruption
@@ -11,30 +14,37 @@ from qlit.commands.options import readable_errors, value_of
 from qlit.commands.resuming import NothingToDo
 from qlit.commands.terminal import quieten
 from qlit.commands.training_cli import QlitCLI
-from qlit.runtime.interrupts import Sigint
+from qlit.runtime.interrupts import StoppedBySignal, raise_if_lost
 
 
 def run(command: str, arguments: list[str]) -> int:
     """Run `fit`, `validate` or `test` and return the exit status."""
     quieten()
-    with tempfile.TemporaryDirectory() as folder, Sigint() as sigint:
-        interruption = Interruption(sigint.raise_if_lost)
+    interruption = Interruption(raise_if_lost)
+    with tempfile.TemporaryDirectory() as folder:
         try:
             with readable_errors():
                 made = QlitCLI([command, *_with_config_of_checkpoint(command, arguments, Path(folder))], interruption)
         except NothingToDo as nothing:
             print(f"qlit {command}: {nothing}", file=sys.stderr)
             return 0
-        except SystemExit as stop:  # Lightning ends so after a signal, with an exit status that does not tell
+        except StoppedBySignal as stop:
+            return _stopped(command, stop.signal, interruption)
+        except SystemExit as stop:  # Lightning ends so after a KeyboardInterrupt that no signal raised
             if interruption.signal is None:
                 return stop.code if isinstance(stop.code, int) else 0
-    if interruption.signal is None:
-        return _status_of(command, made)
-    print(f"qlit {command}: stopped by {interruption.signal.name}", end="", file=sys.stderr)
+            return _stopped(command, interruption.signal, interruption)
+    return _status_of(command, made)
+
+
+def _stopped(command: str, stopped_by: signal.Signals, interruption: Interruption) -> int:
+    """Print by what the command was stopped and what goes on; its exit status."""
+    if rank_zero_only.rank != 0:  # type: ignore[attr-defined]
+        return 0  # as in `_status_of`
     last = interruption.last_checkpoint
-    go_on = f"; go on with: qlit fit --ckpt_path {shlex.quote(last)}{interruption.go_on_options}"
-    print(go_on if last else "", file=sys.stderr)
-    return 128 + interruption.signal
+    go_on = f"; go on with: qlit fit --ckpt_path {shlex.quote(last)}{interruption.go_on_options}" if last else ""
+    print(f"qlit {command}: stopped by {stopped_by.name}{go_on}", file=sys.stderr)
+    return 128 + stopped_by
 
 
 def _status_of(command: str, made: QlitCLI) -> int:

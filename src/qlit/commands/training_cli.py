@@ -1,17 +1,19 @@
 """LightningCLI around the classifier, the data and the tracker: a config made into a training or an evaluation."""
 
+import signal
 from typing import Any
 
 from lightning.fabric.plugins.environments.cluster_environment import ClusterEnvironment
 from lightning.pytorch import Callback, Trainer
 from lightning.pytorch.callbacks import ProgressBar
 from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
+from lightning.pytorch.strategies.launchers import _SubprocessScriptLauncher
 
 from qlit.commands.checkpoints import body_notice, read_checkpoint, read_notes
 from qlit.commands.cluster import check_requeued, cluster_environment
 from qlit.commands.config_values import listed, plain_config
 from qlit.commands.devices import check_engines, check_precision
-from qlit.commands.interruption import Interruption
+from qlit.commands.interruption import Interruption, raise_sigterm
 from qlit.commands.nulls import FLAGS, check_nulls
 from qlit.commands.options import value_of, with_nulls
 from qlit.commands.refusals import refusals
@@ -19,6 +21,7 @@ from qlit.commands.resuming import check_resumable
 from qlit.commands.summary import evaluation_summary, fit_summary, tell_notices
 from qlit.commands.trainer_checks import check_batches, check_monitors, check_options, check_seed
 from qlit.data import Origin, expanded, resolve_body
+from qlit.runtime.interrupts import StoppedBySignal
 from qlit.training.best_and_last import BestAndLast
 from qlit.training.checkpoint_io import AtomicCheckpointIO
 from qlit.training.contents import Contents
@@ -31,7 +34,7 @@ from qlit.training.module import SentenceClassifier, Stage
 from qlit.training.progress import EpochProgress
 from qlit.training.recorder import RunRecorder, kept_best
 from qlit.training.resumption import Resumption
-from qlit.training.run_status import RunStatus
+from qlit.training.run_status import RunStatus, close_after
 from qlit.training.tracking import MLflowTracker
 
 
@@ -48,6 +51,7 @@ class QlitCLI(LightningCLI):
     """
 
     tracker: MLflowTracker | None = None
+    _is_closed = False
 
     def __init__(
         self,
@@ -124,8 +128,17 @@ class QlitCLI(LightningCLI):
             self.datamodule.use_checkpoint(Origin.from_notes(notes), stage)
 
     def _run_subcommand(self, subcommand: str) -> None:
-        with refusals(self._own_config().trainer.as_dict()):
-            super()._run_subcommand(subcommand)
+        try:
+            with refusals(self._own_config().trainer.as_dict()):
+                super()._run_subcommand(subcommand)
+        except BaseException as error:  # also one between fit and test, which no callback hears of
+            if not self._is_closed:
+                self.interruption.note(self.trainer, error)
+                close_after(self.trainer, error)
+            launcher = self.trainer.strategy.launcher
+            if isinstance(error, StoppedBySignal) and isinstance(launcher, _SubprocessScriptLauncher):
+                launcher.kill(signal.SIGKILL)
+            raise
 
     def instantiate_trainer(self, **kwargs: Any) -> Trainer:
         if self.subcommand == "fit":
@@ -165,6 +178,7 @@ class QlitCLI(LightningCLI):
         if self.subcommand == "fit" and resumed_from is None:
             self.model.notices += check_requeued(trainer.default_root_dir)
         use_direct_steps(trainer)
+        raise_sigterm(trainer)
         return trainer
 
     def _resumed_from(self) -> str | None:
@@ -253,13 +267,13 @@ class QlitCLI(LightningCLI):
             self.trainer.test(self.model, self.datamodule, ckpt_path=best or None, verbose=False)
             scores = self._scores("test") if "test" in self.model.evaluations else {}
         self.before_close()
+        self._close()  # first: a summary that cannot be printed changes nothing of the run
         if self.trainer.is_global_zero and self.series_tags is None:
             kept = kept_best(self.trainer)
             summary = fit_summary(self.model, self.datamodule, self.tracker, best, kept, scores, last_checkpoint=last)
             print(summary)
         elif self.trainer.is_global_zero:
             tell_notices([*self.datamodule.notices, *self.model.notices])
-        self._close()
 
     def before_close(self) -> None:
         """Implement to add to the record of a fit that was trained and tested."""
@@ -271,9 +285,9 @@ class QlitCLI(LightningCLI):
         self._print_scores("test")
 
     def _print_scores(self, stage: Stage) -> None:
+        self._close()
         if self.trainer.is_global_zero and self.model.divergence is None:
             print(evaluation_summary(self.model, self.datamodule, self.tracker, stage, self._scores(stage)))
-        self._close()
 
     def _scores(self, stage: str) -> dict[str, float]:
         """Of the last evaluation, by name; empty if it had no batches."""
@@ -287,6 +301,7 @@ class QlitCLI(LightningCLI):
         return options
 
     def _close(self) -> None:
+        self._is_closed = True
         diverged = self.model.divergence
         if self.tracker is not None and diverged is not None:
             self.tracker.set_tags(diverged.tags)

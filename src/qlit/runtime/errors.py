@@ -11,6 +11,7 @@ import traceback
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
+from qlit.runtime.interrupts import StoppedBySignal
 from qlit.runtime.streams import lost_output, prepare_streams
 
 PACKAGE = Path(__file__).resolve().parents[1]
@@ -49,6 +50,9 @@ def in_one_sentence(name: str, command: Callable[[], int]) -> int:
     except UsageError as error:
         print(f"{name}: {error}", file=sys.stderr)
         return 2
+    except StoppedBySignal as stop:
+        print(f"{name}: {stop}", file=sys.stderr)
+        return 128 + stop.signal
     except KeyboardInterrupt:
         print(f"{name}: interrupted", file=sys.stderr)
         return 128 + signal.SIGINT

@@ -1,12 +1,14 @@
-"""Ctrl-C and SIGTERM in a process that trains: raised inside a training, remembered between trainings, never lost.
+"""SIGINT, SIGTERM and SIGHUP: raised as an exception, or remembered between trainings, and never lost.
 
-What a signal's handler raises is dropped by Python while an object is being finalised ("Exception ignored in ..."). So
-both classes also remember the signal, and a training asks them from time to time, with `raise_if_lost`. What is
-`undivided` comes to its end first.
+Python drops what a signal's handler raises while an object is being finalised ("Exception ignored in ..."). So both
+classes also remember the signal, and a training asks them from time to time with `raise_if_lost`. A critical section
+comes to its end first.
 """
 
+import os
 import signal
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
@@ -14,49 +16,75 @@ from typing import Any, Self
 
 from qlit.runtime.critical_section import raise_when_whole
 
+_STOPPING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+_ONE_PRESS_S = 0.5  # a terminal and a wrapper such as `timeout` may both pass on one Ctrl-C
+
 
 class StoppedBySignal(SystemExit):
-    """A training was interrupted. Lightning lets a SystemExit through, and its run is told KILLED."""
+    """A signal ended a command. Lightning lets a SystemExit through, and the run ends as KILLED."""
 
     def __init__(self, stopped_by: signal.Signals) -> None:
         super().__init__(128 + stopped_by)
         self.signal = stopped_by
 
+    def __str__(self) -> str:
+        return f"stopped by {self.signal.name}"
 
-class Sigint:
-    """While entered, Ctrl-C raises KeyboardInterrupt, as ever, and is remembered.
 
-    Where SIGINT is ignored or handled by somebody else, and in other threads than the main one, it changes nothing.
+class _Asked:
+    """The first signal that asked this process to stop, and when."""
+
+    by: signal.Signals | None = None
+    at = 0.0
+
+
+def _note(number: int) -> None:
+    if _Asked.by is None:
+        _Asked.by, _Asked.at = signal.Signals(number), time.monotonic()
+
+
+def seconds_since_stop() -> float | None:
+    """Seconds since a signal asked this process to stop; None without one."""
+    return None if _Asked.by is None else time.monotonic() - _Asked.at
+
+
+def raise_if_lost() -> None:
+    """Raise the `StoppedBySignal` of a signal after which the program went on."""
+    if _Asked.by is not None:
+        raise StoppedBySignal(_Asked.by)
+
+
+class RaisingSignals:
+    """While entered, the first SIGINT, SIGTERM or SIGHUP raises `StoppedBySignal`; a second one ends the process.
+
+    Signals that are ignored or handled by somebody else are left alone, as are all in other threads than the main one.
     """
 
-    def __init__(self) -> None:
-        self._came = False
-
     def __enter__(self) -> Self:
-        self._before = signal.getsignal(signal.SIGINT)
-        self._is_ours = (
-            self._before is signal.default_int_handler and threading.current_thread() is threading.main_thread()
-        )
-        if self._is_ours:
-            signal.signal(signal.SIGINT, self._received)
+        self._before: dict[signal.Signals, Any] = {}
+        if threading.current_thread() is threading.main_thread():
+            for number in _STOPPING:
+                if signal.getsignal(number) in (signal.SIG_DFL, signal.default_int_handler):
+                    self._before[number] = signal.signal(number, self._received)
         return self
 
     def __exit__(self, *_: object) -> None:
-        if self._is_ours:
-            signal.signal(signal.SIGINT, self._before)
-
-    def raise_if_lost(self) -> None:
-        """Raise the KeyboardInterrupt of a Ctrl-C after which the program went on."""
-        if self._came:
-            raise KeyboardInterrupt
+        for number, handler in self._before.items():
+            signal.signal(number, handler)
+        _Asked.by = None
 
     def _received(self, number: int, frame: FrameType | None) -> None:  # noqa: ARG002
-        self._came = True
-        raise_when_whole(KeyboardInterrupt())
+        waited = seconds_since_stop()
+        if waited is None:
+            _note(number)
+            raise_when_whole(StoppedBySignal(signal.Signals(number)))
+        elif waited > _ONE_PRESS_S:
+            signal.signal(number, signal.SIG_DFL)
+            os.kill(os.getpid(), number)
 
 
 class Interrupts:
-    """While entered, takes SIGINT and SIGTERM of this process.
+    """While entered, takes SIGINT, SIGTERM and, unless it is ignored (nohup), SIGHUP of this process.
 
     A storage must not be left in the middle of a change, so the first signal is only remembered, in `signal`, unless
     the process is inside `raising`.
@@ -68,13 +96,15 @@ class Interrupts:
         self._before: dict[signal.Signals, Any] = {}
 
     def __enter__(self) -> Self:
-        for number in (signal.SIGINT, signal.SIGTERM):
-            self._before[number] = signal.signal(number, self._received)
+        for number in _STOPPING:
+            if number != signal.SIGHUP or signal.getsignal(number) != signal.SIG_IGN:
+                self._before[number] = signal.signal(number, self._received)
         return self
 
     def __exit__(self, *_: object) -> None:
         for number, handler in self._before.items():
             signal.signal(number, handler)
+        _Asked.by = None
 
     @contextmanager
     def raising(self) -> Iterator[None]:
@@ -93,6 +123,7 @@ class Interrupts:
             raise StoppedBySignal(self.signal)
 
     def _received(self, number: int, frame: FrameType | None) -> None:  # noqa: ARG002
+        _note(number)
         if self.signal is None:
             self.signal = signal.Signals(number)
             if self._raises:

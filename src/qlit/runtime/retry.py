@@ -2,19 +2,23 @@
 
 import errno
 import io
+import math
 import re
 import sqlite3
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import TypeVar
 
+from qlit.runtime.interrupts import seconds_since_stop
 from qlit.runtime.secrets import scrub
 
 PATIENCE_S = 180.0
-"""So long a server that is away, or space on a disk, is waited for."""
-_FIRST_PAUSE_S, _LONGEST_PAUSE_S = 0.5, 5.0
+"""Seconds to keep retrying an unreachable server or, in all, a disk that stays full."""
+_STOP_PATIENCE_S = 5.0  # after a signal that asks to stop
+_FULL_AGAIN_S = 600.0  # a disk that had space for so long is full anew
+_FIRST_PAUSE_S, _LONGEST_PAUSE_S, _LOOK_S = 0.5, 5.0, 0.2
 
 _T = TypeVar("_T")
 
@@ -34,10 +38,11 @@ def is_full_disk(error: BaseException) -> bool:
 
 
 class _Waiting:
-    """What this process has learnt: whether to wait at all, and whether space on the disk was waited for in vain."""
+    """Whether this process waits at all, and how long it has waited for space without success."""
 
     allowed = True
-    in_vain = False
+    for_space_s = 0.0
+    full_at = -math.inf
 
 
 @contextmanager
@@ -71,19 +76,34 @@ def patiently(
     """
     begun, told = time.monotonic(), False
     patience_s = 0.0 if not _Waiting.allowed else PATIENCE_S if patience_s is None else patience_s
+    if seconds_since_stop() is not None:
+        patience_s = min(patience_s, _stop_patience_s())
     while True:
         try:
             return call()
         except Exception as error:
             if isinstance(error, OutageError) or not is_away(error):
                 raise
-            if (waited := time.monotonic() - begun) >= patience_s:
+            if (waited := time.monotonic() - begun) >= patience_s or _stop_patience_s() <= 0:
                 raise OutageError(f"{what}, for {waited:.0f} s by now ({cause_of(error)})") from error
             if not told:
                 told = True
                 say(f"{what} ({cause_of(error)}). It is tried again for {patience_s:.0f} s.")
-            time.sleep(min(pause_s, patience_s))
+            pause(min(pause_s, patience_s))
             pause_s = min(2 * pause_s, _LONGEST_PAUSE_S)
+
+
+def pause(seconds: float) -> None:
+    """Sleep, but not for long after a signal that asked this process to stop."""
+    end = time.monotonic() + seconds
+    while (left := end - time.monotonic()) > 0 and _stop_patience_s() > 0:
+        time.sleep(min(left, _LOOK_S))
+
+
+def _stop_patience_s() -> float:
+    """Seconds for which a process that was asked to stop may go on retrying; infinite for any other."""
+    since = seconds_since_stop()
+    return math.inf if since is None else max(0.0, _STOP_PATIENCE_S - since)
 
 
 def when_mlflow_is_there(call: Callable[[], _T], patience_s: float | None = None) -> _T:
@@ -112,18 +132,30 @@ def write_whole(stream: io.FileIO, data: bytes) -> None:
 def when_there_is_space(write: Callable[[], _T]) -> _T:
     """What `write` returns, which is tried again while the disk is full.
 
+    All calls of a process share `PATIENCE_S`, as long as the disk stays full: on one that is nearly full small files
+    can be written, and every larger one would be waited for anew. Space that came back renews it.
+
     Raises:
-        OutageError: If it is full for longer than `PATIENCE_S`; at once, if that was so before and nothing could be
-            written since.
+        OutageError: If it is full for longer.
     """
+    begun, tries = time.monotonic(), 0
+
+    def tried() -> _T:
+        nonlocal tries
+        tries += 1
+        return write()
+
+    if begun - _Waiting.full_at > _FULL_AGAIN_S:
+        _Waiting.for_space_s = 0.0
+    left = max(0.0, PATIENCE_S - _Waiting.for_space_s)
     try:
-        result = patiently(
-            write, what="The disk is full", is_away=is_full_disk, patience_s=0.0 if _Waiting.in_vain else None
-        )
+        result = patiently(tried, what="The disk is full", is_away=is_full_disk, patience_s=left)
     except OutageError:
-        _Waiting.in_vain = True
+        _Waiting.full_at = time.monotonic()
+        _Waiting.for_space_s += _Waiting.full_at - begun
         raise
-    _Waiting.in_vain = False
+    if tries > 1:
+        _Waiting.for_space_s = 0.0
     return result
 
 
@@ -168,4 +200,5 @@ def first_line(error: BaseException) -> str:
 
 def say(text: str) -> None:
     """Not a warning: those can be turned into exceptions, and tracking never ends a training."""
-    print(f"qlit: {text}", file=sys.stderr, flush=True)
+    with suppress(OSError, ValueError):  # a standard error on a full disk, or closed
+        print(f"qlit: {text}", file=sys.stderr, flush=True)

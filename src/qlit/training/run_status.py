@@ -17,11 +17,16 @@ class RunStatus(Callback):
             tracker.start()
 
     def on_exception(self, trainer: Trainer, pl_module: LightningModule, exception: BaseException) -> None:  # noqa: ARG002
-        # Lightning's SIGTERMException is a SystemExit; and a full disk says nothing against the training.
-        killed = isinstance(exception, KeyboardInterrupt | SystemExit | OutageError)
-        status: Status = "KILLED" if killed else "FAILED"
-        for tracker in trackers(trainer):
-            tracker.close(status, first_line(exception))
+        close_after(trainer, exception)
+
+
+def close_after(trainer: Trainer, error: BaseException) -> None:
+    """Close the runs of a trainer after an error: as KILLED if it was interrupted, else as FAILED."""
+    # `StoppedBySignal` and Lightning's SIGTERMException are SystemExits; and a full disk is no fault of the training.
+    killed = isinstance(error, KeyboardInterrupt | SystemExit | OutageError)
+    status: Status = "KILLED" if killed else "FAILED"
+    for tracker in trackers(trainer):
+        tracker.close(status, first_line(error))
 
 
 def trackers(trainer: Trainer) -> list[MLflowTracker]:

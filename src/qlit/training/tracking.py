@@ -300,6 +300,7 @@ class MLflowTracker(Logger):
         self._flush()
 
     @rank_zero_only
+    @undivided()  # a signal that comes meanwhile leaves neither a part unsent nor a finished run unfinished
     def close(self, status: Status = "FINISHED", error: str | None = None) -> None:
         """End the run. The first call decides; without one, the run ends as FAILED when the interpreter does.
 
