@@ -1,19 +1,19 @@
 """Checkpoints as files a person names: read safely, and understood or refused in one sentence."""
 
-import pickle
 from pathlib import Path
 from typing import Any
 
-import torch
 from torch import Tensor
 
 from qlit.commands.summary import tell_notices
 from qlit.data import BodyFolder, Notice, expanded, resolve_body
 from qlit.data.trainable import TrainableBody
+from qlit.training.checkpoint_io import load_intact
 from qlit.training.contents import body_contents
 from qlit.training.datamodule import SentenceDataModule
 from qlit.training.evaluation import CHECKPOINT_KEY
 from qlit.training.module import SentenceClassifier
+from qlit.training.notes import check_structure
 from qlit.training.weights import check_weights
 
 
@@ -22,17 +22,19 @@ def read_checkpoint(path: str | Path) -> dict[str, Any]:
 
     Raises:
         FileNotFoundError: If there is no such file.
-        ValueError: If it is not a checkpoint of qlit.
+        ValueError: If it is damaged or not a checkpoint of qlit.
     """
     path = expanded(path, "the checkpoint")
     if not Path(path).is_file():
         raise FileNotFoundError(f"There is no checkpoint {path} (in {Path.cwd()}); check the path.")
-    try:
-        checkpoint = torch.load(path, map_location="cpu", weights_only=True)
-    except (pickle.UnpicklingError, RuntimeError, EOFError, LookupError, ValueError, TypeError) as error:
-        raise ValueError(f"{path} is not a checkpoint of qlit: it cannot be read as one.") from error
-    if not isinstance(checkpoint, dict) or "config" not in (checkpoint.get(CHECKPOINT_KEY) or {}):
+    checkpoint: dict[str, Any] = load_intact(Path(path))
+    notes = checkpoint.get(CHECKPOINT_KEY) if isinstance(checkpoint, dict) else None
+    if not isinstance(notes, dict) or "config" not in notes:
         raise ValueError(f"{path} is not a checkpoint of qlit: it carries no config of a run.")
+    try:
+        check_structure(checkpoint)
+    except ValueError as error:
+        raise ValueError(f"The checkpoint {path} is malformed: {error}. Take another checkpoint.") from error
     return checkpoint
 
 

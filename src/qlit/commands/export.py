@@ -20,6 +20,7 @@ from qlit.heads.programs import HeadPrograms, Program, programs_of
 from qlit.training.datamodule import SentenceDataModule
 from qlit.training.evaluation import CHECKPOINT_KEY
 from qlit.training.module import SentenceClassifier
+from qlit.training.notes import check_label_names
 
 _README = """\
 # A quantum head on one sentence
@@ -67,10 +68,11 @@ def run(command: str, arguments: list[str]) -> int:
     checkpoint = read_checkpoint(options.checkpoint)
     notes = checkpoint[CHECKPOINT_KEY]
     module, data = model_of_config(notes["config"])
+    label_names = check_label_names(notes, module.head.num_classes)
     body = load_checkpoint(module, data, checkpoint, options.body, trust_remote_code=options.trust_remote_code)
     found = programs_of(module.head, _embedding(module, data, options.sentence, body))
     folder.mkdir(parents=True, exist_ok=True)
-    facts = _facts(found, options.sentence, notes["label_names"])
+    facts = _facts(found, options.sentence, label_names)
     for program in (*found.encoders, found.pqc):
         text = program.openqasm(_comment(program))
         (folder / f"{program.name}.qasm").write_text(text, encoding="utf-8")

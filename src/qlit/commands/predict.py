@@ -26,6 +26,7 @@ from qlit.data.lengths import cut_notice
 from qlit.training.datamodule import SentenceDataModule
 from qlit.training.evaluation import CHECKPOINT_KEY
 from qlit.training.module import SentenceClassifier
+from qlit.training.notes import check_label_names
 
 _BATCH_SIZE = 256
 _SHOWN_CHARS = 70
@@ -60,9 +61,10 @@ def run(command: str, arguments: list[str]) -> int:
     notes = checkpoint[CHECKPOINT_KEY]
     module, data = model_of_config(notes["config"])
     check_engines(module.head)
+    label_names = check_label_names(notes, module.head.num_classes)
     body = load_checkpoint(module, data, checkpoint, options.body, trust_remote_code=options.trust_remote_code)
     logits = _logits(module, data, body, sentences, options.device)
-    rows = _rows(sentences, logits, notes["label_names"])
+    rows = _rows(sentences, logits, label_names)
     if options.output:
         with Path(options.output).open("w", encoding="utf-8", newline="") as file:
             _write(rows, options.format, file)

@@ -89,7 +89,7 @@ def is_about_input(error: Exception) -> bool:
             return True
         if isinstance(error, FileNotFoundError) and (_is_without_folder() or _is_without_temporary_folder(error)):
             return True
-    if _database_error(error) is not None or _is_out_of_memory(error) or _is_bad_yaml(error):
+    if _database_error(error) is not None or is_out_of_memory(error) or _is_bad_yaml(error):
         return True
     if not isinstance(error, ValueError | OSError | RuntimeError):
         return False
@@ -133,7 +133,8 @@ def _database_error(error: BaseException | None) -> str | None:
     return None
 
 
-def _is_out_of_memory(error: Exception) -> bool:
+def is_out_of_memory(error: Exception) -> bool:
+    """Whether an error is Python's or torch's about memory."""
     if isinstance(error, MemoryError):
         return True
     return isinstance(error, RuntimeError) and (
@@ -164,7 +165,7 @@ def _sentence(error: Exception) -> str:
             "writable and on a disk with space."
         )
     text = " ".join(str(error).split())
-    if _is_out_of_memory(error):
+    if is_out_of_memory(error):
         said = f" ({text.partition('.')[0]})" if text else ""
         return f"there is not enough memory{said}; a smaller data.batch_size or model needs less."
     return f"a file or value that is no YAML: {text}" if _is_bad_yaml(error) else text

@@ -1,14 +1,11 @@
 """The best checkpoint of a training that goes on: found by its content, wherever its folder lies by now."""
 
-import pickle
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import torch
-
-from qlit.training.checkpoint_io import write_checkpoint
+from qlit.training.checkpoint_io import DamagedCheckpointError, load_intact, write_checkpoint
 from qlit.training.evaluation import CHECKPOINT_KEY, Evaluation
 
 _NAME = "best.ckpt"
@@ -63,7 +60,8 @@ def find_best(resumed_from: Path, folder: Path, state: Mapping[str, Any], *, run
     since = int(resumed["epoch"]) + (0 if own is not None else 1)
     return EarlierBest(
         own,
-        f"The best checkpoint until now{was} is not beside {resumed_from}: {_NAME} is the best from epoch {since} on.",
+        f"The best checkpoint until now{was} is not beside {resumed_from}, or is damaged: {_NAME} is the best from "
+        f"epoch {since} on.",
     )
 
 
@@ -71,8 +69,8 @@ def _read(path: Path) -> dict[str, Any] | None:
     if not path.is_file():
         return None
     try:
-        found = torch.load(path, map_location="cpu", weights_only=True)
-    except (pickle.UnpicklingError, RuntimeError, EOFError, LookupError, ValueError, TypeError, OSError):
+        found = load_intact(path)
+    except (DamagedCheckpointError, OSError):
         return None
     return found if isinstance(found, dict) and CHECKPOINT_KEY in found else None
 
