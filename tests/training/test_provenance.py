@@ -57,7 +57,7 @@ def test_the_command_holds_no_secret(monkeypatch):
     command = provenance.collect()["command"]
     for secret in ("pa@ss", "abc123", "xyz789", "correct-horse", "hf_abc"):
         assert secret not in command
-    assert command.startswith("qlit fit --uri http://***@host/x")
+    assert command.startswith("qlit fit --uri 'http://***@host/x'")
     assert command.endswith("--tokenizer words")
 
 

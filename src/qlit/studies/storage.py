@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 import psutil
 from filelock import FileLock
 
-from qlit.runtime.secrets import scrub
+from qlit.runtime.secrets import check_uri, remember, scrub
 from qlit.studies.reading import home_expanded
 
 if TYPE_CHECKING:
@@ -74,6 +74,8 @@ def locate(storage: str | None, study_name: str) -> Location:
             raise ValueError("Trials must outlive a worker, but `storage` is a database in memory; name a file.")
         return _file(storage, kind, Path(rest.removeprefix("///")))
     if kind.split("+")[0] == "postgresql":
+        check_uri(storage, "storage")
+        remember(storage)
         # SQLAlchemy's own choice of a driver differs between its versions.
         return Location(f"postgresql+psycopg:{rest}", None)
     raise ValueError(

@@ -15,7 +15,7 @@ from filelock import FileLock
 
 from qlit.data import expanded
 from qlit.runtime.critical_section import undivided
-from qlit.runtime.secrets import scrub
+from qlit.runtime.secrets import check_uri, remember, scrub
 from qlit.training._imports import large_imports
 from qlit.training._moved import follow_move
 
@@ -85,6 +85,8 @@ def locate(tracking_uri: str | None) -> Store:
             uri.partition(":")[0], Path.cwd() / expanded(location, "tracking_uri"), f"?{query}" if query else ""
         )
     if scheme in ("http", "https", *_DATABASE_PORTS):
+        check_uri(uri, "tracking_uri" if tracking_uri else "MLFLOW_TRACKING_URI")
+        remember(uri)
         return Store(uri, root)
     raise ValueError(
         f"`tracking_uri` must begin with sqlite:///, http://, https://, postgresql://, mysql:// or mssql://, but got "

@@ -4,7 +4,6 @@ import importlib.metadata
 import os
 import platform
 import re
-import shlex
 import shutil
 import socket
 import subprocess
@@ -14,7 +13,7 @@ from pathlib import Path
 import psutil
 
 import qlit
-from qlit.runtime.secrets import scrub_options
+from qlit.runtime.secrets import scrub_command
 
 _PACKAGES = (
     "torch",
@@ -51,7 +50,7 @@ def collect() -> dict[str, str]:
         "cpu.cores": str(psutil.cpu_count() or "unknown"),
         "cpu.cores_usable": str(_usable_cores() or "unknown"),
         "memory.gib": f"{psutil.virtual_memory().total / 2**30:.1f}",
-        "command": scrub_options(shlex.join(sys.argv)),
+        "command": scrub_command(sys.argv),
     }
     if torch := sys.modules.get("torch"):
         tags["torch.threads"] = str(torch.get_num_threads())
