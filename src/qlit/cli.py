@@ -26,6 +26,11 @@ _HELP = f"""qlit {__version__}: quantum, quantum-inspired and classical heads on
 usage: qlit COMMAND [OPTIONS]    (qlit COMMAND --help lists the options)
 
 {"".join(f"  {name:<10}{text}{chr(10)}" for name, (_, text) in _COMMANDS.items())}
+every command:
+  --allow NAME
+            let a module or class that a checkpoint names be imported, or a function that a config names; repeatable.
+            Read its code before: it can do whatever you can (docs/security.md)
+
 examples:
   qlit fit --config configs/quickstart.yaml
   qlit fit --config configs/multi_sqe.yaml --data.source my/sst2 --trainer.max_epochs 60
@@ -55,6 +60,7 @@ def _run(command: str, argv: list[str]) -> int:
         raise UsageError(f"there is no command {command!r}{nearest(command, _COMMANDS) or '.'} See qlit --help.")
     from qlit.commands import launchers
     from qlit.commands.arguments import with_home
+    from qlit.runtime.allowed import allowing, split_allowed
     from qlit.runtime.interrupts import RaisingSignals
 
     launchers.take()
@@ -63,8 +69,9 @@ def _run(command: str, argv: list[str]) -> int:
     # process has one's core, all wait for it: a 10-qubit step beside one busy process took 277 ms, and 72 ms with
     # threads that sleep (66 and 55 ms with the machine to itself). Read when torch is imported.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
-    with RaisingSignals():
-        status: int = _imported(_COMMANDS[command][0]).run(command, with_home(argv))
+    others, names = split_allowed(argv)
+    with allowing(names), RaisingSignals():
+        status: int = _imported(_COMMANDS[command][0]).run(command, with_home(others))
     return status
 
 

@@ -24,6 +24,7 @@ from qlit.commands.study_setup import Named, add_study_options, check_cells, che
 from qlit.commands.study_tables import best_text, progress_text
 from qlit.commands.study_worker import Worker
 from qlit.commands.terminal import quieten
+from qlit.runtime.allowed import allow_options
 from qlit.runtime.errors import UsageError
 from qlit.runtime.interrupts import Interrupts
 from qlit.runtime.retry import PATIENCE_S, OutageError, when_mlflow_is_there, without_waiting
@@ -239,7 +240,7 @@ def _supervised(
 
 def _start(named: Named, folder: Path, number: int, cores: list[int], own: dict[str, str]) -> "subprocess.Popen[bytes]":
     command = [
-        sys.executable, "-m", "qlit", "study", "worker", *named.arguments,
+        sys.executable, "-m", "qlit", "study", "worker", *named.arguments, *allow_options(),
         "--cores", ",".join(map(str, cores)), "--parent", str(os.getpid()),
     ]  # fmt: skip
     with (folder / f"worker-{number}.log").open("ab") as log:

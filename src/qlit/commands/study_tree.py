@@ -21,6 +21,7 @@ from typing import Any, Literal
 
 from qlit.commands.launchers import without_launchers
 from qlit.commands.study_trial import Outcome, SeveralProcessesError, train
+from qlit.runtime.allowed import allow_options
 from qlit.runtime.retry import OutageError
 from qlit.training.contents import Contents
 from qlit.training.kept_runs import KeptRuns
@@ -160,7 +161,7 @@ def _ranks(
         with _sigterm_blocked():
             # In a session of its own, which a Ctrl-C in a terminal does not reach. What it prints is for the log.
             process = subprocess.Popen(
-                [*_COMMAND, str(file)],
+                [*_COMMAND, str(file), *allow_options()],
                 env=environment,
                 pass_fds=[theirs.fileno()],
                 stdout=2,
