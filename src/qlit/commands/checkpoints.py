@@ -1,10 +1,12 @@
 """Checkpoints as files a person names: read safely, and understood or refused in one sentence."""
 
+from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
 from torch import Tensor
 
+from qlit.commands.checkpoint_classes import check_checkpoint_classes
 from qlit.commands.summary import tell_notices
 from qlit.data import BodyFolder, Notice, expanded, resolve_body
 from qlit.data.trainable import TrainableBody
@@ -17,13 +19,17 @@ from qlit.training.notes import check_structure
 from qlit.training.weights import check_weights
 
 
-def read_checkpoint(path: str | Path) -> dict[str, Any]:
+def read_checkpoint(path: str | Path, *, given: Collection[str] = ()) -> dict[str, Any]:
     """A checkpoint written by `qlit fit`; nothing but tensors and plain values is ever unpickled.
 
+    Args:
+        path: A local file.
+        given: As of `check_checkpoint_classes`.
     Raises:
         FileNotFoundError: If there is no such file.
-        ValueError: If it is damaged or not a checkpoint of qlit.
+        ValueError: If it is an address, is damaged or no checkpoint of qlit, or names classes that it may not.
     """
+    check_is_no_address(path)
     path = expanded(path, "the checkpoint")
     if not Path(path).is_file():
         raise FileNotFoundError(f"There is no checkpoint {path} (in {Path.cwd()}); check the path.")
@@ -35,12 +41,19 @@ def read_checkpoint(path: str | Path) -> dict[str, Any]:
         check_structure(checkpoint)
     except ValueError as error:
         raise ValueError(f"The checkpoint {path} is malformed: {error}. Take another checkpoint.") from error
+    check_checkpoint_classes(str(checkpoint[CHECKPOINT_KEY]["config"]), path, given=given)
     return checkpoint
 
 
-def read_notes(path: str | Path) -> dict[str, Any]:
+def check_is_no_address(path: str | Path) -> None:
+    """Raise a ValueError if a checkpoint is an address, which is never fetched."""
+    if "://" in str(path):
+        raise ValueError(f"A checkpoint is a local file, but got the address {path}: download it first.")
+
+
+def read_notes(path: str | Path, *, given: Collection[str] = ()) -> dict[str, Any]:
     """What a checkpoint says of itself: config (YAML text), label_names, dataset, note, run_id, history."""
-    notes: dict[str, Any] = read_checkpoint(path)[CHECKPOINT_KEY]
+    notes: dict[str, Any] = read_checkpoint(path, given=given)[CHECKPOINT_KEY]
     return notes
 
 

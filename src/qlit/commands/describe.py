@@ -10,6 +10,7 @@ import torch
 from jsonargparse import ArgumentParser
 from lightning.pytorch import Trainer
 
+from qlit.commands.config_classes import PlainSection, PlainValue, check_classes
 from qlit.commands.cost import bytes_free, bytes_per_step, circuits_of, measure
 from qlit.commands.devices import executions_of, executions_table
 from qlit.commands.model_config import model_parser
@@ -42,6 +43,7 @@ def run(command: str, arguments: list[str]) -> int:
     with readable_errors():
         options = parser.parse_args(with_nulls(arguments))
         check_nulls(options, model=SentenceClassifier, data=SentenceDataModule, trainer=Trainer)
+        check_classes(options)
         made = parser.instantiate(options)
     head, data, trainer = made.model.head, made.data, options.trainer
     head.to(_DTYPES.get(str(trainer.get("precision")), torch.float32))
@@ -72,9 +74,9 @@ def _parser(prog: str) -> ArgumentParser:
     )
     parser.add_argument("-c", "--config", action="config", help="config file; later ones win")
     for name in ("trainer", "tracking"):
-        parser.add_argument(f"--{name}", type=dict[str, Any], default={}, help="as for qlit fit")
+        parser.add_argument(f"--{name}", type=PlainSection, default={}, help="as for qlit fit")
     for name in ("seed_everything", "test_after_fit", "ckpt_path"):
-        parser.add_argument(f"--{name}", type=Any, help="as for qlit fit; says nothing of the model")
+        parser.add_argument(f"--{name}", type=PlainValue, help="as for qlit fit; says nothing of the model")
     return parser
 
 
@@ -94,6 +96,7 @@ def run_seconds(options: Sequence[str]) -> float | None:
         with readable_errors():
             config = parser.parse_args(with_nulls(options))
             check_nulls(config, model=SentenceClassifier, data=SentenceDataModule, trainer=Trainer)
+            check_classes(config)
             made = parser.instantiate(config)
         reading_s = time.perf_counter() - begun
     head = made.model.head.to(_DTYPES.get(str(config.trainer.get("precision")), torch.float32))

@@ -2,10 +2,10 @@
 
 import os
 import shlex
-from typing import Any
 
 from jsonargparse import ArgumentParser
 
+from qlit.commands.config_classes import PlainSection, PlainValue, check_classes
 from qlit.commands.launchers import refuse_copies
 from qlit.commands.nulls import check_nulls
 from qlit.commands.options import readable_errors
@@ -28,13 +28,16 @@ def run(command: str, arguments: list[str]) -> int:
     parser.add_argument("--output", type=str, required=True, help="folder to make")
     parser.add_class_arguments(ContrastiveSettings, "contrastive")
     parser.add_class_arguments(SentenceDataModule, "data")
-    for name in ("model", "trainer", "tracking", "seed_everything", "test_after_fit", "ckpt_path"):
-        parser.add_argument(f"--{name}", type=Any, help="as for qlit fit; says nothing of the body")
+    for name in ("model", "trainer", "tracking"):
+        parser.add_argument(f"--{name}", type=PlainSection, help="as for qlit fit; says nothing of the body")
+    for name in ("seed_everything", "test_after_fit", "ckpt_path"):
+        parser.add_argument(f"--{name}", type=PlainValue, help="as for qlit fit; says nothing of the body")
     quieten()
     refuse_copies("fine-tune the same body")
     with readable_errors():
         options = parser.parse_args(arguments)
         check_nulls(options, contrastive=ContrastiveSettings, data=SentenceDataModule)
+        check_classes(options)
         made = parser.instantiate(options)
     data, output = made.data, expanded(options.output, "--output")
     body = data.load_split()

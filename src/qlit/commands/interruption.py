@@ -51,7 +51,7 @@ class Interruption(Callback):
         last = getattr(trainer.checkpoint_callback, "last_model_path", "")
         self.last_checkpoint = last if last and Path(last).is_file() else ""
         if getattr(getattr(trainer, "datamodule", None), "trust_remote_code", False):
-            self.go_on_options = " --data.trust_remote_code true"  # no checkpoint sets it
+            self.go_on_options += " --data.trust_remote_code true"  # no checkpoint sets it
 
 
 def raise_sigterm(trainer: Trainer) -> None:

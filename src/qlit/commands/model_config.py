@@ -5,6 +5,8 @@ from typing import Any
 
 from jsonargparse import ArgumentParser, Namespace
 
+from qlit.commands.checkpoint_classes import only_listed_imports
+from qlit.commands.config_classes import check_classes
 from qlit.commands.nulls import check_nulls
 from qlit.commands.options import readable_errors
 from qlit.runtime.yaml_text import load_yaml
@@ -26,7 +28,9 @@ def model_of_config(config_yaml: str) -> tuple[SentenceClassifier, SentenceDataM
     Raises:
         UsageError: If this version of qlit does not understand the config.
     """
-    return model_of(load_yaml(config_yaml, "the config of the checkpoint"))
+    config = load_yaml(config_yaml, "the config of the checkpoint")
+    with only_listed_imports():
+        return model_of(config)
 
 
 def model_of(config: Mapping[str, Any]) -> tuple[SentenceClassifier, SentenceDataModule]:
@@ -35,5 +39,6 @@ def model_of(config: Mapping[str, Any]) -> tuple[SentenceClassifier, SentenceDat
     with readable_errors():
         parsed = parser.parse_object({key: config[key] for key in ("model", "data") if key in config})
         check_nulls(parsed, model=SentenceClassifier, data=SentenceDataModule)
+        check_classes(parsed)
         made: Namespace = parser.instantiate(parsed)
     return made.model, made.data

@@ -11,6 +11,7 @@ from typing import Any
 from jsonargparse import ArgumentError
 
 from qlit.commands.config_files import use_bounded_yaml
+from qlit.runtime.allowed import OPTION
 from qlit.runtime.errors import UsageError, nearest
 from qlit.runtime.yaml_text import YamlTextError
 
@@ -66,6 +67,13 @@ def readable_errors() -> Iterator[None]:
 def one_sentence(message: str) -> str:
     """jsonargparse's message, which spans lines and quotes whole namespaces, as one sentence."""
     place = ".".join(re.findall(r'Parser key "([^"]+)"', message))
+    if denied := re.search(r"Importing '([\w.]+)' is not allowed, denied by the '([\w.*]+)' entry", message):
+        place = place.replace(".init_args", "") or "the config"
+        if denied[2] == "*":
+            return (
+                f"{place} names {denied[1][:60]}, which a checkpoint may not; {OPTION} takes modules that may be named"
+            )
+        return f"{place} names {denied[1][:60]}, but nothing of the module {denied[2]} may be named here"
     if unknown := re.search(r"unrecognized arguments: (\S+)", message):
         option = unknown[1].partition("=")[0]
         return f"unknown option {option}{nearest(option, [f'--{name}' for name in _known_names()])}"

@@ -2,11 +2,12 @@
 
 import shlex
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from math import floor
 
 from qlit.data import Notice
 from qlit.heads import EstimatorHead
+from qlit.runtime.allowed import allow_options
 from qlit.training.datamodule import SentenceDataModule
 from qlit.training.evaluation import Evaluation
 from qlit.training.module import SentenceClassifier, Stage
@@ -24,6 +25,7 @@ def fit_summary(
     test_scores: dict[str, float],
     *,
     last_checkpoint: str = "",
+    allow: Sequence[str] = (),
 ) -> str:
     """Parameters by part, epoch, validation and test accuracy with interval of what was tested, where the run is.
 
@@ -35,6 +37,7 @@ def fit_summary(
         best: What that checkpoint reached in its validation.
         test_scores: Of the test; empty without one.
         last_checkpoint: Named where no epoch was validated, so that none is best.
+        allow: Modules that a command needs to be allowed before it uses the checkpoint.
     """
     counts = parameter_counts(module)
     parts = ", ".join(f"{name} {count:,}" for name, count in counts.items() if name != "total")
@@ -61,6 +64,7 @@ def fit_summary(
     if checkpoint := best_checkpoint or last_checkpoint:
         lines.append(_line("best checkpoint" if best_checkpoint else "last checkpoint", checkpoint))
         named = shlex.quote(checkpoint) + " --trust_remote_code" * data.trust_remote_code
+        named += "".join(f" {word}" for word in allow_options(allow))
         lines.append(_line("label sentences", f'qlit predict {named} "What a lovely evening this was."'))
     return "\n".join([*lines, *_where(tracker)])
 

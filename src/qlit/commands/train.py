@@ -4,10 +4,12 @@ import shlex
 import signal
 import sys
 import tempfile
+from contextlib import nullcontext
 from pathlib import Path
 
 from lightning.pytorch.utilities import rank_zero_only
 
+from qlit.commands.checkpoint_classes import only_listed_imports
 from qlit.commands.checkpoints import read_notes
 from qlit.commands.interruption import Interruption
 from qlit.commands.options import readable_errors, value_of
@@ -24,7 +26,10 @@ def run(command: str, arguments: list[str]) -> int:
     with tempfile.TemporaryDirectory() as folder:
         try:
             with readable_errors():
-                made = QlitCLI([command, *_with_config_of_checkpoint(command, arguments, Path(folder))], interruption)
+                own = _with_config_of_checkpoint(command, arguments, Path(folder))
+                # Nothing that a checkpoint names is imported before its name is looked at.
+                with nullcontext() if own is None else only_listed_imports():
+                    made = QlitCLI([command, *(arguments if own is None else own)], interruption)
         except NothingToDo as nothing:
             print(f"qlit {command}: {nothing}", file=sys.stderr)
             return 0
@@ -57,17 +62,17 @@ def _status_of(command: str, made: QlitCLI) -> int:
     return 1
 
 
-def _with_config_of_checkpoint(command: str, arguments: list[str], folder: Path) -> list[str]:
-    """The arguments, with the config that a named checkpoint carries where none is given."""
+def _with_config_of_checkpoint(command: str, arguments: list[str], folder: Path) -> list[str] | None:
+    """The arguments with the config that a named checkpoint carries; None where another config is given."""
     path = value_of("--ckpt_path", arguments)
     given = value_of("--config", arguments) or value_of("-c", arguments)
     if path is None:
         if command != "fit" and not {"-h", "--help"} & set(arguments):
             raise ValueError(f"`qlit {command}` needs a checkpoint: name it with --ckpt_path.")
-        return arguments
+        return None
+    if given:  # the config that is given decides what is imported; the checkpoint is read after it
+        return None
     notes = read_notes(path)
-    if given:
-        return arguments
     config = folder / "config.yaml"
     config.write_text(str(notes["config"]), encoding="utf-8")
     # Whoever made the checkpoint must not choose what code is run here; whoever types the command may, after this.

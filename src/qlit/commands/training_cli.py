@@ -9,8 +9,10 @@ from lightning.pytorch.callbacks import ProgressBar
 from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
 from lightning.pytorch.strategies.launchers import _SubprocessScriptLauncher
 
-from qlit.commands.checkpoints import body_notice, read_checkpoint, read_notes
+from qlit.commands.checkpoint_classes import names_to_allow
+from qlit.commands.checkpoints import body_notice, check_is_no_address, read_checkpoint, read_notes
 from qlit.commands.cluster import check_requeued, cluster_environment
+from qlit.commands.config_classes import check_classes, class_names
 from qlit.commands.config_values import listed, plain_config
 from qlit.commands.devices import check_engines, check_precision
 from qlit.commands.interruption import Interruption, raise_sigterm
@@ -21,6 +23,8 @@ from qlit.commands.resuming import check_resumable
 from qlit.commands.summary import evaluation_summary, fit_summary, tell_notices
 from qlit.commands.trainer_checks import check_batches, check_monitors, check_options, check_seed
 from qlit.data import Origin, expanded, resolve_body
+from qlit.runtime.allowed import allow_options
+from qlit.runtime.errors import UsageError
 from qlit.runtime.interrupts import StoppedBySignal
 from qlit.training.best_and_last import BestAndLast
 from qlit.training.checkpoint_io import AtomicCheckpointIO
@@ -89,6 +93,7 @@ class QlitCLI(LightningCLI):
         self.config = parser.parse_args(with_nulls(args))
         places = {"model": SentenceClassifier, "data": SentenceDataModule, "tracking": MLflowTracker}
         check_nulls(self.config[self.config.subcommand], FLAGS, **places, trainer=Trainer)
+        check_classes(self.config[self.config["subcommand"]])
 
     def _parse_ckpt_path(self) -> None:
         """Lightning would let hyperparameters in a checkpoint override config and command line; ours hold none."""
@@ -111,20 +116,26 @@ class QlitCLI(LightningCLI):
     def before_instantiate_classes(self) -> None:
         config = self._own_config()
         check_options(config.trainer)
+        if config.get("weights_only") is False:
+            raise UsageError(
+                "weights_only cannot be false: nothing but tensors and plain values is read; leave it out."
+            )
+        if config.get("ckpt_path"):
+            check_is_no_address(config.ckpt_path)
         for section, key in ((config, "ckpt_path"), (config.trainer, "default_root_dir")):
             if section.get(key):
                 section[key] = str(expanded(section[key], key))
         if self.series_tags:
             config.tracking.tags = {**(config.tracking.tags or {}), **self.series_tags}
         if (path := self._resumed_from()) is not None:
-            self._resumed = read_checkpoint(path)
+            self._resumed = read_checkpoint(path, given=self._class_names())
 
     def instantiate_classes(self) -> None:
         with refusals(self._own_config().trainer.as_dict(), making=True):
             super().instantiate_classes()
         stage = self.subcommand
         if (stage == "fit" or stage == "validate" or stage == "test") and (path := self._own_config().ckpt_path):
-            notes = self._resumed[CHECKPOINT_KEY] if self._resumed is not None else read_notes(path)
+            notes = self._resumed[CHECKPOINT_KEY] if self._resumed is not None else self._notes_of(path)
             self.datamodule.use_checkpoint(Origin.from_notes(notes), stage)
 
     def _run_subcommand(self, subcommand: str) -> None:
@@ -151,6 +162,8 @@ class QlitCLI(LightningCLI):
             self.tracker = self._get(self.config_init, "tracking")
             self._continue_run(self.tracker)
             kwargs["logger"] = [self.tracker, *listed(initialised["logger"])]
+        unlisted = names_to_allow(self._class_names())
+        self.interruption.go_on_options += "".join(f" {word}" for word in allow_options(unlisted))
         kept = self.kept_config()
         text = self._parser(self.subcommand).dump(kept, skip_none=False, skip_check=True)
         callbacks: list[Callback] = [
@@ -205,6 +218,12 @@ class QlitCLI(LightningCLI):
             kept.ckpt_path = None
         return plain_config(kept)
 
+    def _class_names(self) -> set[str]:
+        return set(class_names(self._own_config()))
+
+    def _notes_of(self, path: str) -> dict[str, Any]:
+        return read_notes(path, given=self._class_names())
+
     def _own_config(self) -> Any:
         return self.config[self.subcommand] if self.subcommand else self.config
 
@@ -239,7 +258,7 @@ class QlitCLI(LightningCLI):
         """Say if the body has other files than the checkpoint's; raise a ValueError if a fit would go on with it."""
         if not (path := self._own_config().ckpt_path) or self.datamodule.is_body_trainable:
             return
-        notes = read_notes(path) if self._resumed is None else self._resumed[CHECKPOINT_KEY]
+        notes = self._notes_of(path) if self._resumed is None else self._resumed[CHECKPOINT_KEY]
         data = self.datamodule
         body = resolve_body(data.body_name, trust_remote_code=data.trust_remote_code)
         if (notice := body_notice(notes, body, data)) is None:
@@ -264,13 +283,15 @@ class QlitCLI(LightningCLI):
         scores: dict[str, float] = {}
         if config.test_after_fit and (best or self.model.divergence is None):
             # Without checkpoints (a dry run), the weights at hand are what there is to test.
-            self.trainer.test(self.model, self.datamodule, ckpt_path=best or None, verbose=False)
+            self.trainer.test(self.model, self.datamodule, ckpt_path=best or None, verbose=False, weights_only=True)
             scores = self._scores("test") if "test" in self.model.evaluations else {}
         self.before_close()
         self._close()  # first: a summary that cannot be printed changes nothing of the run
         if self.trainer.is_global_zero and self.series_tags is None:
-            kept = kept_best(self.trainer)
-            summary = fit_summary(self.model, self.datamodule, self.tracker, best, kept, scores, last_checkpoint=last)
+            kept, unlisted = kept_best(self.trainer), names_to_allow(self._class_names())
+            summary = fit_summary(
+                self.model, self.datamodule, self.tracker, best, kept, scores, last_checkpoint=last, allow=unlisted
+            )
             print(summary)
         elif self.trainer.is_global_zero:
             tell_notices([*self.datamodule.notices, *self.model.notices])
@@ -298,7 +319,7 @@ class QlitCLI(LightningCLI):
         options = super()._prepare_subcommand_kwargs(subcommand)
         if subcommand != "fit":
             options["verbose"] = False  # the summary says it
-        return options
+        return {**options, "weights_only": True}
 
     def _close(self) -> None:
         self._is_closed = True

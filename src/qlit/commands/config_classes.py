@@ -1,0 +1,227 @@
+"""Classes that a config names: checked after it is parsed, and before anything of it is made.
+
+Every place of a config takes subclasses of its type. jsonargparse takes more: functions where a class or a factory is
+expected, objects of modules, and any class where the type says nothing.
+"""
+
+import inspect
+import re
+import sys
+import typing
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from datetime import date, timedelta
+from decimal import Decimal
+from enum import Enum
+from os import PathLike
+from typing import Any
+from uuid import UUID
+
+import torch
+from jsonargparse import Namespace, set_parsing_settings
+from jsonargparse import _typehints as jsonargparse_types
+from lightning.pytorch import Trainer
+
+from qlit.runtime.allowed import OPTION, is_allowed
+from qlit.runtime.errors import UsageError
+from qlit.training.datamodule import SentenceDataModule
+from qlit.training.module import SentenceClassifier
+from qlit.training.tracking import MLflowTracker
+
+# Where a type says nothing (`Any`), jsonargparse imports whatever a value calls `class_path`, and there is no setting
+# against it. Such a value stays as it is.
+assert callable(jsonargparse_types.adapt_classes_any)
+jsonargparse_types.adapt_classes_any = lambda value, *_, **__: value
+# Without a list of our own, jsonargparse only warns of what its own list denies (os, subprocess, pickle, ...).
+set_parsing_settings(import_path_denylist=[], instantiate_subclass_spec_in_any=False)
+
+PlainValue = bool | int | float | str | None
+"""Type of an option that a command does not use."""
+PlainSection = dict[str, bool | int | float | str | list | dict | None]  # type: ignore[type-arg]
+"""Type of a section that a command does not use: nothing in it is imported."""
+
+_SECTIONS: dict[str, type] = {
+    "model": SentenceClassifier,
+    "data": SentenceDataModule,
+    "tracking": MLflowTracker,
+    "trainer": Trainer,
+}
+_PLAIN = (
+    *(type(None), bool, int, float, complex, str, bytes, Enum, timedelta, date, Decimal, UUID, range, PathLike),
+    *(re.Pattern, torch.device, torch.dtype),
+)
+
+
+def check_classes(config: Namespace) -> None:
+    """Refuse a parsed config that names anything but classes of the types that its places take.
+
+    Args:
+        config: A config, or the sections of one.
+    Raises:
+        UsageError: If a class has another type than its place, or a function, an object or a class without a type to
+            compare it with is named and the command line does not allow it.
+    """
+    for name, owner in _SECTIONS.items():
+        section = config.get(name)
+        if isinstance(section, Namespace):
+            _check_arguments(owner, section, name)
+
+
+def class_names(value: Any) -> Iterator[str]:
+    """Every `class_path` in a parsed config, at any depth."""
+    if isinstance(value, Namespace):
+        value = vars(value)
+    if isinstance(value, Mapping):
+        if isinstance(name := value.get("class_path"), str):
+            yield name
+        for inner in value.values():
+            yield from class_names(inner)
+    elif isinstance(value, list | tuple):
+        for inner in value:
+            yield from class_names(inner)
+
+
+def _check_arguments(owner: type, arguments: Namespace | Mapping[str, Any], place: str) -> None:
+    for key, value in (vars(arguments) if isinstance(arguments, Namespace) else arguments).items():
+        if not _is_plain(value):
+            _check_value(value, owner, str(key), f"{place}.{key}")
+
+
+def _check_value(value: Any, owner: type, key: str, place: str) -> None:
+    """Check the value of a constructor's argument.
+
+    Args:
+        value: Parsed, not made.
+        owner: The class that takes it.
+        key: The name of the argument.
+        place: Its name in the config, for messages.
+    """
+    if _is_plain(value):
+        return
+    if isinstance(value, list | tuple | set | frozenset):
+        for inner in value:
+            _check_value(inner, owner, key, place)
+    elif isinstance(value, Namespace | Mapping) and "class_path" in value:
+        _check_class(value, owner, key, place)
+    elif isinstance(value, Namespace | Mapping):
+        for inner in (vars(value) if isinstance(value, Namespace) else value).values():
+            _check_value(inner, owner, key, place)
+    else:
+        _check_object(value, owner, key, place)
+
+
+def _check_class(given: Namespace | Mapping[str, Any], owner: type, key: str, place: str) -> None:
+    name = str(given["class_path"])
+    found, wanted = _found(name), _classes(owner, key)
+    if not inspect.isclass(found) and (wanted or callable(found)):
+        kind = "a function" if callable(found) else "no class"
+        raise UsageError(f"{place} takes {_wanted(owner, key)}, but {_short(name)} is {kind}: name a class.")
+    if not any(issubclass(found, each) for each in wanted) and not is_allowed(name):
+        raise UsageError(
+            f"{place} takes {_wanted(owner, key)}, but got {_short(name)}. If its code may run, type "
+            f"{OPTION} {_short(name.rpartition('.')[0])} on the command line."
+        )
+    if inspect.isclass(found):
+        _check_arguments(found, given.get("init_args") or {}, place)
+
+
+def _check_object(value: Any, owner: type, key: str, place: str) -> None:
+    """Check what is neither a plain value nor a class with arguments: a type, a function, or an object of a module."""
+    if inspect.isclass(value):
+        if any(issubclass(value, each) for hint in _hints(owner, key) for each in _types(hint)):
+            return
+    elif _default(owner, key) is value:
+        return
+    of = value if hasattr(value, "__qualname__") else type(value)
+    name = f"{of.__module__}.{of.__qualname__}"
+    if is_allowed(name):
+        return
+    kind = "the class" if inspect.isclass(value) else "the function" if value is of else "an object of"
+    raise UsageError(
+        f"{place} names {kind} {_short(name)}, which a config may not. If its code may run, type "
+        f"{OPTION} {_short(str(of.__module__))} on the command line."
+    )
+
+
+def _is_plain(value: Any) -> bool:
+    return isinstance(value, _PLAIN)
+
+
+def _found(name: str) -> Any:
+    """What a dotted name stands for, of the modules that are imported; None if there is nothing."""
+    parts = name.split(".")
+    for count in range(len(parts) - 1, 0, -1):
+        found: Any = sys.modules.get(".".join(parts[:count]))
+        if found is None:
+            continue
+        for part in parts[count:]:
+            found = getattr(found, part, None)
+        return found
+    return None
+
+
+def _parameter(owner: type, key: str) -> tuple[Any, inspect.Parameter] | None:
+    """The constructor, of a class or one that it inherits from, that has an argument by its own name."""
+    for each in owner.__mro__:
+        constructor = each.__dict__.get("__init__") or each.__dict__.get("__new__")
+        if inspect.isfunction(constructor):
+            parameter = inspect.signature(constructor).parameters.get(key)
+            if parameter is not None:
+                return constructor, parameter
+    return None
+
+
+def _default(owner: type, key: str) -> Any:
+    found = _parameter(owner, key)
+    return inspect.Parameter.empty if found is None else found[1].default
+
+
+def _hints(owner: type, key: str) -> Sequence[Any]:
+    """The type of a constructor's argument; nothing where it cannot be found."""
+    found = _parameter(owner, key)
+    if found is None:
+        return []
+    constructor, parameter = found
+    try:
+        return [typing.get_type_hints(constructor)[key]]
+    except (NameError, KeyError, AttributeError, TypeError):  # a name that is only imported for type checkers
+        return [] if isinstance(parameter.annotation, str) else [parameter.annotation]
+
+
+def _classes(owner: type, key: str) -> list[type]:
+    """The classes of which an argument takes objects, or factories of objects."""
+    return [found for hint in _hints(owner, key) for found in _of_objects(hint)]
+
+
+def _of_objects(hint: Any) -> Iterator[type]:
+    origin, arguments = typing.get_origin(hint), typing.get_args(hint)
+    if origin is type:
+        return
+    if origin is Callable:
+        yield from _of_objects(arguments[-1]) if arguments else ()
+    elif inspect.isclass(hint) and origin is None:
+        if hint is not object and not issubclass(hint, _PLAIN) and not getattr(hint, "_is_protocol", False):
+            yield hint
+    elif isinstance(hint, typing.TypeVar):
+        for bound in (hint.__bound__, *hint.__constraints__):
+            yield from _of_objects(bound) if bound is not None else ()
+    else:
+        for each in arguments:
+            yield from _of_objects(each)
+
+
+def _types(hint: Any) -> Iterator[type]:
+    """The classes whose subclasses, as such, an argument takes."""
+    if typing.get_origin(hint) is type:
+        yield from _of_objects(typing.get_args(hint)[0])
+    elif typing.get_origin(hint) is not Callable:
+        for each in typing.get_args(hint):
+            yield from _types(each)
+
+
+def _wanted(owner: type, key: str) -> str:
+    names = dict.fromkeys(each.__name__ for each in _classes(owner, key))
+    return " or ".join(names) if names else "no class"
+
+
+def _short(name: str) -> str:
+    return name if len(name) <= 60 else f"{name[:60]}..."
