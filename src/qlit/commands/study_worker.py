@@ -20,6 +20,7 @@ from qlit.commands.study_trial import Outcome
 from qlit.runtime.errors import UsageError, is_about_input
 from qlit.runtime.interrupts import Interrupts, StoppedBySignal
 from qlit.runtime.retry import OutageError, cause_of, is_outage, without_waiting
+from qlit.runtime.secrets import scrub
 from qlit.studies.cell_results import note_of
 from qlit.studies.claims import Claimed
 from qlit.studies.contents import ChangedError, contents_key
@@ -111,7 +112,7 @@ class Worker:
                     patiently(lambda: self.trials.give_back(claimed, told))
                 raise error if isinstance(error, OutageError) else OutageError(told) from error
             reason = reason_of(error)
-            patiently(lambda: claimed.trial.set_user_attr("error", reason[:2000]))
+            patiently(lambda: claimed.trial.set_user_attr("error", scrub(reason)[:2000]))
             patiently(lambda: self.trials.finish(claimed, None))
             if os.environ.get("QLIT_TRACEBACK") or not is_about_input(error):
                 traceback.print_exc()  # into the worker's log; the study goes on

@@ -3,13 +3,14 @@
 import hashlib
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
 
 from qlit.runtime.yaml_text import loaded, read_text, safe_load
 from qlit.studies.design_kinds import Design
+from qlit.studies.overrides import SERVER
 
 Scalar = bool | int | float | str | None
 Cell = dict[str, Scalar]
@@ -210,15 +211,23 @@ class Study:
 
     @property
     def fingerprint(self) -> str:
-        """16 hex digits over what its cells and their values mean: all but name, budget, retries and storage.
+        """16 hex digits over what its cells and their values mean: all but name, budget, retries, storage and server.
 
         Not over where the data and the body lie: their contents are noted by themselves. Configs that are levels count
         by what they hold.
         """
+        return self._fingerprint((*_PLACES, SERVER))
+
+    @property
+    def fingerprints(self) -> tuple[str, ...]:
+        """This fingerprint, and those that older versions noted."""
+        return self.fingerprint, self._fingerprint(_PLACES), self.named_fingerprint
+
+    def _fingerprint(self, places: Sequence[str]) -> str:
         factors = [each for each in self.factors if "config" in each.keys]
         configs = [each.settings(label)["config"] for each in factors for label in each.labels]
-        base = [_without_places(_plain_config(path)) for path in self.base]
-        overrides = {key: value for key, value in self.overrides.items() if key not in _PLACES}
+        base = [_without(_plain_config(path), places) for path in self.base]
+        overrides = {key: value for key, value in self.overrides.items() if key not in places}
         return digest(
             [2, self._parts(base, overrides), [_plain_config(self.folder / str(config)) for config in configs]]
         )
@@ -275,13 +284,17 @@ def _plain_config(path: Path) -> Any:
     return config
 
 
-def _without_places(config: Any) -> Any:
-    """A config without what tells where data and body lie, nested or with dots."""
+def _without(config: Any, places: Sequence[str]) -> Any:
+    """A config without keys that have dots in their names, nested or written with dots."""
     if not isinstance(config, dict):
         return config
-    left = {key: value for key, value in config.items() if key not in _PLACES}
-    if isinstance(left.get("data"), dict):
-        left["data"] = {key: value for key, value in left["data"].items() if f"data.{key}" not in _PLACES}
+    left = {key: value for key, value in config.items() if key not in places}
+    for section in dict.fromkeys(place.partition(".")[0] for place in places):
+        if isinstance(left.get(section), dict):
+            kept = {key: value for key, value in left[section].items() if f"{section}.{key}" not in places}
+            left[section] = kept
+            if not kept and section == "tracking":  # one that names nothing else may be left out
+                del left[section]
     return left
 
 

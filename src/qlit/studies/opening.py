@@ -7,6 +7,7 @@ import optuna
 from optuna.storages import BaseStorage
 
 from qlit.studies.definition import Study
+from qlit.studies.overrides import restored, stored
 from qlit.studies.samplers import experiments_accepted, pruner_of, sampler_of
 from qlit.studies.storage import Location, this_host
 
@@ -46,7 +47,7 @@ def loaded(definition: Study, location: Location, storage: BaseStorage, *, creat
             raise ValueError(_missing(definition, location))
         return definition, _made(definition, storage)
     if not create:
-        definition = replace(definition, overrides=found.user_attrs["overrides"])
+        definition = replace(definition, overrides=restored(found.user_attrs.get("overrides"), definition.overrides))
     _check(definition, location, found)
     return definition, found
 
@@ -76,7 +77,7 @@ def _made(definition: Study, storage: BaseStorage) -> optuna.Study:
     directions = [each.direction for each in definition.objectives]
     made = optuna.create_study(**_options(definition, storage), directions=directions)
     made.set_user_attr("fingerprint", definition.fingerprint)
-    made.set_user_attr("overrides", dict(definition.overrides))
+    made.set_user_attr("overrides", stored(definition.overrides))
     made.set_user_attr("host", this_host())
     with experiments_accepted():
         made.set_metric_names([each.metric for each in definition.objectives])
@@ -96,7 +97,7 @@ def _is_half_made(found: optuna.Study) -> bool:
 def _check(definition: Study, location: Location, found: optuna.Study) -> None:
     """Raise a ValueError if a study is not the file's, or may not be worked on from here."""
     kept = found.user_attrs
-    if kept.get("fingerprint") not in (definition.fingerprint, definition.named_fingerprint):
+    if kept.get("fingerprint") not in definition.fingerprints:
         raise ValueError(
             f"The storage holds a study {definition.name!r} with other factors, design, replicates, objectives, base "
             "config or overrides (options with a dot); give this one another `name`, or another `storage`."

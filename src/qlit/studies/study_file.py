@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from qlit.runtime.secrets import has_credentials
 from qlit.runtime.yaml_text import read_yaml
 from qlit.studies.definition import Factor, Objective, Pruner, Replicate, Study
 from qlit.studies.reading import home_expanded, listed, mapping, number, numeric, whole
@@ -95,6 +96,8 @@ def _factor(name: str, value: Any, folder: Path) -> Factor:
         levels = tuple(map(numeric, listed(given["values"])))
         if not levels:
             raise ValueError(f"{where} has no values.")
+        if any(has_credentials(str(level)) for level in levels):
+            raise ValueError(f"{where} has a password among its values, which storages keep; leave it out.")
         configs = [folder / home_expanded(each) for each in levels] if "config" in keys else []
         if missing := [each for each in configs if not each.is_file()]:
             raise FileNotFoundError(f"There is no config {missing[0]}, a level of factor {name!r}.")

@@ -22,6 +22,7 @@ from qlit.studies.definition import Cell, Replicate, Study, digest
 from qlit.studies.diverged import DIVERGED, is_diverged
 from qlit.studies.lost import AGAIN, DRAWN_AS, HEARTBEAT, RESTARTS, RETRY, is_lost, owed
 from qlit.studies.opening import check_is_there, drawing_study, loaded
+from qlit.studies.overrides import stored
 from qlit.studies.queueing import is_screened, num_given_up, num_to_come, to_queue
 from qlit.studies.screened import Screened
 from qlit.studies.space import queued_cell, suggested
@@ -80,8 +81,8 @@ class Trials:
 
     def note_overrides(self) -> None:
         """Note the overrides of this process, which may name data and body by other paths than the first ones."""
-        if self.study.user_attrs.get("overrides") != dict(self.definition.overrides):
-            self.study.set_user_attr("overrides", dict(self.definition.overrides))
+        if self.study.user_attrs.get("overrides") != (kept := stored(self.definition.overrides)):
+            self.study.set_user_attr("overrides", kept)
 
     def _check_values(self) -> None:
         """Raise a ValueError if a search would take values that are not numbers for its best."""
