@@ -2,6 +2,11 @@
 
 from qlit.circuits.circuit import Circuit, Gate, cnot, ry, shifted
 
+MAX_QUBITS = 64
+"""Qubits of a circuit; no engine takes more."""
+MAX_GATES = 200_000
+"""Gates of a circuit: they are built one by one, and a training step runs them all."""
+
 
 def ring(num_qubits: int, distance: int) -> Circuit:
     """One closed ring of blocks at one distance.
@@ -71,6 +76,7 @@ def encoder_circuit(num_qubits: int, *, connectivity: int = 9, num_layers: int =
 
     Source: arXiv:2504.08732, sec. III.C and Table II (353 = 28 * 10 + 1 + 7 * 10 + 2).
     """
+    _check_size(num_qubits, num_gates_of(num_qubits, connectivity, num_layers), "`num_layers`")
     return ansatz(num_qubits, connectivity, num_layers)
 
 
@@ -94,11 +100,34 @@ def reuploading_circuit(
     """
     if num_reuploads < 1:
         raise ValueError(f"`num_reuploads >= 1` must hold, but got {num_reuploads=}.")
+    for name, value in (("num_main_layers", num_main_layers), ("num_reupload_layers", num_reupload_layers)):
+        if value < 0:
+            raise ValueError(f"`{name} >= 0` must hold, but got {name}={value}.")
+    num_reupload_gates = num_qubits + num_gates_of(num_qubits, connectivity, num_reupload_layers)
+    num_gates = num_reuploads * num_reupload_gates + num_gates_of(num_qubits, connectivity, num_main_layers)
+    _check_size(num_qubits, num_gates, "`num_reuploads`, `num_main_layers`, `num_reupload_layers`")
     encoding = tuple(ry(wire, angle=wire) for wire in range(num_qubits))
     reupload = ansatz(num_qubits, connectivity, num_reupload_layers)
     main = ansatz(num_qubits, connectivity, num_main_layers)
     gates = (encoding + reupload.gates) * num_reuploads + shifted(main.gates, by=reupload.num_parameters)
     return Circuit(num_qubits, gates)
+
+
+def num_gates_of(num_qubits: int, connectivity: int, num_layers: int) -> int:
+    """Gates of `ansatz`, without building it."""
+    return num_qubits * (1 + 2 * connectivity * (1 + num_layers))
+
+
+def _check_size(num_qubits: int, num_gates: int, layers: str) -> None:
+    if num_qubits > MAX_QUBITS:
+        raise ValueError(
+            f"`num_qubits <= {MAX_QUBITS}` must hold, but got {num_qubits=}: no engine takes wider circuits."
+        )
+    if num_gates > MAX_GATES:
+        raise ValueError(
+            f"A circuit may have {MAX_GATES:,} gates, but this one would have {num_gates:,}: lower {layers} or "
+            "`connectivity`."
+        )
 
 
 def _in_sequence(num_qubits: int, parts: list[Circuit]) -> Circuit:

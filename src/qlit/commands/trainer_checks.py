@@ -17,9 +17,17 @@ _LEAST = {
     "check_val_every_n_epoch": 1,
     "gradient_clip_val": 0,
     "log_every_n_steps": 0,
+    "max_epochs": -1,
+    "max_steps": -1,
+    "min_epochs": 0,
+    "min_steps": 0,
+    "num_nodes": 1,
     "num_sanity_val_steps": -1,
+    "reload_dataloaders_every_n_epochs": 0,
 }
 """The least value of options that Lightning takes as they are; it divides by some, and ignores others below it."""
+_MOST = {"max_epochs": 10**6, "min_epochs": 10**6, "num_nodes": 10**5}
+"""The greatest value of options that nobody has use for beyond it."""
 
 
 def check_options(trainer: Mapping[str, Any]) -> None:
@@ -28,6 +36,10 @@ def check_options(trainer: Mapping[str, Any]) -> None:
         value = trainer.get(name)
         if isinstance(value, int | float) and not value >= least:
             raise ValueError(f"`trainer.{name} >= {least}` must hold, but got {value}.")
+    for name, most in _MOST.items():
+        value = trainer.get(name)
+        if isinstance(value, int | float) and not value <= most:
+            raise ValueError(f"`trainer.{name} <= {most:,}` must hold, but got {value}.")
     interval = trainer.get("val_check_interval")
     if isinstance(interval, int | float) and interval == 0:
         raise ValueError(

@@ -10,14 +10,19 @@ Indices = NDArray[np.int64]
 _MOST_TRIED = 1000
 
 
-def train_and_validation_sizes(num_classes: int, *, num_per_label: int, train_fraction: float) -> tuple[int, int]:
-    """How many sentences train and validate; arguments and errors as `draw_split`."""
+def check_sizes(*, num_per_label: int, train_fraction: float) -> None:
+    """Raise a ValueError if no labels can be cut so; arguments as of `draw_split`."""
     if num_per_label < 2:
         raise ValueError(
             f"`num_per_label >= 2` must hold (training and validation need one each), got {num_per_label}."
         )
     if not 0 < train_fraction < 1:
         raise ValueError(f"`0 < train_fraction < 1` must hold, but got {train_fraction=}.")
+
+
+def train_and_validation_sizes(num_classes: int, *, num_per_label: int, train_fraction: float) -> tuple[int, int]:
+    """How many sentences train and validate; arguments and errors as `draw_split`."""
+    check_sizes(num_per_label=num_per_label, train_fraction=train_fraction)
     num_drawn = num_per_label * num_classes
     num_train = math.floor(train_fraction * num_drawn + 1e-9)  # 0.29 * 100 is 28.999...
     return num_train, num_drawn - num_train

@@ -8,6 +8,7 @@ import numpy as np
 
 from qlit.data.cuts import (
     Indices,
+    check_sizes,
     check_stratified,
     lacking_label,
     plain_cut,
@@ -42,6 +43,15 @@ class Split:
     notices: tuple[Notice, ...] = ()
 
 
+def check_settings(*, num_per_label: int, train_fraction: float, seed: int, max_test: int | None) -> None:
+    """Raise a ValueError if a setting of `draw_split` is out of range for any data."""
+    if seed < 0:
+        raise ValueError(f"`seed >= 0` must hold, but got {seed=}.")
+    if max_test is not None and max_test < 1:
+        raise ValueError(f"`max_test >= 1` must hold, but got {max_test=}. Leave it out to test on all.")
+    check_sizes(num_per_label=num_per_label, train_fraction=train_fraction)
+
+
 def draw_split(
     data: LabelledTexts,
     *,
@@ -72,10 +82,7 @@ def draw_split(
             or validation lacks a label.
     Source: arXiv:2504.08732, which splits the drawn sentences "as 85%/15%".
     """
-    if seed < 0:
-        raise ValueError(f"`seed >= 0` must hold, but got {seed=}.")
-    if max_test is not None and max_test < 1:
-        raise ValueError(f"`max_test >= 1` must hold, but got {max_test=}. Leave it out to test on all.")
+    check_settings(num_per_label=num_per_label, train_fraction=train_fraction, seed=seed, max_test=max_test)
     labels = np.asarray(data.labels, dtype=np.int64)
     counts = np.bincount(labels, minlength=len(data.label_names))
     present: list[int] = np.flatnonzero(counts).tolist()

@@ -13,6 +13,8 @@ from torch import Tensor
 from qlit.engines.statevector import outcome_signs
 
 Sampler = Literal["gaussian", "multinomial", "device"]
+MAX_SHOTS = 10**9
+"""Shots of a sample; sampled one by one, as many take minutes."""
 _DRAWS_AT_ONCE = 2**22  # outcomes that are held at once before they are counted: 32 MiB
 
 
@@ -38,6 +40,11 @@ class Shots:
         if self.num_shots < 1:
             raise ValueError(
                 f"`shots >= 1` must hold, but got shots={self.num_shots}; for exact expectation values set it to null."
+            )
+        if self.num_shots > MAX_SHOTS:
+            raise ValueError(
+                f"`shots <= {MAX_SHOTS:,}` must hold, but got shots={self.num_shots}; null means exact expectation "
+                "values."
             )
         if self.sampler not in get_args(Sampler):
             raise ValueError(f"The sampler must be one of {', '.join(get_args(Sampler))}, but got {self.sampler!r}.")

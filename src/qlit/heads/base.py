@@ -1,8 +1,13 @@
 """Interface between heads and training."""
 
+import math
 from abc import ABC, abstractmethod
 
 from torch import Tensor, nn
+
+from qlit.engines.memory import check_free
+
+_COPIES = 4  # weights, gradients and two moments
 
 
 class Head(nn.Module, ABC):
@@ -36,6 +41,24 @@ class Head(nn.Module, ABC):
         """Fix the randomness of the next call as that of rows `first_row`, .. of a batch of `num_rows`."""
 
 
+MAX_CLASSES = 5_000
+"""Classes of a head: validation and test have a matrix of `num_classes`**2 entries each."""
+
+
+def check_linear(**sizes: int) -> None:
+    """Raise a ValueError if a linear layer of these two sizes, given by their keys, does not fit into memory."""
+    names = " and ".join(f"{name}={size}" for name, size in sizes.items())
+    num_bytes = _COPIES * 4 * math.prod(sizes.values())
+    check_free(num_bytes, f"Weights, gradients and Adam's moments of a layer with {names}", "Lower one of them.")
+
+
+def check_finite(name: str, value: float, *, least: float = -math.inf) -> None:
+    """Raise a ValueError if a number is NaN, infinite or less than `least`."""
+    if not least <= value < math.inf or value == -math.inf:
+        bound = "" if least == -math.inf else f" of at least {least:g}"
+        raise ValueError(f"`{name}` must be a finite number{bound}, but got {name}={value}.")
+
+
 def check_made_for(made_for: int, num_features: int) -> None:
     """Raise a ValueError if embeddings have another number of features than a module was made for."""
     if num_features != made_for:
@@ -46,7 +69,9 @@ def check_made_for(made_for: int, num_features: int) -> None:
 
 
 def check_classes(num_classes: int) -> int:
-    """`num_classes`, or a ValueError if there are fewer than two."""
+    """`num_classes`, or a ValueError if there are fewer than two, or more than confusion matrices have room for."""
+    if num_classes > MAX_CLASSES:
+        raise ValueError(f"`num_classes <= {MAX_CLASSES:,}` must hold, but got {num_classes=}.")
     if num_classes < 2:
         raise ValueError(f"`num_classes >= 2` must hold, but got {num_classes=}.")
     return num_classes

@@ -7,7 +7,7 @@ from typing import final
 
 from torch import Tensor, nn
 
-from qlit.heads.base import Head, check_classes, check_made_for
+from qlit.heads.base import Head, check_classes, check_linear, check_made_for
 from qlit.heads.perceptron import Perceptron
 
 
@@ -30,6 +30,7 @@ class LinearHead(Head):
         self.num_features, self.num_classes = num_features, check_classes(num_classes)
         if num_features < 1:
             raise ValueError(f"`num_features >= 1` must hold, but got {num_features=}.")
+        check_linear(num_features=num_features, num_classes=num_classes)
         self.linear = nn.Linear(num_features, 1 if num_classes == 2 else num_classes)
 
     def forward(self, embeddings_BD: Tensor) -> Tensor:

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from qlit.circuits import encoder_circuit
 from qlit.engines import CircuitAngles, Engine, engine_by_name
 from qlit.engines.memory import check_states
+from qlit.heads.base import check_finite
 
 
 class Encoder(nn.Module, ABC):
@@ -130,6 +131,8 @@ class SimulatedQuantumEncoder(Encoder):
                 f"An encoder hands on the <Z> of its first qubits, so `1 <= num_outputs <= num_qubits` must hold, "
                 f"but got {num_outputs=}, {num_qubits=}. Raise the encoder's `num_qubits` or the number of encoders."
             )
+        check_finite("pad_with", pad_with)
+        check_finite("init_std", init_std, least=0)
         self.num_outputs = num_outputs
         self.wires = tuple(range(num_outputs))
         self.num_qubits = num_qubits

@@ -12,6 +12,7 @@ from qlit.circuits import Circuit, DepolarizingNoise
 from qlit.engines import DensityMatrixEngine, Engine
 from qlit.engines.trajectories import mean_over_trajectories, pauli_errors_of
 
+MAX_TRAJECTORIES = 100_000
 Training = Literal["trajectories", "injection", "density_matrix", "none"]
 Evaluation = Literal["trajectories", "density_matrix", "none"]
 
@@ -58,8 +59,10 @@ class GateNoise:
                 f"evaluation={self.evaluation!r}."
             )
         for name in ("num_trajectories", "num_evaluation_trajectories"):
-            if getattr(self, name) < 1:
-                raise ValueError(f"`{name} >= 1` must hold, but got {name}={getattr(self, name)}.")
+            if not 1 <= getattr(self, name) <= MAX_TRAJECTORIES:
+                raise ValueError(
+                    f"`1 <= {name} <= {MAX_TRAJECTORIES:,}` must hold, but got {name}={getattr(self, name)}."
+                )
 
     @property
     def channel(self) -> DepolarizingNoise:

@@ -9,7 +9,7 @@ from typing import final
 from torch import Tensor, nn
 
 from qlit.engines import CircuitAngles, Engine
-from qlit.heads.base import check_made_for
+from qlit.heads.base import check_linear, check_made_for
 from qlit.heads.encoders import Encoder
 from qlit.heads.perceptron import Perceptron
 
@@ -93,6 +93,7 @@ class ProjectedEncoder(Encoder):
             if value < 1:
                 raise ValueError(f"`{name} >= 1` must hold, but got {name}={value}.")
         self.num_outputs, self.num_features = num_outputs, num_features
+        check_linear(num_features=num_features, num_projected=num_projected)
         self.projection = nn.Linear(num_features, num_projected)
         self.encoder = encoder(num_outputs)
         self.encoder.check_features(num_projected)

@@ -7,6 +7,8 @@ from typing import final
 
 from torch import Tensor, nn
 
+from qlit.heads.base import check_linear
+
 
 @final
 class Perceptron(nn.Module):
@@ -46,6 +48,11 @@ class Perceptron(nn.Module):
                 f"A hidden layer needs `hidden_dim >= 1`, but got {hidden_dim=}: raise it, or set "
                 "`num_hidden_layers` to 0."
             )
+        if num_hidden_layers:
+            check_linear(num_features=num_features, hidden_dim=hidden_dim)
+            check_linear(hidden_dim=hidden_dim, num_outputs=num_outputs)
+        else:
+            check_linear(num_features=num_features, num_outputs=num_outputs)
         self._is_normalised = batch_norm
         layers: list[nn.Module]
         if num_hidden_layers:

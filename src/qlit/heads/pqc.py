@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from qlit.circuits import reuploading_circuit
 from qlit.engines import CircuitAngles, engine_by_name
 from qlit.engines.shots import Sampler, Shots
+from qlit.heads.base import check_finite
 from qlit.heads.gate_noise import NO_NOISE, GateNoise
 
 _ERRORS = 1  # tells the random numbers of errors from those of shots, which share a seed
@@ -73,6 +74,7 @@ class ReuploadingPQC(nn.Module):
         engine: str = "auto",
     ) -> None:
         super().__init__()
+        check_finite("init_std", init_std, least=0)
         self.num_qubits = num_qubits
         self.circuit = reuploading_circuit(
             num_qubits, num_reuploads, num_main_layers, num_reupload_layers, connectivity

@@ -23,6 +23,7 @@ from qlit.data.dimensions import embedding_dim_of
 from qlit.data.fine_tuned import seen_by
 from qlit.data.leaks import Comparison, Stage
 from qlit.data.lengths import cut_notice
+from qlit.data.splits import check_settings
 from qlit.data.trainable import TrainableBody
 from qlit.heads import Head
 from qlit.training.batches import BatchLoader
@@ -86,6 +87,7 @@ class SentenceDataModule(pl.LightningDataModule):
         for name, value in (("batch_size", batch_size), ("eval_batch_size", eval_batch_size)):
             if value < 1:
                 raise ValueError(f"`{name} >= 1` must hold, but got {name}={value}.")
+        check_settings(num_per_label=num_per_label, train_fraction=train_fraction, seed=seed, max_test=max_test)
         self.source, self.text_column, self.label_column = source, text_column, label_column
         self.num_per_label, self.train_fraction, self.seed = num_per_label, train_fraction, seed
         self.max_test, self.stratified, self.unseen_only = max_test, stratified, unseen_only

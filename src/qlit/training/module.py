@@ -74,8 +74,8 @@ class SentenceClassifier(pl.LightningModule):
                 raise ValueError(f"`{name} > 0` must hold, but got {name}={value}; it must be a finite number.")
         if not 0 < lr_decay <= 1:
             raise ValueError(f"`0 < lr_decay <= 1` must hold, but got {lr_decay=}; 1 keeps the learning rate.")
-        if not weight_decay >= 0:
-            raise ValueError(f"`weight_decay >= 0` must hold, but got {weight_decay=}.")
+        if not 0 <= weight_decay < math.inf:
+            raise ValueError(f"`weight_decay >= 0` must hold, but got {weight_decay=}; it must be a finite number.")
         self.head = head
         self.body: TrainableBody | None = None
         self.lr, self.lr_decay, self.weight_decay, self.body_lr = lr, lr_decay, weight_decay, body_lr
