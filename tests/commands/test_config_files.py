@@ -57,7 +57,7 @@ def said(parsed):
     [
         (["--config", "{secret}"], "secret.txt must be keys with values, but it is of type str; check the path."),
         (["--data", "{secret}"], "secret.txt must be keys with values, but it is of type str; check the path."),
-        (["--model.head", "{secret}"], '"model.head": Unexpected import path format'),
+        (["--model.head", "{secret}"], "model.head must be a class, as class_path and init_args, but got "),
         (["--model.lr", "{secret}"], "model.lr must be float, but got "),
         (["--config", "data: {{batch_size: '{secret}'}}"], "data.batch_size must be int, but got "),
     ],
@@ -80,7 +80,7 @@ def test_a_wrong_file_is_never_quoted(said, tmp_path, options, sentence):
         ("a: &a [*a]", "*a in line 1 stands inside of what it names."),
         ("model: {lr: [1}", "the config other.yaml is not YAML: did not find expected ',' or ']' in line 1."),
         ("[" * 100_000, "more than 64 levels in one another"),
-        ("data: {source: '" + "[" * 100_000 + "'}", "too long or too deep a value in line 1"),
+        ("data: {source: '" + "[" * 100_000 + "'}", "data.source is too long or too deep, in line 1"),
     ],
     ids=range(8),
 )
@@ -116,7 +116,7 @@ def test_right_values_mean_what_they_always_meant(parsed, tmp_path):
         (["--model.head.final_linear", "null"], "final_linear must be bool, but got null; leave it out for true."),
         (["--config", "model.head.init_args.pqc.noise: null"], "model.head.pqc.noise must be GateNoise, but got null."),
         (["--model.head.encoder.engine", "null"], "encoder.engine must be str, but got null; leave it out for auto."),
-        (["--model.head.pqc.sampler", "null"], "head.pqc.sampler must be one of gaussian, multinomial, device, but got null"),
+        (["--model.head.pqc.sampler", "null"], "must be one of gaussian, multinomial, device, but got null"),
     ],
     ids=range(5),
 )  # fmt: skip

@@ -95,8 +95,12 @@ def test_a_right_key_in_the_wrong_place_is_not_its_own_suggestion(said):
         ),
         ("shots: 8192", "shots: some", ["model.head.pqc.shots must be int or null, but got some"]),
         ("p1: 0.0", "p1: little", ["model.head.pqc.noise.p1 must be float, but got little"]),
-        ("heads.HybridHead", "heads.HybridHat", ["'qlit.heads.HybridHat'", "no attribute 'HybridHat'"]),
-        ("pqc:\n        num_qubits: 10", "pqc:", ["the following arguments are required: pqc.num_qubits"]),
+        (
+            "heads.HybridHead",
+            "heads.HybridHat",
+            ["model.head names 'qlit.heads.HybridHat', which is not there", "no attribute 'HybridHat'"],
+        ),
+        ("pqc:\n        num_qubits: 10", "pqc:", ["model.head lacks pqc.num_qubits, which must be given"]),
         ("  lr: 2.5e-3", "  lr: [1", ["config.yaml is not YAML: did not find expected ',' or ']' in line "]),
     ],
 )

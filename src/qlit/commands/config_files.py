@@ -19,8 +19,11 @@ def use_bounded_yaml() -> None:
     def load(text: str) -> Any:
         if isinstance(text, _FileText):
             return text.content
-        check_yaml(text, f"the value {shortened(text)!r}")
-        return plain(text)
+        name = f"the value {shortened(text)!r}"
+        check_yaml(text, name)
+        content = plain(text)
+        check_class_paths(content, name)
+        return content
 
     def read(path: Path) -> str:
         name = f"the config {path.relative}"
@@ -30,6 +33,7 @@ def use_bounded_yaml() -> None:
         # The trainer's callbacks and the like are lists.
         if not isinstance(content, Mapping | list):
             raise YamlTextError(f"{name} must be keys with values, but it {_what(content, text)}; check the path.")
+        check_class_paths(content, name)
         if isinstance(content, Mapping) and (twice := next(_given_twice(content), None)) is not None:
             raise YamlTextError(f"In {name}, the key {shortened(twice)!r} is given twice: once with dots; keep one.")
         return _FileText(text, content)
@@ -39,6 +43,24 @@ def use_bounded_yaml() -> None:
     # and quotes the whole of a file that is no config.
     whole = Path.read_text
     Path.read_text = read  # type: ignore[method-assign, assignment]
+
+
+def check_class_paths(content: Any, name: str, place: str = "") -> None:
+    """Raise a YamlTextError if a `class_path` is no text, or `init_args` are not keys with values."""
+    if isinstance(content, list):
+        for inner in content:
+            check_class_paths(inner, name, place)
+    elif isinstance(content, Mapping):
+        for key, inner in content.items():
+            if key == "class_path" and not isinstance(inner, str):
+                raise YamlTextError(f"In {name}, {place}class_path must name a class, but got {_shown(inner)}.")
+            if key == "init_args" and not isinstance(inner, Mapping):
+                raise YamlTextError(f"In {name}, {place}init_args must be keys with values, but got {_shown(inner)}.")
+            check_class_paths(inner, name, place if key == "init_args" else f"{place}{key}.")
+
+
+def _shown(value: Any) -> str:
+    return "null" if value is None else shortened(str(value))
 
 
 class _FileText(str):

@@ -1,4 +1,4 @@
-"""Nulls of a config in places that take none, which jsonargparse takes for values that were not given."""
+"""Nulls and plain values in places of a config that take neither, which jsonargparse lets through."""
 
 import inspect
 import sys
@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 from jsonargparse import Namespace
 
 from qlit.runtime.errors import UsageError
+from qlit.runtime.yaml_text import shortened
 
 
 class _Parameter(NamedTuple):
@@ -36,6 +37,8 @@ def check_nulls(config: Any, flags: Mapping[str, str] | None = None, /, **places
         if config.get(name) is None:
             raise UsageError(f"{name} must be {what}, but got null.")
     for place, kind in places.items():
+        if config.get(place) is not None and not isinstance(config[place], Namespace | Mapping):
+            raise UsageError(f"{place} must be keys with values, but got {shortened(str(config[place]))}.")
         for key, parameter in _nulls(config.get(place), kind, place):
             hint = "" if parameter.default is inspect.Parameter.empty else _leave_out(parameter.default)
             raise UsageError(f"{key} must be {_named(parameter.hint)}, but got null{hint}.")
@@ -54,6 +57,8 @@ def _nulls(value: Any, kind: Any, place: str) -> Iterator[tuple[str, _Parameter]
         return
     for name, parameter in _parameters(kind).items():
         inner = value.get(name)
+        if isinstance(inner, bool | int | float) and _is_section(parameter.hint):
+            raise UsageError(f"{place}.{name} must be keys with values, but got {shortened(str(inner))}.")
         if inner is not None:
             yield from _nulls(inner, parameter.hint, f"{place}.{name}")
         elif name in value and not _takes_none(parameter):
@@ -69,6 +74,10 @@ def _parameters(kind: type) -> dict[str, _Parameter]:
     except (NameError, TypeError, ValueError, AttributeError):
         return {}
     return {name: _Parameter(hints[name], each.default) for name, each in found.items() if name in hints}
+
+
+def _is_section(hint: Any) -> bool:
+    return isinstance(hint, type) and hint.__module__ not in ("builtins", "datetime") and bool(_parameters(hint))
 
 
 def _takes_none(parameter: _Parameter) -> bool:

@@ -11,6 +11,7 @@ from typing import Any
 from jsonargparse import ArgumentError
 
 from qlit.commands.config_files import use_bounded_yaml
+from qlit.commands.parser_messages import clipped, reworded
 from qlit.runtime.allowed import OPTION
 from qlit.runtime.errors import UsageError, nearest
 from qlit.runtime.yaml_text import YamlTextError
@@ -59,7 +60,7 @@ def readable_errors() -> Iterator[None]:
         os.environ.setdefault("JSONARGPARSE_DEPRECATION_WARNINGS", "off")
         yield
     except ArgumentError as error:
-        raise UsageError(one_sentence(str(error))) from error
+        raise UsageError(clipped(one_sentence(str(error)))) from error
     except YamlTextError as error:
         raise UsageError(str(error)) from error
 
@@ -77,6 +78,8 @@ def one_sentence(message: str) -> str:
     if unknown := re.search(r"unrecognized arguments: (\S+)", message):
         option = unknown[1].partition("=")[0]
         return f"unknown option {option}{nearest(option, [f'--{name}' for name in _known_names()])}"
+    if (told := reworded(message)) is not None:
+        return told
     if (reason := reason_in_union(message)) is not None:
         return ": ".join(part for part in (place.partition(".init_args")[0], reason) if part)
     if unknown := re.search(r"(?:Group '([\w.]+)' does not accept option|Option) '([\w.]+)'", message):
@@ -144,6 +147,7 @@ def _types(name: str) -> str:
     """A type, or the values there are, as a config spells them."""
     values = re.sub(r"^typing\.Literal\[(.*)\]$", r"one of \1", name)
     classes = re.sub(r"<?class '([^']+)'>", r"\1", values).replace("NoneType", "null")
+    classes = re.sub(r"\b(?:collections\.abc|typing)\.", "", classes)
     return re.sub(r"\blightning\.(?:\w+\.)*(\w+)", r"\1", classes)
 
 

@@ -15,6 +15,7 @@ MAX_DEPTH = 64
 MAX_VALUES = 50_000
 """Keys and values of a file, counting what an alias names as often as it is used."""
 MAX_SCALAR_CHARS = 20_000
+MAX_DIGITS = 100
 
 _Loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _PIPE_WAIT_S = 5.0
@@ -114,7 +115,7 @@ def check_yaml(text: str, name: str) -> None:
             key twice.
         yaml.YAMLError: If it is no YAML.
     """
-    if len(text) <= MAX_SCALAR_CHARS and text.isalnum():
+    if len(text) <= MAX_DIGITS and text.isalnum():
         return
     counted = _Counted(name)
     documents = 0
@@ -161,8 +162,17 @@ class _Counted:
         elif isinstance(event, yaml.ScalarEvent):
             if event.anchor is not None:
                 self._sizes[event.anchor] = 1
+            if len(event.value) > MAX_DIGITS and event.value.lstrip("+-").isdigit():
+                raise YamlTextError(
+                    f"In {self._name}, {self._place()} has more than {MAX_DIGITS} digits, in line {line}."
+                )
             if len(event.value) > MAX_SCALAR_CHARS or event.value.count("[") + event.value.count("{") > MAX_DEPTH:
-                raise YamlTextError(f"{self._name} has too long or too deep a value in line {line}.")
+                raise YamlTextError(f"In {self._name}, {self._place()} is too long or too deep, in line {line}.")
+
+    def _place(self) -> str:
+        """The keys to the value at hand, with dots."""
+        keys = [each.key for each in self._open if each.key is not None]
+        return shortened(".".join(keys)) or "a value"
 
     def _count(self, number: int, line: int) -> None:
         self._num_values += number
@@ -179,6 +189,7 @@ class _Collection:
         self.anchor, self.before = anchor, before
         self._lines: dict[str, int] | None = {} if is_mapping else None
         self._is_key = True
+        self.key: str | None = None
 
     def take(self, event: Any, line: int, name: str) -> None:
         if self._lines is None:
@@ -190,6 +201,7 @@ class _Collection:
                     "keep one."
                 )
             self._lines[event.value] = line
+            self.key = event.value
         self._is_key = not self._is_key
 
 
