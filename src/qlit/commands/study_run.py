@@ -26,8 +26,8 @@ from qlit.commands.study_worker import Worker
 from qlit.commands.terminal import quieten
 from qlit.runtime.allowed import allow_options
 from qlit.runtime.errors import UsageError
-from qlit.runtime.interrupts import Interrupts
-from qlit.runtime.retry import PATIENCE_S, OutageError, when_mlflow_is_there, without_waiting
+from qlit.runtime.interrupts import Interrupts, StoppedBySignal
+from qlit.runtime.retry import PATIENCE_S, OutageError, first_line, when_mlflow_is_there, without_waiting
 from qlit.studies.patience import AWAY, patiently
 from qlit.studies.storage import setup_lock
 from qlit.studies.trials import Trials
@@ -36,7 +36,8 @@ from qlit.training.tracking import MLflowTracker, Status
 
 _POLL_S = 1.0
 _SAY_S = 15.0
-_STOP_S = 120.0  # a worker that was told to stop has written its checkpoint and told its trial long before
+_STOP_S = 7.0  # for workers that are asked to stop; trials and runs of those that take longer are recovered here
+_STOPPED = tuple(128 + number for number in (signal.SIGHUP, signal.SIGINT, signal.SIGTERM))
 
 
 def run_study(arguments: Sequence[str]) -> int:
@@ -77,17 +78,18 @@ def run_study(arguments: Sequence[str]) -> int:
     _say(f"{named.study.name}: {queued} trials queued, {len(lost)} lost ones among them; {told}")
     if num_left:
         embed(sentences, len(places.cores))
-    tracker = _parent_run(trials, config, Path(options.config))
     status: Status = "FAILED"
-    try:
-        with Interrupts() as interrupts:
-            stopped_by = _supervised(trials, named, num_workers, places, interrupts)
-        status = "FINISHED" if patiently(lambda: trials.is_finished) else "KILLED"
-    finally:
-        _close(tracker, trials, status, config["tracking"])
-    if stopped_by is not None:
-        _say(f"stopped by {stopped_by.name}; the same command goes on")
-        return 128 + stopped_by
+    with Interrupts() as interrupts:
+        with interrupts.raising():
+            tracker = _parent_run(trials, config, Path(options.config))
+        try:
+            _supervised(trials, named, num_workers, places, interrupts)
+            status = "FINISHED" if patiently(lambda: trials.is_finished) else "KILLED"
+        finally:
+            status = _closed(tracker, trials, status, config["tracking"], interrupts)
+    if interrupts.signal is not None:
+        _say(f"stopped by {interrupts.signal.name}; the same command goes on")
+        return 128 + interrupts.signal
     print(patiently(lambda: best_text(trials)))
     failed, counts = patiently(lambda: trials.num_given_up), patiently(trials.counts)
     if failed or counts["diverged"] or status != "FINISHED":
@@ -116,24 +118,25 @@ def run_worker(arguments: Sequence[str]) -> int:
         torch.set_num_threads(len(options.cores.split(",")))
     quieten()
     with Interrupts() as interrupts:
-        # Beside others a worker comes in at any time, and waits as they do; by itself it begins, and tells at once.
-        trials = _opened(named) if options.parent is None else patiently(lambda: _opened(named))
         tracker = None
-        if options.parent is None:
-            config = checked_configs(named.study)[0]
-            check_study(trials)
-            patiently(trials.fill)
-            with setup_lock(named.location):  # of workers that start together one opens it
-                if not trials.is_held:
-                    tracker = _parent_run(trials, config, Path(options.config))
-        parent_run = patiently(lambda: str(trials.study.user_attrs["mlflow_run"]))
+        with interrupts.raising():
+            # Beside others a worker comes in at any time, and waits as they do; by itself it begins, and tells at once.
+            trials = _opened(named) if options.parent is None else patiently(lambda: _opened(named))
+            if options.parent is None:
+                config = checked_configs(named.study)[0]
+                check_study(trials)
+                patiently(trials.fill)
+                with setup_lock(named.location):  # of workers that start together one opens it
+                    if not trials.is_held:
+                        tracker = _parent_run(trials, config, Path(options.config))
         status: Status = "FAILED"
         try:
+            parent_run = patiently(lambda: str(trials.study.user_attrs["mlflow_run"]))
             Worker(trials, parent_run, interrupts, options.parent).work(named.study.hours)
             status = "FINISHED" if patiently(lambda: trials.is_finished) else "KILLED"
         finally:
             if tracker is not None:
-                _close(tracker, trials, status, config["tracking"])
+                _closed(tracker, trials, status, config["tracking"], interrupts)
         failed = options.parent is None and patiently(lambda: trials.num_given_up)
         trials.close()
     if interrupts.signal is not None:
@@ -155,22 +158,30 @@ def _parent_run(trials: Trials, config: dict[str, Any], file: Path) -> MLflowTra
         tags={"study.name": study.name, "study.design": study.design.kind},
         run_id=patiently(lambda: trials.study.user_attrs.get("mlflow_run")),
     )
-    tracker.start()
-    tracker.patience_s = PATIENCE_S  # at its end; at its beginning somebody looks on
-    run_id = tracker.run_id
-    assert run_id is not None
-    patiently(lambda: trials.note_holder(run_id))
-    tracker.log_text(file.read_text(encoding="utf-8"), "study.yaml")
+    try:
+        tracker.start()
+        tracker.patience_s = PATIENCE_S  # at its end; at its beginning somebody looks on
+        run_id = tracker.run_id
+        assert run_id is not None
+        patiently(lambda: trials.note_holder(run_id))
+        tracker.log_text(file.read_text(encoding="utf-8"), "study.yaml")
+    except BaseException as error:
+        tracker.close("FAILED" if isinstance(error, Exception) else "KILLED", first_line(error))
+        raise
     return tracker
 
 
-def _close(tracker: MLflowTracker, trials: Trials, status: Status, tracking: dict[str, Any]) -> None:
-    """End the study's own run. Where workers have waited in vain, or somebody wants an end, nothing is waited for."""
-    is_finished = status == "FINISHED"
+def _closed(
+    tracker: MLflowTracker, trials: Trials, status: Status, tracking: dict[str, Any], interrupts: Interrupts
+) -> Status:
+    """End the study's own run; the status it got. After an outage or a stop request nothing is retried."""
+    is_finished = status == "FINISHED" and interrupts.signal is None
     with nullcontext() if is_finished else without_waiting():
         try:
-            with nullcontext() if is_finished else suppress(OutageError):
+            with interrupts.raising() if is_finished else suppress(OutageError):
                 patiently(lambda: _record(tracker, trials, status))
+        except StoppedBySignal:  # while the report was written, which the same command writes again
+            status = "KILLED"
         finally:
             tracker.close(status)
     kept = KeptRuns(tracking["tracking_uri"])
@@ -178,6 +189,7 @@ def _close(tracker: MLflowTracker, trials: Trials, status: Status, tracking: dic
         # Runs of workers that were killed, or could not reach MLflow at their end; the next run tries it again.
         when_mlflow_is_there(lambda: kept.reap(tracking["experiment"]))
         patiently(trials.note_release)  # a holder that has ended is known anyway
+    return status
 
 
 def _record(tracker: MLflowTracker, trials: Trials, status: Status) -> None:
@@ -197,10 +209,8 @@ def _record(tracker: MLflowTracker, trials: Trials, status: Status) -> None:
         tracker.log_text(report.html, "report.html")
 
 
-def _supervised(
-    trials: Trials, named: Named, num_workers: int, places: Places, interrupts: Interrupts
-) -> signal.Signals | None:
-    """Keep workers running until the study is finished; the signal that stopped it, if one did."""
+def _supervised(trials: Trials, named: Named, num_workers: int, places: Places, interrupts: Interrupts) -> None:
+    """Keep workers running until the study is finished, or a signal has come."""
     folder = Path("mlruns") / "studies" / named.study.name
     folder.mkdir(parents=True, exist_ok=True)
     places_of_workers = [
@@ -226,10 +236,10 @@ def _supervised(
                 _say(progress_text(trials, seconds=told - begun))
         time.sleep(_POLL_S)
     _stop(workers)
-    failed = [number for number, worker in enumerate(workers) if worker.returncode not in (0, 130, 143)]
+    failed = [number for number, worker in enumerate(workers) if worker.returncode not in (0, *_STOPPED)]
     if not failed or interrupts.signal is not None:
         patiently(trials.recover)  # the trial of the last worker that was killed
-        return interrupts.signal
+        return
     with suppress(OutageError), without_waiting():
         patiently(trials.recover)
     reason = _last_line(folder / f"worker-{failed[0]}.log")

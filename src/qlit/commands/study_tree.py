@@ -30,7 +30,7 @@ ERROR_FILE = "error"
 """Beside the file with what to train: what a rank other than 0 failed with."""
 
 _COMMAND = (sys.executable, "-m", "qlit", "study", "trial")
-_STOP_S = 30.0  # for the checkpoint and the run of ranks that were told to stop
+_STOP_S = 6.0  # for ranks that are asked to stop; the worker closes the run of those that take longer
 _END_S = 60.0  # for the end of the interpreter after the last word of rank 0
 
 

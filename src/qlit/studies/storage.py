@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 import psutil
-from filelock import FileLock
+from filelock import FileLock, Timeout
 
+from qlit.runtime.interrupts import seconds_since_stop
 from qlit.runtime.secrets import check_uri, remember, scrub
 from qlit.studies.reading import home_expanded
 
@@ -24,6 +25,7 @@ ENVIRONMENT = "QLIT_STUDY_STORAGE"
 _LOCK_S = 120.0  # creating the tables takes seconds; queueing behind others is normal
 _BUSY_S = 60.0
 _PROBE_S = 3.0
+_STOP_S = 5.0  # after a signal
 # File systems of several machines: locks of files and of SQLite do not hold there (SQLite's FAQ, question 5).
 _SHARED = {"nfs", "nfs4", "cifs", "smb3", "smbfs", "lustre", "gpfs", "beegfs", "ceph", "glusterfs", "afs", "fuse.sshfs"}
 
@@ -172,7 +174,7 @@ def setup_lock(location: Location) -> Iterator[None]:
     """
     if location.path is not None:
         location.path.parent.mkdir(parents=True, exist_ok=True)
-        with FileLock(f"{location.path}.setup.lock", timeout=_LOCK_S):
+        with _file_lock(Path(f"{location.path}.setup.lock")):
             yield
         return
     try:
@@ -215,8 +217,26 @@ def claim_lock(location: Location) -> Iterator[None]:
     if location.path is None or location.is_journal:
         yield
         return
-    with FileLock(f"{location.path}.claim.lock", timeout=_LOCK_S):
+    with _file_lock(Path(f"{location.path}.claim.lock")):
         yield
+
+
+@contextmanager
+def _file_lock(path: Path) -> Iterator[None]:
+    """A lock of this machine, for which a process that was asked to stop waits no longer than it waits for others.
+
+    Raises:
+        TimeoutError: If other processes hold it for too long.
+    """
+    lock = FileLock(path)
+    try:
+        lock.acquire(timeout=_LOCK_S, cancel_check=lambda: (seconds_since_stop() or 0.0) > _STOP_S)
+    except Timeout as error:
+        raise TimeoutError(f"Another process holds {path}; run the command again when it has ended.") from error
+    try:
+        yield
+    finally:
+        lock.release()
 
 
 def this_host() -> str:

@@ -16,6 +16,7 @@ from optuna.exceptions import UpdateFinishedTrialError
 from optuna.storages import BaseStorage
 from optuna.trial import FrozenTrial, Trial, TrialState
 
+from qlit.runtime.interrupts import seconds_since_stop
 from qlit.studies.claims import Claimed
 from qlit.studies.contents import check_contents, note_contents
 from qlit.studies.definition import Cell, Replicate, Study, digest
@@ -109,7 +110,9 @@ class Trials:
     def _queue_missing(self) -> int:
         screened = self.screened
         missing = to_queue(self.definition, self.all(), screened)
-        for cell, marks in missing:
+        for number, (cell, marks) in enumerate(missing):
+            if seconds_since_stop() is not None:  # large designs take minutes; whoever goes on queues the rest
+                return number
             self._queue(cell, marks)
         if screened is not None:
             self.study.set_user_attr(_SEARCH_BEGUN, True)
