@@ -1,5 +1,6 @@
 """Tracking against real stores: SQLite files, and an MLflow server that is killed and comes back."""
 
+import atexit
 import json
 import math
 import os
@@ -275,6 +276,36 @@ def test_other_ranks_do_nothing(folder, monkeypatch):
     tracker.close()
     assert (tracker.run_id, tracker.run_dir) == (None, None)
     assert not (folder / "mlruns" / "runs").exists()
+
+
+def killed(tracker):
+    """Let a tracker be as after a SIGKILL: what waits is lost, and nobody closes the run."""
+    atexit.unregister(tracker._at_exit)
+    return tracker.run_id
+
+
+def test_a_resumed_run_gets_the_points_that_it_lacks_and_none_twice(folder):
+    first = MLflowTracker()
+    for step in range(4):
+        first.log_metrics({"x": step / 10, "nan": math.nan}, step)
+    first.finalize("success")
+    first._last_flush = time.monotonic()
+    for step in (4, 5):
+        first.log_metrics({"x": step / 10, "lr": 0.1}, step)
+    rows = first.unsent_metrics  # as a checkpoint of step 3, say, carries them
+    assert len(rows) == 4
+    second = MLflowTracker()
+    second.continue_run(killed(first))
+    second.start()
+    second.log_again(rows)
+    for step in range(7):
+        second.log_metrics({"x": step / 10 if step != 2 else 7.0, "nan": math.nan}, step)
+    second.close()
+    client = client_of(folder)
+    found = history(client, first.run_id, "x")
+    assert sorted(found) == sorted([(2, 7.0), *((step, step / 10) for step in range(7))])
+    assert [step for step, _ in history(client, first.run_id, "nan")] == list(range(7))
+    assert history(client, first.run_id, "lr") == [(4, 0.1), (5, 0.1)]
 
 
 # --- processes ---

@@ -1,5 +1,6 @@
 """Open one MLflow run, new or resumed."""
 
+import math
 import sys
 import time
 from dataclasses import dataclass, field
@@ -32,6 +33,7 @@ class OpenRun:
         reopening: What makes it a running one again, of a run that ended; sent before the first record, so that a
             resume that fails before it has anything to write leaves the run as it was.
         continues: The run that this new one continues, as the store does not have it or a new one was asked for.
+        points: The values that a resumed run has, by metric and step.
     """
 
     store: _store.Store
@@ -42,6 +44,7 @@ class OpenRun:
     begun_with: dict[str, str] | None = None
     reopening: Record | None = None
     continues: str | None = None
+    points: dict[tuple[str, int], list[float]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.folder: Path = self.store.root / "runs" / self.run_id
@@ -57,6 +60,16 @@ class OpenRun:
             store_name=f"{what} at {scrub(self.store.uri)}",
             name=name,
         )
+
+    def is_new(self, name: str, value: float, step: int) -> bool:
+        """Whether a resumed run does not have this point of a metric yet; MLflow would keep it twice."""
+        if self.begun_with is None:
+            return True
+        known = self.points.setdefault((name, step), [])
+        if value in known or (math.isnan(value) and any(map(math.isnan, known))):
+            return False
+        known.append(value)
+        return True
 
     def put(self, record: Record) -> None:
         """Send `record`, or keep it until MLflow is back."""
@@ -134,6 +147,9 @@ def _resumed(run: OpenRun, tags: dict[str, str]) -> OpenRun:
     run.settle()  # what an earlier process could not send, its status included
     data = run.client.get_run(run.run_id).data
     run.params, run.begun_with = dict(data.params), dict(data.tags)
+    for name in data.metrics:
+        for point in run.client.get_metric_history(run.run_id, name):
+            run.points.setdefault((name, point.step), []).append(point.value)
     ended = ["error", DIVERGED, EPOCH, f"notice.{NOTICE}"]  # how it ended before
     run.reopening = {"kind": "reopen", "values": clean_tags(tags), "remove": ended}
     return run

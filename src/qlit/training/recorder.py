@@ -39,6 +39,8 @@ class RunRecorder(pl.Callback):
         self.expected = expected
         self._recorded = self._trains = False
         self._used: dict[str, Any] | None = None  # the config with settings that were found, if any were
+        self._tracker: MLflowTracker | None = None
+        self._unsent: list[tuple[str, float, int, int]] = []  # metrics that the resumed checkpoint was past
         self._comes_from = ""  # the run of a resumed checkpoint, if that comes from another training
 
     def setup(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
@@ -47,7 +49,7 @@ class RunRecorder(pl.Callback):
         if self.expected is not None and (changed := changed_since(self.expected, data.contents)):
             raise ValueError(f"{changed} changed after this command had looked for earlier runs: run it again.")
         identity = identity_tags(self.config, data.contents)
-        tracker = tracker_of(trainer)
+        tracker = self._tracker = tracker_of(trainer)
         if tracker is not None and tracker.run_dir is not None:
             run_dir = tracker.run_dir
         else:
@@ -66,6 +68,13 @@ class RunRecorder(pl.Callback):
             "training_hash": identity[HASH],
             "run_id": tracker.run_id if tracker else None,
         }
+
+    def state_dict(self) -> dict[str, Any]:
+        """Metrics that wait: a run that is killed after the checkpoint has lost them, and is resumed past them."""
+        return {} if self._tracker is None else {"unsent": self._tracker.unsent_metrics}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        self._unsent = [(str(name), value, int(when), int(step)) for name, value, when, step in state_dict["unsent"]]
 
     # What the run is told waits until work begins: before, a resume may turn out to be impossible, and the run that was
     # to go on must then be left as it was.
@@ -113,6 +122,8 @@ class RunRecorder(pl.Callback):
         resumption = _resumption_of(trainer)
         if resumption is not None and not tracker.is_resumed:
             tags |= {f"resumed.{name}": str(now) for name, (_, now) in resumption.changes.items()}
+        if resumption is not None:
+            tracker.log_again(self._unsent)
             _log_history(tracker, trainer, module)
         if self._comes_from:
             # A run that goes on from another training is not found in place of one that was trained from its beginning.
@@ -204,7 +215,7 @@ def _resumption_of(trainer: pl.Trainer) -> Resumption | None:
 
 
 def _log_history(tracker: MLflowTracker, trainer: pl.Trainer, module: SentenceClassifier) -> None:
-    """Give a run that begins in the middle of a training the scores of the epochs before."""
+    """Give the run of a resumed training the scores of the epochs before, as far as it lacks them."""
     for name, values in module.history.items():
         for position, value in values:
             step = position if not validates_within_epochs(trainer) else (position + 1) * trainer.num_training_batches

@@ -6,7 +6,7 @@ import math
 import os
 import tempfile
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, get_args
@@ -190,9 +190,19 @@ class MLflowTracker(Logger):
     def _put(self, record: Record) -> None:
         self._started().put(record)
 
+    @property
+    def unsent_metrics(self) -> list[tuple[str, float, int, int]]:
+        """(name, value, time in ms since 1970, step) of the metrics that wait, for a checkpoint that is past them."""
+        return list(self._metrics)
+
+    @rank_zero_only
+    def log_again(self, rows: Iterable[tuple[str, float, int, int]]) -> None:
+        """Log what `unsent_metrics` of an earlier process gave; points that the run has are skipped."""
+        self._add(rows)
+
     @rank_zero_only
     def log_metrics(self, metrics: Mapping[str, float], step: int | None = None) -> None:
-        """Log scalars. They are sent after 2 s, or when 1000 wait.
+        """Log scalars. They are sent after 2 s, or when 1000 wait. Points that a resumed run has already are skipped.
 
         Args:
             metrics: Scalars by name. NaN and infinity are logged as NaN: MLflow would store infinity as 1.797e308.
@@ -200,7 +210,12 @@ class MLflowTracker(Logger):
         """
         now_ms = time.time_ns() // 1_000_000
         finite = {key: number if math.isfinite(number := float(value)) else math.nan for key, value in metrics.items()}
-        self._metrics += [(clean_key(key), value, now_ms, step or 0) for key, value in finite.items()]
+        self._add((clean_key(key), value, now_ms, step or 0) for key, value in finite.items())
+
+    def _add(self, rows: Iterable[tuple[str, float, int, int]]) -> None:
+        if self._run is not None:
+            rows = [row for row in rows if self._run.is_new(row[0], row[1], row[3])]
+        self._metrics += rows
         self.save()
 
     @rank_zero_only
@@ -288,6 +303,7 @@ class MLflowTracker(Logger):
         if len(self._metrics) >= _FLUSH_METRICS or time.monotonic() - self._last_flush >= _FLUSH_S:
             self._flush()
 
+    @undivided()  # else a signal loses what is on its way
     def _flush(self) -> None:
         self._last_flush = time.monotonic()
         if self._metrics:
