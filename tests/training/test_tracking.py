@@ -1,6 +1,7 @@
 """Tracking against real stores: SQLite files, and an MLflow server that is killed and comes back."""
 
 import atexit
+import errno
 import json
 import math
 import os
@@ -16,7 +17,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from full_disk import files_of_at_most
+from full_disk import files_of_at_most, full_at_first
 from lightning.pytorch import LightningModule, Trainer
 from lightning.pytorch.utilities import rank_zero_only
 from lightning.pytorch.utilities.exceptions import SIGTERMException
@@ -24,7 +25,9 @@ from matplotlib.figure import Figure
 from mlflow import MlflowClient
 from servers import MlflowServer, free_port
 
-from qlit.runtime.retry import is_outage
+from qlit.runtime import retry
+from qlit.runtime.retry import OutageError, is_outage
+from qlit.training import _delivery, _run
 from qlit.training._delivery import Outbox, RefusedError, deliver, metrics_record
 from qlit.training._store import locate
 from qlit.training.run_status import RunStatus
@@ -279,8 +282,9 @@ def test_other_ranks_do_nothing(folder, monkeypatch):
 
 
 def killed(tracker):
-    """Let a tracker be as after a SIGKILL: what waits is lost, and nobody closes the run."""
+    """Let a tracker be as after a SIGKILL: what waits is lost, the lock is free, and nobody closes the run."""
     atexit.unregister(tracker._at_exit)
+    tracker._run._lock.release()
     return tracker.run_id
 
 
@@ -306,6 +310,84 @@ def test_a_resumed_run_gets_the_points_that_it_lacks_and_none_twice(folder):
     assert sorted(found) == sorted([(2, 7.0), *((step, step / 10) for step in range(7))])
     assert [step for step, _ in history(client, first.run_id, "nan")] == list(range(7))
     assert history(client, first.run_id, "lr") == [(4, 0.1), (5, 0.1)]
+
+
+def test_a_run_is_trained_by_one_process_at_a_time(folder):
+    first = MLflowTracker()
+    first.log_metrics({"x": 1.0})
+    (scratch := first.run_dir / ".scratch-1").mkdir()
+    second = MLflowTracker()
+    second.continue_run(first.run_id)
+    with pytest.raises(ValueError, match=f"^Another process is training in run {first.run_id}: wait for its end, or"):
+        second.start()
+    assert scratch.exists()
+    killed(first)
+    third = MLflowTracker()
+    third.continue_run(first.run_id)
+    third.start()
+    assert not scratch.exists()  # of the process that is gone
+    third.log_metrics({"x": 2.0})
+    third.close()
+    assert client_of(folder).get_run(first.run_id).info.status == "FINISHED"
+
+
+# --- full disks ---
+
+
+FULL = OSError(errno.ENOSPC, "No space left on device")
+
+
+@pytest.fixture
+def full(monkeypatch):
+    """Let every file of some bytes or more find the disks full that `full` names; nothing is waited for."""
+    write, places = Path.write_bytes, []
+
+    def refused(path, content):
+        if len(content) > 1000 and any(path.is_relative_to(place) for place in places):
+            raise FULL
+        return write(path, content)
+
+    monkeypatch.setattr(Path, "write_bytes", refused)
+    monkeypatch.setattr(retry, "PATIENCE_S", 0.05)
+    return places
+
+
+def test_a_picture_is_left_out_and_a_text_kept_elsewhere_on_a_full_disk(folder, full, capsys):
+    tracker = MLflowTracker()
+    tracker.start()
+    full.append(tracker.run_dir)
+    tracker.log_text("x" * 2000, "a.txt")  # by way of the temporary folder
+    artifacts = folder / "mlruns" / "artifacts" / tracker.run_id / "artifacts"
+    assert (artifacts / "a.txt").stat().st_size == 2000
+    full.append(Path("/"))
+    for name in ("one.png", "two.png"):
+        tracker.log_figure(Figure(), name)
+    with pytest.raises(OutageError, match="The disk is full"):
+        tracker.log_text("x" * 2000, "b.txt")
+    tracker.close()
+    err = capsys.readouterr().err
+    assert err.count("one.png and further pictures that find the disk full are left out") == 1
+    assert "two.png" not in err
+    assert [path.name for path in artifacts.iterdir()] == ["a.txt"]
+    assert [*tracker.run_dir.glob(".*")] == []
+    assert client_of(folder).get_run(tracker.run_id).info.status == "FINISHED"
+
+
+def test_a_run_that_has_lost_a_record_is_not_finished(folder, monkeypatch, capsys):
+    tracker = MLflowTracker()
+    tracker.start()
+    assert (tracker.run_dir / ".reserve").stat().st_size == 131072  # for the end of the run
+    monkeypatch.setattr(retry, "PATIENCE_S", 0.01)
+    with monkeypatch.context() as patch:
+        patch.setattr(_run._store, "answers", lambda *_, **__: False)
+        full_at_first(patch, _delivery, "_append_line", times=1000)
+        tracker.log_metrics({"x": 1.0})
+        tracker.finalize("success")
+    tracker.close()
+    assert "LOST" in capsys.readouterr().err
+    run = client_of(folder).get_run(tracker.run_id)
+    assert (run.info.status, "resume it from last.ckpt" in run.data.tags["error"]) == ("KILLED", True)
+    assert not (tracker.run_dir / ".reserve").exists()
 
 
 # --- processes ---

@@ -11,7 +11,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from qlit.runtime.retry import OutageError, cause_of, first_line, say, when_there_is_space, write_whole
+from qlit.runtime.retry import OutageError, cause_of, first_line, is_full_disk, say, when_there_is_space, write_whole
 
 Record = dict[str, Any]
 """One thing to log, as JSON: its `kind` (metrics, params, tags, file, reopen, status) and that kind's fields."""
@@ -58,7 +58,9 @@ class Outbox:
         self._rejected = folder / "rejected.jsonl"
         self._copies = folder / "unsent"  # of files to send: the originals may change or vanish
         self._wait_s, self._next_try = _RETRY_S, 0.0
-        self._told_refusal = False
+        self._told_refusal = self._told_dropped = False
+        self.has_lost = False
+        """Whether a record could neither be sent nor kept."""
         folder.mkdir(parents=True, exist_ok=True)
         if self.file.exists() and not self.file.read_bytes().endswith(b"\n"):
             with self.file.open("a") as stream:  # the last writer was killed within a line
@@ -68,13 +70,16 @@ class Outbox:
     def is_empty(self) -> bool:
         return not self.file.exists()
 
-    def put(self, record: Record) -> None:
-        """Send `record`, or keep it."""
+    def put(self, record: Record, *, optional: bool = False) -> None:
+        """Send `record`, or keep it; an optional one that finds the disk full is dropped."""
         if self.is_empty:
             try:
                 self._send(record)
                 return
             except Exception as error:
+                if optional and is_full_disk(error):
+                    self.drop(record["name"], error)
+                    return
                 self._postpone()
                 say(
                     f"{self._store_name} cannot be written to ({cause_of(error)}). The training goes on; "
@@ -82,6 +87,12 @@ class Outbox:
                 )
         self._append(self.file, self._with_copy(record))
         self.retry()
+
+    def drop(self, name: str, error: Exception) -> None:
+        """Say, once, that a file is left out."""
+        if not self._told_dropped:
+            self._told_dropped = True
+            say(f"{name} and further pictures that find the disk full are left out ({cause_of(error)}).")
 
     def retry(self, *, now: bool = False) -> bool:
         """Send what waits if it is time to try again, or at once if `now`. Returns whether nothing waits any more."""
@@ -129,6 +140,7 @@ class Outbox:
             copy = when_there_is_space(lambda: self._copied(record))
         except (OSError, OutageError) as error:
             say(f"{record['path']} could not be kept for later ({error}).")
+            self.has_lost = self.has_lost or bool(record.get("is_scratch"))
             return record
         return {**record, "path": str(copy)}
 
@@ -136,7 +148,11 @@ class Outbox:
         self._copies.mkdir(exist_ok=True)
         folder = Path(tempfile.mkdtemp(dir=self._copies))
         try:
-            return Path(shutil.copyfile(record["path"], folder / record["name"]))
+            kept = folder / record["name"]
+            if record.get("is_scratch"):
+                with suppress(OSError):  # on another disk
+                    return Path(record["path"]).rename(kept)
+            return Path(shutil.copyfile(record["path"], kept))
         except OSError:
             shutil.rmtree(folder, ignore_errors=True)
             raise
@@ -145,6 +161,7 @@ class Outbox:
         try:
             when_there_is_space(lambda: _append_line(file, json.dumps(self._portable(record))))
         except (OSError, OutageError) as error:
+            self.has_lost = True
             say(f"{file} cannot be written ({error}): this record is LOST: {json.dumps(record)[:200]}")
 
     def _portable(self, record: Record) -> Record:

@@ -1,14 +1,18 @@
 """Open one MLflow run, new or resumed."""
 
 import math
+import shutil
 import sys
 import time
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from filelock import FileLock, Timeout
 
+from qlit.runtime.interrupts import seconds_since_stop
+from qlit.runtime.retry import pause
 from qlit.runtime.secrets import scrub
 from qlit.training import _reap, _store
 from qlit.training._delivery import Outbox, Record, deliver
@@ -17,6 +21,8 @@ from qlit.training.divergence import DIVERGED, EPOCH, NOTICE
 
 _PROBE_S = 2.0  # the most that one look at a dead server holds the training
 _PAUSE_S = 2.0
+SCRATCH = ".scratch-"
+_RESERVE, _RESERVE_BYTES = ".reserve", 131072  # disk space for the last records of a run
 
 
 @dataclass
@@ -45,6 +51,7 @@ class OpenRun:
     reopening: Record | None = None
     continues: str | None = None
     points: dict[tuple[str, int], list[float]] = field(default_factory=dict)
+    _lock: FileLock | None = None
 
     def __post_init__(self) -> None:
         self.folder: Path = self.store.root / "runs" / self.run_id
@@ -61,6 +68,43 @@ class OpenRun:
             name=name,
         )
 
+    @property
+    def has_lost(self) -> bool:
+        """Whether a record could neither be sent nor kept."""
+        return self._outbox.has_lost or self._files.has_lost
+
+    def take(self) -> None:
+        """Let no other process train in this run, and remove what a killed one left in its folder.
+
+        Raises:
+            ValueError: If another process does.
+        """
+        lock = FileLock(self.folder / "lock", timeout=0)
+        try:
+            lock.acquire()
+        except Timeout:
+            raise ValueError(
+                f"Another process is training in run {self.run_id}: wait for its end, or begin a new run with "
+                "`--tracking.run_id null`."
+            ) from None
+        except (OSError, NotImplementedError):  # a file system without locks
+            return
+        self._lock = lock
+        _clear(self.folder)
+        with suppress(OSError):
+            (self.folder / _RESERVE).write_bytes(bytes(_RESERVE_BYTES))
+
+    def free_reserve(self) -> None:
+        """Free the disk space that was set aside, so that a full disk takes the end of the run."""
+        with suppress(OSError):
+            (self.folder / _RESERVE).unlink(missing_ok=True)
+
+    def release(self) -> None:
+        """Let other processes train in this run."""
+        self.free_reserve()
+        if self._lock is not None:
+            self._lock.release()
+
     def is_new(self, name: str, value: float, step: int) -> bool:
         """Whether a resumed run does not have this point of a metric yet; MLflow would keep it twice."""
         if self.begun_with is None:
@@ -71,21 +115,25 @@ class OpenRun:
         known.append(value)
         return True
 
-    def put(self, record: Record) -> None:
-        """Send `record`, or keep it until MLflow is back."""
+    def drop(self, name: str, error: Exception) -> None:
+        """Say, once, that a picture is left out."""
+        self._files.drop(name, error)
+
+    def put(self, record: Record, *, optional: bool = False) -> None:
+        """Send `record`, or keep it until MLflow is back; on a full disk an optional one is dropped."""
         if self.reopening is not None:
             reopening, self.reopening = self.reopening, None
             self._outbox.put(reopening)
-        (self._files if record["kind"] == "file" else self._outbox).put(record)
+        (self._files if record["kind"] == "file" else self._outbox).put(record, optional=optional)
 
     def settle(self, patience_s: float = 0.0) -> list[Path]:
         """Send what waits, trying for so many seconds. Returns the files in which something waits still."""
         deadline = time.monotonic() + patience_s
         while True:
             waiting = [outbox.file for outbox in (self._outbox, self._files) if not outbox.retry(now=True)]
-            if not waiting or time.monotonic() >= deadline:
+            if not waiting or time.monotonic() >= deadline or seconds_since_stop() is not None:
                 return waiting
-            time.sleep(min(_PAUSE_S, patience_s))
+            pause(min(_PAUSE_S, patience_s))
 
     def _send(self, record: Record) -> None:
         # A server that hangs would hold MLflow's own request for 20 s; this question costs 5 ms while it is well.
@@ -126,21 +174,26 @@ def open_run(
                 experiment_id = _store.open_experiment(client, store, experiment)
         reap(store, client, experiment_id)
         if run_id:
-            return _resumed(OpenRun(store, client, experiment_id, run_id), tags)
+            return _resumed(_taken(OpenRun(store, client, experiment_id, run_id)), tags)
         if tried_ms is not None and (made := _made_since(client, experiment_id, run_name, tried_ms)):
-            return OpenRun(store, client, experiment_id, made, continues=continues)
+            return _taken(OpenRun(store, client, experiment_id, made, continues=continues))
         if continues:
             tags["continues.run_id"] = continues
         tags |= {"mlflow.source.type": "LOCAL", "mlflow.user": user()}
         tags["mlflow.source.name"] = Path(sys.argv[0]).name or "python"
         run = client.create_run(experiment_id, tags=clean_tags(tags), run_name=run_name or make_run_name())
-        return OpenRun(store, client, experiment_id, str(run.info.run_id), continues=continues)
+        return _taken(OpenRun(store, client, experiment_id, str(run.info.run_id), continues=continues))
     except (ConnectionError, ValueError):
         raise
     except Exception as error:  # of MLflow, its HTTP library or its database driver
         raise RuntimeError(
             f"MLflow at {scrub(store.uri)} cannot open a run in experiment {experiment!r}: {scrub(str(error))}"
         ) from error
+
+
+def _taken(run: OpenRun) -> OpenRun:
+    run.take()
+    return run
 
 
 def _resumed(run: OpenRun, tags: dict[str, str]) -> OpenRun:
@@ -174,7 +227,18 @@ def reap(store: _store.Store, client: Any, experiment_id: str) -> list[str]:
     """
     for folder in {path.parent for path in store.root.glob("runs/*/unsent*.jsonl")}:
         _send_what_waits(store, client, experiment_id, folder.name)
-    return _reap.reap(client, experiment_id)
+    reaped = _reap.reap(client, experiment_id)
+    for run_id in reaped:
+        _clear(store.root / "runs" / run_id)
+    return reaped
+
+
+def _clear(folder: Path) -> None:
+    """Remove the temporary files of a process that was killed from the folder of its run."""
+    for left in folder.glob(f"{SCRATCH}*"):
+        shutil.rmtree(left, ignore_errors=True)
+    with suppress(OSError):
+        (folder / _RESERVE).unlink(missing_ok=True)
 
 
 def _send_what_waits(store: _store.Store, client: Any, experiment_id: str, run_id: str) -> None:
@@ -185,6 +249,7 @@ def _send_what_waits(store: _store.Store, client: Any, experiment_id: str, run_i
         with FileLock(store.root / "unsent.lock", timeout=0):
             run = client.get_run(run_id)
             if run.info.experiment_id == experiment_id and _reap.process_is_gone(run.data.tags):
+                _clear(store.root / "runs" / run_id)
                 OpenRun(store, client, experiment_id, run_id).settle()
     except (Timeout, MlflowException):  # a run of another store, or deleted
         return

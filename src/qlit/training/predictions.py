@@ -4,7 +4,6 @@ Shapes: N predicted sentences, k classes.
 """
 
 import json
-import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
@@ -13,11 +12,10 @@ import numpy as np
 import torch
 from numpy.typing import ArrayLike, NDArray
 from safetensors import SafetensorError, safe_open
-from safetensors.numpy import save_file
+from safetensors.numpy import save
 from torch import Tensor
 
 from qlit.data import LabelledTexts, Split
-from qlit.runtime.retry import when_there_is_space
 from qlit.training.tracking import MLflowTracker
 
 FILE_NAME = "test_predictions.safetensors"
@@ -69,9 +67,13 @@ class Predictions:
 
     def save(self, path: str | Path) -> None:
         """Write them to a safetensors file, which holds numbers and text only."""
+        Path(path).write_bytes(self.to_bytes())
+
+    def to_bytes(self) -> bytes:
+        """Content of the file that `save` writes."""
         arrays = {name: getattr(self, name) for name in ("indices", "labels", "probabilities")}
         notes = {"label_names": json.dumps(self.label_names), "dataset": self.dataset}
-        save_file(arrays, path, metadata={**notes, "split_fingerprint": self.split_fingerprint})
+        return save(arrays, metadata={**notes, "split_fingerprint": self.split_fingerprint})
 
     @classmethod
     def load(cls, path: str | Path) -> Self:
@@ -124,10 +126,7 @@ def predictions_of(
 
 def keep_predictions(tracker: MLflowTracker, predictions: Predictions) -> None:
     """Keep predictions as the artifact `FILE_NAME` of a tracker's run: 12 bytes a sentence and class, about."""
-    with when_there_is_space(tempfile.TemporaryDirectory) as folder:
-        path = Path(folder) / FILE_NAME
-        when_there_is_space(lambda: predictions.save(path))
-        tracker.log_file(path)
+    tracker.log_bytes(predictions.to_bytes(), FILE_NAME)
 
 
 def gathered(*parts: Tensor) -> list[NDArray[Any]]:

@@ -2,11 +2,13 @@
 
 import argparse
 import atexit
+import io
 import math
 import os
+import shutil
 import tempfile
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, get_args
@@ -16,12 +18,12 @@ from lightning.pytorch.loggers.logger import Logger
 from lightning.pytorch.utilities import rank_zero_only
 
 from qlit.runtime.critical_section import undivided
-from qlit.runtime.retry import say, when_mlflow_is_there, when_there_is_space
+from qlit.runtime.retry import is_full_disk, say, when_mlflow_is_there, when_there_is_space
 from qlit.runtime.secrets import scrub
 from qlit.training import _store
 from qlit.training._delivery import Record, metrics_record
 from qlit.training._names import artifact_parts, clean_key, clean_tags, cut, flatten
-from qlit.training._run import OpenRun, open_run
+from qlit.training._run import SCRATCH, OpenRun, open_run
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -268,12 +270,31 @@ class MLflowTracker(Logger):
     @rank_zero_only
     def log_text(self, text: str, artifact_path: str) -> None:
         """Keep `text`, without credentials, as the artifact `artifact_path` ("config.yaml", "reports/test.md")."""
-        self._put_written(lambda path: path.write_text(scrub(text), encoding="utf-8"), artifact_path)
+        self.log_bytes(scrub(text).encode(), artifact_path)
+
+    @rank_zero_only
+    def log_bytes(self, content: bytes, artifact_path: str) -> None:
+        """Keep `content` as the artifact `artifact_path`; space on a full disk is waited for.
+
+        Raises:
+            OutageError: If the disk stays full.
+        """
+        when_there_is_space(lambda: self._put_content(content, artifact_path))
 
     @rank_zero_only
     def log_figure(self, figure: "Figure", artifact_path: str) -> None:
-        """Keep a figure as the artifact `artifact_path`; its suffix (.png, .svg, .pdf) is the format."""
-        self._put_written(figure.savefig, artifact_path)
+        """Keep a figure as the artifact `artifact_path`; its suffix (.png, .svg, .pdf) is the format.
+
+        On a full disk it is left out.
+        """
+        drawn = io.BytesIO()
+        figure.savefig(drawn, format=Path(artifact_path).suffix[1:])
+        try:
+            self._put_content(drawn.getvalue(), artifact_path, optional=True)
+        except OSError as error:
+            if not is_full_disk(error):
+                raise
+            self._started().drop(artifact_path, error)
 
     @rank_zero_only
     def log_file(self, local_path: str | Path, artifact_dir: str = "") -> None:
@@ -287,11 +308,15 @@ class MLflowTracker(Logger):
             raise FileNotFoundError(f"`local_path` must be a file, but got {str(path)!r}. Log a folder file by file.")
         self._put_file(path, f"{artifact_dir}/{path.name}")
 
-    def _put_written(self, write: Callable[[Path], Any], artifact_path: str) -> None:
-        with when_there_is_space(tempfile.TemporaryDirectory) as folder:
-            path = Path(folder) / f"file{Path(artifact_path).suffix}"
-            when_there_is_space(lambda: write(path))
-            self._put_file(path, artifact_path)
+    def _put_content(self, content: bytes, artifact_path: str, *, optional: bool = False) -> None:
+        run = self._started()
+        folder, name = artifact_parts(artifact_path)
+        scratch = _scratch(run.folder, name, content)
+        try:
+            record = {"kind": "file", "path": str(scratch / name), "name": name, "folder": folder, "is_scratch": True}
+            run.put(record, optional=optional)
+        finally:
+            shutil.rmtree(scratch, ignore_errors=True)
 
     def _put_file(self, path: Path, artifact_path: str) -> None:
         folder, name = artifact_parts(artifact_path)
@@ -335,19 +360,45 @@ class MLflowTracker(Logger):
             return
         self._closed = True
         atexit.unregister(self._at_exit)
+        try:
+            self._end(self._run, status, error)
+        finally:
+            self._run.release()
+
+    def _end(self, run: OpenRun, status: Status, error: str | None) -> None:
+        run.free_reserve()
         self._flush()
-        if self._run.reopening is not None:
+        if run.reopening is not None:
             return
+        if run.has_lost and status == "FINISHED":
+            status, error = "KILLED", "a part of its record is lost, as the disk was full; resume it from last.ckpt"
         if error:
             self.set_tag("error", error)
         self._put({"kind": "status", "status": status, "end_time": time.time_ns() // 1_000_000})
-        if waiting := self._run.settle(self.patience_s if status == "FINISHED" else 0.0):
+        if waiting := run.settle(self.patience_s if status == "FINISHED" else 0.0):
             say(
                 f"MLflow still lacks a part of this run. It waits in {' and '.join(map(str, waiting))}, and is sent "
                 "when a later run of this experiment begins in this folder, or a tracker with "
-                f"run_id={self._run.run_id} starts."
+                f"run_id={run.run_id} starts."
             )
 
     def _at_exit(self) -> None:
         if os.getpid() == self._pid:  # not a fork of the process that trains
             self.close("FAILED", "the process ended without closing the run")
+
+
+def _scratch(folder: Path, name: str, content: bytes) -> Path:
+    """A new folder with one file: in the folder of the run, or where that disk is full, the system's temporary one."""
+    for place in (folder, None):
+        scratch: Path | None = None
+        try:
+            scratch = Path(tempfile.mkdtemp(prefix=SCRATCH, dir=place))
+            (scratch / name).write_bytes(content)
+        except OSError as error:
+            if scratch is not None:
+                shutil.rmtree(scratch, ignore_errors=True)
+            if place is None or not is_full_disk(error):
+                raise
+        else:
+            return scratch
+    raise AssertionError(folder)
