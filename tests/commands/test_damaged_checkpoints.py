@@ -60,7 +60,7 @@ def whole(tmp_path_factory):
         "global_step": 8,
         "pytorch-lightning_version": "2.6.6",
         "state_dict": module.state_dict(),
-        "loops": {"fit_loop": loop},
+        "loops": {name: {**loop, "state_dict": {}} for name in ("fit_loop", "validate_loop", "test_loop")},
         "callbacks": {"BestAndLast": best},
         "optimizer_states": [adam.state_dict()],
         "lr_schedulers": [],

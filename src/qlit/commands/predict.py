@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from qlit.commands.arguments import CommandParser
+from qlit.commands.checkpoint_config import check_remote_devices
 from qlit.commands.checkpoints import load_checkpoint, read_checkpoint
 from qlit.commands.devices import check_engines
 from qlit.commands.model_config import model_of_config
@@ -60,6 +61,7 @@ def run(command: str, arguments: list[str]) -> int:
     checkpoint = read_checkpoint(options.checkpoint)
     notes = checkpoint[CHECKPOINT_KEY]
     module, data = model_of_config(notes["config"])
+    check_remote_devices(module.head)
     check_engines(module.head)
     label_names = check_label_names(notes, module.head.num_classes)
     body = load_checkpoint(module, data, checkpoint, options.body, trust_remote_code=options.trust_remote_code)

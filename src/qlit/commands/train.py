@@ -10,10 +10,12 @@ from pathlib import Path
 from lightning.pytorch.utilities import rank_zero_only
 
 from qlit.commands.checkpoint_classes import only_listed_imports
+from qlit.commands.checkpoint_config import config_to_use
 from qlit.commands.checkpoints import read_notes
 from qlit.commands.interruption import Interruption
 from qlit.commands.options import readable_errors, value_of
 from qlit.commands.resuming import NothingToDo
+from qlit.commands.summary import tell_notices
 from qlit.commands.terminal import quieten
 from qlit.commands.training_cli import QlitCLI
 from qlit.runtime.interrupts import StoppedBySignal, raise_if_lost
@@ -29,7 +31,9 @@ def run(command: str, arguments: list[str]) -> int:
                 own = _with_config_of_checkpoint(command, arguments, Path(folder))
                 # Nothing that a checkpoint names is imported before its name is looked at.
                 with nullcontext() if own is None else only_listed_imports():
-                    made = QlitCLI([command, *(arguments if own is None else own)], interruption)
+                    made = QlitCLI(
+                        [command, *(arguments if own is None else own)], interruption, is_of_checkpoint=own is not None
+                    )
         except NothingToDo as nothing:
             print(f"qlit {command}: {nothing}", file=sys.stderr)
             return 0
@@ -74,6 +78,9 @@ def _with_config_of_checkpoint(command: str, arguments: list[str], folder: Path)
         return None
     notes = read_notes(path)
     config = folder / "config.yaml"
-    config.write_text(str(notes["config"]), encoding="utf-8")
+    text, notices = config_to_use(str(notes["config"]), arguments)
+    config.write_text(text, encoding="utf-8")
+    if rank_zero_only.rank == 0:  # type: ignore[attr-defined]
+        tell_notices(notices)
     # Whoever made the checkpoint must not choose what code is run here; whoever types the command may, after this.
     return ["--config", str(config), "--data.trust_remote_code", "false", *arguments]

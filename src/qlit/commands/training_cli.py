@@ -1,5 +1,6 @@
 """LightningCLI around the classifier, the data and the tracker: a config made into a training or an evaluation."""
 
+import shlex
 import signal
 from typing import Any
 
@@ -10,6 +11,7 @@ from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
 from lightning.pytorch.strategies.launchers import _SubprocessScriptLauncher
 
 from qlit.commands.checkpoint_classes import names_to_allow
+from qlit.commands.checkpoint_config import check_remote_devices, remote_devices
 from qlit.commands.checkpoints import body_notice, check_is_no_address, read_checkpoint, read_notes
 from qlit.commands.cluster import check_requeued, cluster_environment
 from qlit.commands.config_classes import check_classes, class_names
@@ -26,6 +28,7 @@ from qlit.data import Origin, expanded, resolve_body
 from qlit.runtime.allowed import allow_options
 from qlit.runtime.errors import UsageError
 from qlit.runtime.interrupts import StoppedBySignal
+from qlit.runtime.secrets import scrub
 from qlit.training.best_and_last import BestAndLast
 from qlit.training.checkpoint_io import AtomicCheckpointIO
 from qlit.training.contents import Contents
@@ -51,6 +54,7 @@ class QlitCLI(LightningCLI):
         series_tags: Tags of a run that is one of many, whose command sums up all of them; None for a run of its own,
             which ends with a summary.
         expected: Contents that a fit must read; None for any.
+        is_of_checkpoint: Whether a checkpoint carries the config, which must not choose a device that may charge.
         options: As of `LightningCLI`.
     """
 
@@ -64,8 +68,10 @@ class QlitCLI(LightningCLI):
         *,
         series_tags: dict[str, str] | None = None,
         expected: Contents | None = None,
+        is_of_checkpoint: bool = False,
         **options: Any,
     ) -> None:
+        self._is_of_checkpoint = is_of_checkpoint
         self.interruption, self.series_tags, self.expected = interruption, series_tags, expected
         self._arguments = arguments
         self._resumed: dict[str, Any] | None = None  # the checkpoint from which a fit goes on
@@ -162,8 +168,9 @@ class QlitCLI(LightningCLI):
             self.tracker = self._get(self.config_init, "tracking")
             self._continue_run(self.tracker)
             kwargs["logger"] = [self.tracker, *listed(initialised["logger"])]
-        unlisted = names_to_allow(self._class_names())
-        self.interruption.go_on_options += "".join(f" {word}" for word in allow_options(unlisted))
+        self.interruption.go_on_options += "".join(f" {word}" for word in allow_options(self._names_to_allow()))
+        if (uri := self._own_config().tracking.tracking_uri) is not None:  # no checkpoint sets it
+            self.interruption.go_on_options += f" --tracking.tracking_uri {shlex.quote(scrub(uri))}"
         kept = self.kept_config()
         text = self._parser(self.subcommand).dump(kept, skip_none=False, skip_check=True)
         callbacks: list[Callback] = [
@@ -193,6 +200,10 @@ class QlitCLI(LightningCLI):
         use_direct_steps(trainer)
         raise_sigterm(trainer)
         return trainer
+
+    def _names_to_allow(self) -> list[str]:
+        """What `--allow` has to name before the checkpoints of this training can be used."""
+        return [*names_to_allow(self._class_names()), *remote_devices(self.model.head)]
 
     def _resumed_from(self) -> str | None:
         """The checkpoint from which a fit goes on."""
@@ -230,6 +241,8 @@ class QlitCLI(LightningCLI):
     def check_config(self) -> None:
         """Raise a ValueError for what can be known to be wrong before anything is embedded or tracked."""
         check_engines(self.model.head)
+        if self._is_of_checkpoint:
+            check_remote_devices(self.model.head, self._arguments)
         check_precision(self.model.head, str(self.trainer.precision))
         if self.subcommand == "fit":
             check_monitors(self.trainer, self.model)
@@ -288,7 +301,7 @@ class QlitCLI(LightningCLI):
         self.before_close()
         self._close()  # first: a summary that cannot be printed changes nothing of the run
         if self.trainer.is_global_zero and self.series_tags is None:
-            kept, unlisted = kept_best(self.trainer), names_to_allow(self._class_names())
+            kept, unlisted = kept_best(self.trainer), self._names_to_allow()
             summary = fit_summary(
                 self.model, self.datamodule, self.tracker, best, kept, scores, last_checkpoint=last, allow=unlisted
             )

@@ -162,7 +162,23 @@ def _is_progress(value: Any) -> bool:
             if not _dict_of(_is_count)(progress.get(name)) or not {"ready", "processed"} <= progress[name].keys():
                 return False
     assert isinstance(batches, dict)
-    return isinstance(batches.get("is_last_batch"), bool)
+    loops = [value.get(name) for name in ("fit_loop", "validate_loop", "test_loop")]
+    return isinstance(batches.get("is_last_batch"), bool) and all(map(_is_loop, loops))
+
+
+def _is_loop(value: Any) -> bool:
+    """Whether a loop has its own state, and counts alone in the states of its progress."""
+    return (
+        isinstance(value, dict)
+        and isinstance(value.get("state_dict"), dict)
+        and all(_is_counts(each) for name, each in value.items() if str(name).endswith("progress"))
+    )
+
+
+def _is_counts(value: Any) -> bool:
+    if isinstance(value, dict):
+        return bool(value) and all(map(_is_counts, value.values()))
+    return isinstance(value, bool) or _is_count(value)
 
 
 _IS_EVALUATION: _Rule = (_or_none(_is_evaluation), "the scores of a validation")
