@@ -70,8 +70,10 @@ def _run(command: str, argv: list[str]) -> int:
     # threads that sleep (66 and 55 ms with the machine to itself). Read when torch is imported.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     others, names = split_allowed(argv)
-    with allowing(names), RaisingSignals():
-        status: int = _imported(_COMMANDS[command][0]).run(command, with_home(others))
+    with allowing(names), RaisingSignals() as signals:
+        with signals.ending(f"qlit {command}"):
+            module = _imported(_COMMANDS[command][0])
+        status: int = module.run(command, with_home(others))
     return status
 
 

@@ -4,6 +4,7 @@ import os
 import signal
 import subprocess
 import sys
+from contextlib import suppress
 
 import pytest
 from commands.runs import SMALL, all_runs, history
@@ -105,6 +106,31 @@ def test_an_ignored_signal_stays_ignored(number):
             raise_if_lost()
     finally:
         signal.signal(number, before)
+
+
+def test_an_error_after_a_signal_is_a_consequence_of_it():
+    def swallow_and_fail():
+        with suppress(StoppedBySignal):
+            os.kill(os.getpid(), signal.SIGTERM)
+        raise RecursionError("a module that was half imported")
+
+    with pytest.raises(StoppedBySignal) as stop, RaisingSignals():
+        swallow_and_fail()
+    assert stop.value.code == 143
+    with pytest.raises(RecursionError), RaisingSignals():
+        raise RecursionError
+
+
+def test_while_modules_are_imported_a_signal_ends_the_process():
+    code = """
+import os, signal
+from qlit.runtime.interrupts import RaisingSignals
+with RaisingSignals() as signals, signals.ending("qlit fit"):
+    os.kill(os.getpid(), signal.SIGTERM)
+"""
+    path = {"PYTHONPATH": ":".join(sys.path)}
+    done = subprocess.run([sys.executable, "-c", code], env=path, capture_output=True, text=True, timeout=30)
+    assert (done.returncode, done.stderr) == (143, "qlit fit: stopped by SIGTERM\n")
 
 
 def test_a_second_signal_ends_a_process_that_is_slow_to_stop():

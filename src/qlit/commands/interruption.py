@@ -15,27 +15,30 @@ class Interruption(Callback):
     """Remembers why a trainer stopped, and what a resumed run could start from.
 
     Args:
-        raise_if_lost: Asked before every epoch and in every evaluation; raises where a signal came and Python dropped
-            its exception.
+        raise_if_lost: Asked before every stage, epoch and evaluation; raises where a signal came and Python dropped its
+            exception.
     """
 
     def __init__(self, raise_if_lost: Callable[[], None]) -> None:
         self.signal: signal.Signals | None = None
         self.last_checkpoint = ""
         self.go_on_options = ""
-        self._raise_if_lost = raise_if_lost
+        self.raise_if_lost = raise_if_lost
+
+    def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:  # noqa: ARG002
+        self.raise_if_lost()
 
     def on_train_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:  # noqa: ARG002
-        self._raise_if_lost()
+        self.raise_if_lost()
 
     def on_validation_start(self, trainer: Trainer, pl_module: LightningModule) -> None:  # noqa: ARG002
-        self._raise_if_lost()
+        self.raise_if_lost()
 
     def on_test_start(self, trainer: Trainer, pl_module: LightningModule) -> None:  # noqa: ARG002
-        self._raise_if_lost()
+        self.raise_if_lost()
 
     def on_test_batch_start(self, *_: object) -> None:
-        self._raise_if_lost()
+        self.raise_if_lost()
 
     def on_exception(self, trainer: Trainer, pl_module: LightningModule, exception: BaseException) -> None:  # noqa: ARG002
         self.note(trainer, exception)
@@ -54,7 +57,7 @@ class Interruption(Callback):
             self.go_on_options += " --data.trust_remote_code true"  # no checkpoint sets it
 
 
-def raise_sigterm(trainer: Trainer) -> None:
+def leave_sigterm_to_us(trainer: Trainer) -> None:
     """Keep Lightning's handler of SIGTERM away from a process that has one of its own.
 
     Lightning's only notes the signal, and only a fit looks at the note, after a batch. With several processes it

@@ -17,7 +17,7 @@ from qlit.commands.cluster import check_requeued, cluster_environment
 from qlit.commands.config_classes import check_classes, class_names
 from qlit.commands.config_values import listed, plain_config
 from qlit.commands.devices import check_engines, check_precision
-from qlit.commands.interruption import Interruption, raise_sigterm
+from qlit.commands.interruption import Interruption, leave_sigterm_to_us
 from qlit.commands.nulls import FLAGS, check_nulls
 from qlit.commands.options import value_of, with_nulls
 from qlit.commands.refusals import refusals
@@ -198,7 +198,7 @@ class QlitCLI(LightningCLI):
         if self.subcommand == "fit" and resumed_from is None:
             self.model.notices += check_requeued(trainer.default_root_dir)
         use_direct_steps(trainer)
-        raise_sigterm(trainer)
+        leave_sigterm_to_us(trainer)
         return trainer
 
     def _names_to_allow(self) -> list[str]:
@@ -293,6 +293,7 @@ class QlitCLI(LightningCLI):
         # They would search again before the test.
         for callback in finders(self.trainer.callbacks):  # type: ignore[attr-defined]
             self.trainer.callbacks.remove(callback)  # type: ignore[attr-defined]
+        self.interruption.raise_if_lost()
         scores: dict[str, float] = {}
         if config.test_after_fit and (best or self.model.divergence is None):
             # Without checkpoints (a dry run), the weights at hand are what there is to test.

@@ -10,7 +10,7 @@ import signal
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from types import FrameType
 from typing import Any, Self
 
@@ -58,23 +58,42 @@ class RaisingSignals:
     """While entered, the first SIGINT, SIGTERM or SIGHUP raises `StoppedBySignal`; a second one ends the process.
 
     Signals that are ignored or handled by somebody else are left alone, as are all in other threads than the main one.
+    An error that comes up after a signal is a consequence of it, and is replaced.
     """
 
-    def __enter__(self) -> Self:
+    def __init__(self) -> None:
         self._before: dict[signal.Signals, Any] = {}
+        self._ends_as: str | None = None
+
+    def __enter__(self) -> Self:
         if threading.current_thread() is threading.main_thread():
             for number in _STOPPING:
                 if signal.getsignal(number) in (signal.SIG_DFL, signal.default_int_handler):
                     self._before[number] = signal.signal(number, self._received)
         return self
 
-    def __exit__(self, *_: object) -> None:
+    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
         for number, handler in self._before.items():
             signal.signal(number, handler)
-        _Asked.by = None
+        stopped_by, _Asked.by = _Asked.by, None
+        if stopped_by is not None and isinstance(error, Exception):
+            raise StoppedBySignal(stopped_by) from error
+
+    @contextmanager
+    def ending(self, name: str) -> Iterator[None]:
+        """Where a signal ends the process `name` at once: imports that an exception breaks off leave broken modules."""
+        self._ends_as = name
+        try:
+            yield
+        finally:
+            self._ends_as = None
 
     def _received(self, number: int, frame: FrameType | None) -> None:  # noqa: ARG002
         waited = seconds_since_stop()
+        if self._ends_as is not None:
+            with suppress(OSError):
+                os.write(2, f"{self._ends_as}: {StoppedBySignal(signal.Signals(number))}\n".encode())
+            os._exit(128 + number)
         if waited is None:
             _note(number)
             raise_when_whole(StoppedBySignal(signal.Signals(number)))

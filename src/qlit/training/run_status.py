@@ -2,6 +2,7 @@
 
 from lightning.pytorch import Callback, LightningModule, Trainer
 
+from qlit.runtime.interrupts import seconds_since_stop
 from qlit.runtime.retry import OutageError, first_line
 from qlit.training.tracking import MLflowTracker, Status
 
@@ -23,7 +24,7 @@ class RunStatus(Callback):
 def close_after(trainer: Trainer, error: BaseException) -> None:
     """Close the runs of a trainer after an error: as KILLED if it was interrupted, else as FAILED."""
     # `StoppedBySignal` and Lightning's SIGTERMException are SystemExits; and a full disk is no fault of the training.
-    killed = isinstance(error, KeyboardInterrupt | SystemExit | OutageError)
+    killed = isinstance(error, KeyboardInterrupt | SystemExit | OutageError) or seconds_since_stop() is not None
     status: Status = "KILLED" if killed else "FAILED"
     for tracker in trackers(trainer):
         tracker.close(status, first_line(error))
