@@ -140,6 +140,8 @@ def run_worker(arguments: Sequence[str]) -> int:
         failed = options.parent is None and patiently(lambda: trials.num_given_up)
         trials.close()
     if interrupts.signal is not None:
+        if options.parent is None:
+            _say(f"stopped by {interrupts.signal.name}; the same command goes on")
         return 128 + interrupts.signal
     return 1 if failed else 0
 
