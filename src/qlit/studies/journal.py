@@ -3,6 +3,10 @@
 import io
 import json
 import os
+import re
+import zlib
+from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +16,31 @@ from optuna.storages.journal import JournalFileBackend
 from qlit.runtime.retry import write_whole
 
 _BEGIN = b'{"op_code":'
+_CHECKED = re.compile(rb'(.+),"crc":"([0-9a-f]{8})"\}', re.DOTALL)
+# Keys of Optuna's records by the number of their operation; the last ones may be missing.
+_STUDY, _TRIAL = {"study_id"}, {"trial_id"}
+_KEYS: dict[int, tuple[set[str], set[str]]] = {
+    0: ({"study_name", "directions"}, set()),
+    1: (_STUDY, set()),
+    2: (_STUDY | {"user_attr"}, set()),
+    3: (_STUDY | {"system_attr"}, set()),
+    4: (
+        _STUDY | {"datetime_start"},
+        {
+            *("datetime_complete", "distributions", "params", "user_attrs", "system_attrs", "state", "value", "values"),
+            "intermediate_values",
+        },
+    ),
+    5: (_TRIAL | {"param_name", "param_value_internal", "distribution"}, set()),
+    6: (_TRIAL | {"state", "values"}, {"datetime_start", "datetime_complete"}),
+    7: (_TRIAL | {"step", "intermediate_value"}, set()),
+    8: (_TRIAL | {"user_attr"}, set()),
+    9: (_TRIAL | {"system_attr"}, set()),
+}
+
+
+class DamagedJournalError(ValueError):
+    """A journal that was cut short or changed after it was written."""
 
 
 class WholeLinesBackend(JournalFileBackend):
@@ -20,6 +49,10 @@ class WholeLinesBackend(JournalFileBackend):
     Optuna reads past a last line that is not whole, but its own backend would append the next record to it, and the two
     in one line make the file unreadable for ever. This one takes what it could not write away again; and what a killed
     writer left, before it writes: nobody has read that, as a record counts from its line's end on.
+
+    Every record that it writes ends with a CRC-32 of itself, which Optuna ignores, and a small file beside the journal
+    tells its size, so that damage is noticed. Lines of older versions and of other programs have none; their keys are
+    checked.
 
     Args:
         path: The file; made if there is none.
@@ -36,16 +69,108 @@ class WholeLinesBackend(JournalFileBackend):
             begin = stream.read(len(_BEGIN))
         if not _BEGIN.startswith(begin):
             raise ValueError("this is no journal")
+        self._size_file = path.with_name(f".{path.name}.size")
+        known = self._size()
+        with path.open("rb", buffering=0) as stream:
+            is_cut = _end_of_lines(stream) < known
+        if is_cut:
+            raise DamagedJournalError(
+                f"The journal {path} is damaged: it was cut short. Restore a copy of it, or give the study another "
+                f"`storage`; to go on with what is left, remove {self._size_file}."
+            )
+
+    def read_logs(self, log_number_from: int) -> Iterator[dict[str, Any]]:  # type: ignore[override]
+        """Records from a number on.
+
+        Raises:
+            DamagedJournalError: If a line is not what was written.
+        """
+        with self._path.open("rb") as stream:
+            size = os.fstat(stream.fileno()).st_size  # what others append meanwhile is read the next time
+            first = log_number_from if log_number_from in self._log_number_offset else 0
+            offset = stream.seek(self._log_number_offset[first])
+            for number, line in enumerate(stream, start=first):
+                if offset + len(line) > size:
+                    return
+                if not line.endswith(b"\n"):
+                    return
+                offset += len(line)
+                record = self._record(line, number) if number >= log_number_from else None
+                self._log_number_offset.setdefault(number + 1, offset)
+                if record is not None:
+                    yield record
+
+    def _record(self, line: bytes, number: int) -> dict[str, Any]:
+        checked = _CHECKED.fullmatch(line.rstrip(b"\n"))
+        if checked is not None:
+            body = checked[1] + b"}"
+            if zlib.crc32(body) != int(checked[2], 16):
+                raise self._damaged(number)
+            record: dict[str, Any] = json.loads(body)
+            return record
+        try:
+            record = json.loads(line)
+        except (ValueError, RecursionError) as error:
+            raise self._damaged(number) from error
+        if not _is_record(record):
+            raise self._damaged(number)
+        return record
+
+    def _damaged(self, number: int) -> DamagedJournalError:
+        return DamagedJournalError(
+            f"The journal {self._path} is damaged: line {number + 1} is not what was written. Restore a copy of it, or "
+            "give the study another `storage`."
+        )
+
+    def _size(self) -> int:
+        """Bytes that the journal had at least; 0 where that is not known."""
+        try:
+            size, crc = self._size_file.read_bytes().split()
+            return int(size) if int(crc, 16) == zlib.crc32(size) else 0
+        except (OSError, ValueError):
+            return 0
 
     def append_logs(self, logs: list[dict[str, Any]]) -> None:
         """Write records, each a line; all of them, or none and an OSError."""
-        data = "".join(json.dumps(log, separators=(",", ":")) + "\n" for log in logs).encode()
+        data = b"".join(map(_line, logs))
         with self._lines_lock, self._path.open("r+b", buffering=0) as stream:
             end = _end_of_lines(stream)
             stream.truncate(end)
             stream.seek(end)
             write_whole(stream, data)
             os.fsync(stream.fileno())
+            size = str(end + len(data)).encode()
+            with suppress(OSError):  # a full disk: the size before is a bound too
+                self._size_file.write_bytes(b"%s %08x" % (size, zlib.crc32(size)))
+
+
+def _line(log: dict[str, Any]) -> bytes:
+    body = json.dumps(log, separators=(",", ":")).encode()
+    return b'%s,"crc":"%08x"}\n' % (body[:-1], zlib.crc32(body))
+
+
+def _is_record(record: Any) -> bool:
+    """Whether a line without a checksum is a record of Optuna's, by its keys and the types of its numbers."""
+    if not isinstance(record, dict) or type(record.get("op_code")) is not int or record["op_code"] not in _KEYS:
+        return False
+    needed, others = _KEYS[record["op_code"]]
+    found = record.keys() - {"op_code", "worker_id"}
+    is_complete = needed <= found <= needed | others and isinstance(record.get("worker_id"), str)
+    numbers = [record[name] for name in ("study_id", "trial_id", "state", "step") if name in record]
+    attributes = [record[name] for name in ("user_attr", "system_attr") if name in record]
+    return (
+        is_complete
+        and all(type(number) is int for number in numbers)
+        and all(isinstance(attribute, dict) and len(attribute) == 1 for attribute in attributes)
+        and all(_is_result(value) for each in attributes for name, value in each.items() if name.startswith("result "))
+    )
+
+
+def _is_result(value: Any) -> bool:
+    """Whether an attribute is what a replicate of a trial reached: its run, and scores or why it diverged."""
+    return isinstance(value, dict) and all(
+        isinstance(each, str if name in ("run_id", "diverged") else int | float) for name, each in value.items()
+    )
 
 
 def _end_of_lines(stream: io.FileIO) -> int:

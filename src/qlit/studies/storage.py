@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 ENVIRONMENT = "QLIT_STUDY_STORAGE"
 _LOCK_S = 120.0  # creating the tables takes seconds; queueing behind others is normal
 _BUSY_S = 60.0
+# What Optuna raises for a line that is no record.
+_NO_RECORD = (ValueError, LookupError, TypeError, AttributeError, AssertionError, OverflowError)
 _PROBE_S = 3.0
 _STOP_S = 5.0  # after a signal
 # File systems of several machines: locks of files and of SQLite do not hold there (SQLite's FAQ, question 5).
@@ -131,12 +133,14 @@ def _opened(location: Location) -> "BaseStorage":
     from sqlalchemy.exc import OperationalError, SQLAlchemyError
 
     from qlit.studies.diverged import mend
-    from qlit.studies.journal import WholeLinesBackend
+    from qlit.studies.journal import DamagedJournalError, WholeLinesBackend
 
     if location.path is not None and location.is_journal:
         try:
             return JournalStorage(WholeLinesBackend(location.path))
-        except (ValueError, KeyError, TypeError) as error:  # whatever a line that is no record gives
+        except DamagedJournalError:
+            raise
+        except _NO_RECORD as error:
             raise ValueError(f"{location.path} is no journal of Optuna; name another file for the trials.") from error
     options: dict[str, Any] = {"pool_pre_ping": True}  # a restarted server's old connections are noticed and replaced
     try:
