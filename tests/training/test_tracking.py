@@ -30,6 +30,7 @@ from qlit.runtime.retry import OutageError, is_outage
 from qlit.training import _delivery, _run
 from qlit.training._delivery import Outbox, RefusedError, deliver, metrics_record
 from qlit.training._store import locate
+from qlit.training.recorder import RunRecorder
 from qlit.training.run_status import RunStatus
 from qlit.training.tracking import MLflowTracker, scrub
 
@@ -196,8 +197,18 @@ def test_a_run_that_the_store_lacks_is_continued_in_a_new_one(folder, as_new):
     assert tracker.earlier_status() is None
     tracker.start()
     assert (tracker.is_resumed, tracker.continues) == (False, "elsewhere")
+    tracker.log_again([("x", 0.5, 1000, 3)])  # what waited, and the same in the history
+    tracker.log_metrics({"x": 0.5}, 3)
     tracker.close()
     assert client_of(folder).get_run(tracker.run_id).data.tags["continues.run_id"] == "elsewhere"
+    assert history(client_of(folder), tracker.run_id, "x") == [(3, 0.5)]
+
+
+def test_metrics_that_waited_are_kept_when_the_best_checkpoint_is_loaded_for_the_test():
+    recorder = RunRecorder({}, "")
+    for rows in ([["lr", 0.1, 1000, 5]], [["lr", 0.2, 900, 1]]):
+        recorder.load_state_dict({"unsent": rows})
+    assert recorder._unsent == [("lr", 0.1, 1000, 5), ("lr", 0.2, 900, 1)]
 
 
 def test_a_setting_that_is_changed_back_is_told_too(folder):

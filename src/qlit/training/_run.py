@@ -106,8 +106,8 @@ class OpenRun:
             self._lock.release()
 
     def is_new(self, name: str, value: float, step: int) -> bool:
-        """Whether a resumed run does not have this point of a metric yet; MLflow would keep it twice."""
-        if self.begun_with is None:
+        """Whether the run of a resumed training lacks this point of a metric; MLflow would keep it twice."""
+        if self.begun_with is None and self.continues is None:
             return True
         known = self.points.setdefault((name, step), [])
         if value in known or (math.isnan(value) and any(map(math.isnan, known))):

@@ -74,7 +74,8 @@ class RunRecorder(pl.Callback):
         return {} if self._tracker is None else {"unsent": self._tracker.unsent_metrics}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        self._unsent = [(str(name), value, int(when), int(step)) for name, value, when, step in state_dict["unsent"]]
+        # Added: of a training that is complete, the best checkpoint is loaded for the test before these are logged.
+        self._unsent += [(str(name), value, int(when), int(step)) for name, value, when, step in state_dict["unsent"]]
 
     # What the run is told waits until work begins: before, a resume may turn out to be impossible, and the run that was
     # to go on must then be left as it was.
