@@ -9,7 +9,7 @@ from qlit.cli import _COMMANDS
 
 ROOT = Path(__file__).resolve().parents[1]
 PAGES = [
-    *(ROOT / name for name in ("README.md", "configs/README.md", "benchmarks/README.md")),
+    *(ROOT / name for name in ("README.md", "configs/README.md", "benchmarks/README.md", "SECURITY.md")),
     *sorted((ROOT / "docs").glob("*.md")),
 ]
 

@@ -154,6 +154,10 @@ def test_names_without_a_class_path_are_not_imported_either(command, capsys):
         path = _write(lambda config, place=place, value=value: _put(config, place, value))
         assert main(_commands(path)[command]) in (1, 2), value
         assert "Traceback" not in capsys.readouterr().err
+    for change in ({"head.class_path": "own_code.OwnHead"}, {"head.init_args.class_path": "own_code.OwnHead"}):
+        path = _write(lambda config, change=change: config["model"].update(change))
+        assert main(_commands(path)[command]) == 1
+        assert "names the class 'own_code.OwnHead'" in capsys.readouterr().err
     swa["class_path"] = f"lightning.pytorch.callbacks.{swa['class_path']}"
     path = _write(lambda config: _put(config, ("trainer", "callbacks"), [swa]))
     if command != "predict":

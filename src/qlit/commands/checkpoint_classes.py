@@ -111,9 +111,10 @@ def _class_paths(config: Any) -> Iterator[Any]:
             continue
         seen.add(id(value))
         if isinstance(value, Mapping):
-            if "class_path" in value:
-                yield value["class_path"]
-            rest += value.values()
+            for key, inner in value.items():
+                if str(key).rpartition(".")[2].strip() == "class_path":  # also in `model.head.class_path`
+                    yield inner
+                rest.append(inner)
         else:
             rest += value
 
