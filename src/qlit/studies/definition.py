@@ -5,13 +5,18 @@ import json
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
 
 from qlit.runtime.yaml_text import loaded, read_text, safe_load
 from qlit.studies.design_kinds import Design
 from qlit.studies.overrides import SERVER
+from qlit.studies.reading import shown
 
+MAX_STEPS = 100_000
+MAX_WHOLE = 2**53
+"""Whole numbers that a sampler can tell from their neighbours."""
 Scalar = bool | int | float | str | None
 Cell = dict[str, Scalar]
 """The level of each factor that is active in it, by the factor's name."""
@@ -51,14 +56,13 @@ class Factor:
     def __post_init__(self) -> None:
         self._check_domain()
         if self.screen and (len(self.screen) != 2 or self.screen[0] == self.screen[1]):
-            raise ValueError(f"Factor {self.name!r} is screened at two levels, but `screen` is {list(self.screen)}.")
+            raise ValueError(f"Factor {self.name!r} is screened at two levels, not at {shown(list(self.screen))}.")
         if foreign := [level for level in self.screen if not self._has(level)]:
-            raise ValueError(f"Factor {self.name!r} is screened at {foreign[0]!r}, which is none of its values.")
+            raise ValueError(f"Factor {self.name!r} is screened at {shown(foreign[0])}, which is none of its values.")
 
     def _check_domain(self) -> None:
-        labels = self.labels
-        if self.levels and any(label in labels[:number] for number, label in enumerate(labels)):
-            raise ValueError(f"The levels of factor {self.name!r} must differ, but got {list(self.levels)}.")
+        if len(set(self.labels)) < len(self.labels):
+            raise ValueError(f"The levels of factor {self.name!r} must differ, but got {shown(list(self.levels))}.")
         if self.levels:
             return
         if not self.low < self.high or not math.isfinite(self.high - self.low):
@@ -67,6 +71,15 @@ class Factor:
             raise ValueError(f"A logarithmic range must be above 0, but factor {self.name!r} begins at {self.low}.")
         if self.step is not None and not 0 < self.step <= self.high - self.low:
             raise ValueError(f"The step of factor {self.name!r} must fit into its range, but got {self.step}.")
+        if self.is_integer and max(abs(self.low), abs(self.high)) > MAX_WHOLE:
+            raise ValueError(
+                f"The range of factor {self.name!r} must lie within {MAX_WHOLE:,}, but it is {self.low} to {self.high}."
+            )
+        if self.step is not None and self.num_steps >= MAX_STEPS:
+            raise ValueError(
+                f"The step {self.step} of factor {self.name!r} makes more than {MAX_STEPS:,} values; leave it out for "
+                "all values of the range."
+            )
         if self.log and self.step is not None:
             raise ValueError(f"Factor {self.name!r} is logarithmic, so it has no step; leave one of both out.")
 
@@ -98,7 +111,7 @@ class Factor:
         """A number as a value of the range: whole where its values are; 0.3 where it is 0.1 + 2 * 0.1."""
         return round(number) if self.is_integer else float(f"{number:.12g}")
 
-    @property
+    @cached_property
     def labels(self) -> tuple[Scalar, ...]:
         """The levels as plain values; a list as its JSON text."""
         return tuple(map(_label, self.levels))
@@ -226,16 +239,16 @@ class Study:
     def _fingerprint(self, places: Sequence[str]) -> str:
         factors = [each for each in self.factors if "config" in each.keys]
         configs = [each.settings(label)["config"] for each in factors for label in each.labels]
-        base = [_without(_plain_config(path), places) for path in self.base]
+        base = [_without(plain_config(path), places) for path in self.base]
         overrides = {key: value for key, value in self.overrides.items() if key not in places}
         return digest(
-            [2, self._parts(base, overrides), [_plain_config(self.folder / str(config)) for config in configs]]
+            [2, self._parts(base, overrides), [plain_config(self.folder / str(config)) for config in configs]]
         )
 
     @property
     def named_fingerprint(self) -> str:
         """The fingerprint that older versions noted, over the names of data and body and of configs that are levels."""
-        return digest(self._parts([_plain_config(path) for path in self.base], dict(self.overrides)))
+        return digest(self._parts([plain_config(path) for path in self.base], dict(self.overrides)))
 
     def _parts(self, base: list[Any], overrides: dict[str, Any]) -> list[Any]:
         parts = [
@@ -275,8 +288,13 @@ class Study:
 _PLACES = ("data.source", "data.text_column", "data.label_column", "data.body", "data.cache_dir")
 
 
-def _plain_config(path: Path) -> Any:
-    name = f"the config {path}"
+def plain_config(path: Path, what: str = "the config") -> dict[str, Any]:
+    """The content of a config file.
+
+    Raises:
+        ValueError: If it is none; a message calls it `what`.
+    """
+    name = f"{what} {path}"
     # Dates are as good here as the texts that a fit reads them as.
     config = loaded(read_text(path, name), name, safe_load)
     if not isinstance(config, dict):

@@ -11,6 +11,9 @@ TWO_LEVEL = ("fractional_factorial", "plackett_burman")
 TWO_STAGE = "two_stage"
 """A screening of two levels, then a search over the factors that it found to matter."""
 
+MAX_CELLS = 100_000
+"""Cells of a design, or trials of a search: nobody trains more, and they would fill the storage."""
+
 
 @dataclass(frozen=True)
 class Design:

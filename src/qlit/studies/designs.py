@@ -9,10 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from qlit.studies.definition import Cell, Factor, Scalar, Study
-from qlit.studies.design_kinds import Design
+from qlit.studies.design_kinds import MAX_CELLS, Design
 
-MAX_CELLS = 100_000
-"""A design with more is refused: nobody trains it, and its cells would fill the storage."""
+_MAX_LEVELS = 2_000_000
+"""Levels of all cells together."""
 
 
 def cells_of(study: Study) -> list[Cell]:
@@ -29,24 +29,39 @@ def cells_of(study: Study) -> list[Cell]:
 def _full_factorial(factors: Sequence[Factor], design: Design) -> list[Cell]:  # noqa: ARG001 - one signature for all
     """Every combination; the first factors vary slowest, and a factor only where its condition holds."""
     cells: list[Cell] = [{}]
-    for factor in factors:
-        levels = _listed_levels(factor)
+    for number, factor in enumerate(factors, 1):
+        levels, before = _listed_levels(factor), cells
+        num_cells = sum(len(levels) if factor.is_active(cell) else 1 for cell in before)
+        if num_cells > MAX_CELLS:
+            raise ValueError(
+                f"The full factorial has more than {MAX_CELLS:,} cells already with the factors up to {factor.name!r}. "
+                "Take fewer levels, or another design: plackett_burman to screen, tpe to search."
+            )
+        _check_levels(num_cells, number)
         cells = [
             {**cell, **taken}
-            for cell in cells
+            for cell in before
             for taken in ([{factor.name: level} for level in levels] if factor.is_active(cell) else [{}])
         ]
-        if len(cells) > MAX_CELLS:
-            raise ValueError(
-                f"The full factorial has more than {MAX_CELLS:,} cells already with the factors up to "
-                f"{factor.name!r}. Take fewer levels, or another design: plackett_burman to screen, tpe to search."
-            )
     return cells
+
+
+def _check_levels(num_cells: int, num_factors: int) -> None:
+    if num_cells * num_factors > _MAX_LEVELS:
+        raise ValueError(
+            f"`design` has {num_cells:,} cells of {num_factors} factors, more than {_MAX_LEVELS:,} levels in all; "
+            "take fewer of either."
+        )
 
 
 def _listed_levels(factor: Factor) -> list[Scalar]:
     if not factor.is_range:
         return list(factor.labels)
+    if factor.num_steps >= MAX_CELLS:
+        raise ValueError(
+            f"Factor {factor.name!r} has {factor.num_steps + 1:,} values, but a design takes {MAX_CELLS:,} at most: "
+            "list some, or give a larger `step`."
+        )
     step = factor.step if factor.step is not None else 1
     return [factor.value(factor.low + number * step) for number in range(factor.num_steps + 1)]
 
@@ -87,11 +102,15 @@ def _of_signs(factors: Sequence[Factor], signs_NF: NDArray[np.float64]) -> list[
 def _latin_hypercube(factors: Sequence[Factor], design: Design) -> list[Cell]:
     from scipy.stats import qmc
 
+    _check_levels(design.size, len(factors))
+
     return _of_points(factors, qmc.LatinHypercube(len(factors), rng=design.seed).random(design.size))
 
 
 def _sobol(factors: Sequence[Factor], design: Design) -> list[Cell]:
     from scipy.stats import qmc
+
+    _check_levels(design.size, len(factors))
 
     return _of_points(factors, qmc.Sobol(len(factors), rng=design.seed).random(design.size))
 
@@ -110,8 +129,8 @@ def level_at(factor: Factor, point: float) -> Scalar:
     if not factor.is_range:
         return factor.labels[int(point * len(factor.levels))]
     if not factor.log and (factor.is_integer or factor.step is not None):
-        levels = _listed_levels(factor)  # every value has an equal part
-        return levels[int(point * len(levels))]
+        place = int(point * (factor.num_steps + 1))  # every value has an equal part
+        return factor.value(factor.low + place * (factor.step if factor.step is not None else 1))
     if factor.log:
         return factor.value(factor.low * (factor.high / factor.low) ** point)
     return factor.value(factor.low + point * (factor.high - factor.low))

@@ -1,11 +1,12 @@
 """A table that is to be made: rows of models with what was published of them, as a YAML file lists them."""
 
+from collections import Counter
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
 from qlit.runtime.yaml_text import read_yaml
-from qlit.studies.reading import home_expanded
+from qlit.studies.reading import home_expanded, shown
 
 
 @dataclass(frozen=True)
@@ -53,6 +54,7 @@ _TYPES: dict[str, type | tuple[type, ...]] = {
     "seeds": int,
     "epochs": int,
 }
+_BOUNDS = (("seeds", 1, 10_000), ("epochs", 1, 10**6), ("parameters", 0, 10**12), ("published", 0, 100))
 _NEEDED = ("name", "config", "published")
 
 
@@ -69,26 +71,34 @@ def read_plan(path: str | Path) -> Plan:
     content = read_yaml(file, f"the table {path}")
     if not isinstance(content, dict) or set(content) != {"title", "rows"} or not content["rows"]:
         raise ValueError(f"{path} must have a `title` and `rows`, and nothing else; see configs/README.md.")
+    if not isinstance(content["rows"], list) or not isinstance(content["title"], str):
+        raise ValueError(f"{path} must have a text as `title` and a list as `rows`; see configs/README.md.")
     rows = tuple(_row(file, number, row) for number, row in enumerate(content["rows"], 1))
-    names = [row.name for row in rows]
-    if twice := next((name for name in names if names.count(name) > 1), None):
-        raise ValueError(f"{path} has two rows with the name {twice!r}; rename one.")
-    return Plan(str(content["title"]), rows)
+    name, count = Counter(row.name for row in rows).most_common(1)[0]
+    if count > 1:
+        raise ValueError(f"{path} has {'two' if count == 2 else count} rows with the name {shown(name)}; rename one.")
+    return Plan(content["title"], rows)
 
 
 def _row(file: Path, number: int, row: Any) -> PlannedRow:
     where = f"Row {number} of {file}"
     if not isinstance(row, dict):
-        raise ValueError(f"{where} must be keys and values, but is {row!r}.")
+        raise ValueError(f"{where} must be keys and values, but is {shown(row)}.")
     known = [field.name for field in fields(PlannedRow)]
     if unknown := [key for key in row if key not in known]:
-        raise ValueError(f"{where} has the unknown key {unknown[0]!r}; known are {', '.join(known)}.")
+        raise ValueError(f"{where} has the unknown key {shown(unknown[0])}; known are {', '.join(known)}.")
     if missing := [key for key in _NEEDED if key not in row]:
         raise ValueError(f"{where} lacks `{missing[0]}`.")
     for key, value in row.items():
         if not isinstance(value, _TYPES[key]) or isinstance(value, bool):
-            raise ValueError(f"{where} has {key}: {value!r}, which is of the wrong kind.")
-    for key in ("seeds", "epochs"):
-        if row.get(key, 1) < 1:
-            raise ValueError(f"`{key} >= 1` must hold, but {where[0].lower()}{where[1:]} has {key}: {row[key]}.")
+            raise ValueError(f"{where} has {key}: {shown(value)}, which is of the wrong kind.")
+    for key, least, most in _BOUNDS:
+        if key in row and not least <= row[key] <= most:
+            told = f"{key} >= {least}" if row[key] < least else f"{key} <= {most:,}"
+            raise ValueError(f"`{told}` must hold, but {where[0].lower()}{where[1:]} has {key}: {shown(row[key])}.")
+    for key in ("name", "config"):
+        if not row[key].strip():
+            raise ValueError(f"{where} has no `{key}`: it is empty.")
+    if strange := [key for key in row.get("options", {}) if not isinstance(key, str)]:
+        raise ValueError(f"{where} has {shown(strange[0])} among its `options`, which is no key of a config.")
     return PlannedRow(**{"options": {}, **row, "config": file.parent / home_expanded(row["config"])})

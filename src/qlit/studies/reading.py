@@ -3,19 +3,44 @@
 Each function raises ValueError with one sentence that names the place (`where`) if a value is something else.
 """
 
+import math
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from qlit.runtime.yaml_text import shortened
+
 
 def mapping(value: Any, where: str, known: Sequence[str] | None = None) -> dict[str, Any]:
     """Keys with values; of the `known` keys alone, where they are given."""
     if not isinstance(value, Mapping):
-        raise ValueError(f"{where} must be keys with values, but got {value!r}.")
+        raise ValueError(f"{where} must be keys with values, but got {shown(value)}.")
     if known is not None and (unknown := [key for key in value if key not in known]):
-        raise ValueError(f"{where} has no key {unknown[0]!r}; there are {', '.join(known)}.")
+        raise ValueError(f"{where} has no key {shown(unknown[0])}; there are {', '.join(known)}.")
     return dict(value)
+
+
+def shown(value: Any) -> str:
+    """A value as a message shows it: at most 60 characters, null for None."""
+    return "null" if value is None else shortened(repr(value))
+
+
+def section(value: Any, where: str, known: Sequence[str] | None = None) -> dict[str, Any]:
+    """`mapping`, or no keys for null."""
+    return {} if value is None else mapping(value, where, known)
+
+
+def text(value: Any, where: str) -> str:
+    """A text that is not empty."""
+    if not isinstance(value, str) or not value.strip():
+        raise ValueError(f"{where} must be a text, but got {shown(value)}.")
+    return value
+
+
+def plain_key(key: str) -> str:
+    """A config key without `init_args`, which may be left out: two spellings of one key are equal so."""
+    return key.replace(".init_args.", ".")
 
 
 def listed(value: Any) -> list[Any]:
@@ -31,23 +56,28 @@ def numeric(value: Any) -> Any:
     return float(value) if is_number else value
 
 
-def number(value: Any, where: str, least: float | None = None) -> Any:
-    """A number, whole or not, of `least` at least."""
-    return _checked(value, where, least, (int, float), "a number")
+def number(value: Any, where: str, least: float | None = None, most: float | None = None) -> Any:
+    """A finite number, whole or not, of `least` at least and `most` at most."""
+    return _checked(value, where, least, most, (int, float), "a number")
 
 
-def whole(value: Any, where: str, least: int) -> int:
-    """A whole number of `least` at least."""
-    found: int = _checked(value, where, least, (int,), "a whole number")
+def whole(value: Any, where: str, least: int, most: int | None = None) -> int:
+    """A whole number of `least` at least and `most` at most."""
+    found: int = _checked(value, where, least, most, (int,), "a whole number")
     return found
 
 
-def _checked(value: Any, where: str, least: float | None, kinds: tuple[type, ...], what: str) -> Any:
+def _checked(
+    value: Any, where: str, least: float | None, most: float | None, kinds: tuple[type, ...], what: str
+) -> Any:
     value = numeric(value)
-    is_of_kind = isinstance(value, kinds) and not isinstance(value, bool)
+    is_of_kind = isinstance(value, int | float) and isinstance(value, kinds) and not isinstance(value, bool)
+    is_of_kind = is_of_kind and math.isfinite(value)
     if not is_of_kind or (least is not None and value < least):
         bound = "" if least is None else f" of {least} at least"
-        raise ValueError(f"{where} must be {what}{bound}, but got {value!r}.")
+        raise ValueError(f"{where} must be {what}{bound}, but got {shown(value)}.")
+    if most is not None and value > most:
+        raise ValueError(f"{where} must be {what} of {most:,} at most, but got {shown(value)}.")
     return value
 
 

@@ -4,10 +4,10 @@ from collections.abc import Sequence
 from typing import Any
 
 from qlit.studies.definition import Factor, Study
-from qlit.studies.design_kinds import DESIGNS, SEARCHES, TWO_LEVEL, TWO_STAGE, Design
+from qlit.studies.design_kinds import DESIGNS, MAX_CELLS, SEARCHES, TWO_LEVEL, TWO_STAGE, Design
 from qlit.studies.designs import cells_of
 from qlit.studies.effects import LEAST_RESIDUAL_DF
-from qlit.studies.reading import mapping, number, whole
+from qlit.studies.reading import mapping, number, plain_key, shown, whole
 
 _SIZED = {"latin_hypercube": "num_cells", "sobol": "num_cells", **dict.fromkeys(SEARCHES, "num_trials")}
 
@@ -27,16 +27,16 @@ def read_design(value: Any) -> Design:
 def _one_stage(given: dict[str, Any], where: str, kinds: Sequence[str], others: str = "") -> Design:
     kind = str(given.get("kind"))
     if kind not in kinds:
-        raise ValueError(f"`{where}.kind` must be one of {', '.join(kinds)}{others}, but got {kind!r}.")
+        raise ValueError(f"`{where}.kind` must be one of {', '.join(kinds)}{others}, but got {shown(kind)}.")
     sized = _SIZED.get(kind)
     known = ("kind", "seed", *((sized,) if sized else ()), *(("resolution",) if kind == "fractional_factorial" else ()))
     mapping(given, f"the design {kind!r}", known)
     if sized and sized not in given:
         raise ValueError(f"the design {kind!r} needs `{sized}`.")
-    size = whole(given[sized], f"`{where}.{sized}`", 2) if sized else 0
+    size = whole(given[sized], f"`{where}.{sized}`", 2, MAX_CELLS) if sized else 0
     if kind == "sobol" and size & (size - 1):
         raise ValueError(f"a Sobol sequence is balanced for powers of 2 only, but got num_cells={size}.")
-    resolution = whole(given.get("resolution", 4), f"`{where}.resolution`", 3)
+    resolution = whole(given.get("resolution", 4), f"`{where}.resolution`", 3, 5)
     return Design(kind, resolution, size, whole(given.get("seed", 0), f"`{where}.seed`", 0))
 
 
@@ -69,6 +69,7 @@ def check_factors(factors: Sequence[Factor], design: Design) -> None:
     Raises:
         ValueError: If a factor depends on what is not there, or has no levels that the design could take.
     """
+    _check_keys(factors)
     for place, factor in enumerate(factors):
         earlier = {each.name: each for each in factors[:place]}
         for other, levels in factor.when.items():
@@ -78,11 +79,16 @@ def check_factors(factors: Sequence[Factor], design: Design) -> None:
                 )
             if unknown := [level for level in levels if level not in earlier[other].labels]:
                 raise ValueError(
-                    f"factor {factor.name!r} depends on {other!r} being {unknown[0]!r}, which it never is."
+                    f"factor {factor.name!r} depends on {other!r} being {shown(unknown[0])}, which it never is."
                 )
         if factor.when and not (design.is_search or design.kind == "full_factorial"):
             raise ValueError(
                 f"in a {design.kind} every factor is active in every cell, but {factor.name!r} has `when`."
+            )
+        if design.sampling.kind == "gp" and factor.is_integer and factor.num_steps >= MAX_CELLS:
+            raise ValueError(
+                f"the search 'gp' takes {MAX_CELLS:,} whole numbers at most, but {factor.name!r} has more: give a "
+                "`step`, or write its ends as 1.0, not 1."
             )
         if design.kind == "full_factorial" and factor.is_range and factor.step is None and not factor.is_integer:
             raise ValueError(f"a full factorial needs the values of {factor.name!r}: list them, or give a `step`.")
@@ -97,6 +103,40 @@ def check_factors(factors: Sequence[Factor], design: Design) -> None:
             raise ValueError(
                 f"a {design.kind} has two levels a factor, but {factor.name!r} has {len(factor.levels)}; name two."
             )
+
+
+def _check_keys(factors: Sequence[Factor]) -> None:
+    """Raise a ValueError if two factors set one key, or a key and a part of it, in the same cell.
+
+    A later one may set the key of an earlier one where it depends on it by `when`.
+    """
+    conditions: list[dict[str, set[str]]] = []
+    for later in factors:
+        conditions.append(_conditions(later, factors[: len(conditions)], conditions))
+        for earlier, before in zip(factors, conditions[:-1], strict=False):
+            if earlier.name in conditions[-1] or _exclude(before, conditions[-1]):
+                continue
+            for first in map(plain_key, earlier.keys):
+                for second in map(plain_key, later.keys):
+                    if first == second or first.startswith(f"{second}.") or second.startswith(f"{first}."):
+                        raise ValueError(
+                            f"the factors {shown(earlier.name)} and {shown(later.name)} both set {shown(second)}; let "
+                            "one of them do it, or give the later one `when`."
+                        )
+
+
+def _conditions(factor: Factor, earlier: Sequence[Factor], known: Sequence[dict[str, set[str]]]) -> dict[str, set[str]]:
+    """The levels of earlier factors with which a factor is active, also those that its conditions depend on."""
+    found: dict[str, set[str]] = {}
+    for other, conditions in zip(earlier, known, strict=True):
+        if other.name in factor.when:
+            found |= {**conditions, other.name: set(map(str, factor.when[other.name]))}
+    return found
+
+
+def _exclude(first: dict[str, set[str]], second: dict[str, set[str]]) -> bool:
+    """Whether no cell meets both conditions."""
+    return any(name in second and not levels & second[name] for name, levels in first.items())
 
 
 def check_two_stages(study: Study) -> None:

@@ -1,16 +1,29 @@
 """Study files: YAML, read into a `Study`, with one sentence for whatever is wrong in them."""
 
 import itertools
+import math
 import os
 import re
+from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from qlit.runtime.secrets import has_credentials
 from qlit.runtime.yaml_text import read_yaml
-from qlit.studies.definition import Factor, Objective, Pruner, Replicate, Study
-from qlit.studies.reading import home_expanded, listed, mapping, number, numeric, whole
+from qlit.studies.definition import Factor, Objective, Pruner, Replicate, Study, plain_config
+from qlit.studies.reading import (
+    home_expanded,
+    listed,
+    mapping,
+    number,
+    numeric,
+    plain_key,
+    section,
+    shown,
+    text,
+    whole,
+)
 from qlit.studies.reading_designs import check_factors, check_two_stages, read_design
 
 _KEYS = (
@@ -18,6 +31,10 @@ _KEYS = (
     "storage",
 )  # fmt: skip
 _NO_SCORES = ("parameters", "gates")
+SCORES = ("loss", "accuracy", "f1", "auroc", "calibration_error")
+"""Scores of every validation, as `qlit.training.scores.Scores` computes them."""
+MAX_FACTORS, MAX_REPLICATES, MAX_HOURS, MAX_RETRIES = 50, 10_000, 100_000, 1000
+"""Beyond all use; checked before a design is made of them."""
 
 
 def read_study(path: str | Path) -> Study:
@@ -40,36 +57,39 @@ def read_study(path: str | Path) -> Study:
 
 
 def _study(content: dict[str, Any], file: Path) -> Study:
-    if "base" not in content or not content.get("factors"):
+    if content.get("base") in (None, []) or content.get("factors") in (None, {}):
         raise ValueError("`base` (a config, or a list of them) and `factors` must be given.")
-    base = tuple(Path(os.path.normpath(file.parent / home_expanded(each))) for each in listed(content["base"]))
+    configs = [text(each, "`base`") for each in listed(content["base"])]
+    base = tuple(Path(os.path.normpath(file.parent / home_expanded(each))) for each in configs)
     for config in base:
         if not config.is_file():
             raise FileNotFoundError(f"There is no config {config}, the base of the study file {file}.")
-    factors = tuple(
-        _factor(str(name), value, file.parent) for name, value in mapping(content["factors"], "`factors`").items()
-    )
+        plain_config(config, "the base")
+    given = mapping(content["factors"], "`factors`")
+    if len(given) > MAX_FACTORS:
+        raise ValueError(f"`factors` may be {MAX_FACTORS}, but got {len(given):,}.")
+    factors = tuple(_factor(str(name), value, file.parent) for name, value in given.items())
     design = read_design(content.get("design", "full_factorial"))
     check_factors(factors, design)
     pruner = _pruner(content.get("pruner", "none"))
-    objectives = tuple(map(_objective, listed(content.get("objectives", "val/accuracy"))))
+    objectives = _objectives(content.get("objectives", "val/accuracy"))
     if pruner.kind != "none" and (not design.sampling.is_search or len(objectives) > 1):
         raise ValueError("a pruner needs a search with one objective: a design needs the values of all of its cells.")
     if len(objectives) > 1 and design.kind == "gp":
         raise ValueError("the search 'gp' has one objective here; use 'nsga2' or 'tpe' for several.")
-    budget = mapping(content.get("budget") or {}, "`budget`", ("hours",))
+    budget = section(content.get("budget"), "`budget`", ("hours",))
     study = Study(
         name=_name(content.get("name", file.stem)),
         base=base,
-        overrides=mapping(content.get("overrides") or {}, "`overrides`"),
+        overrides=_overrides(content.get("overrides")),
         factors=factors,
         design=design,
-        replicates=_replicates(content.get("replicates") or {}),
+        replicates=_replicates(content.get("replicates")),
         objectives=objectives,
         pruner=pruner,
-        hours=None if budget.get("hours") is None else number(budget["hours"], "`budget.hours`", 0),
-        retries=whole(content.get("retries", 2), "`retries`", 0),
-        storage=content.get("storage"),
+        hours=None if budget.get("hours") is None else number(budget["hours"], "`budget.hours`", 0, MAX_HOURS),
+        retries=whole(content.get("retries", 2), "`retries`", 0, MAX_RETRIES),
+        storage=None if content.get("storage") is None else text(content["storage"], "`storage`"),
         folder=file.parent,
     )
     check_two_stages(study)
@@ -82,12 +102,14 @@ def _factor(name: str, value: Any, folder: Path) -> Factor:
         value = {"values": value}
     known = ("keys", "values", "low", "high", "log", "step", "when", "screen")
     given = mapping(value, where, known)
-    keys = tuple(map(str, listed(given.get("keys", name))))
+    keys = tuple(text(each, f"`keys` of {where}") for each in listed(given.get("keys", name)))
+    if not keys or len({plain_key(key) for key in keys}) < len(keys):
+        raise ValueError(f"`keys` of {where} must be different config keys, but got {shown(list(keys))}.")
     if "keys" not in given and "." not in name and name != "config":
         raise ValueError(f"{where} names no config key: add `keys`, one key with dots or a list of them.")
     when = {
         str(other): tuple(map(numeric, listed(levels)))
-        for other, levels in mapping(given.get("when") or {}, f"`when` of {where}").items()
+        for other, levels in section(given.get("when"), f"`when` of {where}").items()
     }
     screen = tuple(map(numeric, listed(given.get("screen", []))))
     if "values" in given:
@@ -96,45 +118,74 @@ def _factor(name: str, value: Any, folder: Path) -> Factor:
         levels = tuple(map(numeric, listed(given["values"])))
         if not levels:
             raise ValueError(f"{where} has no values.")
+        if nan := [level for level in levels if isinstance(level, float) and not math.isfinite(level)]:
+            raise ValueError(f"`values` of {where} must be finite, but one is {nan[0]}.")
         if any(has_credentials(str(level)) for level in levels):
             raise ValueError(f"{where} has a password among its values, which storages keep; leave it out.")
-        configs = [folder / home_expanded(each) for each in levels] if "config" in keys else []
+        configs = [folder / home_expanded(text(each, f"`values` of {where}")) for each in levels if "config" in keys]
         if missing := [each for each in configs if not each.is_file()]:
-            raise FileNotFoundError(f"There is no config {missing[0]}, a level of factor {name!r}.")
+            raise FileNotFoundError(f"There is no config {missing[0]}, a level of {where}.")
+        for config in configs:
+            plain_config(config)
         return Factor(name, keys, levels, when=when, screen=screen)
     if not {"low", "high"} <= given.keys():
         raise ValueError(f"{where} must have `values`, or `low` and `high`.")
-    step = given.get("step")
+    step, log = given.get("step"), given.get("log", False)
+    if not isinstance(log, bool):
+        raise ValueError(f"`log` of {where} must be true or false, but got {shown(log)}.")
     return Factor(
         name, keys,
         low=number(given["low"], f"`low` of {where}"), high=number(given["high"], f"`high` of {where}"),
-        log=bool(given.get("log", False)), step=None if step is None else number(step, f"`step` of {where}"),
+        log=log, step=None if step is None else number(step, f"`step` of {where}"),
         when=when, screen=screen,
     )  # fmt: skip
 
 
+def _overrides(value: Any) -> dict[str, Any]:
+    given = section(value, "`overrides`")
+    keys = [text(key, "a key of `overrides`") for key in given]
+    spellings = Counter(map(plain_key, keys))
+    if twice := [key for key in keys if spellings[plain_key(key)] > 1]:
+        raise ValueError(f"`overrides` has the key {shown(twice[0])} twice, with and without `init_args`; keep one.")
+    return given
+
+
+def _objectives(value: Any) -> tuple[Objective, ...]:
+    objectives = tuple(map(_objective, listed(value)))
+    metrics = [each.metric for each in objectives]
+    if not metrics or len(set(metrics)) < len(metrics):
+        raise ValueError(f"`objectives` must be different scores, at least one, but got {shown(metrics)}.")
+    return objectives
+
+
 def _replicates(value: Any) -> tuple[Replicate, ...]:
-    given = mapping(value, "`replicates`", ("seeds", "splits"))
+    given = section(value, "`replicates`", ("seeds", "splits"))
     parts = []
     for name in ("seeds", "splits"):
-        numbers = [whole(each, f"`replicates.{name}`", 0) for each in listed(given.get(name, 0))]
+        numbers = [whole(each, f"`replicates.{name}`", 0, 2**32 - 1) for each in listed(given.get(name, 0))]
         if not numbers or len(set(numbers)) < len(numbers):
-            raise ValueError(f"`replicates.{name}` must be different numbers, but got {numbers}.")
+            raise ValueError(f"`replicates.{name}` must be different numbers, but got {shown(numbers)}.")
         parts.append(numbers)
+    if len(parts[0]) * len(parts[1]) > MAX_REPLICATES:
+        raise ValueError(
+            f"`replicates` may be {MAX_REPLICATES:,}, but {len(parts[0]):,} seeds on {len(parts[1]):,} splits are more."
+        )
     return tuple(Replicate(seed, split) for split, seed in itertools.product(parts[1], parts[0]))
 
 
 def _objective(value: Any) -> Objective:
     given = mapping({"metric": value} if isinstance(value, str) else value, "`objectives`", ("metric", "direction"))
-    metric = str(given.get("metric", "val/accuracy"))
+    metric = text(given.get("metric", "val/accuracy"), "`objectives.metric`")
     if metric.startswith("test/"):
-        raise ValueError(f"the objective {metric!r} would tune on the test sentences; use its `val/` twin.")
-    if not metric.startswith("val/") and metric not in _NO_SCORES:
-        raise ValueError(f"an objective is a `val/` score, {' or '.join(_NO_SCORES)}, but got {metric!r}.")
+        raise ValueError(f"the objective {shown(metric)} would tune on the test sentences; use its `val/` twin.")
+    if metric not in (known := [*(f"val/{name}" for name in SCORES), *_NO_SCORES]):
+        raise ValueError(f"an objective is one of {', '.join(known)}, but got {shown(metric)}.")
     less_is_better = metric in _NO_SCORES or "loss" in metric or "error" in metric
     direction = given.get("direction", "minimize" if less_is_better else "maximize")
     if direction not in ("maximize", "minimize"):
-        raise ValueError(f"`direction` of {metric!r} must be maximize or minimize, but got {direction!r}.")
+        raise ValueError(
+            f"`direction` of the objective {metric!r} must be maximize or minimize, but got {shown(direction)}."
+        )
     return Objective(metric, direction)
 
 
@@ -142,11 +193,13 @@ def _pruner(value: Any) -> Pruner:
     given = mapping({"kind": value} if isinstance(value, str) else value, "`pruner`", ("kind", "warmup_epochs"))
     kind = given.get("kind", "none")
     if kind not in ("none", "median", "halving"):
-        raise ValueError(f"`pruner.kind` must be none, median or halving, but got {kind!r}.")
-    return Pruner(kind, whole(given.get("warmup_epochs", 10), "`pruner.warmup_epochs`", 1))
+        raise ValueError(f"`pruner.kind` must be none, median or halving, but got {shown(kind)}.")
+    return Pruner(kind, whole(given.get("warmup_epochs", 10), "`pruner.warmup_epochs`", 1, 10**6))
 
 
 def _name(value: Any) -> str:
-    if not isinstance(value, str) or not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]*", value):
-        raise ValueError(f"`name` must be letters, digits, dots, dashes and underscores, but got {value!r}.")
+    if not isinstance(value, str) or not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{,99}", value):
+        raise ValueError(
+            f"`name` must be at most 100 letters, digits, dots, dashes, underscores, but got {shown(value)}."
+        )
     return value
