@@ -5,8 +5,7 @@ from collections.abc import Sequence
 
 from optuna.trial import FrozenTrial, TrialState
 
-from qlit.studies.storage import this_host
-from qlit.training._reap import process_is_gone
+from qlit.training._reap import process_is_gone, process_tags
 
 HEARTBEAT, RESTARTS, AGAIN, RETRY, DRAWN_AS = "heartbeat", "restarts", "again", "retry", "drawn_as"
 """Marks of a trial: its last sign of life; how often it was begun before; the number of the trial that it repeats; of
@@ -21,10 +20,23 @@ for a storage that is away, for up to three minutes."""
 def is_lost(trial: FrozenTrial) -> bool:
     """Whether a running trial's worker has ended, or is taken for ended."""
     marks = trial.user_attrs
-    if marks.get("qlit.host") == this_host() and process_is_gone(marks):
-        return True
     begun = trial.datetime_start.timestamp() if trial.datetime_start is not None else 0.0
-    return time.time() - float(marks.get(HEARTBEAT, begun)) > STALE_S
+    sign = float(marks.get(HEARTBEAT, begun))
+    here = process_tags()
+    if all(marks.get(name) == here[name] for name in ("qlit.host", "qlit.pid_space")):
+        # A process that is there is not taken for lost because somebody set the clock.
+        return process_is_gone(marks) or _unchanged_s(trial.number, sign) > STALE_S
+    return time.time() - sign > STALE_S
+
+
+_seen: dict[int, tuple[float, float]] = {}  # by trial: its last sign of life, and when this process saw that first
+
+
+def _unchanged_s(number: int, sign: float) -> float:
+    """Seconds since this process first saw this sign of life of a trial, by a clock that nobody sets."""
+    if _seen.get(number, (None,))[0] != sign:
+        _seen[number] = (sign, time.monotonic())
+    return time.monotonic() - _seen[number][1]
 
 
 def owed(trials: Sequence[FrozenTrial]) -> list[FrozenTrial]:
