@@ -167,6 +167,15 @@ def test_names_without_a_class_path_are_not_imported_either(command, capsys):
     assert not Path("code-was-run").exists()
 
 
+def test_modules_that_run_commands_cannot_be_allowed(capsys):
+    for name, module in (("os.system", "os"), ("posix.system", "posix.system"), ("subprocess.Popen", "subprocess")):
+        path = _write(lambda config, name=name: config["model"].update(head=_spec(name)))
+        assert main([*_commands(path)["predict"], "--allow", module]) == 1
+        said = capsys.readouterr().err
+        assert "none that a checkpoint may name" in said
+        assert "--allow" not in said
+
+
 def test_own_classes_need_to_be_allowed_by_every_command(folder, capsys):
     Path("own.yaml").write_text(_CONFIG % "own_code.OwnHead")
     before = set(folder.glob("mlruns/runs/*/best.ckpt"))

@@ -66,18 +66,25 @@ def check_checkpoint_classes(config_yaml: str, path: object, *, given: Collectio
     for name in _class_paths(load_yaml(config_yaml, f"the config in the checkpoint {path}")):
         if name not in given and not is_listed(name):
             shown = str(name)[:60]
-            allow = f": read it, then type {OPTION} {_module(shown)}." if is_dotted_name(name) else "."
+            way_out = f" If you trust it, type {OPTION} {_module(shown)}." if _can_be_allowed(name) else ""
             raise ValueError(
-                f"{path} names the class {shown!r}, which is none that a checkpoint may name. Its code would run "
-                f"here{allow}"
+                f"{path} names the class {shown!r}, which is none that a checkpoint may name: its code would run here."
+                f"{way_out}"
             )
 
 
 def is_listed(name: object) -> bool:
     """Whether a checkpoint may name a class: one of qlit's heads, of torch's or Lightning's, or one that is allowed."""
     return isinstance(name, str) and (
-        (is_dotted_name(name) and _LISTED.fullmatch(name) is not None) or is_allowed(name)
+        (is_dotted_name(name) and _LISTED.fullmatch(name) is not None) or (is_allowed(name) and _can_be_allowed(name))
     )
+
+
+def _can_be_allowed(name: object) -> bool:
+    """Whether the command line may allow a name: nothing of os, subprocess, pickle and the like."""
+    if not isinstance(name, str) or not is_dotted_name(name):
+        return False
+    return jsonargparse_settings.denying_import_path_entry(name) in (None, "*")
 
 
 def names_to_allow(names: Collection[str]) -> list[str]:
@@ -93,9 +100,10 @@ def only_listed_imports() -> Iterator[None]:
     """
     settings = jsonargparse_settings.parsing_settings  # jsonargparse offers no way back
     before = dict(settings)
+    allowed = list(filter(_can_be_allowed, allowed_names()))
     try:
         set_parsing_settings(
-            import_path_denylist=["*", *_UNLISTED_MODULES], import_path_allowlist=[*_PACKAGES, *allowed_names()]
+            import_path_denylist=["*", *_UNLISTED_MODULES], import_path_allowlist=[*_PACKAGES, *allowed]
         )
         yield
     finally:
