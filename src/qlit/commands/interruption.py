@@ -23,6 +23,7 @@ class Interruption(Callback):
         self.signal: signal.Signals | None = None
         self.last_checkpoint = ""
         self.go_on_options = ""
+        self._is_noted = False
         self.raise_if_lost = raise_if_lost
 
     def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:  # noqa: ARG002
@@ -53,8 +54,9 @@ class Interruption(Callback):
             self.signal = signal.SIGTERM
         last = getattr(trainer.checkpoint_callback, "last_model_path", "")
         self.last_checkpoint = last if last and Path(last).is_file() else ""
-        if getattr(getattr(trainer, "datamodule", None), "trust_remote_code", False):
+        if getattr(getattr(trainer, "datamodule", None), "trust_remote_code", False) and not self._is_noted:
             self.go_on_options += " --data.trust_remote_code true"  # no checkpoint sets it
+        self._is_noted = True
 
 
 def leave_sigterm_to_us(trainer: Trainer) -> None:

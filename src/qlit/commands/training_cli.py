@@ -26,6 +26,7 @@ from qlit.commands.summary import evaluation_summary, fit_summary, tell_notices
 from qlit.commands.trainer_checks import check_batches, check_monitors, check_options, check_seed
 from qlit.data import Origin, expanded, resolve_body
 from qlit.runtime.allowed import allow_options
+from qlit.runtime.critical_section import undivided
 from qlit.runtime.errors import UsageError
 from qlit.runtime.interrupts import StoppedBySignal
 from qlit.runtime.secrets import scrub
@@ -335,6 +336,7 @@ class QlitCLI(LightningCLI):
             options["verbose"] = False  # the summary says it
         return {**options, "weights_only": True}
 
+    @undivided()  # a run that has come to its end is closed with its own status
     def _close(self) -> None:
         self._is_closed = True
         diverged = self.model.divergence
