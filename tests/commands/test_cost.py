@@ -10,7 +10,7 @@ from data.helpers import environment
 
 from qlit.commands import cost
 from qlit.commands.cost import bytes_per_step, circuits_of, measure
-from qlit.heads import HybridHead, ReuploadingPQC, SimulatedQuantumEncoder
+from qlit.heads import HybridHead, LinearHead, ReuploadingPQC, SimulatedQuantumEncoder
 
 CPU = torch.device("cpu")
 HEAD = """
@@ -113,3 +113,8 @@ def test_measuring_draws_nothing_from_the_generator_of_others():
     state = torch.get_rng_state()
     measure(head, batch_size=2, eval_batch_size=2, device=torch.device("cpu"))
     assert torch.equal(torch.get_rng_state(), state)
+
+
+def test_a_batch_whose_embeddings_do_not_fit_is_not_made():
+    with pytest.raises(ValueError, match=r"The embeddings of a batch of 1000000000000 need .* GiB, but .* are free"):
+        measure(LinearHead(), batch_size=10**12, eval_batch_size=1, device=CPU)

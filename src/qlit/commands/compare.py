@@ -19,6 +19,7 @@ from qlit.studies.grouping import models_of_runs
 from qlit.training.kept_runs import KeptRuns
 
 _NUM_SEEDS = 10
+_MAX_SEEDS = 10_000
 
 
 def run(command: str, arguments: list[str]) -> int:
@@ -76,8 +77,9 @@ def _models(
     if len(configs) < 2:
         raise UsageError(f"a comparison needs two configs at least, but got one, {configs[0]}.")
     num_seeds, first = _NUM_SEEDS if seeds is None else seeds, first_seed or 0
-    if num_seeds < 1:
-        raise UsageError(f"`--seeds >= 1` must hold, but got {num_seeds}.")
+    if not 1 <= num_seeds <= _MAX_SEEDS:
+        bound = "--seeds >= 1" if num_seeds < 1 else f"--seeds <= {_MAX_SEEDS:,}"
+        raise UsageError(f"`{bound}` must hold, but got {num_seeds}.")
     if first < 0:
         raise UsageError(f"`--first_seed >= 0` must hold, but got {first}.")
     candidates = [candidate_of(config, overrides, range(first, first + num_seeds)) for config in configs]

@@ -15,6 +15,7 @@ from torch import nn
 
 from qlit.circuits import Circuit
 from qlit.engines import Engine
+from qlit.engines.memory import check_free
 from qlit.heads import Encoder, Head, ReuploadingPQC, SimulatedQuantumEncoder
 
 BUDGET_S = 2.0  # what measuring may take in all, unless one step alone takes longer
@@ -108,6 +109,7 @@ def measure(head: Head, *, batch_size: int, eval_batch_size: int, device: torch.
     head.to(device)
 
     def embeddings(num_rows: int) -> torch.Tensor:
+        check_free(8 * num_rows * num_features, f"The embeddings of a batch of {num_rows}", "Take a smaller batch.")
         return torch.randn(num_rows, num_features, generator=generator).to(device=device, dtype=dtype)
 
     trained_BD = embeddings(batch_size)
