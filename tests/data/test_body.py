@@ -1,5 +1,6 @@
 """Bodies: found by name, fingerprinted by content, loaded in silence, trained."""
 
+import hashlib
 import os
 import shutil
 import subprocess
@@ -123,10 +124,12 @@ def test_a_remembered_fingerprint_notices_a_change(tmp_path: Path, monkeypatch: 
     monkeypatch.setattr(stamps, "_SETTLED_NS", 0)
     assert body_fingerprint(folder, memo=memo) == first
     (entry,) = memo.iterdir()
-    entry.write_text("f" * 64)
+    checksum = hashlib.sha256(b"f" * 64).hexdigest()[:16]
+    entry.write_text(f"{'f' * 64} {checksum}")
     assert body_fingerprint(folder, memo=memo) == "f" * 64  # it is what is read
-    entry.write_text("\0" * 64)
-    assert body_fingerprint(folder, memo=memo) == first  # a broken one is not
+    for damaged in (f"{'f' * 63}e {checksum}", f"{'f' * 64} 0{checksum[1:]}", "f" * 64, "", "\0" * 64):
+        entry.write_text(damaged)
+        assert body_fingerprint(folder, memo=memo) == first  # a damaged one is not
     weights = folder / "model.safetensors"
     before = weights.stat()
     weights.write_bytes(b"Weights")  # the same size

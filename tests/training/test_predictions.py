@@ -1,9 +1,12 @@
 """Predictions of test sentences: made in any order, kept whole, read back or refused."""
 
+import random
+
 import numpy as np
 import pytest
 import torch
 from mlflow import MlflowClient
+from safetensors.numpy import save_file
 from training.small import head, trainer
 
 from qlit.data import LabelledTexts, Split
@@ -53,6 +56,29 @@ def test_what_is_kept_is_read_back(tmp_path, probabilities):
         assert getattr(read, name).dtype == getattr(made, name).dtype
     for name in ("split_fingerprint", "label_names", "dataset"):
         assert getattr(read, name) == getattr(made, name)
+
+
+def test_predictions_that_were_changed_are_refused(tmp_path):
+    path, draw = tmp_path / FILE_NAME, random.Random(0)
+    made = predictions_of(TEXTS, SPLIT, [0.9, 0.6, 0.5, 0.1])
+    made.save(path)
+    content = path.read_bytes()
+    changes = [content[: draw.randrange(len(content))] for _ in range(20)]
+    for bit in draw.sample(range(8 * len(content)), 300):
+        changes.append(content[: bit // 8] + bytes([content[bit // 8] ^ 1 << bit % 8]) + content[bit // 8 + 1 :])
+    for change in changes:
+        path.write_bytes(change)
+        with pytest.raises(ValueError, match="holds no test predictions of a run") as refusal:
+            Predictions.load(path)
+        assert len(str(refusal.value).replace(str(path), "")) < 300
+
+
+def test_predictions_of_an_older_version_are_read(tmp_path):
+    made = predictions_of(TEXTS, SPLIT, [0.9, 0.6, 0.5, 0.1])
+    arrays = {name: getattr(made, name) for name in ("indices", "labels", "probabilities")}
+    notes = {"label_names": '["no", "yes"]', "dataset": "six", "split_fingerprint": "f" * 16}
+    save_file(arrays, tmp_path / FILE_NAME, metadata=notes)
+    assert Predictions.load(tmp_path / FILE_NAME).predicted.tolist() == made.predicted.tolist()
 
 
 def test_too_few_probabilities_or_columns_are_refused():

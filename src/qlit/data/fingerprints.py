@@ -2,7 +2,6 @@
 
 import hashlib
 import os
-import re
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -35,7 +34,7 @@ def body_fingerprint(folder: Path, *, memo: Path | None = None) -> str:
         raise ValueError(f"{folder} holds no model file ({', '.join(sorted(_MODEL_SUFFIXES))}).")
     stamps = [file_stamp(file) for file in files]
     remembered = memo / hashlib.sha256(repr(stamps).encode()).hexdigest() if memo and are_settled(stamps) else None
-    if remembered and remembered.is_file() and re.fullmatch("[0-9a-f]{64}", found := remembered.read_text()):
+    if remembered and (found := _recalled(remembered)) is not None:
         return found
     digest = hashlib.sha256()
     for file in files:
@@ -47,9 +46,22 @@ def body_fingerprint(folder: Path, *, memo: Path | None = None) -> str:
         with suppress(OSError):  # it only saves time; where nothing can be written, it is computed each time
             remembered.parent.mkdir(parents=True, exist_ok=True)
             temporary = remembered.with_suffix(f".{os.getpid()}")
-            temporary.write_text(fingerprint)
+            temporary.write_text(f"{fingerprint} {_checksum(fingerprint)}")
             temporary.replace(remembered)
     return fingerprint
+
+
+def _recalled(remembered: Path) -> str | None:
+    """A fingerprint that was written; None if there is none, or its checksum is not its own."""
+    try:
+        fingerprint, checksum = remembered.read_text().split()
+    except (OSError, ValueError):
+        return None
+    return fingerprint if checksum == _checksum(fingerprint) else None
+
+
+def _checksum(fingerprint: str) -> str:
+    return hashlib.sha256(fingerprint.encode()).hexdigest()[:16]
 
 
 def _model_files(folder: Path) -> Iterator[Path]:

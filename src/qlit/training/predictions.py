@@ -3,7 +3,9 @@
 Shapes: N predicted sentences, k classes.
 """
 
+import hashlib
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
@@ -19,6 +21,8 @@ from qlit.data import LabelledTexts, Split
 from qlit.training.tracking import MLflowTracker
 
 FILE_NAME = "test_predictions.safetensors"
+_NOTES = {"label_names", "dataset", "split_fingerprint"}
+_CHECKSUM = "sha256"
 
 
 @dataclass(frozen=True, eq=False)
@@ -73,26 +77,41 @@ class Predictions:
         """Content of the file that `save` writes."""
         arrays = {name: getattr(self, name) for name in ("indices", "labels", "probabilities")}
         notes = {"label_names": json.dumps(self.label_names), "dataset": self.dataset}
-        return save(arrays, metadata={**notes, "split_fingerprint": self.split_fingerprint})
+        notes["split_fingerprint"] = self.split_fingerprint
+        return save(arrays, metadata={**notes, _CHECKSUM: _checksum(arrays, notes)})
 
     @classmethod
     def load(cls, path: str | Path) -> Self:
         """Read what `save` wrote.
 
         Raises:
-            ValueError: If the file is something else, or broken.
+            ValueError: If the file is something else, or damaged; files of older versions have no checksum.
         """
         try:
             with safe_open(path, framework="numpy") as file:
                 notes = file.metadata() or {}
+                arrays = {name: file.get_tensor(name) for name in ("indices", "labels", "probabilities")}
+                checksum = notes.pop(_CHECKSUM, None)
+                if notes.keys() != _NOTES or (checksum is not None and checksum != _checksum(arrays, notes)):
+                    raise ValueError("it was changed after it was written")
                 return cls(
-                    **{name: file.get_tensor(name) for name in ("indices", "labels", "probabilities")},
+                    **arrays,
                     split_fingerprint=notes["split_fingerprint"],
                     label_names=tuple(json.loads(notes["label_names"])),
                     dataset=notes["dataset"],
                 )
-        except (SafetensorError, KeyError, ValueError) as error:
-            raise ValueError(f"{path} holds no test predictions of a run: {error}") from error
+        except (SafetensorError, KeyError, TypeError, ValueError) as error:
+            reason = "it is damaged" if isinstance(error, SafetensorError) else str(error)[:150]
+            raise ValueError(f"{path} holds no test predictions of a run: {reason}.") from error
+
+
+def _checksum(arrays: Mapping[str, NDArray[Any]], notes: Mapping[str, str]) -> str:
+    """SHA-256 over arrays, their types and shapes, and notes; 64 hex digits."""
+    digest = hashlib.sha256(json.dumps(notes, sort_keys=True).encode())
+    for name, array in sorted(arrays.items()):
+        digest.update(f"{name} {array.dtype.str} {array.shape}".encode())
+        digest.update(array.tobytes())
+    return digest.hexdigest()
 
 
 def predictions_of(
