@@ -119,6 +119,15 @@ def test_what_is_left_of_a_journal_can_be_gone_on_with(finished, tmp_path):
     assert work(trials) > 0
 
 
+def test_a_journal_that_was_moved_away_makes_place_for_a_new_one(finished, tmp_path):
+    for each in ("small.journal", ".small.journal.size"):
+        (tmp_path / each).write_bytes((finished[0] / each).read_bytes())
+    (tmp_path / "small.journal").rename(tmp_path / "elsewhere.journal")
+    trials = trials_of(tmp_path)
+    assert trials.fill() > 0
+    WholeLinesBackend(tmp_path / "small.journal")
+
+
 @pytest.mark.parametrize("size", [b"", b"x", b"7", b"100000 00000000", b"\0" * 20])
 def test_a_size_that_is_damaged_itself_is_not_used(finished, tmp_path, size):
     (tmp_path / "small.journal").write_bytes(finished[1])

@@ -62,6 +62,9 @@ class WholeLinesBackend(JournalFileBackend):
 
     def __init__(self, path: Path) -> None:
         self._path = path
+        self._size_file = path.with_name(f".{path.name}.size")
+        if not path.exists():  # moved or removed: a new journal begins
+            self._size_file.unlink(missing_ok=True)
         # Optuna's own lock, a symbolic link, stays after a kill, and holds every writer for 30 s.
         self._lines_lock = FileLock(f"{path}.append.lock")
         super().__init__(str(path))
@@ -69,7 +72,6 @@ class WholeLinesBackend(JournalFileBackend):
             begin = stream.read(len(_BEGIN))
         if not _BEGIN.startswith(begin):
             raise ValueError("this is no journal")
-        self._size_file = path.with_name(f".{path.name}.size")
         known = self._size()
         with path.open("rb", buffering=0) as stream:
             is_cut = _end_of_lines(stream) < known
