@@ -243,7 +243,8 @@ class Trials:
             elif moment.number == signal.SIGKILL:
                 continue
             else:
-                if end.status != expected and not is_over(end.status, kind, made):
+                is_early = moment.stage == "start" and end.status == -moment.number  # before the command has begun
+                if end.status != expected and not is_early and not is_over(end.status, kind, made):
                     wrong.append(f"status {end.status} instead of {expected}")
                 if end.seconds > _STOP_LIMIT_S:
                     wrong.append(f"it took {end.seconds:.1f} s")
