@@ -28,19 +28,20 @@ _PART = {"encoder": "encoder", "pqc": "PQC"}
 _PAGE = """\
 # Parity
 
-This page lists the largest absolute difference between every engine and an independent calculation in float64. That calculation
-shares no code with qlit or any simulator: it applies one gate at a time to real statevectors in NumPy and differentiates with an
-adjoint sweep (`benchmarks/work.py`). Two engines therefore differ by at most the sum of their entries. `reference`, the dense twin,
-accepts at most 8 qubits; at 6 qubits it agrees with that calculation as well.
+This page lists the largest absolute difference between every engine and an independent calculation in float64. That
+calculation shares no code with qlit or any simulator: it applies one gate at a time to real statevectors in NumPy and
+differentiates with an adjoint sweep (`benchmarks/work.py`). Two engines therefore differ by at most the sum of their
+entries. `reference`, the dense twin, accepts at most 8 qubits; at 6 qubits it agrees with that calculation as well.
 
-`make parity` creates `.venv-torchquantum` and prints this page. It fails if a difference exceeds its bound. `tests/test_parity.py`
-checks the same bounds; `make conformance` runs it with the real TorchQuantum.
+`make parity` creates `.venv-torchquantum` and prints this page. It fails if a difference exceeds its bound.
+`tests/test_parity.py` checks the same bounds; `make conformance` runs it with the real TorchQuantum.
 
 The circuits are those of the paper: the encoder of 550 gates on 10 qubits (sQE; C = 9, 2 layers), the PQC with R = 4,
-M = 2, N = 1, C = 1, and the head, which is the encoder followed by the PQC. A batch has {batch_size} samples with random angles and
-parameters in [-pi, pi] and random normalised states of 768 features; all engines get the same float32 numbers. Values are <Z> of all
-wires, and for the head <Z> of wire 0. Gradients are those of the sum of the values with random signs, averaged over the batch as in
-training. "Largest" is the largest absolute value among the compared numbers.
+M = 2, N = 1, C = 1, and the head, which is the encoder followed by the PQC. A batch has {batch_size} samples with
+random angles and parameters in [-pi, pi] and random normalised states of 768 features; all engines get the same
+float32 numbers. Values are <Z> of all wires, and for the head <Z> of wire 0. Gradients are those of the sum of the
+values with random signs, averaged over the batch as in training. "Largest" is the largest absolute value among the
+compared numbers.
 """
 
 
