@@ -7,7 +7,8 @@ from full_disk import files_of_at_most, full_at_first
 
 from qlit.runtime import retry
 from qlit.training import _delivery
-from qlit.training._delivery import Outbox, metrics_record
+from qlit.training._delivery import Outbox
+from qlit.training._records import metrics_record
 
 
 @pytest.fixture
@@ -65,3 +66,35 @@ def test_a_disk_that_stays_full_loses_a_record_and_says_so(outbox, monkeypatch, 
     assert "has all" not in capsys.readouterr().err
     outbox.put(metric(2))
     assert steps(outbox) == [2]
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        '{"kind": "metrics"}',
+        '{"kind": "metrics", "values": 3}',
+        '{"kind": "metrics", "values": [["x", "much", 0, 0]]}',
+        '{"kind": "params", "values": [1]}',
+        '{"kind": "tags", "values": {"a": 5}}',
+        '{"kind": "file", "path": 7, "name": null, "folder": ""}',
+        '{"kind": "status"}',
+        '{"kind": 5}',
+        "[1]",
+        "\x00\x00",
+        '{"kind": "metrics", "val',
+        "[" * 100_000,
+    ],
+    ids=lambda line: line[:30],
+)
+def test_a_damaged_line_holds_nothing_up_and_is_kept(outbox, tmp_path, capsys, line):
+    outbox.put(metric(0))
+    with outbox.file.open("a") as stream:
+        stream.write(f"{line}\n")
+    outbox.put(metric(1))
+    sent = []
+    again = Outbox(sent.append, folder=tmp_path / "run", answers=lambda: True, store_name="store")
+    assert again.retry(now=True)
+    assert [record["values"][0][3] for record in sent] == [0, 1]
+    (kept,) = (tmp_path / "run" / "rejected.jsonl").read_text().splitlines()
+    assert json.loads(kept)["line"] == line
+    assert "cut off or damaged" in capsys.readouterr().err

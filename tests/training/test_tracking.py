@@ -28,7 +28,8 @@ from servers import MlflowServer, free_port
 from qlit.runtime import retry
 from qlit.runtime.retry import OutageError, is_outage
 from qlit.training import _delivery, _run
-from qlit.training._delivery import Outbox, RefusedError, deliver, metrics_record
+from qlit.training._delivery import Outbox, RefusedError, deliver
+from qlit.training._records import metrics_record
 from qlit.training._store import locate
 from qlit.training.recorder import RunRecorder
 from qlit.training.run_status import RunStatus

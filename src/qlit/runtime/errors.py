@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from qlit.runtime.interrupts import StoppedBySignal
+from qlit.runtime.sqlite_file import DAMAGED
 from qlit.runtime.streams import lost_output, prepare_streams
 
 PACKAGE = Path(__file__).resolve().parents[1]
@@ -123,11 +124,11 @@ def _is_without_temporary_folder(error: FileNotFoundError) -> bool:
 
 
 def _database_error(error: BaseException | None) -> str | None:
-    """What SQLite says of a file that it cannot read or write, if that is the cause of an error."""
+    """SQLite's message about a file that is damaged or cannot be read or written, if it caused an error."""
     while error is not None:
-        if isinstance(error, sqlite3.OperationalError):
+        if isinstance(error, sqlite3.DatabaseError):
             text = str(error)
-            about_file = ("readonly", "unable to open", "disk I/O", "disk is full", "is locked")
+            about_file = ("readonly", "unable to open", "disk I/O", "disk is full", "is locked", *DAMAGED)
             return text if any(words in text for words in about_file) else None
         error = error.__cause__ or error.__context__
     return None
@@ -161,8 +162,8 @@ def _sentence(error: Exception) -> str:
         return f"{error.strerror}; {_ADVICE[error.errno]}."
     if (said := _database_error(error)) is not None:
         return (
-            f"SQLite says `{said}` of a database (mlruns/mlflow.db, unless you named another); it has to be readable, "
-            "writable and on a disk with space."
+            f"SQLite says `{said}` of a database (mlruns/mlflow.db, unless you named another); it has to be undamaged, "
+            "readable, writable and on a disk with space."
         )
     text = " ".join(str(error).split())
     if is_out_of_memory(error):

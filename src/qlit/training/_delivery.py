@@ -2,21 +2,17 @@
 
 import itertools
 import json
-import math
 import shutil
 import tempfile
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 from qlit.runtime.retry import OutageError, cause_of, first_line, is_full_disk, say, when_there_is_space, write_whole
+from qlit.training._records import DAMAGED, Record, merged, parsed
 
-Record = dict[str, Any]
-"""One thing to log, as JSON: its `kind` (metrics, params, tags, file, reopen, status) and that kind's fields."""
-
-METRICS_PER_BATCH = 1000  # the most that MLflow takes at once
 _RETRY_S, _RETRY_MAX_S = 30.0, 300.0
 _REFUSALS = frozenset({"INVALID_PARAMETER_VALUE", "RESOURCE_DOES_NOT_EXIST", "RESOURCE_ALREADY_EXISTS"})
 _HTTP_REFUSALS = frozenset({400, 413, 422})  # a gateway takes no files of this size, mostly
@@ -117,6 +113,10 @@ class Outbox:
         self._wait_s = min(2 * self._wait_s, _RETRY_MAX_S)
 
     def _send(self, record: Record) -> None:
+        if record["kind"] == DAMAGED:
+            say(f"{self.file} has a line that is cut off or damaged; it is moved to {self._rejected}.")
+            self._append(self._rejected, record)
+            return
         try:
             self._deliver(record)
         except RefusedError as error:
@@ -182,8 +182,8 @@ class Outbox:
 
     def _drain(self) -> bool:
         sent = 0
-        with self.file.open() as stream:
-            for record, num_lines in _merged(_parsed(stream)):
+        with self.file.open(encoding="utf-8", errors="replace") as stream:
+            for record, num_lines in merged(parsed(stream)):
                 try:
                     if record:
                         self._send(self._located(record))
@@ -195,7 +195,7 @@ class Outbox:
                 return True
         if sent:
             rest = self.file.with_suffix(".tmp")
-            with self.file.open() as old, rest.open("w") as new:
+            with self.file.open(encoding="utf-8", errors="replace") as old, rest.open("w", encoding="utf-8") as new:
                 new.writelines(itertools.islice(old, sent, None))
             rest.replace(self.file)
         return False
@@ -210,41 +210,6 @@ def _append_line(file: Path, line: str) -> None:
             if size == 0:  # a file means that something waits
                 file.unlink()
             raise
-
-
-def _parsed(lines: Iterable[str]) -> Iterator[Record]:
-    """One record per line; a line that was cut off when a process was killed is an empty record."""
-    for line in lines:
-        try:
-            record = json.loads(line)
-        except ValueError:
-            record = {}
-        yield record if isinstance(record, dict) else {}
-
-
-def _merged(records: Iterable[Record]) -> Iterator[tuple[Record, int]]:
-    """Records with the number of lines they stand for: neighbouring metrics become one batch of at most 1000."""
-    batch: Record = {}
-    num_lines = 0
-    for record in records:
-        is_metrics = record.get("kind") == "metrics"
-        if batch and is_metrics and len(batch["values"]) + len(record["values"]) <= METRICS_PER_BATCH:
-            batch["values"] += record["values"]
-            num_lines += 1
-            continue
-        if batch:
-            yield batch, num_lines
-        batch, num_lines = (record, 1) if is_metrics else ({}, 0)
-        if not is_metrics:
-            yield record, 1
-    if batch:
-        yield batch, num_lines
-
-
-def metrics_record(values: Iterable[tuple[str, float, int, int]]) -> Record:
-    """A record of (name, value, time in ms since 1970, step); NaN and infinities become text, which JSON can hold."""
-    rows = [[key, value if math.isfinite(value) else str(value), when, step] for key, value, when, step in values]
-    return {"kind": "metrics", "values": rows}
 
 
 def deliver(client: Any, run_id: str, record: Record) -> None:

@@ -15,8 +15,9 @@ from qlit.runtime.interrupts import seconds_since_stop
 from qlit.runtime.retry import pause
 from qlit.runtime.secrets import scrub
 from qlit.training import _reap, _store
-from qlit.training._delivery import Outbox, Record, deliver
+from qlit.training._delivery import Outbox, deliver
 from qlit.training._names import clean_tags, make_run_name, user
+from qlit.training._records import Record
 from qlit.training.divergence import DIVERGED, EPOCH, NOTICE
 
 _PROBE_S = 2.0  # the most that one look at a dead server holds the training

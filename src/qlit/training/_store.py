@@ -16,6 +16,7 @@ from filelock import FileLock
 from qlit.data import expanded
 from qlit.runtime.critical_section import undivided
 from qlit.runtime.secrets import check_uri, remember, scrub
+from qlit.runtime.sqlite_file import check_database
 from qlit.training._imports import large_imports
 from qlit.training._moved import follow_move
 
@@ -124,7 +125,7 @@ def connect(store: Store) -> Any:
 
     Raises:
         ConnectionError: If a server is named and does not answer within a few seconds.
-        ValueError: As `require_home`.
+        ValueError: As `require_home` and `check_database`.
     """
     require_home()
     os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")  # no phoning home from a cluster; read on import
@@ -185,6 +186,8 @@ def _connect(store: Store) -> Any:
         logging.getLogger("mlflow.store.db.utils").setLevel(logging.CRITICAL)
     if not exists(store):
         _make_database(store)
+    elif store.is_sqlite:
+        check_database(_database_file(store), "MLflow's database")
     if not answers(store, timeout_s=_START_PROBE_S):
         way_out = "Start it with `mlflow server`" if store.is_http else "Start the database"
         raise ConnectionError(

@@ -21,8 +21,8 @@ from qlit.runtime.critical_section import undivided
 from qlit.runtime.retry import is_full_disk, say, when_mlflow_is_there, when_there_is_space
 from qlit.runtime.secrets import scrub
 from qlit.training import _store
-from qlit.training._delivery import Record, metrics_record
 from qlit.training._names import artifact_parts, clean_key, clean_tags, cut, flatten
+from qlit.training._records import Record, metrics_record
 from qlit.training._run import SCRATCH, OpenRun, open_run
 
 if TYPE_CHECKING:
