@@ -250,7 +250,7 @@ def test_a_killed_worker_and_a_stopped_command_lose_nothing(tmp_path, said, monk
          "The full factorial has more than 100,000 cells"),
         ({"overrides": {**OVERRIDES, "trainer.num_nodes": 2}}, ["run", "--config", "tiny.yaml"],
          "A study trains each trial on one machine, but tiny has num_nodes 2"),
-        ({"overrides": {**OVERRIDES, "trainer.max_epochs": 90_000_000}}, ["run", "--config", "tiny.yaml"],
+        ({"overrides": {**OVERRIDES, "trainer.max_epochs": 1_000_000}}, ["run", "--config", "tiny.yaml"],
          "that takes long, and there is nobody to ask; say --yes"),
     ],
 )  # fmt: skip
