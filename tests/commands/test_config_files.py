@@ -75,6 +75,8 @@ def test_a_wrong_file_is_never_quoted(said, tmp_path, options, sentence):
     [
         ("model: {lr: 1}\ndata: {seed: 1}\nmodel: {}", "the key 'model' is given twice, in lines 1 and 3; keep one."),
         ("model: {lr: 1}\nmodel.lr: 2", "the key 'model.lr' is given twice: once with dots; keep one."),
+        ("trainer: 5", "In the config other.yaml, trainer must be keys with values, but got 5."),
+        ("data: [1]", "In the config other.yaml, data must be keys with values, but got [1]."),
         ("", "must be keys with values, but it is empty"),
         ("# nothing", "must be keys with values, but it holds nothing but comments"),
         ("a: &a [*a]", "*a in line 1 stands inside of what it names."),
@@ -82,7 +84,7 @@ def test_a_wrong_file_is_never_quoted(said, tmp_path, options, sentence):
         ("[" * 100_000, "more than 64 levels in one another"),
         ("data: {source: '" + "[" * 100_000 + "'}", "data.source is too long or too deep, in line 1"),
     ],
-    ids=range(8),
+    ids=range(10),
 )
 def test_a_config_that_is_ambiguous_empty_or_deep_is_refused(said, tmp_path, text, sentence):
     (tmp_path / "other.yaml").write_text(text)

@@ -25,6 +25,7 @@ _LAUGHS = "a: &a [x, x, x, x, x, x, x, x, x]\n" + "".join(
         ("a: 1\nb: 2\n'a': 3", "In the text, the key 'a' is given twice, in lines 1 and 3; keep one"),
         ("a: {b: 1, c: 2, b: 3}", "the key 'b' is given twice"),
         ('{"a": [{"b": 1, "b": 2}]}', "the key 'b' is given twice"),
+        ('a: {b: "x\\0y"}', "In the text, a.b has a NUL character, in line 1"),
         ("a: 1\n---\nb: 2", "several documents .* in line 2"),
         ("a: [1", "is not YAML: did not find expected .* in line 2"),
         ("a: b\n\tc: d", "is not YAML: .* in line"),
@@ -38,7 +39,7 @@ _LAUGHS = "a: &a [x, x, x, x, x, x, x, x, x]\n" + "".join(
         ("a: 2024-01-01", "a value of type date, 2024-01-01; if it is a text, quote it"),
         ("a: !!binary aGk=", "a value of type bytes"),
     ],
-    ids=range(21),
+    ids=range(22),
 )
 def test_what_would_cost_or_lose_something_is_refused_in_one_short_sentence(text, sentence):
     began = time.monotonic()

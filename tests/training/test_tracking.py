@@ -247,6 +247,7 @@ def test_what_cannot_be_opened_is_refused_with_a_way_out(folder):
         ("sqlite:///:memory:", "in memory"),
         ("sqlite:///a#b/mlflow.db", "must not hold"),
         ("mlruns", "must begin with"),
+        ("http://[", "cannot be parsed as an address"),
         ("ftp://me:secret@host/x", r"but got 'ftp://\*\*\*@host/x'"),
     ],
 )

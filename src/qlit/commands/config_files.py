@@ -10,6 +10,8 @@ from jsonargparse._paths import Path
 
 from qlit.runtime.yaml_text import YamlTextError, check_yaml, loaded, read_text, shortened
 
+_SECTIONS = {"model", "data", "tracking", "trainer", "contrastive"}
+
 
 @cache
 def use_bounded_yaml() -> None:
@@ -34,6 +36,8 @@ def use_bounded_yaml() -> None:
         if not isinstance(content, Mapping | list):
             raise YamlTextError(f"{name} must be keys with values, but it {_what(content, text)}; check the path.")
         check_class_paths(content, name)
+        if isinstance(content, Mapping):
+            _check_sections(content, name)
         if isinstance(content, Mapping) and (twice := next(_given_twice(content), None)) is not None:
             raise YamlTextError(f"In {name}, the key {shortened(twice)!r} is given twice: once with dots; keep one.")
         return _FileText(text, content)
@@ -72,6 +76,15 @@ class _FileText(str):
         made = super().__new__(cls, text)
         made.content = content
         return made
+
+
+def _check_sections(content: Mapping[Any, Any], name: str) -> None:
+    """Refuse a section that is a number or a list: options after it would replace it without a word."""
+    for section in _SECTIONS & content.keys():
+        if not isinstance(content[section], Mapping | str | None):  # a text names another file
+            raise YamlTextError(
+                f"In {name}, {section} must be keys with values, but got {shortened(str(content[section]))}."
+            )
 
 
 def _what(content: Any, text: str) -> str:

@@ -168,6 +168,8 @@ class _Counted:
                 )
             if len(event.value) > MAX_SCALAR_CHARS or event.value.count("[") + event.value.count("{") > MAX_DEPTH:
                 raise YamlTextError(f"In {self._name}, {self._place()} is too long or too deep, in line {line}.")
+            if "\0" in event.value:  # written as an escape; no path or name may hold it
+                raise YamlTextError(f"In {self._name}, {self._place()} has a NUL character, in line {line}.")
 
     def _place(self) -> str:
         """The keys to the value at hand, with dots."""

@@ -74,7 +74,7 @@ def locate(tracking_uri: str | None) -> Store:
     root = Path.cwd() / "mlruns"
     if not uri:
         return _sqlite_store("sqlite", root / "mlflow.db")
-    scheme = urlsplit(uri).scheme.split("+")[0]
+    scheme = uri.partition(":")[0].lower().split("+")[0]  # no parser: it raises for what `check_uri` refuses below
     if scheme == "sqlite":
         location, _, query = uri.partition("///")[2].partition("?")
         if location in ("", ":memory:"):
