@@ -122,14 +122,14 @@ def test_an_mlflow_server_that_goes_at_the_worst_moments_gets_all_in_the_end(tmp
     undisturbed = table(study, tmp_path, *arguments)
     shutil.rmtree(tmp_path / "mlruns" / "studies")
     outages = Outages(server, monkeypatch)
-    outages.before(KeptRuns, "finished")  # of the first trial
+    outages.before(KeptRuns, "all_finished")  # of the first trial
     outages.before(MlflowClient, "create_run", at=2, kill=True)  # of the same; the first is the study's own
     outages.before(MLflowTracker, "close", at=3)
     outages.before(study_run, "_record")  # at the end of the study's own run
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DeprecationWarning)
         assert study(tmp_path, "worker", *arguments, *tracking)[0] == 0
-    assert outages.moments == ["finished", "create_run", "close", "_record"]
+    assert outages.moments == ["all_finished", "create_run", "close", "_record"]
     assert table(study, tmp_path, *arguments) == undisturbed
     client = MlflowClient(server.uri)
     runs = client.search_runs([client.get_experiment_by_name("tiny").experiment_id])
