@@ -10,6 +10,7 @@ from data.helpers import environment
 from qlit.data import resolve_body
 from qlit.engines import engine_by_name
 from qlit.runtime.errors import UsageError, in_one_sentence, nearest
+from qlit.runtime.sqlite_file import check_database
 from qlit.training.scores import wilson_interval
 
 
@@ -128,3 +129,11 @@ def test_the_nearest_word_is_close_or_not_named():
     assert nearest("num_qbits", ["num_qubits", "num_layers"]) == "; did you mean 'num_qubits'?"
     assert nearest("zzz", ["num_qubits", "num_layers"]) == ""
     assert nearest("x", []) == ""
+
+
+def test_our_own_sentence_about_a_database_is_kept(outcome, tmp_path):
+    file = tmp_path / "some.db"
+    file.write_text("no database" * 1000)
+    status, _, err = outcome(lambda: check_database(file, "MLflow's database"))
+    assert status == 1
+    assert err.startswith(f"qlit try: MLflow's database {file} is damaged (file is not a database). Restore it")

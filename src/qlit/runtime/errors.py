@@ -92,8 +92,11 @@ def is_about_input(error: Exception) -> bool:
             return True
     if _database_error(error) is not None or is_out_of_memory(error) or _is_bad_yaml(error):
         return True
-    if not isinstance(error, ValueError | OSError | RuntimeError):
-        return False
+    return isinstance(error, ValueError | OSError | RuntimeError) and _is_raised_by_us(error)
+
+
+def _is_raised_by_us(error: BaseException) -> bool:
+    """Whether a `raise` statement in our own code raised it."""
     frames = traceback.extract_tb(error.__traceback__)
     is_ours = bool(frames) and Path(frames[-1].filename).resolve().is_relative_to(PACKAGE)
     return is_ours and is_raised_on_purpose(error)
@@ -160,7 +163,9 @@ def _sentence(error: Exception) -> str:
         )
     if isinstance(error, OSError) and error.errno in _ADVICE and isinstance(error.args[0], int):
         return f"{error.strerror}; {_ADVICE[error.errno]}."
-    if (said := _database_error(error)) is not None:
+    # Our own ValueErrors say more than SQLite does: which file, and what to do.
+    is_worded = isinstance(error, ValueError) and _is_raised_by_us(error)
+    if not is_worded and (said := _database_error(error)) is not None:
         return (
             f"SQLite says `{said}` of a database (mlruns/mlflow.db, unless you named another); it has to be undamaged, "
             "readable, writable and on a disk with space."
