@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import torch
-from jsonargparse import ArgumentParser
+from jsonargparse import ArgumentParser, Namespace
 from lightning.pytorch import Trainer
 
 from qlit.commands.config_classes import PlainSection, PlainValue, check_classes
@@ -40,11 +40,7 @@ def run(command: str, arguments: list[str]) -> int:
     parser.add_argument("--draw", action="store_true", help="draw the circuits as well")
     parser.add_argument("--no_timing", action="store_true", help="run nothing, and so tell no times")
     quieten()
-    with readable_errors():
-        options = parser.parse_args(with_nulls(arguments))
-        check_nulls(options, model=SentenceClassifier, data=SentenceDataModule, trainer=Trainer)
-        check_classes(options)
-        made = parser.instantiate(options)
+    options, made = _read(parser, arguments)
     head, data, trainer = made.model.head, made.data, options.trainer
     head.to(_DTYPES.get(str(trainer.get("precision")), torch.float32))
     device = _device_of(trainer)
@@ -80,6 +76,15 @@ def _parser(prog: str) -> ArgumentParser:
     return parser
 
 
+def _read(parser: ArgumentParser, arguments: Sequence[str]) -> tuple[Namespace, Namespace]:
+    """The parsed options, and the model and data that are made of them."""
+    with readable_errors():
+        options = parser.parse_args(with_nulls(arguments))
+        check_nulls(options, model=SentenceClassifier, data=SentenceDataModule, trainer=Trainer)
+        check_classes(options)
+        return options, parser.instantiate(options)
+
+
 def run_seconds(options: Sequence[str]) -> float | None:
     """About how long `qlit fit` with these options takes in a process that is running; None where that is not known.
 
@@ -92,12 +97,7 @@ def run_seconds(options: Sequence[str]) -> float | None:
     """
     for _ in range(2):  # the first reading of a process imports what it names
         begun = time.perf_counter()
-        parser = _parser("qlit describe")
-        with readable_errors():
-            config = parser.parse_args(with_nulls(options))
-            check_nulls(config, model=SentenceClassifier, data=SentenceDataModule, trainer=Trainer)
-            check_classes(config)
-            made = parser.instantiate(config)
+        config, made = _read(_parser("qlit describe"), options)
         reading_s = time.perf_counter() - begun
     head = made.model.head.to(_DTYPES.get(str(config.trainer.get("precision")), torch.float32))
     device, count = _device_of(config.trainer), num_processes("the config", config.trainer) or 1
