@@ -8,8 +8,8 @@ from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
+from jsonargparse import Namespace, set_parsing_settings
 from jsonargparse import _common as jsonargparse_settings
-from jsonargparse import set_parsing_settings
 
 from qlit import heads
 from qlit.runtime.allowed import OPTION, allowed_names, is_allowed, is_dotted_name
@@ -63,7 +63,7 @@ def check_checkpoint_classes(config_yaml: str, path: object, *, given: Collectio
     Raises:
         ValueError: If there is such a class, or the config is none.
     """
-    for name in _class_paths(load_yaml(config_yaml, f"the config in the checkpoint {path}")):
+    for name in class_paths(load_yaml(config_yaml, f"the config in the checkpoint {path}")):
         if name not in given and not is_listed(name):
             shown = str(name)[:60]
             way_out = f" If you trust it, type {OPTION} {_module(shown)}." if _can_be_allowed(name) else ""
@@ -110,11 +110,13 @@ def only_listed_imports() -> Iterator[None]:
         settings.update(before)
 
 
-def _class_paths(config: Any) -> Iterator[Any]:
-    """Every value of a key `class_path`, once for a part that aliases repeat."""
+def class_paths(config: Any) -> Iterator[Any]:
+    """Every value of a key `class_path` in a config, parsed or not; once for a part that aliases repeat."""
     rest, seen = [config], set()
     while rest:
         value = rest.pop()
+        if isinstance(value, Namespace):
+            value = vars(value)
         if not isinstance(value, Mapping | list | tuple | set) or id(value) in seen:
             continue
         seen.add(id(value))

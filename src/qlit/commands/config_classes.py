@@ -23,6 +23,7 @@ from lightning.pytorch import Trainer
 
 from qlit.runtime.allowed import OPTION, is_allowed
 from qlit.runtime.errors import UsageError
+from qlit.runtime.yaml_text import shortened
 from qlit.training.datamodule import SentenceDataModule
 from qlit.training.module import SentenceClassifier
 from qlit.training.tracking import MLflowTracker
@@ -66,20 +67,6 @@ def check_classes(config: Namespace) -> None:
             _check_arguments(owner, section, name)
 
 
-def class_names(value: Any) -> Iterator[str]:
-    """Every `class_path` in a parsed config, at any depth."""
-    if isinstance(value, Namespace):
-        value = vars(value)
-    if isinstance(value, Mapping):
-        if isinstance(name := value.get("class_path"), str):
-            yield name
-        for inner in value.values():
-            yield from class_names(inner)
-    elif isinstance(value, list | tuple):
-        for inner in value:
-            yield from class_names(inner)
-
-
 def _check_arguments(owner: type, arguments: Namespace | Mapping[str, Any], place: str) -> None:
     for key, value in (vars(arguments) if isinstance(arguments, Namespace) else arguments).items():
         if not _is_plain(value):
@@ -114,11 +101,11 @@ def _check_class(given: Namespace | Mapping[str, Any], owner: type, key: str, pl
     found, wanted = _found(name), _classes(owner, key)
     if not inspect.isclass(found) and (wanted or callable(found)):
         kind = "a function" if callable(found) else "no class"
-        raise UsageError(f"{place} takes {_wanted(owner, key)}, but {_short(name)} is {kind}: name a class.")
+        raise UsageError(f"{place} takes {_wanted(owner, key)}, but {shortened(name)} is {kind}: name a class.")
     if not any(issubclass(found, each) for each in wanted) and not is_allowed(name):
         raise UsageError(
-            f"{place} takes {_wanted(owner, key)}, but got {_short(name)}. If its code may run, type "
-            f"{OPTION} {_short(name.rpartition('.')[0])} on the command line."
+            f"{place} takes {_wanted(owner, key)}, but got {shortened(name)}. If its code may run, type "
+            f"{OPTION} {shortened(name.rpartition('.')[0])} on the command line."
         )
     if inspect.isclass(found):
         _check_arguments(found, given.get("init_args") or {}, place)
@@ -137,8 +124,8 @@ def _check_object(value: Any, owner: type, key: str, place: str) -> None:
         return
     kind = "the class" if inspect.isclass(value) else "the function" if value is of else "an object of"
     raise UsageError(
-        f"{place} names {kind} {_short(name)}, which a config may not. If its code may run, type "
-        f"{OPTION} {_short(str(of.__module__))} on the command line."
+        f"{place} names {kind} {shortened(name)}, which a config may not. If its code may run, type "
+        f"{OPTION} {shortened(str(of.__module__))} on the command line."
     )
 
 
@@ -221,7 +208,3 @@ def _types(hint: Any) -> Iterator[type]:
 def _wanted(owner: type, key: str) -> str:
     names = dict.fromkeys(each.__name__ for each in _classes(owner, key))
     return " or ".join(names) if names else "no class"
-
-
-def _short(name: str) -> str:
-    return name if len(name) <= 60 else f"{name[:60]}..."

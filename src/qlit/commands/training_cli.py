@@ -10,11 +10,11 @@ from lightning.pytorch.callbacks import ProgressBar
 from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
 from lightning.pytorch.strategies.launchers import _SubprocessScriptLauncher
 
-from qlit.commands.checkpoint_classes import names_to_allow
+from qlit.commands.checkpoint_classes import class_paths, names_to_allow
 from qlit.commands.checkpoint_config import check_remote_devices, remote_devices
 from qlit.commands.checkpoints import body_notice, check_is_no_address, read_checkpoint, read_notes
 from qlit.commands.cluster import check_requeued, cluster_environment
-from qlit.commands.config_classes import check_classes, class_names
+from qlit.commands.config_classes import check_classes
 from qlit.commands.config_values import listed, plain_config
 from qlit.commands.devices import check_engines, check_precision
 from qlit.commands.interruption import Interruption, leave_sigterm_to_us
@@ -76,6 +76,7 @@ class QlitCLI(LightningCLI):
         self.interruption, self.series_tags, self.expected = interruption, series_tags, expected
         self._arguments = arguments
         self._resumed: dict[str, Any] | None = None  # the checkpoint from which a fit goes on
+        self._notes: dict[str, Any] | None = None  # of the checkpoint that the command names
         super().__init__(
             SentenceClassifier,
             SentenceDataModule,
@@ -136,14 +137,14 @@ class QlitCLI(LightningCLI):
             config.tracking.tags = {**(config.tracking.tags or {}), **self.series_tags}
         if (path := self._resumed_from()) is not None:
             self._resumed = read_checkpoint(path, given=self._class_names())
+            self._notes = self._resumed[CHECKPOINT_KEY]
 
     def instantiate_classes(self) -> None:
         with refusals(self._own_config().trainer.as_dict(), making=True):
             super().instantiate_classes()
         stage = self.subcommand
         if (stage == "fit" or stage == "validate" or stage == "test") and (path := self._own_config().ckpt_path):
-            notes = self._resumed[CHECKPOINT_KEY] if self._resumed is not None else self._notes_of(path)
-            self.datamodule.use_checkpoint(Origin.from_notes(notes), stage)
+            self.datamodule.use_checkpoint(Origin.from_notes(self._notes_of(path)), stage)
 
     def _run_subcommand(self, subcommand: str) -> None:
         try:
@@ -231,10 +232,13 @@ class QlitCLI(LightningCLI):
         return plain_config(kept)
 
     def _class_names(self) -> set[str]:
-        return set(class_names(self._own_config()))
+        return {name for name in class_paths(self._own_config()) if isinstance(name, str)}
 
     def _notes_of(self, path: str) -> dict[str, Any]:
-        return read_notes(path, given=self._class_names())
+        """The notes of the checkpoint that the command names, read once: it may be large."""
+        if self._notes is None:
+            self._notes = read_notes(path, given=self._class_names())
+        return self._notes
 
     def _own_config(self) -> Any:
         return self.config[self.subcommand] if self.subcommand else self.config
@@ -272,10 +276,9 @@ class QlitCLI(LightningCLI):
         """Say if the body has other files than the checkpoint's; raise a ValueError if a fit would go on with it."""
         if not (path := self._own_config().ckpt_path) or self.datamodule.is_body_trainable:
             return
-        notes = self._notes_of(path) if self._resumed is None else self._resumed[CHECKPOINT_KEY]
         data = self.datamodule
         body = resolve_body(data.body_name, trust_remote_code=data.trust_remote_code)
-        if (notice := body_notice(notes, body, data)) is None:
+        if (notice := body_notice(self._notes_of(path), body, data)) is None:
             return
         if self.subcommand == "fit":
             raise ValueError(f"{notice.text} Restore the body, or train from the beginning.")
