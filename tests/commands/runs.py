@@ -21,6 +21,19 @@ SMALL = [
 ]  # fmt: skip
 
 
+def tiny_head(**encoder: object) -> dict[str, object]:
+    """A hybrid head of 3 and 2 qubits, as in a config; `encoder` has further arguments of its encoder."""
+    small = {"num_qubits": 3, "connectivity": 1, "num_layers": 0, **encoder}
+    return {
+        "class_path": "qlit.heads.HybridHead",
+        "init_args": {
+            "num_classes": 2,
+            "encoder": {"class_path": "qlit.heads.SimulatedQuantumEncoder", "init_args": small},
+            "pqc": {"num_qubits": 2, "num_reuploads": 1},
+        },
+    }
+
+
 def command(*arguments: str) -> list[str]:
     """The command line of `qlit` in this interpreter."""
     return [sys.executable, "-W", "error::UserWarning:qlit", "-m", "qlit", *arguments]

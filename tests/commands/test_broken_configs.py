@@ -4,20 +4,17 @@ Configs are read and models made from them in this process, under limits of time
 """
 
 import inspect
-import resource
-import signal
 import types
 import typing
 from collections.abc import Callable, Mapping
-from contextlib import contextmanager
 from typing import Any
 
-import psutil
 import pytest
 import yaml
 from commands.runs import ROOT
 from jsonargparse import ArgumentParser
 from lightning.pytorch import Trainer
+from limits import MOST_SECONDS, TookTooLong, limits
 
 from qlit import heads
 from qlit.commands.model_config import model_parser
@@ -31,7 +28,7 @@ from qlit.training.module import SentenceClassifier
 from qlit.training.tracking import MLflowTracker
 
 CONFIG = yaml.safe_load((ROOT / "configs" / "quickstart.yaml").read_text())
-MOST_CHARS, MOST_SECONDS, MOST_BYTES = 300, 5, 2**30
+MOST_CHARS = 300
 INTERNALS = (
     "Traceback", "Parser key", "Namespace", "subtypes", "Subtypes", "Subclass", "subclass", "<class", "typing.",
     "NoneType",
@@ -41,34 +38,12 @@ INTERNALS = (
 )  # fmt: skip
 
 
-class _Late(BaseException):
-    """Raised in the middle of a case that takes too long; no handler of input errors takes it."""
-
-
-@contextmanager
-def limits():
-    """Five seconds and one GiB beyond what this process has."""
-
-    def stop(*_: Any) -> None:
-        raise _Late
-
-    before, limit = signal.signal(signal.SIGALRM, stop), resource.getrlimit(resource.RLIMIT_AS)
-    resource.setrlimit(resource.RLIMIT_AS, (psutil.Process().memory_info().vms + MOST_BYTES, limit[1]))
-    signal.setitimer(signal.ITIMER_REAL, MOST_SECONDS)
-    try:
-        yield
-    finally:
-        signal.setitimer(signal.ITIMER_REAL, 0)
-        resource.setrlimit(resource.RLIMIT_AS, limit)
-        signal.signal(signal.SIGALRM, before)
-
-
 def faults_of(read: Callable[[], object], names: tuple[str, ...], capsys) -> str | None:
     """What is wrong with how a command refuses a wrong input; None if nothing is."""
     try:
         with limits():
             status = in_one_sentence("qlit", lambda: read() and 0)
-    except _Late:
+    except TookTooLong:
         return f"took more than {MOST_SECONDS} s"
     said = capsys.readouterr().err.removesuffix("\n")
     if status == 0:

@@ -6,6 +6,7 @@ from http.server import BaseHTTPRequestHandler, HTTPServer
 import pytest
 import torch
 import yaml
+from commands.runs import tiny_head
 from tiny_body import make_tiny_body, write_tiny_data
 
 from qlit.cli import main
@@ -13,17 +14,7 @@ from qlit.commands.checkpoint_config import check_remote_devices, config_to_use,
 from qlit.commands.model_config import model_of_config
 from qlit.runtime.allowed import allowing
 
-HEAD = {
-    "class_path": "qlit.heads.HybridHead",
-    "init_args": {
-        "num_classes": 2,
-        "encoder": {
-            "class_path": "qlit.heads.SimulatedQuantumEncoder",
-            "init_args": {"num_qubits": 3, "connectivity": 1, "num_layers": 0},
-        },
-        "pqc": {"num_qubits": 2, "num_reuploads": 1},
-    },
-}
+HEAD = tiny_head()
 
 
 def kept(text):

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 import torch
 import yaml
+from commands.runs import tiny_head
 from tiny_body import make_tiny_body
 
 from qlit.cli import main
@@ -14,17 +15,7 @@ from qlit.commands.checkpoints import read_checkpoint
 from qlit.commands.model_config import model_of_config
 from qlit.training.checkpoint_io import AtomicCheckpointIO, write_checkpoint
 
-HEAD = {
-    "class_path": "qlit.heads.HybridHead",
-    "init_args": {
-        "num_classes": 2,
-        "encoder": {
-            "class_path": "qlit.heads.SimulatedQuantumEncoder",
-            "init_args": {"num_qubits": 3, "connectivity": 1, "num_layers": 0, "init_std": 1.0},
-        },
-        "pqc": {"num_qubits": 2, "num_reuploads": 1},
-    },
-}
+HEAD = tiny_head(init_std=1.0)
 SCORES = {"val/accuracy": 0.5, "val/loss": 0.7, "val/selection": 0.6}
 EVALUATION = {"epoch": 1, "position": 1, "step": 8, "num_seen": 16, "scores": SCORES}
 COUNTS = {name: {"ready": 2, "started": 2, "processed": 2, "completed": 2} for name in ("current", "total")}

@@ -1,28 +1,17 @@
 """Signals that come while something must not be broken off."""
 
-import os
-import signal
 import threading
 
 import pytest
+from interrupting import interrupt, raising_signal
 
-from qlit.runtime.critical_section import raise_when_whole, undivided
+from qlit.runtime.critical_section import undivided
 
 
 @pytest.fixture(autouse=True)
 def raising():
-    """SIGUSR1 raises as Ctrl-C does in a training."""
-
-    def received(*_):
-        raise_when_whole(KeyboardInterrupt())
-
-    before = signal.signal(signal.SIGUSR1, received)
-    yield
-    signal.signal(signal.SIGUSR1, before)
-
-
-def interrupt():
-    os.kill(os.getpid(), signal.SIGUSR1)
+    with raising_signal():
+        yield
 
 
 def test_a_signal_waits_for_the_end_of_what_is_undivided():

@@ -1,14 +1,11 @@
 """Broken study files and tables, generated: one short sentence that names the key, at little cost."""
 
-import resource
-import signal
 import time
-from contextlib import contextmanager
 from typing import Any
 
-import psutil
 import pytest
 import yaml
+from limits import limits
 
 from qlit.runtime.errors import in_one_sentence
 from qlit.studies.designs import cells_of
@@ -83,22 +80,6 @@ TABLES = [None, 5, "text", [], {}, {"title": "T"}, {"title": 5, "rows": [ROW]}, 
           {"title": "T", "rows": [["x" * 5000]]}]  # fmt: skip
 TEXTS = [b"", b"\xff\xfe", b"\0", b"[" * 100_000, b"a: &a [*a]", b"a: 1\na: 2", b"a: 1\n---\nb: 2", b"a: [", b"\t",
          b"- a", b"a: 2024-13-41", b"# nothing", b"%", b"a: !!int x", b"a: " + b"9" * 5000]  # fmt: skip
-
-
-@contextmanager
-def limits():
-    def late(*_: Any) -> None:
-        pytest.fail("takes more than 5 s")
-
-    before, limit = signal.signal(signal.SIGALRM, late), resource.getrlimit(resource.RLIMIT_AS)
-    resource.setrlimit(resource.RLIMIT_AS, (psutil.Process().memory_info().vms + 2**30, limit[1]))
-    signal.setitimer(signal.ITIMER_REAL, 5)
-    try:
-        yield
-    finally:
-        signal.setitimer(signal.ITIMER_REAL, 0)
-        resource.setrlimit(resource.RLIMIT_AS, limit)
-        signal.signal(signal.SIGALRM, before)
 
 
 @pytest.fixture

@@ -1,14 +1,12 @@
 """Signals while the tracker writes: a run that is being created gets an owner, and a commit is completed."""
 
-import os
-import signal
 import sqlite3
 
 import pytest
+from interrupting import interrupt, raising_signal
 from mlflow import MlflowClient
 from sqlalchemy import Engine, event
 
-from qlit.runtime.critical_section import raise_when_whole
 from qlit.training.tracking import MLflowTracker
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning:mlflow")
@@ -16,18 +14,8 @@ pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning:mlflow")
 
 @pytest.fixture(autouse=True)
 def raising():
-    """SIGUSR1 raises as Ctrl-C does in a training."""
-
-    def received(*_):
-        raise_when_whole(KeyboardInterrupt())
-
-    before = signal.signal(signal.SIGUSR1, received)
-    yield
-    signal.signal(signal.SIGUSR1, before)
-
-
-def interrupt():
-    os.kill(os.getpid(), signal.SIGUSR1)
+    with raising_signal():
+        yield
 
 
 @pytest.fixture
