@@ -84,7 +84,7 @@ def patiently(
         except Exception as error:
             if isinstance(error, OutageError) or not is_away(error):
                 raise
-            if (waited := time.monotonic() - begun) >= patience_s or _stop_patience_s() <= 0:
+            if (waited := time.monotonic() - begun) >= patience_s or has_retried_after_stop():
                 raise OutageError(f"{what}, for {waited:.0f} s by now ({cause_of(error)})") from error
             if not told:
                 told = True
@@ -96,8 +96,13 @@ def patiently(
 def pause(seconds: float) -> None:
     """Sleep, but not for long after a signal that asked this process to stop."""
     end = time.monotonic() + seconds
-    while (left := end - time.monotonic()) > 0 and _stop_patience_s() > 0:
+    while (left := end - time.monotonic()) > 0 and not has_retried_after_stop():
         time.sleep(min(left, _LOOK_S))
+
+
+def has_retried_after_stop() -> bool:
+    """Whether a signal asked this process to stop, and the time for retries after it is over."""
+    return _stop_patience_s() <= 0
 
 
 def _stop_patience_s() -> float:

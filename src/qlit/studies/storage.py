@@ -12,9 +12,8 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 import psutil
-from filelock import FileLock, Timeout
 
-from qlit.runtime.interrupts import seconds_since_stop
+from qlit.runtime.file_lock import file_lock
 from qlit.runtime.secrets import check_uri, remember, scrub
 from qlit.studies.reading import home_expanded
 
@@ -22,12 +21,10 @@ if TYPE_CHECKING:
     from optuna.storages import BaseStorage
 
 ENVIRONMENT = "QLIT_STUDY_STORAGE"
-_LOCK_S = 120.0  # creating the tables takes seconds; queueing behind others is normal
 _BUSY_S = 60.0
 # What Optuna raises for a line that is no record.
 _NO_RECORD = (ValueError, LookupError, TypeError, AttributeError, AssertionError, OverflowError)
 _PROBE_S = 3.0
-_STOP_S = 5.0  # after a signal
 # File systems of several machines: locks of files and of SQLite do not hold there (SQLite's FAQ, question 5).
 _SHARED = {"nfs", "nfs4", "cifs", "smb3", "smbfs", "lustre", "gpfs", "beegfs", "ceph", "glusterfs", "afs", "fuse.sshfs"}
 
@@ -178,7 +175,7 @@ def setup_lock(location: Location) -> Iterator[None]:
     """
     if location.path is not None:
         location.path.parent.mkdir(parents=True, exist_ok=True)
-        with _file_lock(Path(f"{location.path}.setup.lock")):
+        with file_lock(Path(f"{location.path}.setup.lock")):
             yield
         return
     try:
@@ -221,26 +218,8 @@ def claim_lock(location: Location) -> Iterator[None]:
     if location.path is None or location.is_journal:
         yield
         return
-    with _file_lock(Path(f"{location.path}.claim.lock")):
+    with file_lock(Path(f"{location.path}.claim.lock")):
         yield
-
-
-@contextmanager
-def _file_lock(path: Path) -> Iterator[None]:
-    """A lock of this machine, for which a process that was asked to stop waits no longer than it waits for others.
-
-    Raises:
-        TimeoutError: If other processes hold it for too long.
-    """
-    lock = FileLock(path)
-    try:
-        lock.acquire(timeout=_LOCK_S, cancel_check=lambda: (seconds_since_stop() or 0.0) > _STOP_S)
-    except Timeout as error:
-        raise TimeoutError(f"Another process holds {path}; run the command again when it has ended.") from error
-    try:
-        yield
-    finally:
-        lock.release()
 
 
 def this_host() -> str:

@@ -11,10 +11,9 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from filelock import FileLock
-
 from qlit.data import expanded
 from qlit.runtime.critical_section import undivided
+from qlit.runtime.file_lock import file_lock
 from qlit.runtime.secrets import check_uri, remember, scrub
 from qlit.runtime.sqlite_file import check_database
 from qlit.training._imports import large_imports
@@ -22,7 +21,6 @@ from qlit.training._moved import follow_move
 
 _DATABASE_PORTS = {"postgresql": 5432, "mysql": 3306, "mssql": 1433}
 _START_PROBE_S = 3.0
-_CREATION_LOCK_S = 120.0  # creating the schema takes seconds; queueing behind others is normal
 
 
 @dataclass(frozen=True)
@@ -240,12 +238,13 @@ def answers(store: Store, timeout_s: float) -> bool:
 def creation_lock(store: Store) -> AbstractContextManager[Any]:
     """A lock under which an empty SQLite database may be opened.
 
-    MLflow 3.17 creates its tables without one: of several processes that start together all but one crash.
+    MLflow 3.17 creates its tables without one: of several processes that start together all but one crash. Entering it
+    raises TimeoutError as `file_lock` does.
     """
     if not store.is_sqlite:
         return nullcontext()
     store.root.mkdir(parents=True, exist_ok=True)
-    return FileLock(f"{_database_file(store)}.lock", timeout=_CREATION_LOCK_S)
+    return file_lock(Path(f"{_database_file(store)}.lock"))
 
 
 def exists(store: Store) -> bool:
