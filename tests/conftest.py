@@ -18,3 +18,21 @@ def _embeddings_of_this_session(tmp_path_factory):
         del os.environ["QLIT_CACHE"]
     else:
         os.environ["QLIT_CACHE"] = before
+
+
+@pytest.fixture(scope="session")
+def _memories_of_the_process():
+    """What modules remember between two calls of one process, which a test must not hand to the next."""
+    from qlit.commands import summary
+    from qlit.runtime import part_file, secrets
+    from qlit.studies import lost
+    from qlit.training import contents
+
+    return [secrets._known, contents._known, part_file._swept, lost._seen, summary._told]
+
+
+@pytest.fixture(autouse=True)
+def _every_test_starts_like_a_new_process(_memories_of_the_process):
+    yield
+    for memory in _memories_of_the_process:
+        memory.clear()

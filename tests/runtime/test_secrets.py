@@ -2,7 +2,6 @@
 
 import pytest
 
-from qlit.runtime import secrets
 from qlit.runtime.secrets import check_uri, has_credentials, remember, scrub, scrub_command
 
 # Every secret consists of "wall" and "aby".
@@ -89,12 +88,6 @@ time 12:30 a@b
 path/to/hf_model
 qlit fit --config a.yaml --model.lr 0.01
 """
-
-
-@pytest.fixture(autouse=True)
-def nothing_remembered(monkeypatch):
-    """Start without the passwords that other tests of this process gave to `remember`."""
-    monkeypatch.setattr(secrets, "_known", set())
 
 
 @pytest.mark.parametrize("text", HOLDING.strip().splitlines())

@@ -76,7 +76,6 @@ def test_sentences_are_loaded_once_while_their_file_stays(named, tmp_path, monke
     load = contents.load_texts
     monkeypatch.setattr(contents, "load_texts", lambda *args, **options: loads.append(1) or load(*args, **options))
     monkeypatch.setattr(stamps, "_SETTLED_NS", 0)
-    monkeypatch.setattr(contents, "_known", {})  # another test may have loaded the sample
     first = named()
     assert [named(seed=seed) for seed in range(3)] == [first] * 3
     assert len(loads) == 1
