@@ -3,6 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 OVERLAY := .venv-torchquantum
+WORKERS ?= logical
 # The two variables hold for what compiling the native engine needs, in old and in new versions of pip.
 PINNED := PIP_CONSTRAINT=constraints.txt PIP_BUILD_CONSTRAINT=constraints.txt
 INSTALL := $(PINNED) $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
@@ -20,8 +21,8 @@ setup: $(VENV)/installed ## create .venv with qlit and the small body of the qui
 fit: $(VENV)/installed ## run the main job on the built-in sample (some ten seconds)
 	$(BIN)/qlit fit --config configs/quickstart.yaml
 
-test: $(VENV)/installed-dev ## run the whole test suite
-	$(BIN)/python -m pytest
+test: $(VENV)/installed-dev ## run the whole test suite on all cores (WORKERS=0: in one process)
+	$(BIN)/python -m pytest --numprocesses $(WORKERS) --dist loadfile
 
 torchquantum: $(OVERLAY)/installed ## create .venv-torchquantum: TorchQuantum on top of what .venv has
 

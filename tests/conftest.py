@@ -6,6 +6,8 @@ import pytest
 
 # Before anything imports torch: many short parallel loops on few cores, beside other processes (see qlit/cli.py).
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+if num_workers := int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "0")):  # pytest-xdist's workers share the cores
+    os.environ.setdefault("OMP_NUM_THREADS", str(max(1, len(os.sched_getaffinity(0)) // num_workers)))
 
 
 @pytest.fixture(scope="session", autouse=True)
