@@ -27,9 +27,9 @@ def _embeddings_of_this_session(tmp_path_factory):
 def _memories_of_the_process():
     """What modules remember between two calls of one process, which a test must not hand to the next."""
     from qlit.commands import summary
+    from qlit.data import contents
     from qlit.runtime import part_file, secrets
     from qlit.studies import lost
-    from qlit.training import contents
 
     return [secrets._known, contents._known, part_file._swept, lost._seen, summary._told]
 

@@ -78,7 +78,7 @@ def _run(command: str, argv: list[str]) -> int:
 
 
 def _imported(module: str) -> Any:
-    from qlit.training._imports import large_imports
+    from qlit.runtime.large_imports import large_imports
 
     with large_imports():
         return import_module(module)

@@ -13,9 +13,9 @@ import pytest
 from qlit.commands import study_rank
 from qlit.commands.study_rank import run_rank
 from qlit.commands.study_trial import Outcome
+from qlit.data.contents import Contents
 from qlit.runtime.interrupts import StoppedBySignal
 from qlit.runtime.retry import OutageError
-from qlit.training.contents import Contents
 from qlit.training.tracking import MLflowTracker
 
 

@@ -9,8 +9,8 @@ import pytest
 from qlit.commands import study_tree
 from qlit.commands.study_tree import FailedError, LostError, train_anywhere
 from qlit.commands.study_trial import Outcome, SeveralProcessesError
+from qlit.data.contents import Contents
 from qlit.runtime.retry import OutageError
-from qlit.training.contents import Contents
 
 BEGIN = """
 import json, os, pathlib, signal, socket, subprocess, sys, time

@@ -4,7 +4,7 @@ import copy
 
 import pytest
 
-from qlit.training.contents import Contents
+from qlit.data.contents import Contents
 from qlit.training.identity import BODY, DATA, HASH, HASH_WITHOUT_SEEDS, identity_tags
 
 CONFIG = {

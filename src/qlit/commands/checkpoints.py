@@ -9,9 +9,9 @@ from torch import Tensor
 from qlit.commands.checkpoint_classes import check_checkpoint_classes
 from qlit.commands.summary import tell_notices
 from qlit.data import BodyFolder, Notice, expanded, resolve_body
+from qlit.data.contents import body_contents
 from qlit.data.trainable import TrainableBody
 from qlit.training.checkpoint_io import load_intact
-from qlit.training.contents import body_contents
 from qlit.training.datamodule import SentenceDataModule
 from qlit.training.evaluation import CHECKPOINT_KEY
 from qlit.training.module import SentenceClassifier

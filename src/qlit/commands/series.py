@@ -17,8 +17,8 @@ from qlit.commands.readiness import Planned, check_all
 from qlit.commands.trainer_checks import check_options
 from qlit.commands.training_cli import QlitCLI
 from qlit.data import expanded
+from qlit.data.contents import Contents, contents_of
 from qlit.runtime.interrupts import StoppedBySignal, raise_if_lost
-from qlit.training.contents import Contents, contents_of
 from qlit.training.identity import HASH, identity_tags
 from qlit.training.kept_runs import DivergedRun, KeptRun, KeptRuns
 

@@ -6,11 +6,11 @@ from typing import Any
 
 from qlit.commands.series import resolved
 from qlit.commands.study_setup import ends_of, options_of
+from qlit.data.contents import Contents, contents_of
 from qlit.studies.contents import changes, contents_key, known_contents
 from qlit.studies.definition import Cell, Study
 from qlit.studies.designs import cells_of
 from qlit.studies.trials import Trials
-from qlit.training.contents import Contents, contents_of
 from qlit.training.identity import HASH_WITHOUT_SEEDS, NUMERICS, identity_tags
 
 

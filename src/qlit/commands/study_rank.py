@@ -22,9 +22,9 @@ from qlit.commands.options import readable_errors
 from qlit.commands.study_tree import ERROR_FILE, reason_of
 from qlit.commands.study_trial import TrialCLI, Watch, outcome_of
 from qlit.commands.terminal import quieten
+from qlit.data.contents import Contents
 from qlit.runtime.interrupts import Interrupts, StoppedBySignal
 from qlit.runtime.retry import OutageError, cause_of, is_outage
-from qlit.training.contents import Contents
 from qlit.training.run_status import trackers
 
 _LOOK_S = 0.2  # between looks at the process that started this one

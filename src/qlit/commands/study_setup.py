@@ -14,9 +14,9 @@ from qlit.commands.readiness import Planned, check_all
 from qlit.commands.series import resolved, split_overrides
 from qlit.runtime.errors import UsageError
 from qlit.runtime.yaml_text import load_yaml
+from qlit.runtime.yaml_values import home_expanded
 from qlit.studies.definition import Cell, Replicate, Study
 from qlit.studies.designs import cells_of
-from qlit.studies.reading import home_expanded
 from qlit.studies.storage import Location, locate
 from qlit.studies.study_file import read_study
 

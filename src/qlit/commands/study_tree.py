@@ -21,9 +21,9 @@ from typing import Any, Literal
 
 from qlit.commands.launchers import without_launchers
 from qlit.commands.study_trial import Outcome, SeveralProcessesError, train
+from qlit.data.contents import Contents
 from qlit.runtime.allowed import allow_options
 from qlit.runtime.retry import OutageError
-from qlit.training.contents import Contents
 from qlit.training.kept_runs import KeptRuns
 
 ERROR_FILE = "error"

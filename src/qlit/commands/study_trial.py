@@ -13,8 +13,8 @@ from qlit.commands.interruption import Interruption
 from qlit.commands.options import readable_errors
 from qlit.commands.processes import num_processes
 from qlit.commands.training_cli import QlitCLI
+from qlit.data.contents import Contents, contents_of
 from qlit.runtime.retry import PATIENCE_S, when_mlflow_is_there
-from qlit.training.contents import Contents, contents_of
 from qlit.training.datamodule import SentenceDataModule
 from qlit.training.evaluation import BEST
 from qlit.training.identity import HASH, identity_tags

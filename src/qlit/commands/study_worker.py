@@ -17,6 +17,7 @@ from qlit.commands.study_setup import training_options
 from qlit.commands.study_tables import searched_text
 from qlit.commands.study_tree import LostError, reason_of, train_anywhere
 from qlit.commands.study_trial import Outcome
+from qlit.data.contents import Contents
 from qlit.runtime.errors import UsageError, is_about_input
 from qlit.runtime.interrupts import Interrupts, StoppedBySignal
 from qlit.runtime.retry import OutageError, cause_of, is_outage, without_waiting
@@ -28,7 +29,6 @@ from qlit.studies.definition import Replicate
 from qlit.studies.diverged import DIVERGED
 from qlit.studies.patience import patiently
 from qlit.studies.trials import Trials
-from qlit.training.contents import Contents
 
 _HEARTBEAT_S = 30.0
 _POLL_S = 1.0  # between looks at trials that others train

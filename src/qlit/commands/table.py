@@ -7,12 +7,12 @@ from dataclasses import replace
 from pathlib import Path
 
 from qlit.commands.arguments import CommandParser
-from qlit.commands.outputs import check_output
 from qlit.commands.series import Candidate, Series, split_overrides, stopped_status
 from qlit.commands.terminal import quieten
 from qlit.reports.published_table import published_table
 from qlit.runtime.errors import UsageError
 from qlit.runtime.interrupts import StoppedBySignal
+from qlit.runtime.output_files import check_output
 from qlit.studies.plan import PlannedRow, read_plan
 
 

@@ -25,6 +25,7 @@ from qlit.commands.resuming import check_resumable
 from qlit.commands.summary import evaluation_summary, fit_summary, tell_notices
 from qlit.commands.trainer_checks import check_batches, check_monitors, check_options, check_seed
 from qlit.data import Origin, expanded, resolve_body
+from qlit.data.contents import Contents
 from qlit.runtime.allowed import allow_options
 from qlit.runtime.critical_section import undivided
 from qlit.runtime.errors import UsageError
@@ -32,7 +33,6 @@ from qlit.runtime.interrupts import StoppedBySignal
 from qlit.runtime.secrets import scrub
 from qlit.training.best_and_last import BestAndLast
 from qlit.training.checkpoint_io import AtomicCheckpointIO
-from qlit.training.contents import Contents
 from qlit.training.datamodule import SentenceDataModule
 from qlit.training.epoch_loop import use_direct_steps
 from qlit.training.evaluation import CHECKPOINT_KEY

@@ -6,8 +6,8 @@ from typing import Any
 import numpy as np
 from matplotlib.figure import Figure
 
+from qlit.runtime.figure_style import BLUE, GREY, ORANGE, clean, titled_figure
 from qlit.studies.results import Comparison, PairResult
-from qlit.training.figure_style import BLUE, GREY, ORANGE, clean, titled_figure
 
 _NAME_CHARS = 22
 

@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import Any, Literal
 
 from qlit.runtime.yaml_text import loaded, read_text, safe_load
+from qlit.runtime.yaml_values import shown
 from qlit.studies.design_kinds import Design
 from qlit.studies.overrides import SERVER
-from qlit.studies.reading import shown
 
 MAX_STEPS = 100_000
 MAX_WHOLE = 2**53

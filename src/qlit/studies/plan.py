@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from qlit.runtime.yaml_text import read_yaml
-from qlit.studies.reading import home_expanded, shown
+from qlit.runtime.yaml_values import home_expanded, shown
 
 
 @dataclass(frozen=True)

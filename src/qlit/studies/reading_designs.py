@@ -3,11 +3,11 @@
 from collections.abc import Sequence
 from typing import Any
 
+from qlit.runtime.yaml_values import mapping, number, plain_key, shown, whole
 from qlit.studies.definition import Factor, Study
 from qlit.studies.design_kinds import DESIGNS, MAX_CELLS, SEARCHES, TWO_LEVEL, TWO_STAGE, Design
 from qlit.studies.designs import cells_of
 from qlit.studies.effects import LEAST_RESIDUAL_DF
-from qlit.studies.reading import mapping, number, plain_key, shown, whole
 
 _SIZED = {"latin_hypercube": "num_cells", "sobol": "num_cells", **dict.fromkeys(SEARCHES, "num_trials")}
 

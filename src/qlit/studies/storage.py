@@ -15,7 +15,7 @@ import psutil
 
 from qlit.runtime.file_lock import file_lock
 from qlit.runtime.secrets import check_uri, remember, scrub
-from qlit.studies.reading import home_expanded
+from qlit.runtime.yaml_values import home_expanded
 
 if TYPE_CHECKING:
     from optuna.storages import BaseStorage

@@ -11,8 +11,7 @@ from typing import Any
 
 from qlit.runtime.secrets import has_credentials
 from qlit.runtime.yaml_text import read_yaml
-from qlit.studies.definition import Factor, Objective, Pruner, Replicate, Study, plain_config
-from qlit.studies.reading import (
+from qlit.runtime.yaml_values import (
     home_expanded,
     listed,
     mapping,
@@ -24,6 +23,7 @@ from qlit.studies.reading import (
     text,
     whole,
 )
+from qlit.studies.definition import Factor, Objective, Pruner, Replicate, Study, plain_config
 from qlit.studies.reading_designs import check_factors, check_two_stages, read_design
 
 _KEYS = (

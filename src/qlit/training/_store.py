@@ -14,9 +14,9 @@ from urllib.parse import urlsplit
 from qlit.data import expanded
 from qlit.runtime.critical_section import undivided
 from qlit.runtime.file_lock import file_lock
+from qlit.runtime.large_imports import large_imports
 from qlit.runtime.secrets import check_uri, remember, scrub
 from qlit.runtime.sqlite_file import check_database
-from qlit.training._imports import large_imports
 from qlit.training._moved import follow_move
 
 _DATABASE_PORTS = {"postgresql": 5432, "mysql": 3306, "mssql": 1433}

@@ -19,6 +19,7 @@ from qlit.data import (
     load_texts,
     resolve_body,
 )
+from qlit.data.contents import Contents, contents_read
 from qlit.data.dimensions import embedding_dim_of
 from qlit.data.fine_tuned import seen_by
 from qlit.data.leaks import Comparison, Stage
@@ -28,7 +29,6 @@ from qlit.data.trainable import TrainableBody
 from qlit.heads import Head
 from qlit.training.batches import BatchLoader
 from qlit.training.checks import check_head, check_limits, check_training
-from qlit.training.contents import Contents, contents_read
 
 Part = Literal["train", "validation", "test"]
 

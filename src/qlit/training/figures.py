@@ -11,7 +11,7 @@ import torch
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from qlit.training.figure_style import BLUE, GREY, ORANGE, clean, titled_figure
+from qlit.runtime.figure_style import BLUE, GREY, ORANGE, clean, titled_figure
 from qlit.training.scores import CALIBRATION_BINS
 
 _STAGES = {

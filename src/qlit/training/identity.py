@@ -8,7 +8,7 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from qlit.training.contents import Contents
+from qlit.data.contents import Contents
 
 NUMERICS = 1
 """Version of the numerics. Raise it with every change after which an equal config gives other numbers: of the rules by

@@ -8,11 +8,11 @@ import lightning.pytorch as pl
 from lightning.pytorch.callbacks import ModelCheckpoint
 
 from qlit.data import Notice, Origin
+from qlit.data.contents import Contents, changed_since
 from qlit.heads import EstimatorHead
 from qlit.training import figures, provenance
 from qlit.training._names import make_run_name
 from qlit.training.best_and_last import BestAndLast
-from qlit.training.contents import Contents, changed_since
 from qlit.training.datamodule import SentenceDataModule
 from qlit.training.evaluation import BEST, CHECKPOINT_KEY, Evaluation
 from qlit.training.finders import found_settings, used_config, used_yaml

@@ -5,7 +5,7 @@ import sys
 
 import pytest
 
-from qlit.training._imports import large_imports
+from qlit.runtime.large_imports import large_imports
 
 
 @pytest.fixture(autouse=True)

@@ -6,11 +6,15 @@ import shutil
 import pytest
 from tiny_body import make_tiny_body
 
-from qlit.data import stamps
-from qlit.training import contents
-from qlit.training.contents import Contents, changed_since, contents_of
+from qlit.data import contents, stamps
+from qlit.data.contents import Contents, changed_since, contents_of
 
 ROWS = "a good film\t1\nbad\t0\ngood\t1\na bad film\t0\n"
+
+
+@pytest.fixture(scope="session")
+def body(tmp_path_factory):
+    return make_tiny_body(tmp_path_factory.mktemp("tiny") / "body")
 
 
 @pytest.fixture
