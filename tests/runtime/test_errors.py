@@ -10,8 +10,8 @@ from data.helpers import environment
 from qlit.data import resolve_body
 from qlit.engines import engine_by_name
 from qlit.runtime.errors import UsageError, in_one_sentence, nearest
+from qlit.runtime.intervals import wilson_interval
 from qlit.runtime.sqlite_file import check_database
-from qlit.training.scores import wilson_interval
 
 
 @pytest.fixture

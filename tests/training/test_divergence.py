@@ -7,8 +7,9 @@ from training.small import head, trainer
 
 from qlit.heads import LinearHead
 from qlit.training import best_and_last
+from qlit.training._diverged_tags import diverged_tags, is_finite
 from qlit.training.best_and_last import BestAndLast
-from qlit.training.divergence import is_finite, weight_beyond
+from qlit.training.divergence import weight_beyond
 from qlit.training.module import SentenceClassifier
 from qlit.training.scores import Scores
 from qlit.training.weights import check_weights
@@ -43,7 +44,7 @@ def fitted(data, folder, monkeypatch, *callbacks, module=None, **kwargs):
 def test_the_epochs_before_are_kept_and_the_fit_ends(data, tmp_path, monkeypatch, value):
     module, running = fitted(data, tmp_path, monkeypatch, Spoil(2, value))
     assert module.divergence.epoch == 2
-    assert module.divergence.tags == {"diverged": "true", "diverged.epoch": "2"}
+    assert diverged_tags(module.divergence.epoch) == {"diverged": "true", "diverged.epoch": "2"}
     assert module.notices == [module.divergence.notice]
     assert "diverged in epoch 2 (counted from 0): the validation loss is not a finite number" in module.divergence.text
     assert "what is kept is of earlier epochs" in module.divergence.text

@@ -3,11 +3,10 @@
 import numpy as np
 import pytest
 import torch
-from scipy.stats import binomtest
 from sklearn.metrics import accuracy_score, confusion_matrix, f1_score, log_loss, roc_auc_score
 from torch.nn.functional import binary_cross_entropy_with_logits, cross_entropy
 
-from qlit.training.scores import Scores, wilson_interval
+from qlit.training.scores import Scores
 
 # torchmetrics counts in float32 (eps 6e-8), over a few hundred samples.
 SCORE_ATOL = 1e-6
@@ -130,27 +129,3 @@ def test_a_single_class_has_no_auroc(num_classes, label):
     logits, labels, losses = predictions(num_classes)
     values = added(Scores(num_classes), (logits, torch.full_like(labels, label), losses), [237]).compute()
     assert set(values) == NAMES - {"auroc"}
-
-
-@pytest.mark.parametrize(
-    ("accuracy", "num_samples", "low", "high"),
-    [(0.9, 100, 0.826, 0.945), (0.5, 10, 0.237, 0.763), (0.0, 10, 0.0, 0.278), (1.0, 10, 0.722, 1.0)],
-)
-def test_the_interval_in_known_cases(accuracy, num_samples, low, high):
-    assert wilson_interval(accuracy, num_samples) == pytest.approx((low, high), abs=5e-4)
-
-
-@pytest.mark.parametrize("num_samples", [1, 7, 10, 77, 9101])
-def test_the_interval_is_wilsons_and_lies_in_0_to_1(num_samples):
-    for right in {0, 1, num_samples // 3, num_samples - 1, num_samples}:
-        low, high = wilson_interval(right / num_samples, num_samples)
-        assert 0 <= low < high <= 1
-        assert low <= right / num_samples <= high
-        expected = binomtest(right, num_samples).proportion_ci(0.95, method="wilson")
-        assert (low, high) == pytest.approx((expected.low, expected.high), abs=1e-6)  # z has seven digits
-
-
-@pytest.mark.parametrize("num_samples", [0, -1])
-def test_no_samples_have_no_interval(num_samples):
-    with pytest.raises(ValueError, match=rf"`num_samples >= 1` must hold, but got num_samples={num_samples}\."):
-        wilson_interval(0.5, num_samples)

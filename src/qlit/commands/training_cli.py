@@ -31,6 +31,7 @@ from qlit.runtime.critical_section import undivided
 from qlit.runtime.errors import UsageError
 from qlit.runtime.interrupts import StoppedBySignal
 from qlit.runtime.secrets import scrub
+from qlit.training._diverged_tags import diverged_tags
 from qlit.training.best_and_last import BestAndLast
 from qlit.training.checkpoint_io import AtomicCheckpointIO
 from qlit.training.datamodule import SentenceDataModule
@@ -344,7 +345,7 @@ class QlitCLI(LightningCLI):
         self._is_closed = True
         diverged = self.model.divergence
         if self.tracker is not None and diverged is not None:
-            self.tracker.set_tags(diverged.tags)
+            self.tracker.set_tags(diverged_tags(diverged.epoch))
             self.tracker.close("FAILED", diverged.text)
         elif self.tracker is not None:
             self.tracker.close("FINISHED")

@@ -7,6 +7,7 @@ from itertools import combinations
 import numpy as np
 from numpy.typing import NDArray
 
+from qlit.runtime.intervals import wilson_interval
 from qlit.studies.contents_of_runs import bodies_text, check_same_splits
 from qlit.studies.results import SIGNIFICANCE, Comparison, ModelResult, PairResult, SplitResult
 from qlit.studies.statistics import (
@@ -21,7 +22,6 @@ from qlit.studies.statistics import (
 )
 from qlit.studies.wording import budget_of, verdict_of
 from qlit.training.kept_runs import KeptRun
-from qlit.training.scores import wilson_interval
 
 
 @dataclass(frozen=True, eq=False)

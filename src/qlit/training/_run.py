@@ -16,9 +16,9 @@ from qlit.runtime.retry import pause
 from qlit.runtime.secrets import scrub
 from qlit.training import _reap, _store
 from qlit.training._delivery import Outbox, deliver
+from qlit.training._diverged_tags import DIVERGED, EPOCH, NOTICE
 from qlit.training._names import clean_tags, make_run_name, user
 from qlit.training._records import Record
-from qlit.training.divergence import DIVERGED, EPOCH, NOTICE
 
 _PROBE_S = 2.0  # the most that one look at a dead server holds the training
 _PAUSE_S = 2.0
@@ -204,7 +204,7 @@ def _resumed(run: OpenRun, tags: dict[str, str]) -> OpenRun:
     for name in data.metrics:
         for point in run.client.get_metric_history(run.run_id, name):
             run.points.setdefault((name, point.step), []).append(point.value)
-    ended = ["error", DIVERGED, EPOCH, f"notice.{NOTICE}"]  # how it ended before
+    ended = ["error", DIVERGED, EPOCH, NOTICE]  # how it ended before
     run.reopening = {"kind": "reopen", "values": clean_tags(tags), "remove": ended}
     return run
 

@@ -1,7 +1,6 @@
 """Trainings whose numbers are no longer finite: noticed once an epoch, ended there, and never counted as a result."""
 
 import math
-import sys
 from dataclasses import dataclass
 from itertools import chain
 
@@ -9,9 +8,6 @@ import torch
 from torch import Tensor, nn
 
 from qlit.data import Notice
-
-DIVERGED, EPOCH = "diverged", "diverged.epoch"
-"""Tags of a run that diverged: `true`, and its first epoch without finite numbers."""
 
 OVERFLOW = 1e19
 """From weights of this size on, products of two overflow in 32 bits."""
@@ -36,11 +32,6 @@ class Divergence:
     def notice(self) -> Notice:
         """For the summary and the run."""
         return Notice(NOTICE, self.text)
-
-    @property
-    def tags(self) -> dict[str, str]:
-        """Of the run."""
-        return {DIVERGED: "true", EPOCH: str(self.epoch)}
 
 
 def divergence_of_fit(epoch: int, what: str, *, is_any_before: bool, lr: float | None) -> Divergence:
@@ -95,8 +86,3 @@ def weight_beyond(limit: float, **modules: nn.Module | None) -> str | None:
             if not (tensor.abs() < limit).all():
                 return f"{name}.{key}"
     return None
-
-
-def is_finite(value: float) -> bool:
-    """Whether a score is a number. MLflow keeps an infinity of older runs as the largest number there is."""
-    return math.isfinite(value) and abs(value) < sys.float_info.max

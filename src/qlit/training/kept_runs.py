@@ -9,8 +9,8 @@ from typing import Any, Literal
 
 from qlit.runtime.secrets import scrub
 from qlit.training import _store
+from qlit.training._diverged_tags import DIVERGED, NOTICE, is_finite
 from qlit.training._run import reap
-from qlit.training.divergence import DIVERGED, NOTICE, is_finite
 from qlit.training.identity import HASH
 from qlit.training.predictions import FILE_NAME, Predictions
 
@@ -185,5 +185,5 @@ def _has_finite_scores(run: Any) -> bool:
 
 
 def _reason(run: Any) -> str:
-    found = run.data.tags.get(f"notice.{NOTICE}") or run.data.tags.get("error")
+    found = run.data.tags.get(NOTICE) or run.data.tags.get("error")
     return str(found or "its training diverged, so its scores are not finite numbers.")

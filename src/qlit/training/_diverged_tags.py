@@ -1,0 +1,20 @@
+"""Tags of a run that diverged, and scores that are no numbers."""
+
+import math
+import sys
+
+DIVERGED, EPOCH = "diverged", "diverged.epoch"
+"""Tags of a run that diverged: `true`, and its first epoch without finite numbers, counted from 0."""
+
+NOTICE = "notice.diverged"
+"""Tag with the notice on the divergence."""
+
+
+def diverged_tags(epoch: int) -> dict[str, str]:
+    """Tags of a run that diverged in this epoch, counted from 0."""
+    return {DIVERGED: "true", EPOCH: str(epoch)}
+
+
+def is_finite(value: float) -> bool:
+    """Whether a score is a number. MLflow keeps an infinity of older runs as the largest number there is."""
+    return math.isfinite(value) and abs(value) < sys.float_info.max
