@@ -63,7 +63,7 @@ def data(body, tmp_path):
 @pytest.fixture(scope="session")
 def empty_database(tmp_path_factory):
     """A database with MLflow's tables and nothing else: creating them takes 6 s."""
-    from qlit.training._store import connect, locate
+    from qlit.tracking.mlflow_store import connect, locate
 
     path = tmp_path_factory.mktemp("template") / "mlflow.db"
     connect(locate(f"sqlite:///{path}"))

@@ -36,11 +36,12 @@ from tiny_body import make_tiny_body
 
 from qlit.cli import main
 from qlit.commands import study_worker, training_cli
-from qlit.training import _delivery, checkpoint_io, earlier_best
-from qlit.training._store import connect, locate
-from qlit.training.identity import HASH
+from qlit.tracking import delivery
+from qlit.tracking.config_hash import HASH
+from qlit.tracking.mlflow_store import connect, locate
+from qlit.tracking.tracker import MLflowTracker
+from qlit.training import checkpoint_io, earlier_best
 from qlit.training.progress import EpochProgress
-from qlit.training.tracking import MLflowTracker
 
 EPOCHS = 40
 STAGES = ("start", "opening", "opened", "fit", "validation", "checkpoint", "sending", "fitted", "test", "end", "ended")
@@ -95,7 +96,7 @@ class Stages:
         self.wrap(training_cli.SentenceClassifier, "on_validation_epoch_end", "validation")
         for module in (checkpoint_io, earlier_best):
             self.wrap(module, "write_checkpoint", "checkpoint")
-        self.wrap(_delivery.Outbox, "put", "sending")
+        self.wrap(delivery.Outbox, "put", "sending")
         self.wrap(training_cli.QlitCLI, "after_fit", "fitted")
         self.wrap(training_cli.Trainer, "test", "test")
         self.wrap(training_cli.QlitCLI, "_close", "end", "ended")

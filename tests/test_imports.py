@@ -16,10 +16,11 @@ ROOMS: dict[str, set[str]] = {
     "heads": {"circuits", "engines"},
     "data": set(),
     "runtime": set(),
-    "training": {"data", "heads", "runtime"},
-    "studies": {"training", "runtime"},
-    "reports": {"studies", "training"},
-    "commands": {"circuits", "engines", "heads", "data", "runtime", "training", "studies", "reports"},
+    "tracking": {"data", "runtime"},
+    "training": {"data", "heads", "runtime", "tracking"},
+    "studies": {"tracking", "training", "runtime"},
+    "reports": {"runtime", "studies", "tracking", "training"},
+    "commands": {"circuits", "engines", "heads", "data", "runtime", "tracking", "training", "studies", "reports"},
 }
 _TRAINING_ONLY = {"lightning", "pytorch_lightning", "mlflow", "optuna"}
 _TEXT_ONLY = {"transformers", "sentence_transformers"}
@@ -29,6 +30,7 @@ FOREIGN_TO: dict[str, set[str]] = {
     "heads": {*_TRAINING_ONLY, *_TEXT_ONLY},
     "data": _TRAINING_ONLY,
     "runtime": {*_TRAINING_ONLY, *_TEXT_ONLY, "torch"},
+    "tracking": {*_TEXT_ONLY, "optuna"},
     "training": {"optuna"},
 }
 

@@ -23,9 +23,9 @@ from qlit.commands.options import readable_errors
 from qlit.commands.trainer_checks import check_options
 from qlit.data.contrastive import ContrastiveSettings
 from qlit.runtime.errors import in_one_sentence
+from qlit.tracking.tracker import MLflowTracker
 from qlit.training.datamodule import SentenceDataModule
 from qlit.training.module import SentenceClassifier
-from qlit.training.tracking import MLflowTracker
 
 CONFIG = yaml.safe_load((ROOT / "configs" / "quickstart.yaml").read_text())
 MOST_CHARS = 300

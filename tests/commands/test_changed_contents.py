@@ -12,7 +12,7 @@ from commands.runs import all_runs, client
 from tiny_body import EMBEDDING_DIM, make_tiny_body
 
 from qlit.cli import main
-from qlit.training.identity import BODY, DATA, HASH
+from qlit.tracking.config_hash import BODY, DATA, HASH
 
 pytestmark = [
     pytest.mark.filterwarnings("ignore:.*treespec, LeafSpec.*:FutureWarning"),  # Lightning 2.6 with torch 2.13

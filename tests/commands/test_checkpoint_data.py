@@ -10,7 +10,7 @@ import torch
 from tiny_body import make_tiny_body
 
 from qlit.cli import main
-from qlit.training.predictions import Predictions
+from qlit.tracking.predictions import Predictions
 
 pytestmark = pytest.mark.filterwarnings(
     "ignore:.*treespec, LeafSpec.*:FutureWarning",  # Lightning 2.6 with torch 2.13

@@ -7,7 +7,7 @@ import pytest
 from commands.runs import QUICKSTART, SMALL, all_runs, client, finish, history, start, wait_for_epoch
 
 from qlit.cli import main
-from qlit.training.identity import HASH
+from qlit.tracking.config_hash import HASH
 
 pytestmark = pytest.mark.filterwarnings(
     "ignore:.*treespec, LeafSpec.*:FutureWarning",  # Lightning 2.6 with torch 2.13

@@ -5,7 +5,7 @@ import pytest
 from commands.runs import SMALL, client, history, only_run, run
 from tolerances import DDP_ATOL
 
-from qlit.training.predictions import FILE_NAME, Predictions
+from qlit.tracking.predictions import FILE_NAME, Predictions
 
 # 63 train in batches of 16: uneven parts in the last batch; 17 validate, 21 test: uneven parts everywhere.
 UNEVEN = [

@@ -7,7 +7,7 @@ import torch
 from commands.runs import SMALL, client, history, only_run, run, weights
 
 from qlit.data import load_texts
-from qlit.training.predictions import FILE_NAME, Predictions
+from qlit.tracking.predictions import FILE_NAME, Predictions
 
 
 @pytest.fixture(scope="module")

@@ -5,8 +5,8 @@ import shlex
 from commands.runs import SMALL, run
 
 from qlit.cli import main
-from qlit.training.kept_runs import KeptRuns
-from qlit.training.tracking import MLflowTracker
+from qlit.tracking.kept_runs import KeptRuns
+from qlit.tracking.tracker import MLflowTracker
 
 
 def test_a_sentence_is_labelled_by_the_command_that_fit_prints(tmp_path, monkeypatch, capsys):

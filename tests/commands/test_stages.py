@@ -9,8 +9,8 @@ from commands.runs import SMALL, all_runs
 
 from qlit.cli import main
 from qlit.commands import training_cli
+from qlit.tracking.tracker import MLflowTracker
 from qlit.training.module import SentenceClassifier
-from qlit.training.tracking import MLflowTracker
 
 pytestmark = [
     pytest.mark.filterwarnings("ignore:.*treespec, LeafSpec.*:FutureWarning"),  # Lightning 2.6 with torch 2.13

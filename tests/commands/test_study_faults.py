@@ -17,8 +17,8 @@ from servers import MlflowServer
 from qlit.cli import main
 from qlit.commands import study_run
 from qlit.studies.storage import ENVIRONMENT
-from qlit.training.kept_runs import KeptRuns
-from qlit.training.tracking import MLflowTracker
+from qlit.tracking.kept_runs import KeptRuns
+from qlit.tracking.tracker import MLflowTracker
 
 pytestmark = [
     pytest.mark.filterwarnings("ignore:.*treespec, LeafSpec.*:FutureWarning"),  # Lightning 2.6 with torch 2.13

@@ -16,7 +16,7 @@ from qlit.commands.study_trial import Outcome
 from qlit.data.contents import Contents
 from qlit.runtime.interrupts import StoppedBySignal
 from qlit.runtime.retry import OutageError
-from qlit.training.tracking import MLflowTracker
+from qlit.tracking.tracker import MLflowTracker
 
 
 @pytest.fixture

@@ -3,8 +3,8 @@
 import numpy as np
 
 from qlit.studies.comparison import Model
-from qlit.training.kept_runs import KeptRun
-from qlit.training.predictions import Predictions
+from qlit.tracking.kept_runs import KeptRun
+from qlit.tracking.predictions import Predictions
 
 
 def fake_run(run_id, right, *, split="s0", dataset="set", params=None, tags=None, first_index=0):

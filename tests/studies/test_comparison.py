@@ -9,7 +9,7 @@ from studies.fakes import fake_run, model
 from qlit.reports.comparison_text import comparison_text
 from qlit.runtime.intervals import wilson_interval
 from qlit.studies.comparison import Model, compare
-from qlit.training.identity import BODY, DATA
+from qlit.tracking.config_hash import BODY, DATA
 
 LOW = (0.70, 0.72, 0.71, 0.69)
 

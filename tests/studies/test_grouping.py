@@ -4,7 +4,7 @@ import pytest
 from studies.fakes import fake_run
 
 from qlit.studies.grouping import models_of_runs
-from qlit.training.identity import HASH_WITHOUT_SEEDS
+from qlit.tracking.config_hash import HASH_WITHOUT_SEEDS
 
 
 def of(family, run_id, *, split, **tags):

@@ -6,8 +6,8 @@ import torch
 from training.small import head, trainer
 
 from qlit.heads import LinearHead
+from qlit.tracking.diverged import diverged_tags, is_finite
 from qlit.training import best_and_last
-from qlit.training._diverged_tags import diverged_tags, is_finite
 from qlit.training.best_and_last import BestAndLast
 from qlit.training.divergence import weight_beyond
 from qlit.training.module import SentenceClassifier

@@ -13,7 +13,7 @@ from qlit.heads import Head
 from qlit.runtime.allowed import OPTION, is_allowed
 from qlit.runtime.secrets import scrub
 from qlit.runtime.yaml_text import load_yaml
-from qlit.training import _store
+from qlit.tracking import mlflow_store
 
 _KEPT = ("experiment", "run_name", "tags")  # of `tracking`; the other keys name a server or runs on it
 _URI = "--tracking.tracking_uri"
@@ -81,8 +81,8 @@ def _remote_engines(head: Head) -> list[tuple[str, str]]:
 
 def _is_own(named: str) -> bool:
     """Whether a URI names the store that a command uses by default."""
-    own = _store.locate(None)
+    own = mlflow_store.locate(None)
     try:
-        return _store.locate(named).uri == own.uri or named == scrub(own.uri)
+        return mlflow_store.locate(named).uri == own.uri or named == scrub(own.uri)
     except ValueError:
         return False

@@ -16,7 +16,7 @@ from qlit.runtime.interrupts import StoppedBySignal
 from qlit.runtime.output_files import check_output
 from qlit.studies.comparison import Model, compare
 from qlit.studies.grouping import models_of_runs
-from qlit.training.kept_runs import KeptRuns
+from qlit.tracking.kept_runs import KeptRuns
 
 _NUM_SEEDS = 10
 _MAX_SEEDS = 10_000

@@ -24,9 +24,9 @@ from lightning.pytorch import Trainer
 from qlit.runtime.allowed import OPTION, is_allowed
 from qlit.runtime.errors import UsageError
 from qlit.runtime.yaml_text import shortened
+from qlit.tracking.tracker import MLflowTracker
 from qlit.training.datamodule import SentenceDataModule
 from qlit.training.module import SentenceClassifier
-from qlit.training.tracking import MLflowTracker
 
 # Where a type says nothing (`Any`), jsonargparse imports whatever a value calls `class_path`, and there is no setting
 # against it. Such a value stays as it is.

@@ -165,9 +165,9 @@ def _known_names() -> list[str]:
 
     from qlit import heads
     from qlit.data.contrastive import ContrastiveSettings
+    from qlit.tracking.tracker import MLflowTracker
     from qlit.training.datamodule import SentenceDataModule
     from qlit.training.module import SentenceClassifier
-    from qlit.training.tracking import MLflowTracker
 
     public = [getattr(heads, name) for name in heads.__all__]
     places: list[tuple[str, type]] = [

@@ -4,7 +4,7 @@ from typing import Any
 
 from lightning.pytorch import Trainer
 
-from qlit.training.tracking import MLflowTracker
+from qlit.tracking.tracker import MLflowTracker
 
 
 class NothingToDo(Exception):  # noqa: N818 - it is no error

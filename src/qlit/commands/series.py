@@ -19,8 +19,8 @@ from qlit.commands.training_cli import QlitCLI
 from qlit.data import expanded
 from qlit.data.contents import Contents, contents_of
 from qlit.runtime.interrupts import StoppedBySignal, raise_if_lost
-from qlit.training.identity import HASH, identity_tags
-from qlit.training.kept_runs import DivergedRun, KeptRun, KeptRuns
+from qlit.tracking.config_hash import HASH, identity_tags
+from qlit.tracking.kept_runs import DivergedRun, KeptRun, KeptRuns
 
 _OWN = (
     "--data.seed",

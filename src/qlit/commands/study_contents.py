@@ -11,7 +11,7 @@ from qlit.studies.contents import changes, contents_key, known_contents
 from qlit.studies.definition import Cell, Study
 from qlit.studies.designs import cells_of
 from qlit.studies.trials import Trials
-from qlit.training.identity import HASH_WITHOUT_SEEDS, NUMERICS, identity_tags
+from qlit.tracking.config_hash import HASH_WITHOUT_SEEDS, NUMERICS, identity_tags
 
 
 def check_study(trials: Trials) -> None:

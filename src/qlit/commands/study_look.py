@@ -13,7 +13,7 @@ from qlit.reports.study_report import report_of
 from qlit.runtime.output_files import check_output
 from qlit.studies.cell_results import all_results, csv_of, diverged_trainings, table_of
 from qlit.studies.trials import Trials
-from qlit.training.kept_runs import KeptRuns
+from qlit.tracking.kept_runs import KeptRuns
 
 
 def look(verb: str, description: str, arguments: Sequence[str]) -> int:

@@ -31,8 +31,8 @@ from qlit.runtime.retry import PATIENCE_S, OutageError, first_line, when_mlflow_
 from qlit.studies.patience import AWAY, patiently
 from qlit.studies.storage import setup_lock
 from qlit.studies.trials import Trials
-from qlit.training.kept_runs import KeptRuns
-from qlit.training.tracking import MLflowTracker, Status
+from qlit.tracking.kept_runs import KeptRuns
+from qlit.tracking.tracker import MLflowTracker, Status
 
 _POLL_S = 1.0
 _SAY_S = 15.0

@@ -24,7 +24,7 @@ from qlit.commands.study_trial import Outcome, SeveralProcessesError, train
 from qlit.data.contents import Contents
 from qlit.runtime.allowed import allow_options
 from qlit.runtime.retry import OutageError
-from qlit.training.kept_runs import KeptRuns
+from qlit.tracking.kept_runs import KeptRuns
 
 ERROR_FILE = "error"
 """Beside the file with what to train: what a rank other than 0 failed with."""

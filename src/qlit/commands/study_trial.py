@@ -15,10 +15,10 @@ from qlit.commands.processes import num_processes
 from qlit.commands.training_cli import QlitCLI
 from qlit.data.contents import Contents, contents_of
 from qlit.runtime.retry import PATIENCE_S, when_mlflow_is_there
+from qlit.tracking.config_hash import HASH, identity_tags
+from qlit.tracking.kept_runs import KeptRuns
 from qlit.training.datamodule import SentenceDataModule
 from qlit.training.evaluation import BEST
-from qlit.training.identity import HASH, identity_tags
-from qlit.training.kept_runs import KeptRuns
 from qlit.training.module import SentenceClassifier, Stage
 from qlit.training.recorder import kept_best, parameter_counts
 

@@ -9,11 +9,11 @@ from qlit.data import Notice
 from qlit.heads import EstimatorHead
 from qlit.runtime.allowed import allow_options
 from qlit.runtime.intervals import wilson_interval
+from qlit.tracking.tracker import MLflowTracker
 from qlit.training.datamodule import SentenceDataModule
 from qlit.training.evaluation import Evaluation
 from qlit.training.module import SentenceClassifier, Stage
 from qlit.training.recorder import parameter_counts
-from qlit.training.tracking import MLflowTracker
 
 
 def fit_summary(

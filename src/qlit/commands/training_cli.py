@@ -31,7 +31,8 @@ from qlit.runtime.critical_section import undivided
 from qlit.runtime.errors import UsageError
 from qlit.runtime.interrupts import StoppedBySignal
 from qlit.runtime.secrets import scrub
-from qlit.training._diverged_tags import diverged_tags
+from qlit.tracking.diverged import diverged_tags
+from qlit.tracking.tracker import MLflowTracker
 from qlit.training.best_and_last import BestAndLast
 from qlit.training.checkpoint_io import AtomicCheckpointIO
 from qlit.training.datamodule import SentenceDataModule
@@ -44,7 +45,6 @@ from qlit.training.progress import EpochProgress
 from qlit.training.recorder import RunRecorder, kept_best
 from qlit.training.resumption import Resumption
 from qlit.training.run_status import RunStatus, close_after
-from qlit.training.tracking import MLflowTracker
 
 
 class QlitCLI(LightningCLI):

@@ -7,7 +7,7 @@ from qlit.studies.comparison import Model, model_result
 from qlit.studies.ordering import Ordering, RankedModel, ordering_of
 from qlit.studies.plan import Plan
 from qlit.studies.results import ModelResult
-from qlit.training.kept_runs import KeptRun
+from qlit.tracking.kept_runs import KeptRun
 
 _HEADER = (
     "| model | parameters | published | ours, mean | 95 % interval | splits | epochs |",

@@ -21,7 +21,7 @@ from qlit.studies.statistics import (
     t_test,
 )
 from qlit.studies.wording import budget_of, verdict_of
-from qlit.training.kept_runs import KeptRun
+from qlit.tracking.kept_runs import KeptRun
 
 
 @dataclass(frozen=True, eq=False)

@@ -4,8 +4,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from qlit.training.identity import BODY, DATA
-from qlit.training.kept_runs import KeptRun
+from qlit.tracking.config_hash import BODY, DATA
+from qlit.tracking.kept_runs import KeptRun
 
 Named = tuple[str, Sequence[KeptRun]]
 """A model's name and its runs."""

@@ -3,8 +3,8 @@
 from collections.abc import Sequence
 
 from qlit.studies.comparison import Model
-from qlit.training.identity import HASH_WITHOUT_SEEDS
-from qlit.training.kept_runs import KeptRun
+from qlit.tracking.config_hash import HASH_WITHOUT_SEEDS
+from qlit.tracking.kept_runs import KeptRun
 
 
 def models_of_runs(runs: Sequence[KeptRun]) -> list[Model]:

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 from optuna.trial import FrozenTrial, TrialState
 
-from qlit.training._reap import process_is_gone, process_tags
+from qlit.tracking.processes import process_is_gone, process_tags
 
 HEARTBEAT, RESTARTS, AGAIN, RETRY, DRAWN_AS = "heartbeat", "restarts", "again", "retry", "drawn_as"
 """Marks of a trial: its last sign of life; how often it was begun before; the number of the trial that it repeats; of

@@ -8,7 +8,7 @@ import numpy as np
 from scipy import stats
 
 from qlit.studies.comparison import Model, compare
-from qlit.training.kept_runs import KeptRun
+from qlit.tracking.kept_runs import KeptRun
 
 
 @dataclass(frozen=True)

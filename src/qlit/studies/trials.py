@@ -28,7 +28,7 @@ from qlit.studies.queueing import is_screened, num_given_up, num_to_come, to_que
 from qlit.studies.screened import Screened
 from qlit.studies.space import queued_cell, suggested
 from qlit.studies.storage import Location, claim_lock, close_storage, open_storage, setup_lock, this_host
-from qlit.training._reap import process_is_gone, process_tags
+from qlit.tracking.processes import process_is_gone, process_tags
 
 _SCREENED, _SEARCH_BEGUN = "screened", "search_begun"  # attributes of a two-stage study
 _KEPT_MARKS = ("cell", "replicate", "stage", "fixed")  # of a trial that is queued again

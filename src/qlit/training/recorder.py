@@ -10,18 +10,19 @@ from lightning.pytorch.callbacks import ModelCheckpoint
 from qlit.data import Notice, Origin
 from qlit.data.contents import Contents, changed_since
 from qlit.heads import EstimatorHead
-from qlit.training import figures, provenance
-from qlit.training._names import make_run_name
+from qlit.tracking import provenance
+from qlit.tracking.config_hash import HASH, contents_tags, identity_tags
+from qlit.tracking.names import make_run_name
+from qlit.tracking.predictions import gathered, keep_predictions, predictions_of
+from qlit.tracking.tracker import MLflowTracker, scrub
+from qlit.training import figures
 from qlit.training.best_and_last import BestAndLast
 from qlit.training.datamodule import SentenceDataModule
 from qlit.training.evaluation import BEST, CHECKPOINT_KEY, Evaluation
 from qlit.training.finders import found_settings, used_config, used_yaml
-from qlit.training.identity import HASH, contents_tags, identity_tags
 from qlit.training.module import SentenceClassifier, Stage
 from qlit.training.positions import validates_within_epochs
-from qlit.training.predictions import gathered, keep_predictions, predictions_of
 from qlit.training.resumption import Resumption
-from qlit.training.tracking import MLflowTracker, scrub
 
 
 class RunRecorder(pl.Callback):

@@ -4,7 +4,7 @@ from lightning.pytorch import Callback, LightningModule, Trainer
 
 from qlit.runtime.interrupts import seconds_since_stop
 from qlit.runtime.retry import OutageError, first_line
-from qlit.training.tracking import MLflowTracker, Status
+from qlit.tracking.tracker import MLflowTracker, Status
 
 
 class RunStatus(Callback):

@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 from mlflow import MlflowClient
 
-from qlit.training.identity import HASH
-from qlit.training.kept_runs import KeptRuns
-from qlit.training.predictions import Predictions, keep_predictions
-from qlit.training.tracking import MLflowTracker
+from qlit.tracking.config_hash import HASH
+from qlit.tracking.kept_runs import KeptRuns
+from qlit.tracking.predictions import Predictions, keep_predictions
+from qlit.tracking.tracker import MLflowTracker
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning:mlflow")
 

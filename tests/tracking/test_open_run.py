@@ -5,9 +5,9 @@ import sqlite3
 import pytest
 from mlflow import MlflowClient
 
-from qlit.training import _run, _store
-from qlit.training.kept_runs import KeptRuns
-from qlit.training.tracking import MLflowTracker
+from qlit.tracking import mlflow_store, open_run
+from qlit.tracking.kept_runs import KeptRuns
+from qlit.tracking.tracker import MLflowTracker
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning:mlflow")
 
@@ -27,7 +27,7 @@ def left_behind(client, monkeypatch, *, closed):
     """A tracker of a process that is gone, with a metric that waits, and its end if it was closed."""
     tracker = started()
     with monkeypatch.context() as store:
-        store.setattr(_store, "answers", lambda *_, **__: False)
+        store.setattr(mlflow_store, "answers", lambda *_, **__: False)
         tracker.log_metrics({"x": 0.5}, 3)
         tracker.finalize("success")
         tracker.log_text("late\n", "a.txt")
@@ -54,7 +54,7 @@ def test_what_a_dead_process_could_not_send_is_sent_before_its_run_is_ended(
 def test_looking_for_runs_sends_it_too_and_leaves_living_processes_alone(client, monkeypatch):
     dead = left_behind(client, monkeypatch, closed=True)
     alive = left_behind(client, monkeypatch, closed=True)
-    client.set_tag(alive.run_id, "qlit.pid", _run._reap.process_tags()["qlit.pid"])
+    client.set_tag(alive.run_id, "qlit.pid", open_run.processes.process_tags()["qlit.pid"])
     assert KeptRuns().reap("qlit") == []
     assert client.get_run(dead.run_id).info.status == "FINISHED"
     assert client.get_run(alive.run_id).info.status == "RUNNING"
@@ -85,15 +85,15 @@ def test_the_run_that_a_store_made_before_it_went_is_taken_by_the_next_attempt(c
 
 def test_the_end_of_a_run_waits_for_its_store_if_told_to(client, monkeypatch):
     tracker = started()
-    answers, asked = _store.answers, 0
+    answers, asked = mlflow_store.answers, 0
 
     def away_at_first(*arguments, **options):
         nonlocal asked
         asked += 1
         return asked > 6 and answers(*arguments, **options)
 
-    monkeypatch.setattr(_store, "answers", away_at_first)
-    monkeypatch.setattr(_run, "_PAUSE_S", 0.001)
+    monkeypatch.setattr(mlflow_store, "answers", away_at_first)
+    monkeypatch.setattr(open_run, "_PAUSE_S", 0.001)
     tracker.log_metrics({"x": 0.5})
     tracker.patience_s = 60.0
     tracker.close()

@@ -17,7 +17,7 @@ from qlit.runtime.file_lock import file_lock
 from qlit.runtime.large_imports import large_imports
 from qlit.runtime.secrets import check_uri, remember, scrub
 from qlit.runtime.sqlite_file import check_database
-from qlit.training._moved import follow_move
+from qlit.tracking.moved_stores import follow_move
 
 _DATABASE_PORTS = {"postgresql": 5432, "mysql": 3306, "mssql": 1433}
 _START_PROBE_S = 3.0

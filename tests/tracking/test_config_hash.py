@@ -5,7 +5,7 @@ import copy
 import pytest
 
 from qlit.data.contents import Contents
-from qlit.training.identity import BODY, DATA, HASH, HASH_WITHOUT_SEEDS, identity_tags
+from qlit.tracking.config_hash import BODY, DATA, HASH, HASH_WITHOUT_SEEDS, identity_tags
 
 CONFIG = {
     "seed_everything": 42,
@@ -78,5 +78,5 @@ def test_the_order_of_keys_and_the_version_of_qlit_change_nothing_and_the_numeri
     assert identity_tags(dict(reversed(CONFIG.items())), CONTENTS) == before
     monkeypatch.setattr("qlit.__version__", "0.0.0")
     assert tags() == before
-    monkeypatch.setattr("qlit.training.identity.NUMERICS", -1)
+    monkeypatch.setattr("qlit.tracking.config_hash.NUMERICS", -1)
     assert tags()[HASH] != before[HASH]

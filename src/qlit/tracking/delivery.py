@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from qlit.runtime.retry import OutageError, cause_of, first_line, is_full_disk, say, when_there_is_space, write_whole
-from qlit.training._records import DAMAGED, Record, merged, parsed
+from qlit.tracking.records import DAMAGED, Record, merged, parsed
 
 _RETRY_S, _RETRY_MAX_S = 30.0, 300.0
 _REFUSALS = frozenset({"INVALID_PARAMETER_VALUE", "RESOURCE_DOES_NOT_EXIST", "RESOURCE_ALREADY_EXISTS"})

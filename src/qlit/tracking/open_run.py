@@ -14,11 +14,11 @@ from filelock import FileLock, Timeout
 from qlit.runtime.interrupts import seconds_since_stop
 from qlit.runtime.retry import pause
 from qlit.runtime.secrets import scrub
-from qlit.training import _reap, _store
-from qlit.training._delivery import Outbox, deliver
-from qlit.training._diverged_tags import DIVERGED, EPOCH, NOTICE
-from qlit.training._names import clean_tags, make_run_name, user
-from qlit.training._records import Record
+from qlit.tracking import mlflow_store, processes
+from qlit.tracking.delivery import Outbox, deliver
+from qlit.tracking.diverged import DIVERGED, EPOCH, NOTICE
+from qlit.tracking.names import clean_tags, make_run_name, user
+from qlit.tracking.records import Record
 
 _PROBE_S = 2.0  # the most that one look at a dead server holds the training
 _PAUSE_S = 2.0
@@ -43,7 +43,7 @@ class OpenRun:
         points: The values that a resumed run has, by metric and step.
     """
 
-    store: _store.Store
+    store: mlflow_store.Store
     client: Any
     experiment_id: str
     run_id: str
@@ -64,7 +64,7 @@ class OpenRun:
         return Outbox(
             self._send,
             folder=self.folder,
-            answers=lambda: _store.answers(self.store, _PROBE_S),
+            answers=lambda: mlflow_store.answers(self.store, _PROBE_S),
             store_name=f"{what} at {scrub(self.store.uri)}",
             name=name,
         )
@@ -138,7 +138,7 @@ class OpenRun:
 
     def _send(self, record: Record) -> None:
         # A server that hangs would hold MLflow's own request for 20 s; this question costs 5 ms while it is well.
-        if not _store.answers(self.store, _PROBE_S):
+        if not mlflow_store.answers(self.store, _PROBE_S):
             raise ConnectionError("it does not answer")
         deliver(self.client, self.run_id, record)
 
@@ -162,17 +162,17 @@ def open_run(
             without being able to say so, is taken.
     Raises: as `MLflowTracker.start`.
     """
-    store = _store.locate(tracking_uri)
-    tags = {**tags, **_reap.process_tags()}
+    store = mlflow_store.locate(tracking_uri)
+    tags = {**tags, **processes.process_tags()}
     try:
-        with _store.creation_lock(store):
-            client = _store.connect(store)
-            if run_id is not None and run_id == continues and not _store.has_run(client, run_id):
+        with mlflow_store.creation_lock(store):
+            client = mlflow_store.connect(store)
+            if run_id is not None and run_id == continues and not mlflow_store.has_run(client, run_id):
                 run_id = None
             if run_id:
-                experiment_id = _store.experiment_of_run(client, run_id, experiment)
+                experiment_id = mlflow_store.experiment_of_run(client, run_id, experiment)
             else:
-                experiment_id = _store.open_experiment(client, store, experiment)
+                experiment_id = mlflow_store.open_experiment(client, store, experiment)
         reap(store, client, experiment_id)
         if run_id:
             return _resumed(_taken(OpenRun(store, client, experiment_id, run_id)), tags)
@@ -210,7 +210,7 @@ def _resumed(run: OpenRun, tags: dict[str, str]) -> OpenRun:
 
 
 def _made_since(client: Any, experiment_id: str, run_name: str | None, since_ms: int) -> str | None:
-    mine = _reap.process_tags()
+    mine = processes.process_tags()
     named = f" AND attributes.run_name = '{run_name}'" if run_name and "'" not in run_name else ""
     runs = client.search_runs(
         [experiment_id],
@@ -221,14 +221,14 @@ def _made_since(client: Any, experiment_id: str, run_name: str | None, since_ms:
     return next((str(run.info.run_id) for run in own), None)
 
 
-def reap(store: _store.Store, client: Any, experiment_id: str) -> list[str]:
+def reap(store: mlflow_store.Store, client: Any, experiment_id: str) -> list[str]:
     """Bring the runs of an experiment to an end whose process on this host is gone; the ids of those it makes KILLED.
 
     What such a process could not send, maybe its run's end, waits in the run's folder, and is sent first.
     """
     for folder in {path.parent for path in store.root.glob("runs/*/unsent*.jsonl")}:
         _send_what_waits(store, client, experiment_id, folder.name)
-    reaped = _reap.reap(client, experiment_id)
+    reaped = processes.reap(client, experiment_id)
     for run_id in reaped:
         _clear(store.root / "runs" / run_id)
     return reaped
@@ -242,14 +242,14 @@ def _clear(folder: Path) -> None:
         (folder / _RESERVE).unlink(missing_ok=True)
 
 
-def _send_what_waits(store: _store.Store, client: Any, experiment_id: str, run_id: str) -> None:
+def _send_what_waits(store: mlflow_store.Store, client: Any, experiment_id: str, run_id: str) -> None:
     from mlflow.exceptions import MlflowException
 
     try:
         # Of several that look at once one sends; the others need not wait for it.
         with FileLock(store.root / "unsent.lock", timeout=0):
             run = client.get_run(run_id)
-            if run.info.experiment_id == experiment_id and _reap.process_is_gone(run.data.tags):
+            if run.info.experiment_id == experiment_id and processes.process_is_gone(run.data.tags):
                 _clear(store.root / "runs" / run_id)
                 OpenRun(store, client, experiment_id, run_id).settle()
     except (Timeout, MlflowException):  # a run of another store, or deleted

@@ -8,7 +8,7 @@ from importlib.metadata import version
 
 import pytest
 
-from qlit.training import provenance
+from qlit.tracking import provenance
 
 
 def git(folder, *arguments):
@@ -46,7 +46,7 @@ def test_collect_is_complete_flat_and_quick(monkeypatch):
 
 
 def test_collect_imports_nothing():
-    code = "import sys; from qlit.training import provenance; provenance.collect(); assert 'torch' not in sys.modules"
+    code = "import sys; from qlit.tracking import provenance; provenance.collect(); assert 'torch' not in sys.modules"
     subprocess.run([sys.executable, "-c", code], check=True, env={"PYTHONPATH": ":".join(sys.path)})
 
 

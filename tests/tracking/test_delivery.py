@@ -6,9 +6,9 @@ import pytest
 from full_disk import files_of_at_most, full_at_first
 
 from qlit.runtime import retry
-from qlit.training import _delivery
-from qlit.training._delivery import Outbox
-from qlit.training._records import metrics_record
+from qlit.tracking import delivery
+from qlit.tracking.delivery import Outbox
+from qlit.tracking.records import metrics_record
 
 
 @pytest.fixture
@@ -41,10 +41,10 @@ def test_a_record_that_does_not_fit_leaves_nothing(outbox, capsys):
 
 
 def test_what_is_kept_for_later_waits_for_space(outbox, monkeypatch, tmp_path, capsys):
-    full_at_first(monkeypatch, _delivery, "_append_line")
+    full_at_first(monkeypatch, delivery, "_append_line")
     outbox.put(metric(0))
     assert steps(outbox) == [0]
-    full_at_first(monkeypatch, _delivery.shutil, "copyfile")
+    full_at_first(monkeypatch, delivery.shutil, "copyfile")
     (tmp_path / "a.txt").write_text("text")
     outbox.put({"kind": "file", "path": str(tmp_path / "a.txt"), "name": "a.txt", "folder": ""})
     (kept,) = (tmp_path / "run" / "unsent").rglob("*.txt")
@@ -55,7 +55,7 @@ def test_what_is_kept_for_later_waits_for_space(outbox, monkeypatch, tmp_path, c
 
 def test_a_disk_that_stays_full_loses_a_record_and_says_so(outbox, monkeypatch, capsys):
     monkeypatch.setattr(retry, "PATIENCE_S", 0.01)
-    full_at_first(monkeypatch, _delivery, "_append_line", times=1000)
+    full_at_first(monkeypatch, delivery, "_append_line", times=1000)
     outbox.put(metric(0))
     assert "this record is LOST" in capsys.readouterr().err
     monkeypatch.undo()

@@ -27,13 +27,13 @@ from servers import MlflowServer, free_port
 
 from qlit.runtime import retry
 from qlit.runtime.retry import OutageError, is_outage
-from qlit.training import _delivery, _run
-from qlit.training._delivery import Outbox, RefusedError, deliver
-from qlit.training._records import metrics_record
-from qlit.training._store import locate
+from qlit.tracking import delivery, open_run
+from qlit.tracking.delivery import Outbox, RefusedError, deliver
+from qlit.tracking.mlflow_store import locate
+from qlit.tracking.records import metrics_record
+from qlit.tracking.tracker import MLflowTracker, scrub
 from qlit.training.recorder import RunRecorder
 from qlit.training.run_status import RunStatus
-from qlit.training.tracking import MLflowTracker, scrub
 
 
 def client_of(folder: Path) -> MlflowClient:
@@ -392,8 +392,8 @@ def test_a_run_that_has_lost_a_record_is_not_finished(folder, monkeypatch, capsy
     assert (tracker.run_dir / ".reserve").stat().st_size == 131072  # for the end of the run
     monkeypatch.setattr(retry, "PATIENCE_S", 0.01)
     with monkeypatch.context() as patch:
-        patch.setattr(_run._store, "answers", lambda *_, **__: False)
-        full_at_first(patch, _delivery, "_append_line", times=1000)
+        patch.setattr(open_run.mlflow_store, "answers", lambda *_, **__: False)
+        full_at_first(patch, delivery, "_append_line", times=1000)
         tracker.log_metrics({"x": 1.0})
         tracker.finalize("success")
     tracker.close()
@@ -408,7 +408,7 @@ def test_a_run_that_has_lost_a_record_is_not_finished(folder, monkeypatch, capsy
 _THREE_PROCESSES = """
 import os, signal, sys, time
 import mlflow  # before the fork: only then do the three really start together
-from qlit.training.tracking import MLflowTracker
+from qlit.tracking.tracker import MLflowTracker
 
 start_at = time.time() + 1.0
 ready, ready_to_write = os.pipe()

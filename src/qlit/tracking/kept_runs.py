@@ -8,11 +8,11 @@ from pathlib import Path
 from typing import Any, Literal
 
 from qlit.runtime.secrets import scrub
-from qlit.training import _store
-from qlit.training._diverged_tags import DIVERGED, NOTICE, is_finite
-from qlit.training._run import reap
-from qlit.training.identity import HASH
-from qlit.training.predictions import FILE_NAME, Predictions
+from qlit.tracking import mlflow_store
+from qlit.tracking.config_hash import HASH
+from qlit.tracking.diverged import DIVERGED, NOTICE, is_finite
+from qlit.tracking.open_run import reap
+from qlit.tracking.predictions import FILE_NAME, Predictions
 
 
 @dataclass(frozen=True, eq=False)
@@ -57,15 +57,15 @@ class KeptRuns:
     """
 
     def __init__(self, tracking_uri: str | None = None) -> None:
-        self._store = _store.locate(tracking_uri)
+        self._store = mlflow_store.locate(tracking_uri)
         self._connected: Any = None
 
     @property
     def _client(self) -> Any:
         """The `MlflowClient`; None while there is no database, which holds no runs and is not made by looking."""
-        if self._connected is None and _store.exists(self._store):
-            with _store.creation_lock(self._store):
-                self._connected = _store.connect(self._store)
+        if self._connected is None and mlflow_store.exists(self._store):
+            with mlflow_store.creation_lock(self._store):
+                self._connected = mlflow_store.connect(self._store)
         return self._connected
 
     def read(self, run_id: str) -> KeptRun:

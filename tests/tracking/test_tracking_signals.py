@@ -7,7 +7,7 @@ from interrupting import interrupt, raising_signal
 from mlflow import MlflowClient
 from sqlalchemy import Engine, event
 
-from qlit.training.tracking import MLflowTracker
+from qlit.tracking.tracker import MLflowTracker
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning:mlflow")
 

@@ -18,7 +18,7 @@ from safetensors.numpy import save
 from torch import Tensor
 
 from qlit.data import LabelledTexts, Split
-from qlit.training.tracking import MLflowTracker
+from qlit.tracking.tracker import MLflowTracker
 
 FILE_NAME = "test_predictions.safetensors"
 _NOTES = {"label_names", "dataset", "split_fingerprint"}

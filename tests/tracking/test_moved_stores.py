@@ -9,12 +9,12 @@ import numpy as np
 import pytest
 from mlflow import MlflowClient
 
-from qlit.training import _store
-from qlit.training._delivery import Outbox
-from qlit.training.identity import HASH
-from qlit.training.kept_runs import KeptRuns
-from qlit.training.predictions import Predictions, keep_predictions
-from qlit.training.tracking import MLflowTracker
+from qlit.tracking import mlflow_store
+from qlit.tracking.config_hash import HASH
+from qlit.tracking.delivery import Outbox
+from qlit.tracking.kept_runs import KeptRuns
+from qlit.tracking.predictions import Predictions, keep_predictions
+from qlit.tracking.tracker import MLflowTracker
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning:mlflow")
 
@@ -98,7 +98,7 @@ def test_a_copied_store_is_a_store_of_its_own(one, monkeypatch):
 
 def test_artifacts_that_are_kept_elsewhere_stay_there(one, monkeypatch, capsys):
     elsewhere = one.with_name("disk") / "artifacts"
-    client = _store.connect(_store.locate(None))
+    client = mlflow_store.connect(mlflow_store.locate(None))
     client.create_experiment("e", artifact_location=elsewhere.as_uri())
     client.create_experiment("bucket", artifact_location="s3://bucket/artifacts")
     elsewhere.parent.mkdir()
@@ -120,7 +120,7 @@ def test_artifacts_that_an_older_qlit_wrote_to_the_old_place_are_still_read(one,
     two = one.rename(one.with_name("two"))
     monkeypatch.chdir(two)
     with monkeypatch.context() as older:
-        older.setattr(_store, "follow_move", lambda *_: None)
+        older.setattr(mlflow_store, "follow_move", lambda *_: None)
         strayed = finished().run_id
     assert (one / "mlruns" / "artifacts" / strayed).is_dir()
     kept = KeptRuns()

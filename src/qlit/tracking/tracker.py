@@ -20,10 +20,10 @@ from lightning.pytorch.utilities import rank_zero_only
 from qlit.runtime.critical_section import undivided
 from qlit.runtime.retry import is_full_disk, say, when_mlflow_is_there, when_there_is_space
 from qlit.runtime.secrets import scrub
-from qlit.training import _store
-from qlit.training._names import artifact_parts, clean_key, clean_tags, cut, flatten
-from qlit.training._records import Record, metrics_record
-from qlit.training._run import SCRATCH, OpenRun, open_run
+from qlit.tracking import mlflow_store
+from qlit.tracking.names import artifact_parts, clean_key, clean_tags, cut, flatten
+from qlit.tracking.open_run import SCRATCH, OpenRun, open_run
+from qlit.tracking.records import Record, metrics_record
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -131,20 +131,20 @@ class MLflowTracker(Logger):
 
         Raises: as `start`.
         """
-        store = _store.locate(self._tracking_uri)
-        if self._run_id is None or not _store.exists(store):
+        store = mlflow_store.locate(self._tracking_uri)
+        if self._run_id is None or not mlflow_store.exists(store):
             return None
-        with _store.creation_lock(store):
-            return _store.status_of_run(_store.connect(store), self._run_id)
+        with mlflow_store.creation_lock(store):
+            return mlflow_store.status_of_run(mlflow_store.connect(store), self._run_id)
 
     @rank_zero_only
     def check(self) -> None:
         """Raise what `start` would raise if the store cannot be named or reached; make nothing."""
         if self._run is None:
-            _store.require_home()
-            store = _store.locate(self._tracking_uri)
+            mlflow_store.require_home()
+            store = mlflow_store.locate(self._tracking_uri)
             if store.is_http:
-                _store.connect(store)
+                mlflow_store.connect(store)
 
     @property
     def name(self) -> str:
@@ -170,7 +170,7 @@ class MLflowTracker(Logger):
     def ui_command(self) -> str:
         """The command that opens MLflow's UI on this store; for a server the URL of the run."""
         if self._run is None:
-            return _store.locate(self._tracking_uri).ui_command()
+            return mlflow_store.locate(self._tracking_uri).ui_command()
         return self._run.store.ui_command(self._run.experiment_id, self._run.run_id)
 
     @property

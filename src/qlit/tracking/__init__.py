@@ -1,0 +1,1 @@
+"""Runs in MLflow: opened, written, found again by their config, and read."""
