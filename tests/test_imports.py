@@ -18,9 +18,13 @@ ROOMS: dict[str, set[str]] = {
     "runtime": set(),
     "tracking": {"data", "runtime"},
     "training": {"data", "heads", "runtime", "tracking"},
-    "studies": {"tracking", "training", "runtime"},
-    "reports": {"runtime", "studies", "tracking", "training"},
-    "commands": {"circuits", "engines", "heads", "data", "runtime", "tracking", "training", "studies", "reports"},
+    "comparisons": {"runtime", "tracking"},
+    "studies": {"comparisons", "runtime", "tracking"},
+    "reports": {"comparisons", "runtime", "studies", "tracking"},
+    "commands": {
+        *("circuits", "engines", "heads", "data", "runtime", "tracking", "training"),
+        *("comparisons", "studies", "reports"),
+    },
 }
 _TRAINING_ONLY = {"lightning", "pytorch_lightning", "mlflow", "optuna"}
 _TEXT_ONLY = {"transformers", "sentence_transformers"}
@@ -31,6 +35,8 @@ FOREIGN_TO: dict[str, set[str]] = {
     "data": _TRAINING_ONLY,
     "runtime": {*_TRAINING_ONLY, *_TEXT_ONLY, "torch"},
     "tracking": {*_TEXT_ONLY, "optuna"},
+    "comparisons": {*_TRAINING_ONLY, *_TEXT_ONLY, "torch"},
+    "studies": {"lightning", "pytorch_lightning", "mlflow", *_TEXT_ONLY},
     "training": {"optuna"},
 }
 
@@ -101,9 +107,9 @@ def test_imports_point_in_the_right_direction(room):
         ("training", "import optuna", ["optuna"]),
         ("training", "import lightning, mlflow\nfrom qlit.engines import fusion", ["qlit.engines.fusion"]),
         ("training", "from qlit.commands.options import value_of", ["qlit.commands.options.value_of"]),
-        ("studies", "from qlit.data import Split\nfrom qlit.training.scores import Scores", ["qlit.data.Split"]),
-        ("reports", "from qlit.studies import comparison\nimport qlit.commands.train", ["qlit.commands.train"]),
-        ("training", "from qlit.studies.comparison import compare", ["qlit.studies.comparison.compare"]),
+        ("studies", "from qlit.data import Split\nfrom qlit.tracking.kept_runs import KeptRuns", ["qlit.data.Split"]),
+        ("reports", "from qlit.studies import effects\nimport qlit.commands.train", ["qlit.commands.train"]),
+        ("training", "from qlit.comparisons.comparison import compare", ["qlit.comparisons.comparison.compare"]),
         ("commands", "from qlit.circuits import Circuit\nimport qlit.training.module, mlflow", []),
         ("commands", "from qlit.cli import main", ["qlit.cli.main"]),
         ("cli.py", "from qlit import __version__\ndef main():\n    from qlit.commands import errors", []),

@@ -1,11 +1,11 @@
 """A comparison as text and as a picture."""
 
 import pytest
-from studies.fakes import model
+from comparisons.fakes import model
 
+from qlit.comparisons.comparison import compare
 from qlit.reports.comparison_figure import comparison_figure
 from qlit.reports.comparison_text import comparison_text
-from qlit.studies.comparison import compare
 
 
 @pytest.fixture(scope="module")

@@ -2,10 +2,10 @@
 
 from pathlib import Path
 
-from studies.fakes import model
+from comparisons.fakes import model
 
+from qlit.comparisons.table_file import Plan, PlannedRow
 from qlit.reports.published_table import published_table
-from qlit.studies.plan import Plan, PlannedRow
 
 
 def row(name, published, parameters=353, seeds=3):

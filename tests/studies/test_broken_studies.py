@@ -7,9 +7,9 @@ import pytest
 import yaml
 from limits import limits
 
+from qlit.comparisons.table_file import read_plan
 from qlit.runtime.errors import in_one_sentence
 from qlit.studies.designs import cells_of
-from qlit.studies.plan import read_plan
 from qlit.studies.study_file import SCORES, read_study
 from qlit.training.scores import Scores
 

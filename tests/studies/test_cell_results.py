@@ -6,10 +6,10 @@ from dataclasses import replace
 import pytest
 from studies.small import finished_trials, small_study
 
+from qlit.comparisons.statistics import t_interval
 from qlit.runtime.intervals import wilson_interval
 from qlit.studies.cell_results import CellResult, Training, csv_of, pareto_front, ranked, results_of, table_of
 from qlit.studies.definition import Objective, Replicate
-from qlit.studies.statistics import t_interval
 
 
 @pytest.fixture(scope="module")

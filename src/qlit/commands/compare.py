@@ -9,13 +9,13 @@ from qlit.commands.arguments import CommandParser
 from qlit.commands.options import value_of
 from qlit.commands.series import Series, candidate_of, split_overrides, stopped_status
 from qlit.commands.terminal import quieten
+from qlit.comparisons.comparison import Model, compare
+from qlit.comparisons.models import models_of_runs
 from qlit.reports.comparison_figure import comparison_figure
 from qlit.reports.comparison_text import comparison_text
 from qlit.runtime.errors import UsageError
 from qlit.runtime.interrupts import StoppedBySignal
 from qlit.runtime.output_files import check_output
-from qlit.studies.comparison import Model, compare
-from qlit.studies.grouping import models_of_runs
 from qlit.tracking.kept_runs import KeptRuns
 
 _NUM_SEEDS = 10

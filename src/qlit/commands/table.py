@@ -9,11 +9,11 @@ from pathlib import Path
 from qlit.commands.arguments import CommandParser
 from qlit.commands.series import Candidate, Series, split_overrides, stopped_status
 from qlit.commands.terminal import quieten
+from qlit.comparisons.table_file import PlannedRow, read_plan
 from qlit.reports.published_table import published_table
 from qlit.runtime.errors import UsageError
 from qlit.runtime.interrupts import StoppedBySignal
 from qlit.runtime.output_files import check_output
-from qlit.studies.plan import PlannedRow, read_plan
 
 
 def run(command: str, arguments: list[str]) -> int:

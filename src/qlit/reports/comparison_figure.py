@@ -6,8 +6,8 @@ from typing import Any
 import numpy as np
 from matplotlib.figure import Figure
 
+from qlit.comparisons.results import Comparison, PairResult
 from qlit.runtime.figure_style import BLUE, GREY, ORANGE, clean, titled_figure
-from qlit.studies.results import Comparison, PairResult
 
 _NAME_CHARS = 22
 

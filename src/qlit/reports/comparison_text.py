@@ -1,6 +1,6 @@
 """A comparison as a table for the terminal."""
 
-from qlit.studies.results import SIGNIFICANCE, Comparison, ModelResult, PairResult, SplitResult
+from qlit.comparisons.results import SIGNIFICANCE, Comparison, ModelResult, PairResult, SplitResult
 
 _CUT = "Intervals over splits are cut where accuracies end, at 0 and 100 %, and those of differences at 100 points."
 

@@ -3,10 +3,10 @@
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from qlit.studies.comparison import Model, model_result
-from qlit.studies.ordering import Ordering, RankedModel, ordering_of
-from qlit.studies.plan import Plan
-from qlit.studies.results import ModelResult
+from qlit.comparisons.comparison import Model, model_result
+from qlit.comparisons.published_order import Ordering, RankedModel, ordering_of
+from qlit.comparisons.results import ModelResult
+from qlit.comparisons.table_file import Plan
 from qlit.tracking.kept_runs import KeptRun
 
 _HEADER = (

@@ -8,11 +8,11 @@ import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
+from qlit.comparisons.statistics import range_of
 from qlit.runtime.figure_style import BLUE, GREY, ORANGE, clean, titled_figure
 from qlit.studies.cell_results import CellResult, pareto_front
 from qlit.studies.definition import Factor, Objective, Study
 from qlit.studies.effects import LevelMean
-from qlit.studies.statistics import range_of
 
 _COLUMNS = 3
 _MOST_CHARACTERS = 18

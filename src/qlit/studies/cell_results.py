@@ -9,10 +9,10 @@ from typing import Any
 import numpy as np
 from optuna.trial import FrozenTrial, TrialState
 
+from qlit.comparisons.statistics import range_of, t_interval
 from qlit.runtime.intervals import wilson_interval
 from qlit.studies.definition import Cell, Objective, Replicate, Scalar, Study
 from qlit.studies.diverged import DIVERGED, RESULT, DivergedTraining, diverged_of, is_diverged, is_whole, notes_of
-from qlit.studies.statistics import range_of, t_interval
 
 _SENTENCES = {"val/accuracy": "num_validation", "test/accuracy": "num_test"}
 

@@ -4,11 +4,11 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from studies.fakes import fake_run, model
+from comparisons.fakes import fake_run, model
 
+from qlit.comparisons.comparison import Model, compare
 from qlit.reports.comparison_text import comparison_text
 from qlit.runtime.intervals import wilson_interval
-from qlit.studies.comparison import Model, compare
 from qlit.tracking.config_hash import BODY, DATA
 
 LOW = (0.70, 0.72, 0.71, 0.69)

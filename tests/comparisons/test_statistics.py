@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 
-from qlit.studies.statistics import (
+from qlit.comparisons.statistics import (
     DIFFERENCE,
     PROPORTION,
     bootstrap_interval,

@@ -1,9 +1,9 @@
 """Runs of one model are found by their tags."""
 
 import pytest
-from studies.fakes import fake_run
+from comparisons.fakes import fake_run
 
-from qlit.studies.grouping import models_of_runs
+from qlit.comparisons.models import models_of_runs
 from qlit.tracking.config_hash import HASH_WITHOUT_SEEDS
 
 

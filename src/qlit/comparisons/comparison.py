@@ -7,10 +7,9 @@ from itertools import combinations
 import numpy as np
 from numpy.typing import NDArray
 
-from qlit.runtime.intervals import wilson_interval
-from qlit.studies.contents_of_runs import bodies_text, check_same_splits
-from qlit.studies.results import SIGNIFICANCE, Comparison, ModelResult, PairResult, SplitResult
-from qlit.studies.statistics import (
+from qlit.comparisons.results import SIGNIFICANCE, Comparison, ModelResult, PairResult, SplitResult
+from qlit.comparisons.same_data import bodies_text, check_same_splits
+from qlit.comparisons.statistics import (
     DIFFERENCE,
     PROPORTION,
     bootstrap_interval,
@@ -20,7 +19,8 @@ from qlit.studies.statistics import (
     t_interval,
     t_test,
 )
-from qlit.studies.wording import budget_of, verdict_of
+from qlit.comparisons.verdicts import budget_of, verdict_of
+from qlit.runtime.intervals import wilson_interval
 from qlit.tracking.kept_runs import KeptRun
 
 

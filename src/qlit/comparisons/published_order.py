@@ -7,7 +7,7 @@ from itertools import combinations
 import numpy as np
 from scipy import stats
 
-from qlit.studies.comparison import Model, compare
+from qlit.comparisons.comparison import Model, compare
 from qlit.tracking.kept_runs import KeptRun
 
 

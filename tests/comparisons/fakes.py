@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from qlit.studies.comparison import Model
+from qlit.comparisons.comparison import Model
 from qlit.tracking.kept_runs import KeptRun
 from qlit.tracking.predictions import Predictions
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from qlit.studies.comparison import Model
+from qlit.comparisons.comparison import Model
 from qlit.tracking.config_hash import HASH_WITHOUT_SEEDS
 from qlit.tracking.kept_runs import KeptRun
 

@@ -6,7 +6,7 @@ import pytest
 import yaml
 from published import PARAMETERS, published_file
 
-from qlit.studies.plan import read_plan
+from qlit.comparisons.table_file import read_plan
 
 TABLES = Path(__file__).resolve().parents[2] / "configs" / "tables"
 ROW = {"name": "a", "config": "a.yaml", "published": 90.21}

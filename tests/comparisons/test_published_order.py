@@ -1,9 +1,9 @@
 """Orders of models against published ones."""
 
 import pytest
-from studies.fakes import model
+from comparisons.fakes import model
 
-from qlit.studies.ordering import RankedModel, ordering_of
+from qlit.comparisons.published_order import RankedModel, ordering_of
 
 
 def ranked(name, published, accuracies):

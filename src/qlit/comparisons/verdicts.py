@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from qlit.studies.results import SIGNIFICANCE, ModelResult, SplitResult
+from qlit.comparisons.results import SIGNIFICANCE, ModelResult, SplitResult
 
 _TESTED = "; the epoch of the best validation accuracy was tested"
 

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from qlit.studies.statistics import McNemar
+from qlit.comparisons.statistics import McNemar
 
 SIGNIFICANCE = 0.05
 """Below this p value a difference on one split is none of chance."""

@@ -1,0 +1,1 @@
+"""Runs against runs: paired statistics, verdicts, published order, files of tables."""
