@@ -3,12 +3,14 @@
 import subprocess
 import sys
 from importlib.metadata import entry_points
+from pathlib import Path
 
 import pytest
 from data.helpers import environment
 
-from qlit import __version__
+import qlit
 from qlit.cli import main
+from qlit.runtime.checkout import checkout_of, version_that_runs
 
 COMMANDS = ("fit", "validate", "test", "predict", "finetune", "compare", "table", "describe")
 
@@ -18,15 +20,31 @@ def test_help_names_every_command(capsys, arguments):
     assert main(arguments) == 0
     out, err = capsys.readouterr()
     assert err == ""
-    assert out.startswith(f"qlit {__version__}: ")
+    assert out.startswith(f"qlit {qlit.__version__.partition('+')[0]}: ")
     for name in COMMANDS:
         assert any(line.split()[:1] == [name] for line in out.splitlines()), name
 
 
 @pytest.mark.parametrize("arguments", [["--version"], ["-V"]])
-def test_the_version(capsys, arguments):
+def test_the_version_and_commit_that_run(capsys, arguments):
+    running = version_that_runs(qlit.__version__, checkout_of(Path(qlit.__file__).parent))
     assert main(arguments) == 0
-    assert capsys.readouterr() == (f"qlit {__version__}\n", "")
+    assert capsys.readouterr() == (f"qlit {running}\n", "")
+
+
+def test_the_version_of_the_installation_is_looked_up_when_somebody_asks_for_it():
+    code = """if True:
+        import sys, qlit
+        assert "importlib.metadata" not in sys.modules
+        from importlib.metadata import version
+        assert qlit.__version__ == version("qlit")
+        sys.path = [path for path in sys.path if "site-packages" not in path]
+        del qlit.__version__
+        assert qlit.__version__ == "0.0"
+        assert not hasattr(qlit, "version")
+    """
+    done = subprocess.run([sys.executable, "-c", code], env=environment(), capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
 
 
 def test_without_a_command_the_help_is_shown_and_the_status_is_2(capsys):

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from importlib import import_module
 from typing import Any
 
-from qlit import __version__
+import qlit
 
 _COMMANDS = {
     "fit": ("qlit.commands.train", "train a head, test its best checkpoint"),
@@ -21,7 +21,7 @@ _COMMANDS = {
     "describe": ("qlit.commands.describe", "parameters, gates, memory and time of a model, before a long run"),
 }
 
-_HELP = f"""qlit {__version__}: quantum, quantum-inspired and classical heads on sentence embeddings (arXiv:2504.08732)
+_HELP = f"""qlit VERSION: quantum, quantum-inspired and classical heads on sentence embeddings (arXiv:2504.08732)
 
 usage: qlit COMMAND [OPTIONS]    (qlit COMMAND --help lists the options)
 
@@ -49,10 +49,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _run(command: str, argv: list[str]) -> int:
     if command in ("", "-h", "--help", "help"):
-        print(_HELP, end="")
+        print(_HELP.replace("VERSION", qlit.__version__.partition("+")[0], 1), end="")
         return 0 if command else 2
     if command in ("-V", "--version"):
-        print(f"qlit {__version__}")
+        print(f"qlit {_version()}")
         return 0
     if command not in _COMMANDS:
         from qlit.runtime.errors import UsageError, nearest
@@ -75,6 +75,15 @@ def _run(command: str, argv: list[str]) -> int:
             module = _imported(_COMMANDS[command][0])
         status: int = module.run(command, with_home(others))
     return status
+
+
+def _version() -> str:
+    """The version and commit of the code that runs."""
+    from pathlib import Path
+
+    from qlit.runtime.checkout import checkout_of, version_that_runs
+
+    return version_that_runs(qlit.__version__, checkout_of(Path(qlit.__file__).parent))
 
 
 def _imported(module: str) -> Any:

@@ -1,6 +1,5 @@
 """Provenance names the code and the machine, and no secret."""
 
-import shutil
 import subprocess
 import sys
 import time
@@ -8,30 +7,8 @@ from importlib.metadata import version
 
 import pytest
 
+from qlit.runtime.checkout import Checkout
 from qlit.tracking import provenance
-
-
-def git(folder, *arguments):
-    identity = ["-c", "user.name=a", "-c", "user.email=a@example.org", "-c", "commit.gpgsign=false"]
-    done = subprocess.run(["git", "-C", str(folder), *identity, *arguments], check=True, capture_output=True, text=True)
-    return done.stdout.strip()
-
-
-@pytest.fixture
-def package(tmp_path):
-    folder = tmp_path / "src" / "pkg"
-    folder.mkdir(parents=True)
-    (folder / "a.py").write_text("a = 1\n")
-    return folder
-
-
-@pytest.fixture
-def commit(package, tmp_path):
-    assert package.is_dir()
-    git(tmp_path, "init")
-    git(tmp_path, "add", ".")
-    git(tmp_path, "commit", "-m", "first")
-    return git(tmp_path, "rev-parse", "HEAD")
 
 
 def test_collect_is_complete_flat_and_quick(monkeypatch):
@@ -61,27 +38,25 @@ def test_the_command_holds_no_secret(monkeypatch):
     assert command.endswith("--tokenizer words")
 
 
-def test_git_commit_and_dirty_flag(package, commit):
-    assert provenance._git_tags(package) == {
-        "git.commit": commit,
-        "git.dirty": "false",
-        "mlflow.source.git.commit": commit,
-    }
-    (package / "b.py").write_text("")  # a new module counts: it may have run
-    assert provenance._git_tags(package)["git.dirty"] == "true"
-
-
-@pytest.mark.usefixtures("commit")
-def test_a_package_inside_a_foreign_checkout_is_not_its_commit(tmp_path):
-    installed = tmp_path / "venv" / "pkg"
-    installed.mkdir(parents=True)
-    (installed / "a.py").write_text("")
-    assert provenance._git_tags(installed) == {}
-
-
-def test_without_a_checkout_or_git(package, commit, tmp_path, monkeypatch):
-    assert len(commit) == 40
-    monkeypatch.setattr(shutil, "which", lambda _: None)
-    assert provenance._git_tags(package) == {"git.commit": "unknown", "git.dirty": "unknown"}
-    shutil.rmtree(tmp_path / ".git")
-    assert provenance._git_tags(package) == {}
+@pytest.mark.parametrize(
+    ("checkout", "tags"),
+    [
+        (None, {"qlit.version": "0.1.dev7+g0123456"}),
+        (
+            Checkout("a" * 40, "true"),
+            {
+                "qlit.version": "0.1.dev7",
+                "git.commit": "a" * 40,
+                "git.dirty": "true",
+                "mlflow.source.git.commit": "a" * 40,
+            },
+        ),
+        (
+            Checkout("unknown", "unknown"),
+            {"qlit.version": "0.1.dev7", "git.commit": "unknown", "git.dirty": "unknown"},
+        ),
+    ],
+    ids=["installed", "checkout", "checkout without git"],
+)
+def test_one_commit_is_named_that_of_the_code_that_runs(checkout, tags):
+    assert provenance._code_tags("0.1.dev7+g0123456", checkout) == tags

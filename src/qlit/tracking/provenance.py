@@ -4,15 +4,14 @@ import importlib.metadata
 import os
 import platform
 import re
-import shutil
 import socket
-import subprocess
 import sys
 from pathlib import Path
 
 import psutil
 
 import qlit
+from qlit.runtime.checkout import UNKNOWN, Checkout, checkout_of, version_without_commit
 from qlit.runtime.secrets import scrub_command
 
 _PACKAGES = (
@@ -25,23 +24,21 @@ _PACKAGES = (
     "mlflow",
     "numpy",
 )
-_GIT_TIMEOUT_S = 5.0
 
 
 def collect() -> dict[str, str]:
     """The origin of this process's results.
 
     Returns:
-        Tags by name, credentials taken out: `qlit.version`, `git.commit` and `git.dirty` (only if qlit lies in a git
-        checkout), `python.version`, `<package>.version` of the packages that decide results, `platform`, `host`,
-        `cpu.model`, `cpu.cores` (logical), `cpu.cores_usable`, `memory.gib`, `torch.threads` (if torch is imported),
-        `cuda.devices` (if there are any), `slurm.job_id` (in a SLURM job), `command`. What cannot be found out is
-        "unknown".
+        Tags by name, credentials taken out: `qlit.version` (of the installation; in a git checkout without its commit),
+        `git.commit` and `git.dirty` (of the code that runs, only if qlit lies in a git checkout), `python.version`,
+        `<package>.version` of the packages that decide results, `platform`, `host`, `cpu.model`, `cpu.cores` (logical),
+        `cpu.cores_usable`, `memory.gib`, `torch.threads` (if torch is imported), `cuda.devices` (if there are any),
+        `slurm.job_id` (in a SLURM job), `command`. What cannot be found out is "unknown".
     Cost: below 0.1 s; imports nothing and starts no CUDA context.
     """
     tags = {
-        "qlit.version": qlit.__version__,
-        **_git_tags(Path(qlit.__file__).parent),
+        **_code_tags(qlit.__version__, checkout_of(Path(qlit.__file__).parent)),
         "python.version": platform.python_version(),
         **{f"{package}.version": _version(package) for package in _PACKAGES},
         "platform": platform.platform(),
@@ -61,33 +58,14 @@ def collect() -> dict[str, str]:
     return tags
 
 
-def _git_tags(package: Path) -> dict[str, str]:
-    """Commit, and whether the package's own files differ from it; nothing if `package` is not tracked by git."""
-    if not any((folder / ".git").exists() for folder in package.parents):
-        return {}
-    unknown = {"git.commit": "unknown", "git.dirty": "unknown"}
-    git = shutil.which("git")
-    if git is None:
-        return unknown
-    try:
-        tracked = _run(git, "-C", str(package), "ls-files", "--", ".")
-        # An installed package may lie in an environment inside somebody else's checkout: that is not our commit.
-        if not tracked:
-            return {}
-        status = _run(git, "-C", str(package), "status", "--porcelain=v2", "--branch", "--", ".").splitlines()
-    except (OSError, subprocess.SubprocessError):
-        return unknown
-    commit = next((line.split()[-1] for line in status if line.startswith("# branch.oid")), "unknown")
-    dirty = any(not line.startswith("#") for line in status)
-    return {"git.commit": commit, "git.dirty": str(dirty).lower(), "mlflow.source.git.commit": commit}
-
-
-def _run(*command: str) -> str:
-    environment = {**os.environ, "GIT_OPTIONAL_LOCKS": "0"}  # looking must not write into the checkout
-    done = subprocess.run(
-        command, capture_output=True, text=True, check=True, timeout=_GIT_TIMEOUT_S, env=environment, errors="replace"
-    )
-    return done.stdout
+def _code_tags(version: str, checkout: Checkout | None) -> dict[str, str]:
+    """Which code runs; of code in a git checkout, its commit stands in tags of its own."""
+    tags = {"qlit.version": version_without_commit(version, checkout)}
+    if checkout is not None:
+        tags |= {"git.commit": checkout.commit, "git.dirty": checkout.dirty}
+        if checkout.commit != UNKNOWN:
+            tags["mlflow.source.git.commit"] = checkout.commit
+    return tags
 
 
 def _version(package: str) -> str:
