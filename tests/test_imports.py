@@ -16,7 +16,7 @@ ROOMS: dict[str, set[str]] = {
     "heads": {"circuits", "engines"},
     "data": set(),
     "runtime": set(),
-    "tracking": {"data", "runtime"},
+    "tracking": {"data", "engines", "runtime"},
     "training": {"data", "heads", "runtime", "tracking"},
     "comparisons": {"runtime", "tracking"},
     "studies": {"comparisons", "runtime", "tracking"},

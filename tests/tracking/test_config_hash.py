@@ -1,6 +1,8 @@
 """Which changes of a config, of what it names and of the rules make another training of it."""
 
 import copy
+import subprocess
+import sys
 
 import pytest
 
@@ -78,5 +80,10 @@ def test_the_order_of_keys_and_the_version_of_qlit_change_nothing_and_the_numeri
     assert identity_tags(dict(reversed(CONFIG.items())), CONTENTS) == before
     monkeypatch.setattr("qlit.__version__", "0.0.0")
     assert tags() == before
-    monkeypatch.setattr("qlit.tracking.config_hash.NUMERICS", -1)
+    monkeypatch.setattr("qlit.engines.numerics.NUMERICS", -1)
     assert tags()[HASH] != before[HASH]
+
+
+def test_reading_tags_imports_no_torch():
+    code = "import sys, qlit.tracking.config_hash; assert 'torch' not in sys.modules"
+    subprocess.run([sys.executable, "-c", code], check=True, env={"PYTHONPATH": ":".join(sys.path)})

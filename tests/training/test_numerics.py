@@ -1,6 +1,6 @@
 """Numbers that belong to the version of the numerics.
 
-Where one of these tests fails and the new numbers are right, raise `qlit.tracking.config_hash.NUMERICS` and put the new
+Where one of these tests fails and the new numbers are right, raise `qlit.engines.numerics.NUMERICS` and put the new
 numbers here: otherwise runs that were made before are taken for runs of today.
 """
 
@@ -9,7 +9,7 @@ import pytest
 from training.small import head, trainer
 
 from qlit.data import draw_split, load_texts
-from qlit.tracking.config_hash import NUMERICS
+from qlit.engines.numerics import NUMERICS
 from qlit.training.module import SentenceClassifier
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*treespec, LeafSpec.*:FutureWarning")  # Lightning 2.6, torch 2.13

@@ -11,7 +11,7 @@ from qlit.studies.contents import changes, contents_key, known_contents
 from qlit.studies.definition import Cell, Study
 from qlit.studies.designs import cells_of
 from qlit.studies.trials import Trials
-from qlit.tracking.config_hash import HASH_WITHOUT_SEEDS, NUMERICS, identity_tags
+from qlit.tracking.config_hash import HASH_WITHOUT_SEEDS, RULES, contents_tags, identity_tags
 
 
 def check_study(trials: Trials) -> None:
@@ -30,7 +30,7 @@ def check_study(trials: Trials) -> None:
 
 def facts_of(contents: Contents) -> dict[str, str]:
     """What is noted of a training's contents."""
-    return {"data": contents.data, "body": contents.body, "numerics": str(NUMERICS)}
+    return {"data": contents.data, "body": contents.body, "numerics": contents_tags(contents)[RULES]}
 
 
 def tell_changes(trials: Trials) -> None:

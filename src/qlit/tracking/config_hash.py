@@ -10,12 +10,6 @@ from typing import Any
 
 from qlit.data.contents import Contents
 
-NUMERICS = 1
-"""Version of the numerics. Raise it with every change after which an equal config gives other numbers: of the rules by
-which data are read and split, of encoders, circuits and engines, of the training loop, the scores or the choice of the
-best epoch. Differences by rounding alone do not count. tests/training/test_numerics.py notices most such changes.
-"""
-
 HASH, HASH_WITHOUT_SEEDS = "training.hash", "training.hash_without_seeds"
 DATA, BODY, RULES = "data.fingerprint", "body.fingerprint", "numerics"
 
@@ -48,6 +42,10 @@ def identity_tags(config: Mapping[str, Any], contents: Contents) -> dict[str, st
 
 def contents_tags(contents: Contents) -> dict[str, str]:
     """Tags that tell what a run has read: `data.fingerprint`, `body.fingerprint`, and `numerics` with its version."""
+    from qlit.engines.numerics import (
+        NUMERICS,
+    )  # here, since qlit.engines imports torch, which readers of tags do without
+
     return {DATA: contents.data, BODY: contents.body, RULES: str(NUMERICS)}
 
 
