@@ -29,9 +29,9 @@ def _memories_of_the_process():
     from qlit.commands import summary
     from qlit.data import contents
     from qlit.runtime import part_file, secrets
-    from qlit.studies import lost
+    from qlit.studies.trials import recovery
 
-    return [secrets._known, contents._known, part_file._swept, lost._seen, summary._told]
+    return [secrets._known, contents._known, part_file._swept, recovery._seen, summary._told]
 
 
 @pytest.fixture(autouse=True)

@@ -3,7 +3,7 @@
 import pytest
 
 from qlit.cli import main
-from qlit.studies.storage import ENVIRONMENT
+from qlit.studies.trials.storage import ENVIRONMENT
 
 
 @pytest.fixture

@@ -16,7 +16,7 @@ import yaml
 from commands.runs import QUICKSTART, SMALL, all_runs, client, finish, history, run, start
 
 from qlit.cli import main
-from qlit.studies.storage import ENVIRONMENT
+from qlit.studies.trials.storage import ENVIRONMENT
 
 pytestmark = [
     pytest.mark.filterwarnings("ignore:.*treespec, LeafSpec.*:FutureWarning"),  # Lightning 2.6 with torch 2.13
@@ -132,7 +132,7 @@ def test_a_finished_run_that_lost_its_scores_is_trained_again(studied, said, tmp
 
 def test_a_search_prunes_and_its_runs_say_so(tmp_path, said, monkeypatch):
     never = optuna.pruners.ThresholdPruner(lower=1.1, n_warmup_steps=1)  # no accuracy is above 1
-    monkeypatch.setattr("qlit.studies.opening.pruner_of", lambda _: never)
+    monkeypatch.setattr("qlit.studies.trials.opening.pruner_of", lambda _: never)
     study = write(
         tmp_path,
         design={"kind": "random", "num_trials": 2},

@@ -7,7 +7,7 @@ import pytest
 from qlit.commands.series import resolved
 from qlit.commands.study_setup import checked_configs, options_of
 from qlit.studies.designs import cells_of, num_trainings
-from qlit.studies.study_file import read_study
+from qlit.studies.files.study_file import read_study
 
 FOLDER = Path(__file__).resolve().parents[2] / "configs" / "studies"
 FILES = sorted(FOLDER.glob("*.yaml"))

@@ -13,7 +13,7 @@ from commands.test_study import OVERRIDES, children, running_processes, wait_for
 from tolerances import DDP_ATOL
 
 from qlit.cli import main
-from qlit.studies.storage import ENVIRONMENT
+from qlit.studies.trials.storage import ENVIRONMENT
 
 pytestmark = [
     pytest.mark.filterwarnings("ignore:.*treespec, LeafSpec.*:FutureWarning"),  # Lightning 2.6 with torch 2.13
@@ -110,7 +110,7 @@ class AfterTheSecondEpoch(optuna.pruners.BasePruner):
 
 
 def test_a_pruner_ends_both_processes(tmp_path, said, monkeypatch):
-    monkeypatch.setattr("qlit.studies.opening.pruner_of", lambda _: AfterTheSecondEpoch())
+    monkeypatch.setattr("qlit.studies.trials.opening.pruner_of", lambda _: AfterTheSecondEpoch())
     study = write(
         tmp_path,
         design={"kind": "random", "num_trials": 2},

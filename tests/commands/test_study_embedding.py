@@ -8,7 +8,7 @@ from commands.test_study import write
 
 from qlit.commands.study_embedding import embed, sentences_of
 from qlit.commands.study_setup import checked_configs
-from qlit.studies.study_file import read_study
+from qlit.studies.files.study_file import read_study
 from qlit.training.datamodule import SentenceDataModule
 
 

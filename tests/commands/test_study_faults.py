@@ -16,7 +16,7 @@ from servers import MlflowServer
 
 from qlit.cli import main
 from qlit.commands import study_run
-from qlit.studies.storage import ENVIRONMENT
+from qlit.studies.trials.storage import ENVIRONMENT
 from qlit.tracking.kept_runs import KeptRuns
 from qlit.tracking.tracker import MLflowTracker
 

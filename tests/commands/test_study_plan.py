@@ -9,7 +9,7 @@ import pytest
 from qlit.commands import study_plan
 from qlit.commands.study_plan import confirmed, estimated_s
 from qlit.studies.definition import Pruner
-from qlit.studies.study_file import read_study
+from qlit.studies.files.study_file import read_study
 
 FOLDER = Path(__file__).resolve().parents[2] / "configs" / "studies"
 

@@ -10,7 +10,7 @@ from tiny_body import make_tiny_body, write_tiny_data
 
 from qlit.commands import study_run
 from qlit.commands.interruption import Interruption
-from qlit.studies.trials import Trials
+from qlit.studies.trials.trials import Trials
 
 pytestmark = [
     pytest.mark.filterwarnings("ignore:.*treespec, LeafSpec.*:FutureWarning"),  # Lightning 2.6 with torch 2.13

@@ -4,7 +4,7 @@ import os
 
 import pytest
 
-from qlit.studies.storage import close_storage, open_storage
+from qlit.studies.trials.storage import close_storage, open_storage
 
 # A PostgreSQL server is tried too where one is named: postgresql://USER:PASSWORD@HOST:PORT/DATABASE.
 SERVERS = [url for url in [os.environ.get("QLIT_TEST_POSTGRESQL")] if url]
@@ -24,7 +24,7 @@ def _connections_are_closed(monkeypatch):
         opened.append(open_storage(place))
         return opened[-1]
 
-    monkeypatch.setattr("qlit.studies.trials.open_storage", open_and_note)
+    monkeypatch.setattr("qlit.studies.trials.trials.open_storage", open_and_note)
     yield
     for each in opened:
         close_storage(each)

@@ -8,8 +8,8 @@ from pathlib import Path
 
 from qlit.studies.definition import Factor, Replicate, Study, digest
 from qlit.studies.design_kinds import Design
-from qlit.studies.storage import locate
-from qlit.studies.trials import Trials
+from qlit.studies.trials.storage import locate
+from qlit.studies.trials.trials import Trials
 
 FACTORS = (
     Factor("x", ("a.x",), (0, 1, 2)),
@@ -72,10 +72,10 @@ def finished_trials(folder: Path, **options) -> Trials:
 
 def work_patiently(trials: Trials) -> int:
     """As `work`, a tenth of a second a trial, waiting for a storage that is away; until all is done, not only begun."""
-    from qlit.studies import lost
-    from qlit.studies.patience import patiently
+    from qlit.studies.trials import recovery
+    from qlit.studies.trials.storage_retry import patiently
 
-    lost.STALE_S = 30.0  # a tenth, that a test need not wait for it; more than an outage lasts here
+    recovery.STALE_S = 30.0  # a tenth, that a test need not wait for it; more than an outage lasts here
     done = 0
     while not patiently(lambda: trials.is_finished):
         patiently(trials.recover)
@@ -103,7 +103,7 @@ if __name__ == "__main__":
     print("ready", flush=True)
     sys.stdin.readline()
     if "patient" in arguments:
-        from qlit.studies.patience import patiently
+        from qlit.studies.trials.storage_retry import patiently
 
         mine = patiently(lambda: trials_of(Path(folder), storage))
         patiently(mine.fill)

@@ -12,8 +12,8 @@ from studies.small import url
 
 from qlit.studies.definition import Factor, Replicate, Study, digest
 from qlit.studies.design_kinds import Design
-from qlit.studies.storage import locate
-from qlit.studies.trials import Trials
+from qlit.studies.trials.storage import locate
+from qlit.studies.trials.trials import Trials
 
 FACTORS = (
     Factor("a", ("m.a",), (0, 1)),

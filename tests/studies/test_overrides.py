@@ -5,10 +5,10 @@ from dataclasses import replace
 import pytest
 from studies.small import small_study, trials_of
 
+from qlit.studies.files.study_file import read_study
 from qlit.studies.overrides import SERVER, restored, stored
-from qlit.studies.storage import locate
-from qlit.studies.study_file import read_study
-from qlit.studies.trials import Trials
+from qlit.studies.trials.storage import locate
+from qlit.studies.trials.trials import Trials
 
 SECRET = "http://me:wallaby@host:5000"
 

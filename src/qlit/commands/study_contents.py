@@ -7,10 +7,10 @@ from typing import Any
 from qlit.commands.series import resolved
 from qlit.commands.study_setup import ends_of, options_of
 from qlit.data.contents import Contents, contents_of
-from qlit.studies.contents import changes, contents_key, known_contents
 from qlit.studies.definition import Cell, Study
 from qlit.studies.designs import cells_of
-from qlit.studies.trials import Trials
+from qlit.studies.trials.contents import changes, contents_key, known_contents
+from qlit.studies.trials.trials import Trials
 from qlit.tracking.config_hash import HASH_WITHOUT_SEEDS, RULES, contents_tags, identity_tags
 
 

@@ -12,7 +12,7 @@ from qlit.commands.study_tables import best_text, status_text
 from qlit.reports.study_report import report_of
 from qlit.runtime.output_files import check_output
 from qlit.studies.cell_results import all_results, csv_of, diverged_trainings, table_of
-from qlit.studies.trials import Trials
+from qlit.studies.trials.trials import Trials
 from qlit.tracking.kept_runs import KeptRuns
 
 

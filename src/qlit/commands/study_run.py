@@ -28,9 +28,9 @@ from qlit.runtime.allowed import allow_options
 from qlit.runtime.errors import UsageError
 from qlit.runtime.interrupts import Interrupts, StoppedBySignal
 from qlit.runtime.retry import PATIENCE_S, OutageError, first_line, when_mlflow_is_there, without_waiting
-from qlit.studies.patience import AWAY, patiently
-from qlit.studies.storage import setup_lock
-from qlit.studies.trials import Trials
+from qlit.studies.trials.storage import setup_lock
+from qlit.studies.trials.storage_retry import AWAY, patiently
+from qlit.studies.trials.trials import Trials
 from qlit.tracking.kept_runs import KeptRuns
 from qlit.tracking.tracker import MLflowTracker, Status
 

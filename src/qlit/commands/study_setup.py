@@ -17,8 +17,8 @@ from qlit.runtime.yaml_text import load_yaml
 from qlit.runtime.yaml_values import home_expanded
 from qlit.studies.definition import Cell, Replicate, Study
 from qlit.studies.designs import cells_of
-from qlit.studies.storage import Location, locate
-from qlit.studies.study_file import read_study
+from qlit.studies.files.study_file import read_study
+from qlit.studies.trials.storage import Location, locate
 
 OWN_KEYS = ("data.seed", "seed_everything", "test_after_fit", "ckpt_path", "tracking.run_id", "tracking.run_name")
 """Config keys that a study sets itself."""

@@ -10,7 +10,7 @@ from qlit.studies.cell_results import CellResult, diverged_trainings, levels_tex
 from qlit.studies.definition import Study
 from qlit.studies.designs import cells_of
 from qlit.studies.screened import JudgedFactor, Screened
-from qlit.studies.trials import Trials
+from qlit.studies.trials.trials import Trials
 
 _MOST_ROWS = 20
 _MOST_DIVERGED = 5

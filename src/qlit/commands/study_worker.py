@@ -23,12 +23,12 @@ from qlit.runtime.interrupts import Interrupts, StoppedBySignal
 from qlit.runtime.retry import OutageError, cause_of, is_outage, without_waiting
 from qlit.runtime.secrets import scrub
 from qlit.studies.cell_results import note_of
-from qlit.studies.claims import Claimed
-from qlit.studies.contents import ChangedError, contents_key
 from qlit.studies.definition import Replicate
-from qlit.studies.diverged import DIVERGED
-from qlit.studies.patience import patiently
-from qlit.studies.trials import Trials
+from qlit.studies.trials.claim import Claimed
+from qlit.studies.trials.contents import ChangedError, contents_key
+from qlit.studies.trials.diverged import DIVERGED
+from qlit.studies.trials.storage_retry import patiently
+from qlit.studies.trials.trials import Trials
 
 _HEARTBEAT_S = 30.0
 _POLL_S = 1.0  # between looks at trials that others train

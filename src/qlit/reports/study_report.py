@@ -25,7 +25,7 @@ from qlit.studies.cell_results import (
 )
 from qlit.studies.definition import Objective
 from qlit.studies.effects import Anova, LevelMean, anova, importances, level_means
-from qlit.studies.trials import Trials
+from qlit.studies.trials.trials import Trials
 
 _MOST_ROWS = 100
 _STYLE = (

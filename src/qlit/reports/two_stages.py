@@ -10,9 +10,9 @@ from optuna.trial import TrialState
 
 from qlit.studies.cell_results import CellResult, levels_text
 from qlit.studies.definition import Study
-from qlit.studies.queueing import SCREENING, SEARCH
 from qlit.studies.screened import Screened
-from qlit.studies.trials import Trials
+from qlit.studies.trials.queue import SCREENING, SEARCH
+from qlit.studies.trials.trials import Trials
 
 
 @dataclass(frozen=True)

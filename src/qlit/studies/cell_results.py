@@ -12,7 +12,15 @@ from optuna.trial import FrozenTrial, TrialState
 from qlit.comparisons.statistics import range_of, t_interval
 from qlit.runtime.intervals import wilson_interval
 from qlit.studies.definition import Cell, Objective, Replicate, Scalar, Study
-from qlit.studies.diverged import DIVERGED, RESULT, DivergedTraining, diverged_of, is_diverged, is_whole, notes_of
+from qlit.studies.trials.diverged import (
+    DIVERGED,
+    RESULT,
+    DivergedTraining,
+    diverged_of,
+    is_diverged,
+    is_whole,
+    notes_of,
+)
 
 _SENTENCES = {"val/accuracy": "num_validation", "test/accuracy": "num_test"}
 

@@ -13,7 +13,7 @@ from optuna.trial import TrialState
 from qlit.comparisons.statistics import cut, difference_range_of, range_of, t_interval
 from qlit.studies.cell_results import CellResult
 from qlit.studies.definition import Scalar, Study
-from qlit.studies.diverged import is_diverged
+from qlit.studies.trials.diverged import is_diverged
 
 LEAST_RESIDUAL_DF = 3
 """With fewer degrees of freedom left over, an F test would find next to nothing."""

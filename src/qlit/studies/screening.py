@@ -9,9 +9,9 @@ from collections.abc import Sequence
 
 from qlit.studies.cell_results import CellResult, Training, ranked
 from qlit.studies.definition import Cell, Study
-from qlit.studies.diverged import DivergedTraining
 from qlit.studies.effects import Anova, Effect, anova, level_means
 from qlit.studies.screened import JudgedFactor, Screened
+from qlit.studies.trials.diverged import DivergedTraining
 
 
 def screened_by(study: Study, results: Sequence[CellResult], diverged: Sequence[DivergedTraining] = ()) -> Screened:

@@ -7,9 +7,9 @@ import pytest
 from sqlalchemy import Engine, event
 from studies.small import small_study, trials_of, url
 
-from qlit.studies import journal
-from qlit.studies.storage import locate
-from qlit.studies.trials import Trials
+from qlit.studies.trials import journal
+from qlit.studies.trials.storage import locate
+from qlit.studies.trials.trials import Trials
 
 NUM_TRIALS = 16  # cells times replicates
 

@@ -17,10 +17,10 @@ from qlit.reports.study_report import report_of
 from qlit.studies.cell_results import all_results, csv_of, diverged_trainings, note_of, ranked, results_of, table_of
 from qlit.studies.definition import Factor, Objective
 from qlit.studies.design_kinds import Design
-from qlit.studies.diverged import DIVERGED, mend
 from qlit.studies.effects import importances
-from qlit.studies.storage import locate
-from qlit.studies.trials import Trials
+from qlit.studies.trials.diverged import DIVERGED, mend
+from qlit.studies.trials.storage import locate
+from qlit.studies.trials.trials import Trials
 
 WHY = "The training diverged in epoch 3."
 

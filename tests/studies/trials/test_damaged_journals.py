@@ -9,9 +9,9 @@ from studies.small import finished_trials, small_study, trials_of, work
 
 from qlit.runtime.errors import is_about_input
 from qlit.studies.cell_results import results_of
-from qlit.studies.journal import DamagedJournalError, WholeLinesBackend
-from qlit.studies.storage import locate, open_storage
-from qlit.studies.trials import Trials
+from qlit.studies.trials.journal import DamagedJournalError, WholeLinesBackend
+from qlit.studies.trials.storage import locate, open_storage
+from qlit.studies.trials.trials import Trials
 
 
 @pytest.fixture(scope="module")

@@ -8,8 +8,8 @@ from optuna.storages import BaseStorage
 
 from qlit.studies.definition import Study
 from qlit.studies.overrides import restored, stored
-from qlit.studies.samplers import experiments_accepted, pruner_of, sampler_of
-from qlit.studies.storage import Location, this_host
+from qlit.studies.trials.samplers import experiments_accepted, pruner_of, sampler_of
+from qlit.studies.trials.storage import Location, this_host
 
 
 def check_is_there(definition: Study, location: Location) -> None:

@@ -8,7 +8,7 @@ from optuna.trial import TrialState
 from servers import PostgresServer
 from studies.small import start_worker, trials_of
 
-from qlit.studies.patience import patiently
+from qlit.studies.trials.storage_retry import patiently
 
 
 @pytest.fixture(scope="module")

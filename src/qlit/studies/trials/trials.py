@@ -17,17 +17,17 @@ from optuna.storages import BaseStorage
 from optuna.trial import FrozenTrial, Trial, TrialState
 
 from qlit.runtime.interrupts import seconds_since_stop
-from qlit.studies.claims import Claimed
-from qlit.studies.contents import check_contents, note_contents
 from qlit.studies.definition import Cell, Replicate, Study, digest
-from qlit.studies.diverged import DIVERGED, is_diverged
-from qlit.studies.lost import AGAIN, DRAWN_AS, HEARTBEAT, RESTARTS, RETRY, is_lost, owed
-from qlit.studies.opening import check_is_there, drawing_study, loaded
 from qlit.studies.overrides import stored
-from qlit.studies.queueing import is_screened, num_given_up, num_to_come, to_queue
 from qlit.studies.screened import Screened
-from qlit.studies.space import queued_cell, suggested
-from qlit.studies.storage import Location, claim_lock, close_storage, open_storage, setup_lock, this_host
+from qlit.studies.trials.claim import Claimed
+from qlit.studies.trials.contents import check_contents, note_contents
+from qlit.studies.trials.diverged import DIVERGED, is_diverged
+from qlit.studies.trials.opening import check_is_there, drawing_study, loaded
+from qlit.studies.trials.queue import is_screened, num_given_up, num_to_come, to_queue
+from qlit.studies.trials.recovery import AGAIN, DRAWN_AS, HEARTBEAT, RESTARTS, RETRY, is_lost, owed
+from qlit.studies.trials.space import queued_cell, suggested
+from qlit.studies.trials.storage import Location, claim_lock, close_storage, open_storage, setup_lock, this_host
 from qlit.tracking.processes import process_is_gone, process_tags
 
 _SCREENED, _SEARCH_BEGUN = "screened", "search_begun"  # attributes of a two-stage study

@@ -24,7 +24,7 @@ from qlit.runtime.yaml_values import (
     whole,
 )
 from qlit.studies.definition import Factor, Objective, Pruner, Replicate, Study, plain_config
-from qlit.studies.reading_designs import check_factors, check_two_stages, read_design
+from qlit.studies.files.designs import check_factors, check_two_stages, read_design
 
 _KEYS = (
     "name", "base", "overrides", "factors", "design", "replicates", "objectives", "pruner", "budget", "retries",

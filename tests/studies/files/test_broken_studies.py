@@ -10,7 +10,7 @@ from limits import limits
 from qlit.comparisons.table_file import read_plan
 from qlit.runtime.errors import in_one_sentence
 from qlit.studies.designs import cells_of
-from qlit.studies.study_file import SCORES, read_study
+from qlit.studies.files.study_file import SCORES, read_study
 from qlit.training.scores import Scores
 
 GOOD: dict[str, Any] = {

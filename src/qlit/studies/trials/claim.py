@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from optuna.trial import Trial
 
 from qlit.studies.definition import Cell, Replicate
-from qlit.studies.queueing import SCREENING
+from qlit.studies.trials.queue import SCREENING
 
 
 @dataclass(frozen=True)

@@ -9,8 +9,8 @@ from studies.staged import screen, staged_trials, train
 
 from qlit.studies.definition import Factor, Objective
 from qlit.studies.design_kinds import Design
-from qlit.studies.storage import locate
-from qlit.studies.trials import Trials
+from qlit.studies.trials.storage import locate
+from qlit.studies.trials.trials import Trials
 
 RANGES = (
     Factor("lr", ("a.lr",), low=1e-4, high=1e-2, log=True),

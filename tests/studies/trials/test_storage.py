@@ -4,8 +4,8 @@ from types import SimpleNamespace
 
 import pytest
 
-from qlit.studies import storage
-from qlit.studies.storage import ENVIRONMENT, locate, open_storage
+from qlit.studies.trials import storage
+from qlit.studies.trials.storage import ENVIRONMENT, locate, open_storage
 
 
 def test_a_journal_under_mlruns_is_the_default(tmp_path, monkeypatch):

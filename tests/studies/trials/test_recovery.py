@@ -6,7 +6,7 @@ import pytest
 from optuna.trial import Trial, TrialState
 from studies.small import trials_of, work
 
-from qlit.studies import lost
+from qlit.studies.trials import recovery
 
 NUM_TRIALS = 16
 
@@ -108,8 +108,8 @@ def test_a_trial_of_a_living_process_is_not_lost_because_the_clock_was_set(trial
     claimed = trials.claim()
     claimed.trial.set_user_attr("heartbeat", claimed.trial.user_attrs["heartbeat"] - 86_400)
     assert trials.recover() == []
-    clock = lost.time.monotonic() + lost.STALE_S + 1
-    monkeypatch.setattr(lost.time, "monotonic", lambda: clock)  # seen without a sign of life all the time
+    clock = recovery.time.monotonic() + recovery.STALE_S + 1
+    monkeypatch.setattr(recovery.time, "monotonic", lambda: clock)  # seen without a sign of life all the time
     assert trials.recover() == [claimed.trial.number]
 
 

@@ -4,7 +4,7 @@ import pytest
 
 from qlit.studies.definition import Objective, Pruner, Replicate
 from qlit.studies.design_kinds import Design
-from qlit.studies.study_file import read_study
+from qlit.studies.files.study_file import read_study
 
 GOOD = """
 base: base.yaml

@@ -129,8 +129,8 @@ def _opened(location: Location) -> "BaseStorage":
     from optuna.storages import JournalStorage, RDBStorage
     from sqlalchemy.exc import OperationalError, SQLAlchemyError
 
-    from qlit.studies.diverged import mend
-    from qlit.studies.journal import DamagedJournalError, WholeLinesBackend
+    from qlit.studies.trials.diverged import mend
+    from qlit.studies.trials.journal import DamagedJournalError, WholeLinesBackend
 
     if location.path is not None and location.is_journal:
         try:

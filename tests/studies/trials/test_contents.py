@@ -6,9 +6,9 @@ from dataclasses import replace
 import pytest
 from studies.small import FACTORS, small_study, trials_of
 
-from qlit.studies.contents import ChangedError, contents_key, known_contents
 from qlit.studies.definition import Factor
-from qlit.studies.trials import Trials
+from qlit.studies.trials.contents import ChangedError, contents_key, known_contents
+from qlit.studies.trials.trials import Trials
 
 FACTS = {"data": "d", "body": "b", "numerics": "1", "settings": "s"}
 

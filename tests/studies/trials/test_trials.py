@@ -13,9 +13,9 @@ from optuna.trial import TrialState
 from studies.small import REPLICATES, small_study, start_worker, trials_of, url, value_of, work
 
 from qlit.studies.definition import Factor, digest
-from qlit.studies.lost import STALE_S
-from qlit.studies.storage import locate
-from qlit.studies.trials import Trials
+from qlit.studies.trials.recovery import STALE_S
+from qlit.studies.trials.storage import locate
+from qlit.studies.trials.trials import Trials
 
 # 3 * 2 cells, those with x = 1 twice for z: 8, with 2 replicates each.
 NUM_CELLS, NUM_TRIALS = 8, 16
@@ -220,7 +220,7 @@ def test_looking_needs_no_overrides_but_going_on_does(tmp_path):
 @pytest.mark.parametrize("storage", ["journal", "sqlite"])
 def test_a_file_is_for_the_workers_of_one_machine(tmp_path, monkeypatch, storage):
     trials_of(tmp_path, storage)
-    monkeypatch.setattr("qlit.studies.opening.this_host", lambda: "elsewhere")
+    monkeypatch.setattr("qlit.studies.trials.opening.this_host", lambda: "elsewhere")
     with pytest.raises(ValueError, match="workers on several machines would corrupt it, but this is elsewhere"):
         trials_of(tmp_path, storage)
 

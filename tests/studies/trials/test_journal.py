@@ -7,8 +7,8 @@ from full_disk import files_of_at_most
 from optuna.storages import JournalStorage
 from studies.small import trials_of, work
 
-from qlit.studies.journal import WholeLinesBackend
-from qlit.studies.storage import locate, open_storage
+from qlit.studies.trials.journal import WholeLinesBackend
+from qlit.studies.trials.storage import locate, open_storage
 
 NUM_TRIALS = 16
 

@@ -11,9 +11,9 @@ from optuna.trial import FrozenTrial, TrialState
 
 from qlit.studies.definition import Cell, Study, digest
 from qlit.studies.designs import cells_of
-from qlit.studies.diverged import is_diverged
-from qlit.studies.lost import RESTARTS
 from qlit.studies.screened import Screened
+from qlit.studies.trials.diverged import is_diverged
+from qlit.studies.trials.recovery import RESTARTS
 
 SCREENING, SEARCH = "screening", "search"
 """The two stages, as the mark `stage` of a trial names them."""

@@ -21,7 +21,7 @@ from studies.staged import (
 from qlit.studies.cell_results import ranked, results_of
 from qlit.studies.definition import Factor, digest
 from qlit.studies.design_kinds import Design
-from qlit.studies.samplers import sampler_of
+from qlit.studies.trials.samplers import sampler_of
 
 
 def stages(trials):
