@@ -26,8 +26,8 @@ def _embeddings_of_this_session(tmp_path_factory):
 @pytest.fixture(scope="session")
 def _memories_of_the_process():
     """What modules remember between two calls of one process, which a test must not hand to the next."""
-    from qlit.commands import summary
     from qlit.data import contents
+    from qlit.jobs import summary
     from qlit.runtime import part_file, secrets
     from qlit.studies.trials import recovery
 

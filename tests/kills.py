@@ -35,7 +35,8 @@ from safetensors.numpy import load_file
 from tiny_body import make_tiny_body
 
 from qlit.cli import main
-from qlit.commands import study_worker, training_cli
+from qlit.jobs import training_cli
+from qlit.jobs.study import worker
 from qlit.tracking import delivery
 from qlit.tracking.config_hash import HASH
 from qlit.tracking.mlflow_store import connect, locate
@@ -100,7 +101,7 @@ class Stages:
         self.wrap(training_cli.QlitCLI, "after_fit", "fitted")
         self.wrap(training_cli.Trainer, "test", "test")
         self.wrap(training_cli.QlitCLI, "_close", "end", "ended")
-        self.wrap(study_worker.Worker, "_note", "result")
+        self.wrap(worker.Worker, "_note", "result")
 
     def wrap(self, owner, name: str, before: str, after: str = "") -> None:
         original = getattr(owner, name)

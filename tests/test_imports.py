@@ -17,13 +17,14 @@ ROOMS: dict[str, set[str]] = {
     "data": set(),
     "runtime": set(),
     "tracking": {"data", "engines", "runtime"},
-    "training": {"data", "heads", "runtime", "tracking"},
+    "training": {"data", "heads", "runtime"},
     "comparisons": {"runtime", "tracking"},
     "studies": {"comparisons", "runtime", "tracking"},
+    "jobs": {"circuits", "engines", "heads", "data", "runtime", "training", "tracking", "studies"},
     "reports": {"comparisons", "runtime", "studies", "tracking"},
     "commands": {
-        *("circuits", "engines", "heads", "data", "runtime", "tracking", "training"),
-        *("comparisons", "studies", "reports"),
+        *("circuits", "engines", "heads", "data", "runtime", "training", "tracking"),
+        *("comparisons", "studies", "jobs", "reports"),
     },
 }
 _TRAINING_ONLY = {"lightning", "pytorch_lightning", "mlflow", "optuna"}
@@ -106,7 +107,7 @@ def test_imports_point_in_the_right_direction(room):
         ("data", "from mlflow import MlflowClient\nimport optuna", ["mlflow.MlflowClient", "optuna"]),
         ("training", "import optuna", ["optuna"]),
         ("training", "import lightning, mlflow\nfrom qlit.engines import fusion", ["qlit.engines.fusion"]),
-        ("training", "from qlit.commands.options import value_of", ["qlit.commands.options.value_of"]),
+        ("training", "from qlit.jobs.config.options import value_of", ["qlit.jobs.config.options.value_of"]),
         ("studies", "from qlit.data import Split\nfrom qlit.tracking.kept_runs import KeptRuns", ["qlit.data.Split"]),
         ("reports", "from qlit.studies import effects\nimport qlit.commands.train", ["qlit.commands.train"]),
         ("training", "from qlit.comparisons.comparison import compare", ["qlit.comparisons.comparison.compare"]),

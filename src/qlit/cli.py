@@ -58,8 +58,8 @@ def _run(command: str, argv: list[str]) -> int:
         from qlit.runtime.errors import UsageError, nearest
 
         raise UsageError(f"there is no command {command!r}{nearest(command, _COMMANDS) or '.'} See qlit --help.")
-    from qlit.commands import launchers
-    from qlit.commands.arguments import with_home
+    from qlit.jobs import launchers
+    from qlit.jobs.config.arguments import with_home
     from qlit.runtime.allowed import allowing, split_allowed
     from qlit.runtime.interrupts import RaisingSignals
 

@@ -86,7 +86,7 @@ def test_models_of_different_data_are_refused_before_any_is_trained(folder, caps
 
 
 def test_data_that_change_while_a_series_runs_are_noticed_before_the_next_training(folder, monkeypatch, capsys):
-    from qlit.commands import series
+    from qlit.jobs import series
 
     trained = series.Series._train
 

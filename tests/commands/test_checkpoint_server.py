@@ -10,8 +10,8 @@ from commands.runs import tiny_head
 from tiny_body import make_tiny_body, write_tiny_data
 
 from qlit.cli import main
-from qlit.commands.checkpoint_config import check_remote_devices, config_to_use, remote_devices
-from qlit.commands.model_config import model_of_config
+from qlit.jobs.config.checkpoint_config import check_remote_devices, config_to_use, remote_devices
+from qlit.jobs.config.models import model_of_config
 from qlit.runtime.allowed import allowing
 
 HEAD = tiny_head()

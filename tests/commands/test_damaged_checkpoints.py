@@ -11,8 +11,8 @@ from commands.runs import tiny_head
 from tiny_body import make_tiny_body
 
 from qlit.cli import main
-from qlit.commands.checkpoints import read_checkpoint
-from qlit.commands.model_config import model_of_config
+from qlit.jobs.config.checkpoints import read_checkpoint
+from qlit.jobs.config.models import model_of_config
 from qlit.training.checkpoint_io import AtomicCheckpointIO, write_checkpoint
 
 HEAD = tiny_head(init_std=1.0)

@@ -9,7 +9,8 @@ import torch
 from commands.runs import ROOT
 
 from qlit.cli import main
-from qlit.commands import cost, describe
+from qlit.commands import describe
+from qlit.jobs import cost
 from qlit.training.datamodule import SentenceDataModule
 
 CONFIGS = ROOT / "configs"

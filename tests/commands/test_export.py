@@ -11,9 +11,9 @@ from reading_openqasm import expectation_values
 from tiny_body import make_tiny_body
 
 from qlit.cli import main
-from qlit.commands.model_config import model_of_config
 from qlit.data import EmbeddingCache, resolve_body
 from qlit.data.trainable import TrainableBody
+from qlit.jobs.config.models import model_of_config
 
 SENTENCE = "not a good film"
 SINGLE = {"class_path": "qlit.heads.SimulatedQuantumEncoder", "init_args": {"num_qubits": 3, "connectivity": 1}}

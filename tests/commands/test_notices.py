@@ -6,8 +6,8 @@ from dataclasses import replace
 from commands.runs import SMALL, only_run
 
 from qlit.cli import main
-from qlit.commands.summary import tell_notices
 from qlit.data import Notice, load_texts
+from qlit.jobs.summary import tell_notices
 
 
 def test_a_notice_of_the_texts_stands_in_the_summary_and_in_the_run(tmp_path, monkeypatch, capsys):

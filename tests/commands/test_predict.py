@@ -15,9 +15,9 @@ import yaml
 from tiny_body import make_tiny_body
 
 from qlit.cli import main
-from qlit.commands.model_config import model_of_config
 from qlit.data import EmbeddingCache, resolve_body
 from qlit.data.trainable import TrainableBody
+from qlit.jobs.config.models import model_of_config
 
 SENTENCES = ["good film", "a dull film", "it was not very good", "the film"]
 HEAD = {

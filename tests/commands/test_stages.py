@@ -8,7 +8,7 @@ import pytest
 from commands.runs import SMALL, all_runs
 
 from qlit.cli import main
-from qlit.commands import training_cli
+from qlit.jobs import training_cli
 from qlit.tracking.tracker import MLflowTracker
 from qlit.training.module import SentenceClassifier
 

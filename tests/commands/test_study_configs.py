@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from qlit.commands.series import resolved
-from qlit.commands.study_setup import checked_configs, options_of
+from qlit.jobs.series import resolved
+from qlit.jobs.study.setup import checked_configs, options_of
 from qlit.studies.designs import cells_of, num_trainings
 from qlit.studies.files.study_file import read_study
 

@@ -10,11 +10,11 @@ from safetensors.numpy import save_file
 from training.small import head, trainer
 
 from qlit.data import LabelledTexts, Split
+from qlit.jobs.recorder import RunRecorder
+from qlit.jobs.run_status import RunStatus
 from qlit.tracking.predictions import FILE_NAME, Predictions, gathered, predictions_of
 from qlit.tracking.tracker import MLflowTracker
 from qlit.training.module import SentenceClassifier
-from qlit.training.recorder import RunRecorder
-from qlit.training.run_status import RunStatus
 
 pytestmark = pytest.mark.filterwarnings(
     "ignore:.*treespec, LeafSpec.*:FutureWarning",  # Lightning 2.6 with torch 2.13

@@ -25,6 +25,8 @@ from matplotlib.figure import Figure
 from mlflow import MlflowClient
 from servers import MlflowServer, free_port
 
+from qlit.jobs.recorder import RunRecorder
+from qlit.jobs.run_status import RunStatus
 from qlit.runtime import retry
 from qlit.runtime.retry import OutageError, is_outage
 from qlit.tracking import delivery, open_run
@@ -32,8 +34,6 @@ from qlit.tracking.delivery import Outbox, RefusedError, deliver
 from qlit.tracking.mlflow_store import locate
 from qlit.tracking.records import metrics_record
 from qlit.tracking.tracker import MLflowTracker, scrub
-from qlit.training.recorder import RunRecorder
-from qlit.training.run_status import RunStatus
 
 
 def client_of(folder: Path) -> MlflowClient:

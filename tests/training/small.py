@@ -5,8 +5,8 @@ from functools import partial
 import lightning.pytorch as pl
 import torch
 
-from qlit.commands.terminal import quieten
 from qlit.heads import HybridHead, ReuploadingPQC, SimulatedQuantumEncoder
+from qlit.jobs.terminal import quieten
 
 
 def head(num_qubits=3, num_classes=2, shots=8192, **kwargs):

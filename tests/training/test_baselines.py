@@ -8,10 +8,10 @@ from tiny_body import EMBEDDING_DIM
 from training.small import trainer
 
 from qlit.heads import LogisticRegressionHead, SVCHead
+from qlit.jobs.recorder import parameter_counts
 from qlit.training.baselines import fit_estimator
 from qlit.training.best_and_last import BestAndLast
 from qlit.training.module import SentenceClassifier
-from qlit.training.recorder import parameter_counts
 
 pytestmark = pytest.mark.filterwarnings(
     "ignore:.*treespec, LeafSpec.*:FutureWarning",  # Lightning 2.6 with torch 2.13

@@ -5,7 +5,7 @@ import torch
 from lightning.pytorch.loggers.logger import Logger
 from training.small import head, trainer
 
-from qlit.commands.summary import evaluation_summary, fit_summary
+from qlit.jobs.summary import evaluation_summary, fit_summary
 from qlit.training.best_and_last import BestAndLast
 from qlit.training.evaluation import Evaluation
 from qlit.training.module import SentenceClassifier

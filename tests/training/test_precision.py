@@ -7,7 +7,6 @@ import torch
 from tiny_body import EMBEDDING_DIM
 from training.small import head, trainer
 
-from qlit.commands.checkpoints import load_weights
 from qlit.heads import (
     HybridHead,
     LinearHead,
@@ -20,6 +19,7 @@ from qlit.heads import (
     SimulatedQuantumEncoder,
     SVCHead,
 )
+from qlit.jobs.config.checkpoints import load_weights
 from qlit.training.best_and_last import BestAndLast
 from qlit.training.module import SentenceClassifier
 

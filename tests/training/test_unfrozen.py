@@ -7,9 +7,9 @@ from training.small import head, trainer
 from qlit.data import body_fingerprint, load_body, resolve_body
 from qlit.data.trainable import TrainableBody
 from qlit.heads import MLPHead
+from qlit.jobs.recorder import parameter_counts
 from qlit.training.datamodule import SentenceDataModule
 from qlit.training.module import SentenceClassifier
-from qlit.training.recorder import parameter_counts
 
 pytestmark = pytest.mark.filterwarnings(
     "ignore:.*treespec, LeafSpec.*:FutureWarning",  # Lightning 2.6 with torch 2.13

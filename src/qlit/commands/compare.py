@@ -5,12 +5,12 @@ from collections.abc import Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 
-from qlit.commands.arguments import CommandParser
-from qlit.commands.options import value_of
-from qlit.commands.series import Series, candidate_of, split_overrides, stopped_status
-from qlit.commands.terminal import quieten
 from qlit.comparisons.comparison import Model, compare
 from qlit.comparisons.models import models_of_runs
+from qlit.jobs.config.arguments import CommandParser
+from qlit.jobs.config.options import value_of
+from qlit.jobs.series import Series, candidate_of, split_overrides, stopped_status
+from qlit.jobs.terminal import quieten
 from qlit.reports.comparison_figure import comparison_figure
 from qlit.reports.comparison_text import comparison_text
 from qlit.runtime.errors import UsageError

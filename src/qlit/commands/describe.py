@@ -10,19 +10,19 @@ import torch
 from jsonargparse import ArgumentParser, Namespace
 from lightning.pytorch import Trainer
 
-from qlit.commands.config_classes import PlainSection, PlainValue, check_classes
-from qlit.commands.cost import bytes_free, bytes_per_step, circuits_of, measure
-from qlit.commands.devices import executions_of, executions_table
-from qlit.commands.model_config import model_parser
-from qlit.commands.nulls import check_nulls
-from qlit.commands.options import readable_errors, with_nulls
-from qlit.commands.processes import num_processes
-from qlit.commands.terminal import quieten
 from qlit.data.cuts import train_and_validation_sizes
 from qlit.heads import EstimatorHead, Head
+from qlit.jobs.config.classes import PlainSection, PlainValue, check_classes
+from qlit.jobs.config.models import model_parser
+from qlit.jobs.config.nulls import check_nulls
+from qlit.jobs.config.options import readable_errors, with_nulls
+from qlit.jobs.cores import num_processes
+from qlit.jobs.cost import bytes_free, bytes_per_step, circuits_of, measure
+from qlit.jobs.devices import executions_of, executions_table
+from qlit.jobs.recorder import parameter_counts
+from qlit.jobs.terminal import quieten
 from qlit.training.datamodule import SentenceDataModule
 from qlit.training.module import SentenceClassifier
-from qlit.training.recorder import parameter_counts
 
 _DTYPES = {"64": torch.float64, "64-true": torch.float64, "16-true": torch.float16, "bf16-true": torch.bfloat16}
 _MOST_COLUMNS = 110

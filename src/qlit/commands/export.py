@@ -7,16 +7,16 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from qlit.commands.arguments import CommandParser
-from qlit.commands.checkpoints import load_checkpoint, read_checkpoint
-from qlit.commands.model_config import model_of_config
-from qlit.commands.summary import tell_notices
-from qlit.commands.terminal import quieten
 from qlit.data import BodyFolder
 from qlit.data.dimensions import embedding_dim_of
 from qlit.data.lengths import cut_notice
 from qlit.data.sentences import check_is_text
 from qlit.heads.programs import HeadPrograms, Program, programs_of
+from qlit.jobs.config.arguments import CommandParser
+from qlit.jobs.config.checkpoints import load_checkpoint, read_checkpoint
+from qlit.jobs.config.models import model_of_config
+from qlit.jobs.summary import tell_notices
+from qlit.jobs.terminal import quieten
 from qlit.training.datamodule import SentenceDataModule
 from qlit.training.evaluation import CHECKPOINT_KEY
 from qlit.training.module import SentenceClassifier

@@ -5,13 +5,13 @@ import shlex
 
 from jsonargparse import ArgumentParser
 
-from qlit.commands.config_classes import PlainSection, PlainValue, check_classes
-from qlit.commands.launchers import refuse_copies
-from qlit.commands.nulls import check_nulls
-from qlit.commands.options import readable_errors
-from qlit.commands.terminal import quieten
 from qlit.data import expanded
 from qlit.data.contrastive import ContrastiveSettings, fine_tune
+from qlit.jobs.config.classes import PlainSection, PlainValue, check_classes
+from qlit.jobs.config.nulls import check_nulls
+from qlit.jobs.config.options import readable_errors
+from qlit.jobs.launchers import refuse_copies
+from qlit.jobs.terminal import quieten
 from qlit.training.datamodule import SentenceDataModule
 
 

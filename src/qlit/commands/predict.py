@@ -12,17 +12,17 @@ from typing import TextIO
 import torch
 from torch import Tensor
 
-from qlit.commands.arguments import CommandParser
-from qlit.commands.checkpoint_config import check_remote_devices
-from qlit.commands.checkpoints import load_checkpoint, read_checkpoint
-from qlit.commands.devices import check_engines
-from qlit.commands.model_config import model_of_config
-from qlit.commands.summary import tell_notices
-from qlit.commands.terminal import quieten
 from qlit.data import BodyFolder
 from qlit.data.dimensions import embedding_dim_of
 from qlit.data.lengths import cut_notice
 from qlit.data.sentences import read_sentences
+from qlit.jobs.config.arguments import CommandParser
+from qlit.jobs.config.checkpoint_config import check_remote_devices
+from qlit.jobs.config.checkpoints import load_checkpoint, read_checkpoint
+from qlit.jobs.config.models import model_of_config
+from qlit.jobs.devices import check_engines
+from qlit.jobs.summary import tell_notices
+from qlit.jobs.terminal import quieten
 from qlit.runtime.output_files import check_output
 from qlit.training.datamodule import SentenceDataModule
 from qlit.training.evaluation import CHECKPOINT_KEY

@@ -25,7 +25,7 @@ def run(command: str, arguments: list[str]) -> int:
         return 0 if arguments else 2
     verb, *rest = arguments
     if verb == "trial":  # of workers, not of people: a rank of a training of several processes
-        from qlit.commands.study_rank import run_rank
+        from qlit.jobs.study.rank import run_rank
 
         return run_rank(rest)
     if verb not in _VERBS:

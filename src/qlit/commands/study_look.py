@@ -5,10 +5,10 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from qlit.commands.arguments import CommandParser
-from qlit.commands.study_contents import tell_changes
-from qlit.commands.study_setup import add_study_options, checked_configs, parsed, report_folder
-from qlit.commands.study_tables import best_text, status_text
+from qlit.jobs.config.arguments import CommandParser
+from qlit.jobs.study.contents import tell_changes
+from qlit.jobs.study.setup import add_study_options, checked_configs, parsed, report_folder
+from qlit.jobs.study.tables import best_text, status_text
 from qlit.reports.study_report import report_of
 from qlit.runtime.output_files import check_output
 from qlit.studies.cell_results import all_results, csv_of, diverged_trainings, table_of

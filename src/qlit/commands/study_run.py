@@ -14,16 +14,16 @@ from typing import Any
 import psutil
 import torch
 
-from qlit.commands.arguments import CommandParser
-from qlit.commands.launchers import refuse_copies, without_launchers
-from qlit.commands.processes import Places, places_of
-from qlit.commands.study_contents import check_study
-from qlit.commands.study_embedding import embed, sentences_of
-from qlit.commands.study_plan import confirmed
-from qlit.commands.study_setup import Named, add_study_options, check_cells, checked_configs, parsed, report_folder
-from qlit.commands.study_tables import best_text, progress_text
-from qlit.commands.study_worker import Worker
-from qlit.commands.terminal import quieten
+from qlit.jobs.config.arguments import CommandParser
+from qlit.jobs.cores import Places, places_of
+from qlit.jobs.launchers import refuse_copies, without_launchers
+from qlit.jobs.study.contents import check_study
+from qlit.jobs.study.embedding import embed, sentences_of
+from qlit.jobs.study.setup import Named, add_study_options, check_cells, checked_configs, parsed, report_folder
+from qlit.jobs.study.size import confirmed
+from qlit.jobs.study.tables import best_text, progress_text
+from qlit.jobs.study.worker import Worker
+from qlit.jobs.terminal import quieten
 from qlit.runtime.allowed import allow_options
 from qlit.runtime.errors import UsageError
 from qlit.runtime.interrupts import Interrupts, StoppedBySignal

@@ -6,10 +6,10 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from qlit.commands.arguments import CommandParser
-from qlit.commands.series import Candidate, Series, split_overrides, stopped_status
-from qlit.commands.terminal import quieten
 from qlit.comparisons.table_file import PlannedRow, read_plan
+from qlit.jobs.config.arguments import CommandParser
+from qlit.jobs.series import Candidate, Series, split_overrides, stopped_status
+from qlit.jobs.terminal import quieten
 from qlit.reports.published_table import published_table
 from qlit.runtime.errors import UsageError
 from qlit.runtime.interrupts import StoppedBySignal

@@ -9,15 +9,15 @@ from pathlib import Path
 
 from lightning.pytorch.utilities import rank_zero_only
 
-from qlit.commands.checkpoint_classes import only_listed_imports
-from qlit.commands.checkpoint_config import config_to_use
-from qlit.commands.checkpoints import read_notes
-from qlit.commands.interruption import Interruption
-from qlit.commands.options import readable_errors, value_of
-from qlit.commands.resuming import NothingToDo
-from qlit.commands.summary import tell_notices
-from qlit.commands.terminal import quieten
-from qlit.commands.training_cli import QlitCLI
+from qlit.jobs.config.checkpoint_classes import only_listed_imports
+from qlit.jobs.config.checkpoint_config import config_to_use
+from qlit.jobs.config.checkpoints import read_notes
+from qlit.jobs.config.options import readable_errors, value_of
+from qlit.jobs.interruption import Interruption
+from qlit.jobs.resuming import NothingToDo
+from qlit.jobs.summary import tell_notices
+from qlit.jobs.terminal import quieten
+from qlit.jobs.training_cli import QlitCLI
 from qlit.runtime.interrupts import StoppedBySignal, raise_if_lost
 
 

@@ -1,0 +1,185 @@
+"""Devices that a head's circuits run on: whether they can be used here, and what a job on them would cost."""
+
+import textwrap
+from dataclasses import asdict, dataclass
+from functools import partial
+from typing import Any
+
+import torch
+
+from qlit.data import draw_split, load_texts
+from qlit.data.cuts import train_and_validation_sizes
+from qlit.engines import PennyLaneEngine
+from qlit.engines.shots import Shots
+from qlit.heads import Head, ReuploadingPQC
+from qlit.jobs.cost import circuits_of
+from qlit.training.datamodule import SentenceDataModule
+
+_MOST_COLUMNS = 110
+
+
+def check_engines(head: Head) -> None:
+    """Raise a ValueError, before any work, if an engine of a head lacks a package, a plugin or a key."""
+    for used in circuits_of(head, torch.device("cpu")).values():
+        if missing := used.engine.missing():
+            raise ValueError(missing)
+
+
+def check_precision(head: Head, precision: str) -> None:
+    """Raise a ValueError if a trainer's precision turns parameters of circuits into numbers that no engine takes.
+
+    Args:
+        head: The head.
+        precision: As of a trainer: "bf16-true", say. Mixed precision leaves parameters and circuits as they are.
+    """
+    dtype = {"16-true": torch.float16, "bf16-true": torch.bfloat16}.get(precision)
+    for used in circuits_of(head, torch.device("cpu")).values():
+        known = used.engine.capabilities.dtypes
+        if dtype is not None and dtype not in known:
+            raise ValueError(
+                f"With `trainer.precision: {precision}` the angles of a circuit would be "
+                f"{str(dtype).removeprefix('torch.')}, but engine {used.engine.name!r} computes in "
+                f"{' and '.join(str(each).removeprefix('torch.') for each in known)}. Take 32-true, 64-true or "
+                f"{precision.replace('true', 'mixed')}."
+            )
+
+
+@dataclass(frozen=True)
+class Executions:
+    """Circuits that a device would be sent, each with angles of its own.
+
+    Args:
+        forward: For values: one a sample.
+        gradient: For gradients by parameter-shift: two a sample and trained rotation; none if a simulator has its own.
+        shots: Measurements in all; None where values are exact.
+    """
+
+    forward: int
+    gradient: int
+    shots: int | None
+
+
+def executions_of(
+    head: Head, data: SentenceDataModule, max_epochs: int | None, *, test_after_fit: bool
+) -> list[dict[str, Any]]:
+    """What a fit would cost on each device of a head, as plain values; no device is contacted.
+
+    Only if there is a device at all, the texts are loaded, to know how many are tested.
+
+    Args:
+        head: The head.
+        data: Data module, of which no body and no embedding is loaded.
+        max_epochs: Epochs of the run, None if not known.
+        test_after_fit: Whether the run ends with a test.
+
+    Returns:
+        For each circuit on a device: its `name`, `engine`, `shots` a circuit, `gradient_circuits` a sample; the
+        `executions` of a `step`, an `epoch` (its validation included), the `test` split and the `run`, None where not
+        known; `num_train`, `num_validation`, `num_test`; `untold`, why the test split is not known; and `missing`,
+        what has to be installed or set to run it.
+
+    Raises:
+        ValueError: If the data module's numbers are out of range.
+    """
+    modules = dict(head.named_modules())
+    circuits = circuits_of(head, torch.device("cpu"))
+    on_devices = {name: used for name, used in circuits.items() if isinstance(used.engine, PennyLaneEngine)}
+    if not on_devices:
+        return []
+    num_train, num_validation = train_and_validation_sizes(
+        head.num_classes, num_per_label=data.num_per_label, train_fraction=data.train_fraction
+    )
+    num_test, untold = _num_test(data)
+    found = []
+    for name, (circuit, engine, runs) in on_devices.items():
+        assert isinstance(engine, PennyLaneEngine)
+        module = modules[name]
+        sampling = getattr(module, "shots", None)
+        shots = sampling.num_shots if isinstance(sampling, Shots) and sampling.sampler == "device" else None
+        evaluation_runs = module.noise.runs(training=False) if isinstance(module, ReuploadingPQC) else 1
+        # Angles are made by an encoder, which trains through them.
+        per_sample = runs * engine.gradient_circuits(circuit, by_angles=True, shots=shots)
+        of = partial(_executions, runs=(runs, evaluation_runs), per_sample=per_sample, shots=shots)
+        tested = 0 if not test_after_fit else num_test
+        run = None
+        if isinstance(max_epochs, int) and max_epochs > 0 and tested is not None:
+            run = of(max_epochs * num_train, max_epochs * num_validation + tested)
+        executions = {
+            "step": of(min(data.batch_size, num_train), 0),
+            "epoch": of(num_train, num_validation),
+            "test": None if num_test is None else of(0, num_test),
+            "run": run,
+        }
+        found.append(
+            {
+                "name": name,
+                "engine": engine.name,
+                "shots": shots,
+                "gradient_circuits": per_sample,
+                "executions": {what: None if n is None else asdict(n) for what, n in executions.items()},
+                "num_train": num_train,
+                "num_validation": num_validation,
+                "num_test": num_test,
+                "untold": untold,
+                "missing": engine.missing(),
+            }
+        )
+    return found
+
+
+def _executions(
+    trained: int, evaluated: int, *, runs: tuple[int, int], per_sample: int, shots: int | None
+) -> Executions:
+    """Of so many samples; `runs` a sample in training and in evaluation, `per_sample` circuits for its gradient."""
+    forward, gradient = trained * runs[0] + evaluated * runs[1], trained * per_sample
+    return Executions(forward, gradient, None if shots is None else shots * (forward + gradient))
+
+
+def _num_test(data: SentenceDataModule) -> tuple[int | None, str | None]:
+    """Sentences of the test split; None, with the reason, where the data cannot be had or split."""
+    try:
+        texts = load_texts(data.source, text_column=data.text_column, label_column=data.label_column)
+        split = draw_split(
+            texts,
+            num_per_label=data.num_per_label,
+            train_fraction=data.train_fraction,
+            seed=data.seed,
+            max_test=data.max_test,
+            stratified=data.stratified,
+            unseen_only=data.unseen_only,
+        )
+    except (ValueError, OSError) as error:
+        return None, " ".join(str(error).split())
+    return len(split.test), None
+
+
+def executions_table(found: dict[str, Any], max_epochs: int | None, *, test_after_fit: bool) -> str:
+    """One device of `executions_of` as text."""
+    shots = "exact values" if found["shots"] is None else f"{found['shots']:,} shots each"
+    executions, each = found["executions"], found["gradient_circuits"]
+    lines = [f"{found['name']} on {found['engine']}: circuits it would be sent, {shots}; nothing has been sent"]
+    lines.append(f"{'':<32}{'forward':>12}  {'for gradients':>15}  {'shots':>18}")
+    rows = [
+        ("training step", executions["step"]),
+        (f"epoch, {found['num_train']:,} + {found['num_validation']:,} sentences", executions["epoch"]),
+    ]
+    if executions["test"] is not None:
+        rows.append((f"test, {found['num_test']:,} sentences", executions["test"]))
+    if executions["run"] is not None:
+        rows.append((f"all {max_epochs:,} epochs{' and the test' * test_after_fit}", executions["run"]))
+    for what, n in rows:
+        in_all = "-" if n["shots"] is None else f"{n['shots']:,}"
+        lines.append(f"  {what:<30}{n['forward']:>12,}  {n['gradient']:>15,}  {in_all:>18}")
+    remarks = [
+        "Every one is a circuit of its own: angles differ from sample to sample, and parameters from step to step.",
+        f"A gradient takes {each:,} a sample, 2 for each rotation whose angle trains (parameter-shift)."
+        if each
+        else "Gradients come with the simulation.",
+    ]
+    if found["untold"]:
+        remarks.append(f"The test takes one a sentence; how many there are is not known: {found['untold']}")
+    if found["missing"]:
+        remarks.append(f"It cannot run here yet: {found['missing']}")
+    for remark in remarks:
+        lines += textwrap.wrap(remark, _MOST_COLUMNS, initial_indent="  ", subsequent_indent="  ")
+    return "\n".join(lines)

@@ -1,0 +1,62 @@
+"""Whether configs can be trained, asked for all of them before the first training: models, engines, data, limits."""
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, NamedTuple
+
+from qlit.data.dimensions import embedding_dim_of
+from qlit.jobs.config.models import model_of
+from qlit.jobs.devices import check_engines, check_precision
+from qlit.runtime.errors import UsageError
+from qlit.training.checks import check_head, check_limits, check_training
+from qlit.training.datamodule import SentenceDataModule
+
+
+class Planned(NamedTuple):
+    """A config that will be trained.
+
+    Args:
+        name: How it is called.
+        config: As `resolved` gives it.
+        splits: Seeds of its splits.
+        num_processes: Of a training.
+    """
+
+    name: str
+    config: Mapping[str, Any]
+    splits: Sequence[int]
+    num_processes: int = 1
+
+
+def check_all(planned: Iterable[Planned]) -> None:
+    """Look whether configs can be trained, without loading a body, embedding a sentence or running a circuit.
+
+    Raises:
+        ValueError, UsageError, FileNotFoundError, ConnectionError: As the first training that could not be made, with
+            the name of its config.
+    """
+    loaded: dict[tuple[str, int], tuple[SentenceDataModule, int | None]] = {}
+    for each in planned:
+        try:
+            _check(each, loaded)
+        except UsageError as error:
+            raise UsageError(f"{each.name}: {error}") from error
+        except ValueError as error:
+            raise ValueError(f"{each.name}: {error}") from error
+
+
+def _check(planned: Planned, loaded: dict[tuple[str, int], tuple[SentenceDataModule, int | None]]) -> None:
+    trainer = planned.config["trainer"]
+    model, _ = model_of(planned.config)
+    check_engines(model.head)
+    check_precision(model.head, str(trainer.get("precision")))
+    check_training(model.head, max_epochs=trainer.get("max_epochs"), num_processes=planned.num_processes)
+    settings = planned.config["data"]
+    for split in planned.splits:
+        key = json.dumps(settings, sort_keys=True, default=str), split
+        if key not in loaded:
+            data = SentenceDataModule(**{**settings, "seed": split})
+            loaded[key] = data, embedding_dim_of(data.load_split().path)
+        data, dim = loaded[key]
+        check_head(model.head, data, dim)
+        check_limits(trainer, data, "fit")

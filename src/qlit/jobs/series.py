@@ -1,0 +1,278 @@
+"""Trainings of several configs with several seeds: the missing ones are run, in this process, the others found."""
+
+import shlex
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from qlit.data import expanded
+from qlit.data.contents import Contents, contents_of
+from qlit.jobs.config.options import readable_errors, value_of
+from qlit.jobs.cores import check_keeps_runs
+from qlit.jobs.interruption import Interruption
+from qlit.jobs.launchers import refuse_copies
+from qlit.jobs.readiness import Planned, check_all
+from qlit.jobs.trainer_checks import check_options
+from qlit.jobs.training_cli import QlitCLI
+from qlit.runtime.interrupts import StoppedBySignal, raise_if_lost
+from qlit.tracking.config_hash import HASH, identity_tags
+from qlit.tracking.kept_runs import DivergedRun, KeptRun, KeptRuns
+
+_OWN = (
+    "--data.seed",
+    "--seed_everything",
+    "--test_after_fit",
+    "--ckpt_path",
+    "--tracking.run_id",
+    "--tracking.run_name",
+)
+"""Options of `qlit fit` that a series gives itself."""
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """A model that is trained with several seeds.
+
+    Args:
+        name: How it is called.
+        options: As of `qlit fit`, `--config` included, without seeds.
+        seeds: Each is `data.seed`, of split and batches, and `seed_everything`, of starting parameters and shots.
+    """
+
+    name: str
+    options: tuple[str, ...]
+    seeds: tuple[int, ...]
+
+
+def stopped_status(command: str, stop: StoppedBySignal) -> int:
+    """Tell that a series was stopped and how it goes on; the exit status of that."""
+    print(f"qlit {command}: {stop}; the same command goes on", file=sys.stderr)
+    return 128 + stop.signal
+
+
+class Series:
+    """The runs of some candidates.
+
+    One process at a time: two that train the same series both train what is missing.
+
+    Args:
+        candidates: With names that differ.
+    Raises:
+        UsageError, ValueError: If a config cannot be understood or be trained here.
+    """
+
+    def __init__(self, candidates: Sequence[Candidate]) -> None:
+        self.candidates = tuple(candidates)
+        for candidate in self.candidates:
+            if taken := next((name for name in _OWN if value_of(name, candidate.options) is not None), None):
+                raise ValueError(f"The trainings of a series get their own {taken}; leave it out of {candidate.name}.")
+        self._configs = [resolved(each.options) for each in self.candidates]  # all, before the first hour of training
+        for candidate, config in zip(self.candidates, self._configs, strict=True):
+            check_trainer(candidate.name, config["trainer"])
+        self._seen: dict[int, Contents] = {}
+        self.diverged: list[dict[int, DivergedRun]] = [{} for _ in self.candidates]
+        """The runs of each candidate that diverged, by seed, as far as `found` or `trained` has come upon them."""
+        self._stores = {uri: KeptRuns(uri) for uri in {each["tracking"]["tracking_uri"] for each in self._configs}}
+
+    def contents(self) -> list[Contents]:
+        """What each candidate reads.
+
+        Raises:
+            ValueError, FileNotFoundError, ConnectionError: If data or body cannot be found or read.
+        """
+        return [self._contents(number) for number in range(len(self.candidates))]
+
+    def found(self) -> list[dict[int, KeptRun]]:
+        """The finished runs of each candidate, by seed.
+
+        Raises:
+            ValueError, FileNotFoundError, ConnectionError: If there are runs, and data or body, by whose contents they
+                are known, cannot be found or read.
+        """
+        return [
+            {seed: run for seed in candidate.seeds if (run := self._finished(number, seed))}
+            for number, candidate in enumerate(self.candidates)
+        ]
+
+    def trained(self) -> list[dict[int, KeptRun]]:
+        """The runs of each candidate by seed, after training those that are missing; without those in `diverged`.
+
+        Seeds go outermost, so that what is there when it is stopped can be compared.
+
+        Raises:
+            StoppedBySignal: If a signal stopped a training; a second call goes on.
+            ValueError, UsageError: If any of them cannot be trained, before the first is.
+        """
+        refuse_copies("train the same models")
+        self.contents()  # of all, before the first hour of training
+        runs = self.found()
+        missing = [
+            (seed, number)
+            for number, candidate in enumerate(self.candidates)
+            for seed in candidate.seeds
+            if seed not in runs[number] and seed not in self.diverged[number]  # it would diverge again
+        ]
+        check_all(
+            Planned(candidate.name, self._configs[number], [seed for seed, of in missing if of == number])
+            for number, candidate in enumerate(self.candidates)
+        )
+        for place, (seed, number) in enumerate(sorted(missing), 1):
+            name = self.candidates[number].name
+            print(f"qlit: training {place} of {len(missing)}: {name}, seed {seed}", file=sys.stderr, flush=True)
+            self._train(number, seed, Interruption(raise_if_lost))
+            raise_if_lost()
+            run = self._finished(number, seed)
+            if (diverged := self.diverged[number].get(seed)) is not None:
+                print(f"qlit: {name}, seed {seed}: {diverged.reason}", file=sys.stderr, flush=True)
+                continue
+            if run is None:
+                raise ValueError(
+                    f"The run of {name}, seed {seed}, was trained with another config than the one that this command "
+                    "began with: leave config files alone meanwhile, and run it again."
+                )
+            runs[number][seed] = run
+            accuracy = run.predictions.is_right.mean()
+            print(f"qlit: {name}, seed {seed}: test accuracy {accuracy:.2%}", file=sys.stderr, flush=True)
+        return runs
+
+    def diverged_text(self) -> str:
+        """Which trainings diverged, and why the first of them did, in a sentence or two; empty if none did."""
+        found = [
+            (f"{candidate.name}, seed {seed} (run {run.run_id})", run.reason)
+            for candidate, of_candidate in zip(self.candidates, self.diverged, strict=True)
+            for seed, run in sorted(of_candidate.items())
+        ]
+        if not found:
+            return ""
+        count = sum(len(candidate.seeds) for candidate in self.candidates)
+        return f"{len(found)} of {count} trainings diverged: {'; '.join(name for name, _ in found)}. {found[0][1]}"
+
+    def _hash(self, number: int, seed: int) -> str:
+        config = self._configs[number]
+        seeded = {**config, "seed_everything": seed, "data": {**config["data"], "seed": seed}}
+        return identity_tags(seeded, self._contents(number))[HASH]
+
+    def _contents(self, number: int) -> Contents:
+        """What a candidate reads: as it was when it was first looked at, so that all of its runs belong together."""
+        if number not in self._seen:
+            self._seen[number] = contents_of(self._configs[number]["data"])
+        return self._seen[number]
+
+    def _finished(self, number: int, seed: int) -> KeptRun | None:
+        tracking = self._configs[number]["tracking"]
+        store = self._stores[tracking["tracking_uri"]]
+        if not store.has_experiment(tracking["experiment"]):
+            return None
+        wanted = tracking["experiment"], self._hash(number, seed)
+        if (run_id := store.finished(*wanted)) is not None:
+            return store.read(run_id)
+        if (diverged := store.diverged(*wanted)) is not None:
+            self.diverged[number][seed] = diverged
+        return None
+
+    def _train(self, number: int, seed: int, interruption: Interruption) -> None:
+        candidate, tracking = self.candidates[number], self._configs[number]["tracking"]
+        stopped = self._stores[tracking["tracking_uri"]].stopped(tracking["experiment"], self._hash(number, seed))
+        arguments = [
+            "fit", *candidate.options, "--data.seed", str(seed), "--seed_everything", str(seed),
+            "--tracking.run_name", f"{candidate.name}, seed {seed}", "--test_after_fit", "true",
+            *(("--ckpt_path", str(stopped)) if stopped else ()),
+        ]  # fmt: skip
+        try:
+            with readable_errors():
+                tags = {"series.model": candidate.name, "series.seed": str(seed)}
+                QlitCLI(arguments, interruption, series_tags=tags, expected=self._contents(number))
+        except SystemExit as error:  # Lightning ends so after a KeyboardInterrupt that no signal raised
+            if isinstance(error, StoppedBySignal) or interruption.signal is None:
+                raise
+            raise StoppedBySignal(interruption.signal) from error
+
+
+class _ParsedOnly(QlitCLI):
+    """Reads a config and makes nothing of it."""
+
+    def __init__(self, arguments: list[str]) -> None:
+        super().__init__(arguments, Interruption(lambda: None))
+
+    def _set_seed(self) -> None: ...
+
+    def before_instantiate_classes(self) -> None: ...
+
+    def instantiate_classes(self) -> None: ...
+
+    def _run_subcommand(self, subcommand: str) -> None: ...
+
+
+def resolved(options: Sequence[str]) -> dict[str, Any]:
+    """The resolved config of a fit with these options, nested, as its run keeps it.
+
+    Raises:
+        UsageError, ValueError: If they cannot be understood, or no trainer can have them.
+    """
+    with readable_errors():
+        config: dict[str, Any] = _ParsedOnly(["fit", *options]).kept_config().as_dict()
+    check_options(config["trainer"])
+    return config
+
+
+def candidate_of(config: str, overrides: Sequence[str], seeds: Sequence[int]) -> Candidate:
+    """A candidate as it is typed.
+
+    Args:
+        config: A config file, or one with options of its own in the same argument: "a.yaml --model.lr 0.01".
+        overrides: Options for all candidates; own ones win.
+        seeds: Its seeds.
+    Returns:
+        The candidate, named after the file and its own options.
+    Raises:
+        FileNotFoundError: If there is no such file.
+        ValueError: If a quotation in it is not closed.
+    """
+    path, *own = _words(config)
+    path = str(expanded(path, "--config"))
+    if not Path(path).is_file():
+        raise FileNotFoundError(f"There is no config {path} (in {Path.cwd()}); check the path.")
+    words = [word.rpartition(".")[2] if word.startswith("--") else word for word in own]
+    name = " ".join([Path(path).stem, *words])
+    return Candidate(name, ("--config", path, *overrides, *own), tuple(seeds))
+
+
+def _words(config: str) -> list[str]:
+    try:
+        words = shlex.split(config)
+    except ValueError as error:
+        if Path(config).is_file():
+            return [config]
+        raise ValueError(f"The config {config} has a quotation that is not closed.") from error
+    if words and Path(words[0]).is_file():
+        return words
+    return [config] if not words or " --" not in config else words  # a path may hold spaces
+
+
+def split_overrides(arguments: Sequence[str]) -> tuple[list[str], list[str]]:
+    """A command's own arguments, and the options for configs: those with a dot in their name, and their values."""
+    own: list[str] = []
+    overrides: list[str] = []
+    rest = iter(arguments)
+    for argument in rest:
+        name, equals, _ = argument.partition("=")
+        if not name.startswith("--") or "." not in name:
+            own.append(argument)
+            continue
+        overrides += [argument] if equals else [argument, *([value] if (value := next(rest, None)) is not None else [])]
+    return own, overrides
+
+
+def check_trainer(name: str, trainer: dict[str, Any]) -> None:
+    """Raise a ValueError if trainings of this config could not be made one after the other in one process."""
+    one_device = trainer["devices"] in (1, "1") or (trainer["devices"] == "auto" and torch.cuda.device_count() < 2)
+    if trainer["strategy"] != "auto" or trainer["num_nodes"] != 1 or not one_device:
+        raise ValueError(
+            f"A series trains in one process, but {name} has strategy {trainer['strategy']!r}, devices "
+            f"{trainer['devices']!r} and num_nodes {trainer['num_nodes']}. Train with `qlit fit`, compare the runs."
+        )
+    check_keeps_runs("series", name, trainer)

@@ -1,0 +1,199 @@
+"""A training of a study in processes of its own: started, answered and ended by the worker that holds its trial.
+
+The processes (`qlit study trial`, in study_rank.py) know nothing of the study's storage. Rank 0 talks to the worker, a
+line of JSON a message: the id of its run; after each epoch its accuracy, which is answered with whether to give up; and
+at its end what was reached or what went wrong. Another rank has no line to the worker: its error comes as a file.
+"""
+
+import contextlib
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any, Literal
+
+from qlit.data.contents import Contents
+from qlit.jobs.launchers import without_launchers
+from qlit.jobs.study.trial import Outcome, SeveralProcessesError, train
+from qlit.runtime.allowed import allow_options
+from qlit.runtime.retry import OutageError
+from qlit.tracking.kept_runs import KeptRuns
+
+ERROR_FILE = "error"
+"""Beside the file with what to train: what a rank other than 0 failed with."""
+
+_COMMAND = (sys.executable, "-m", "qlit", "study", "trial")
+_STOP_S = 6.0  # for ranks that are asked to stop; the worker closes the run of those that take longer
+_END_S = 60.0  # for the end of the interpreter after the last word of rank 0
+
+
+class LostError(Exception):
+    """The processes of a training have died, or one of them has; it can be tried again."""
+
+
+class FailedError(Exception):
+    """A training in processes of its own failed. The message begins with the kind of its error."""
+
+
+def reason_of(error: Exception) -> str:
+    """An error in one line."""
+    text = " ".join(str(error).split())
+    return text if isinstance(error, FailedError) else f"{type(error).__name__}: {text}"
+
+
+def train_anywhere(
+    options: Sequence[str],
+    tags: dict[str, str],
+    raise_if_lost: Callable[[], None],
+    give_up: Callable[[int, float], bool] | None = None,
+    check: Callable[[Contents], None] | None = None,
+    objectives: Sequence[str] = (),
+) -> Outcome:
+    """`train`, in this process or in several of its own, as the options say.
+
+    Raises:
+        LostError: If one of several processes was killed.
+        FailedError: If one of several processes failed.
+        OutageError: If MLflow, or space on the disk, was away for longer than it was waited for, there as here.
+        Otherwise as `train`.
+    """
+    try:
+        return train(options, tags, raise_if_lost, give_up, check, objectives)
+    except SeveralProcessesError as several:
+        needed = several
+    return _train_apart(needed, options, tags, raise_if_lost, give_up)
+
+
+def _train_apart(
+    needed: SeveralProcessesError,
+    options: Sequence[str],
+    tags: dict[str, str],
+    raise_if_lost: Callable[[], None],
+    give_up: Callable[[int, float], bool] | None,
+) -> Outcome:
+    resumed = [] if needed.checkpoint is None else [f"--ckpt_path={needed.checkpoint}"]
+    told: dict[str, Any] = {}
+    with tempfile.TemporaryDirectory(prefix="qlit-trial-") as folder:
+        try:
+            with _ranks([*options, *resumed], tags, needed, Path(folder)) as (process, line):
+                for message in _messages(line):
+                    told |= message
+                    raise_if_lost()
+                    if "epoch" in message:
+                        asked = give_up is not None and give_up(message["epoch"], message["accuracy"])
+                        with contextlib.suppress(BrokenPipeError):  # it has died since; then the line ends too
+                            line.sendall(f"{json.dumps(asked)}\n".encode())
+                with contextlib.suppress(subprocess.TimeoutExpired):
+                    process.wait(_END_S)
+                raise_if_lost()
+        except BaseException as error:
+            _close_run(needed, told, "KILLED", f"stopped with its worker: {type(error).__name__}")
+            raise
+        if "outcome" in told:
+            return Outcome(**told["outcome"])
+        end = _what_happened(told, process.returncode, Path(folder))
+    _close_run(needed, told, "FAILED" if isinstance(end, FailedError) else "KILLED", str(end))
+    raise end
+
+
+def _messages(line: socket.socket) -> Iterator[dict[str, Any]]:
+    """What rank 0 says until it ends."""
+    with line.makefile(encoding="utf-8") as reader, contextlib.suppress(ConnectionResetError):
+        for text in reader:
+            if text.endswith("\n"):  # else it died in the middle of a word
+                yield json.loads(text)
+
+
+def _close_run(
+    needed: SeveralProcessesError, told: dict[str, Any], status: Literal["FAILED", "KILLED"], why: str
+) -> None:
+    """Close the MLflow run of processes that are gone, if they could not do so themselves, and tell the cause there."""
+    if "run_id" not in told or "outcome" in told:
+        return
+    # The trial's fate does not hang on MLflow, which may be away; the next start on this machine looks for such runs.
+    with contextlib.suppress(Exception):
+        KeptRuns(needed.tracking_uri).close(told["run_id"], status, why)
+
+
+def _what_happened(told: dict[str, Any], returned: int, folder: Path) -> LostError | FailedError | OutageError:
+    """The error that stands for the end of processes that reached nothing."""
+    for word, kind in (("lost", LostError), ("outage", OutageError), ("error", FailedError)):
+        if word in told:
+            return kind(told[word])
+    with contextlib.suppress(FileNotFoundError):
+        return FailedError((folder / ERROR_FILE).read_text(encoding="utf-8"))
+    if returned < 0:
+        return LostError(f"its process was killed by {signal.Signals(-returned).name}")
+    if returned == 128 + signal.SIGINT:
+        return LostError("its process was interrupted")
+    return FailedError(f"its process ended with status {returned}; the worker's log tells more")
+
+
+@contextmanager
+def _ranks(
+    options: Sequence[str], tags: dict[str, str], needed: SeveralProcessesError, folder: Path
+) -> "Iterator[tuple[subprocess.Popen[bytes], socket.socket]]":
+    """Rank 0, which starts the others, and the line to it; ended with all others on leaving."""
+    ours, theirs = socket.socketpair()
+    file = folder / "trial.json"
+    file.write_text(
+        json.dumps(
+            {
+                "options": list(options),
+                "tags": tags,
+                "worker": os.getpid(),
+                "line": theirs.fileno(),
+                "contents": asdict(needed.contents),
+            }
+        ),
+        encoding="utf-8",
+    )
+    environment = without_launchers(os.environ)
+    environment["OMP_NUM_THREADS"] = str(max(1, len(os.sched_getaffinity(0)) // needed.num_processes))
+    with ours, theirs:
+        with _sigterm_blocked():
+            # In a session of its own, which a Ctrl-C in a terminal does not reach. What it prints is for the log.
+            process = subprocess.Popen(
+                [*_COMMAND, str(file), *allow_options()],
+                env=environment,
+                pass_fds=[theirs.fileno()],
+                stdout=2,
+                start_new_session=True,
+            )
+        theirs.close()  # so that the end of rank 0 is the end of the line
+        try:
+            yield process, ours
+        finally:
+            _end(process)
+
+
+@contextmanager
+def _sigterm_blocked() -> Iterator[None]:
+    """Where processes are started that never receive a SIGTERM, nor do those that they start.
+
+    Only the worker stops a training, by SIGINT to rank 0. Lightning answers a SIGTERM, which the end of a job sends to
+    all processes at once, with a broadcast in the middle of whatever the ranks are at, and that may hold them for ever.
+    """
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+def _end(process: "subprocess.Popen[bytes]") -> None:
+    """End rank 0, if it has not ended, so that its run is told KILLED; then whatever is left of its session."""
+    if process.poll() is None:
+        process.send_signal(signal.SIGINT)
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            process.wait(_STOP_S)
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)
+    process.wait()

@@ -1,0 +1,169 @@
+"""A study as the command line names it: its file, options for all cells, and the options of each training."""
+
+import argparse
+import json
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from qlit.jobs.config.arguments import CommandParser
+from qlit.jobs.cores import num_processes
+from qlit.jobs.readiness import Planned, check_all
+from qlit.jobs.series import resolved, split_overrides
+from qlit.runtime.errors import UsageError
+from qlit.runtime.yaml_text import load_yaml
+from qlit.runtime.yaml_values import home_expanded
+from qlit.studies.definition import Cell, Replicate, Study
+from qlit.studies.designs import cells_of
+from qlit.studies.files.study_file import read_study
+from qlit.studies.trials.storage import Location, locate
+
+OWN_KEYS = ("data.seed", "seed_everything", "test_after_fit", "ckpt_path", "tracking.run_id", "tracking.run_name")
+"""Config keys that a study sets itself."""
+
+
+@dataclass(frozen=True)
+class Named:
+    """A study and where it is.
+
+    Args:
+        study: As its file and the command line say.
+        location: Of its trials.
+        arguments: What a worker's command line needs to mean the same.
+    """
+
+    study: Study
+    location: Location
+    arguments: tuple[str, ...]
+
+
+def report_folder(name: str) -> Path:
+    """Where the report of a study is written unless told otherwise."""
+    return Path("mlruns") / "studies" / name / "report"
+
+
+def add_study_options(parser: argparse.ArgumentParser) -> None:
+    """The options by which every verb knows its study."""
+    parser.add_argument("-c", "--config", required=True, metavar="FILE", help="the study file")
+    parser.add_argument(
+        "--storage", metavar="URL", help="journal:PATH, sqlite:///PATH or postgresql://.. instead of its"
+    )
+
+
+def parsed(parser: CommandParser, arguments: Sequence[str]) -> tuple[argparse.Namespace, Named]:
+    """Options, and the study that they name. Options with a dot are for the config of all cells.
+
+    Raises:
+        UsageError, ValueError, FileNotFoundError: If something is wrong with them or the study file.
+    """
+    own, overrides = split_overrides(arguments)
+    options = parser.parse(own)
+    study = read_study(options.config)
+    given = _settings(overrides)
+    if clash := [key for factor in study.factors for key in factor.keys if key in given]:
+        raise UsageError(f"--{clash[0]} is a factor of study {study.name!r}, so it cannot be one value for all cells.")
+    study = replace(study, overrides={**study.overrides, **given})
+    if own_key := [
+        key for key in (*study.overrides, *(key for factor in study.factors for key in factor.keys)) if key in OWN_KEYS
+    ]:
+        raise UsageError(f"a study sets {own_key[0]} itself; its file has `replicates` for seeds and splits.")
+    location = locate(options.storage or study.storage, study.name)
+    arguments = ["--config", options.config, *(["--storage", options.storage] if options.storage else []), *overrides]
+    return options, Named(study, location, tuple(arguments))
+
+
+def _settings(overrides: Sequence[str]) -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    rest = iter(overrides)
+    for argument in rest:
+        name, equals, value = argument.removeprefix("--").partition("=")
+        if not equals:
+            following = next(rest, None)
+            if following is None:
+                raise UsageError(f"the option --{name} needs a value.")
+            value = following
+        found[name] = load_yaml(value, f"the value of --{name}")
+    return found
+
+
+def options_of(study: Study, cell: Mapping[str, Any]) -> list[str]:
+    """The options of `qlit fit` that make a cell, without seeds."""
+    settings = study.settings(cell)
+    configs = list(study.base)
+    if "config" in settings:
+        configs.append(study.folder / home_expanded(settings.pop("config")))
+    experiment = settings.pop("tracking.experiment", study.name)
+    options = [part for config in configs for part in ("--config", str(config))]
+    # One word each: a value may begin with a dash.
+    options += [f"--{key}={_text(value)}" for key, value in settings.items()]
+    return [*options, f"--tracking.experiment={experiment}"]
+
+
+def training_options(study: Study, cell: Cell, replicate: Replicate, name: str) -> list[str]:
+    """The options of `qlit fit` that train a cell once."""
+    return [
+        *options_of(study, cell), f"--data.seed={replicate.split}", f"--seed_everything={replicate.seed}",
+        f"--tracking.run_name={name}", "--test_after_fit=true",
+    ]  # fmt: skip
+
+
+def _text(value: Any) -> str:
+    if isinstance(value, float) and not math.isfinite(value):
+        return str(value)
+    return value if isinstance(value, str) else json.dumps(value)
+
+
+def checked_configs(study: Study) -> list[dict[str, Any]]:
+    """The resolved configs of the first and the last cell, after looking whether they can be understood.
+
+    Raises:
+        UsageError, ValueError: If not: a factor that names no key is told with the nearest; or if a study cannot make
+            such trainings.
+    """
+    first, last = ends_of(study)
+    configs = [resolved(options_of(study, cell)) for cell in ([first] if last == first else [first, last])]
+    for config in configs:
+        num_processes(study.name, config["trainer"])
+    return configs
+
+
+def check_cells(study: Study) -> None:
+    """Look whether every kind of cell of a design can be trained, before any is: cells that together have all levels.
+
+    A search draws combinations that may not be possible, and learns from those that are not; nothing is checked there.
+
+    Raises:
+        UsageError, ValueError, FileNotFoundError, ConnectionError: As `check_all`.
+    """
+    if study.design.is_search:
+        return
+    chosen: list[Cell] = []
+    seen: set[tuple[str, str]] = set()
+    for cell in cells_of(study):
+        levels = {(name, str(level)) for name, level in cell.items()}
+        if not chosen or not levels <= seen:
+            chosen.append(cell)
+            seen |= levels
+    splits = sorted({each.split for each in study.replicates})
+    check_all(_planned(study, cell, splits) for cell in chosen)
+
+
+def _planned(study: Study, cell: Cell, splits: Sequence[int]) -> Planned:
+    config = resolved(options_of(study, cell))
+    levels = ", ".join(f"{name.rpartition('.')[2]} {level}" for name, level in cell.items())
+    return Planned(f"{study.name} ({levels})", config, splits, num_processes(study.name, config["trainer"]) or 1)
+
+
+def ends_of(study: Study) -> tuple[Cell, Cell]:
+    """The first and the last cell; of a search, those of the lowest and of the highest levels."""
+    if not study.design.is_search:
+        cells = cells_of(study)
+        return cells[0], cells[-1]
+    ends: tuple[Cell, Cell] = ({}, {})
+    for factor in study.factors:
+        for cell, level in zip(ends, factor.ends, strict=True):
+            if factor.is_active(cell):
+                cell[factor.name] = level
+    return ends

@@ -1,0 +1,235 @@
+"""A worker: takes trials of a study, one after the other, until there are none, or it is told to stop, or in time."""
+
+import os
+import signal
+import sys
+import threading
+import time
+import traceback
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from qlit.data.contents import Contents
+from qlit.jobs.study.contents import facts_of
+from qlit.jobs.study.processes import LostError, reason_of, train_anywhere
+from qlit.jobs.study.setup import training_options
+from qlit.jobs.study.tables import searched_text
+from qlit.jobs.study.trial import Outcome
+from qlit.runtime.errors import UsageError, is_about_input
+from qlit.runtime.interrupts import Interrupts, StoppedBySignal
+from qlit.runtime.retry import OutageError, cause_of, is_outage, without_waiting
+from qlit.runtime.secrets import scrub
+from qlit.studies.cell_results import note_of
+from qlit.studies.definition import Replicate
+from qlit.studies.trials.claim import Claimed
+from qlit.studies.trials.contents import ChangedError, contents_key
+from qlit.studies.trials.diverged import DIVERGED
+from qlit.studies.trials.storage_retry import patiently
+from qlit.studies.trials.trials import Trials
+
+_HEARTBEAT_S = 30.0
+_POLL_S = 1.0  # between looks at trials that others train
+_MOST_FAILURES = 5  # in a row, without a success: what is wrong is wrong with all of them
+
+
+@dataclass
+class Worker:
+    """A worker on the trials of a study.
+
+    Args:
+        trials: They.
+        parent_run: The MLflow run under which those of the trainings are shown.
+        interrupts: Of this process.
+        parent: Process id of the command that started this one and whose end is to be its own; None without one.
+    """
+
+    trials: Trials
+    parent_run: str
+    interrupts: Interrupts
+    parent: int | None = None
+    _failures: int = field(default=0, init=False)
+
+    def work(self, hours: float | None = None) -> int:
+        """Train what there is; how many trials. Returns also when a signal has come, or after so many hours.
+
+        Raises:
+            OutageError: If the storage, MLflow or space on the disk is away for longer than it is waited for.
+            ValueError: If one trial after the other fails, or what the study reads has changed since it began.
+        """
+        deadline = None if hours is None else time.monotonic() + 3600 * hours
+        done = 0
+        while not self._must_end(deadline):
+            lost = patiently(self.trials.recover)
+            for number in lost:
+                self._say(f"trial {number} was lost with its process; it is queued again")
+            claimed = patiently(self.trials.claim)
+            if claimed is not None:
+                done += self._run(claimed)
+            elif (screened := patiently(self.trials.begin_search)) is not None:
+                self._say(f"the screening is done; {searched_text(screened)}")
+            elif patiently(lambda: self.trials.is_finished):
+                break
+            else:  # others train the last ones, and may die
+                time.sleep(_POLL_S)
+        return done
+
+    def _must_end(self, deadline: float | None) -> bool:
+        orphaned = self.parent is not None and os.getppid() != self.parent
+        too_late = deadline is not None and time.monotonic() > deadline
+        if self.interrupts.signal is not None or orphaned or too_late:
+            return True
+        return patiently(lambda: self.trials.stop_is_asked)
+
+    def _run(self, claimed: Claimed) -> bool:
+        """Whether the trial came to its end."""
+        name = f"trial {claimed.trial.number}"
+        levels = ", ".join(f"{factor} {level}" for factor, level in claimed.cell.items())
+        self._say(f"{name}: {levels}")
+        begun = time.monotonic()
+        try:
+            with self._signs_of_life(claimed):
+                outcomes = self._trained(claimed)
+        except StoppedBySignal as stop:
+            told = f"stopped by {stop.signal.name}"
+            patiently(lambda: self.trials.give_back(claimed, told))
+            return False
+        except LostError as lost:
+            why = str(lost)
+            patiently(lambda: self.trials.lose(claimed, why))
+            self._say(f"{name} was lost: {why}")
+            return False
+        except ChangedError as changed:  # nothing is wrong with the trial, nor can any other be trained
+            told = str(changed)
+            patiently(lambda: self.trials.give_back(claimed, told))
+            raise
+        except Exception as error:
+            if is_outage(error):  # not the trial's fault; other workers or the next `run` go on with it
+                told = cause_of(error)
+                with suppress(OutageError), without_waiting():  # if not, the trial is noticed as lost
+                    patiently(lambda: self.trials.give_back(claimed, told))
+                raise error if isinstance(error, OutageError) else OutageError(told) from error
+            reason = reason_of(error)
+            patiently(lambda: claimed.trial.set_user_attr("error", scrub(reason)[:2000]))
+            patiently(lambda: self.trials.finish(claimed, None))
+            if os.environ.get("QLIT_TRACEBACK") or not is_about_input(error):
+                traceback.print_exc()  # into the worker's log; the study goes on
+            self._say(f"{name} failed: {reason}")
+            self._failures += 1
+            if self._failures >= _MOST_FAILURES:
+                raise ValueError(f"{self._failures} trials failed one after the other; the last: {reason}") from error
+            return False
+        self._failures = 0
+        if diverged := outcomes[-1].diverged:
+            if patiently(lambda: self.trials.settle_diverged(claimed, diverged)):
+                self._say(f"{name} diverged: {diverged}")
+            return True
+        pruned = outcomes[-1].pruned
+        values = None if pruned else self._values(outcomes)
+        seconds = time.monotonic() - begun
+        patiently(lambda: claimed.trial.set_user_attr("seconds", seconds))
+        if not patiently(lambda: self.trials.finish(claimed, values, pruned=pruned)):
+            self._say(f"{name} was taken for lost meanwhile; its result is not counted")
+            return False
+        told = "given up" if values is None else ", ".join(f"{value:.4f}" for value in values)
+        self._say(f"{name}: {told} ({seconds:.0f} s)")
+        return True
+
+    def _trained(self, claimed: Claimed) -> list[Outcome]:
+        outcomes = []
+        for number, replicate in enumerate(claimed.replicates):
+            options = training_options(
+                self.trials.definition, claimed.cell, replicate, self._run_name(claimed, replicate)
+            )
+            give_up = self._give_up(claimed) if number == 0 else None
+            with self.interrupts.raising():
+                outcome = train_anywhere(
+                    options,
+                    self._tags(claimed, replicate),
+                    self.interrupts.raise_if_lost,
+                    give_up,
+                    self._check(claimed),
+                    [objective.metric for objective in self.trials.definition.objectives],
+                )
+            patiently(lambda found=outcome, of=replicate: self._note(claimed, of, found))  # type: ignore[misc]
+            outcomes.append(outcome)
+            if outcome.pruned or outcome.diverged:
+                break
+        return outcomes
+
+    def _check(self, claimed: Claimed) -> Callable[[Contents], None]:
+        key = contents_key(self.trials.definition, claimed.cell)
+        return lambda contents: patiently(lambda: self.trials.check_contents(key, facts_of(contents)))
+
+    def _note(self, claimed: Claimed, replicate: Replicate, outcome: Outcome) -> None:
+        diverged = {DIVERGED: outcome.diverged} if outcome.diverged else {}
+        claimed.trial.set_user_attr(note_of(replicate), {"run_id": outcome.run_id, **outcome.scores, **diverged})
+
+    def _give_up(self, claimed: Claimed) -> Callable[[int, float], bool] | None:
+        if self.trials.definition.pruner.kind == "none":
+            return None
+
+        def give_up(epoch: int, accuracy: float) -> bool:
+            patiently(lambda: claimed.trial.report(accuracy, epoch))
+            return claimed.may_be_pruned and patiently(claimed.trial.should_prune)
+
+        return give_up
+
+    def _values(self, outcomes: list[Outcome]) -> list[float]:
+        values = []
+        for objective in self.trials.definition.objectives:
+            found = [outcome.scores.get(objective.metric) for outcome in outcomes]
+            known = [value for value in found if value is not None]
+            if len(known) < len(found):
+                there = sorted(name for name in outcomes[0].scores if not name.startswith("test/"))
+                raise UsageError(f"a training has no score {objective.metric!r}; it has {', '.join(there)}.")
+            values.append(float(np.mean(known)))
+            if not np.isfinite(values[-1]):  # never a value of a trial: a storage or a sampler may not bear it
+                raise ValueError(f"A training has the score {objective.metric} {values[-1]}, which is not finite.")
+        return values
+
+    def _run_name(self, claimed: Claimed, replicate: Replicate) -> str:
+        levels = ", ".join(f"{factor.rpartition('.')[2]} {level}" for factor, level in claimed.cell.items())
+        return f"{claimed.trial.number}: {levels}, seed {replicate.seed}, split {replicate.split}"
+
+    def _tags(self, claimed: Claimed, replicate: Replicate) -> dict[str, str]:
+        levels = {f"study.factor.{name}": str(level) for name, level in claimed.cell.items()}
+        return {
+            "mlflow.parentRunId": self.parent_run,
+            "study.name": self.trials.definition.name,
+            "study.trial": str(claimed.trial.number),
+            "study.cell": str(claimed.trial.user_attrs["cell"]),
+            "study.replicate": f"seed {replicate.seed}, split {replicate.split}",
+            **({"study.stage": claimed.stage} if claimed.stage is not None else {}),
+            **levels,
+        }
+
+    @contextmanager
+    def _signs_of_life(self, claimed: Claimed) -> Iterator[None]:
+        over = threading.Event()
+
+        def tell() -> None:
+            begun = time.monotonic()
+            while not over.wait(1.0):
+                if self.parent is not None and os.getppid() != self.parent:
+                    os.kill(os.getpid(), signal.SIGTERM)  # as if the command that is gone had passed on a SIGTERM
+                    return
+                if time.monotonic() - begun >= _HEARTBEAT_S:
+                    begun = time.monotonic()
+                    try:
+                        self.trials.sign_of_life(claimed.trial)
+                    except Exception as error:  # the training goes on; whether the storage comes back shows at its end
+                        self._say(f"the storage does not answer: {type(error).__name__}")
+
+        thread = threading.Thread(target=tell, daemon=True)
+        thread.start()
+        try:
+            yield
+        finally:
+            over.set()
+            thread.join()
+
+    def _say(self, text: str) -> None:
+        print(f"qlit study [{os.getpid()}] {text}", file=sys.stderr, flush=True)

@@ -1,0 +1,129 @@
+"""What a command prints at its end, short enough to be read."""
+
+import shlex
+import sys
+from collections.abc import Iterable, Sequence
+from math import floor
+
+from qlit.data import Notice
+from qlit.heads import EstimatorHead
+from qlit.jobs.recorder import parameter_counts
+from qlit.runtime.allowed import allow_options
+from qlit.runtime.intervals import wilson_interval
+from qlit.tracking.tracker import MLflowTracker
+from qlit.training.datamodule import SentenceDataModule
+from qlit.training.evaluation import Evaluation
+from qlit.training.module import SentenceClassifier, Stage
+
+
+def fit_summary(
+    module: SentenceClassifier,
+    data: SentenceDataModule,
+    tracker: MLflowTracker | None,
+    best_checkpoint: str,
+    best: Evaluation | None,
+    test_scores: dict[str, float],
+    *,
+    last_checkpoint: str = "",
+    allow: Sequence[str] = (),
+) -> str:
+    """Parameters by part, epoch, validation and test accuracy with interval of what was tested, where the run is.
+
+    Args:
+        module: The model after its fit.
+        data: Its data.
+        tracker: Of its run.
+        best_checkpoint: The checkpoint that was tested; empty where none is kept, and the last weights were.
+        best: What that checkpoint reached in its validation.
+        test_scores: Of the test; empty without one.
+        last_checkpoint: Named where no epoch was validated, so that none is best.
+        allow: Modules that a command needs to be allowed before it uses the checkpoint.
+    """
+    counts = parameter_counts(module)
+    parts = ", ".join(f"{name} {count:,}" for name, count in counts.items() if name != "total")
+    lines = [_heading(data), _line("parameters", f"{counts['total']:,}", f"({parts})")]
+    validated = best or module.evaluations.get("val")
+    if validated is not None:
+        last = max(floor(values[-1][0]) for values in module.history.values()) if module.history else validated.epoch
+        within = "" if validated.position == validated.epoch else f", after step {validated.step:,}"
+        lines += [
+            _line(
+                f"{'last' if best is None else 'best'} epoch",
+                str(validated.epoch),
+                f"(of {1 + max(last, validated.epoch)}, counted from 0{within})",
+            ),
+            _accuracy_line("validation accuracy", validated, "val", len(data.split.validation)),
+        ]
+    if test_scores:
+        lines.append(_accuracy_line("test accuracy", module.evaluations["test"], "test", len(data.split.test)))
+    if isinstance(module.head, EstimatorHead) and module.head.complaint:
+        lines.append(_line("warning", module.head.complaint))
+    if data.texts.note:
+        lines.append(_line("note", data.texts.note))
+    lines += [_line("note", notice.text) for notice in (*data.notices, *module.notices)]
+    if checkpoint := best_checkpoint or last_checkpoint:
+        lines.append(_line("best checkpoint" if best_checkpoint else "last checkpoint", checkpoint))
+        named = shlex.quote(checkpoint) + " --trust_remote_code" * data.trust_remote_code
+        named += "".join(f" {word}" for word in allow_options(allow))
+        lines.append(_line("label sentences", f'qlit predict {named} "What a lovely evening this was."'))
+    return "\n".join([*lines, *_where(tracker)])
+
+
+def evaluation_summary(
+    module: SentenceClassifier,
+    data: SentenceDataModule,
+    tracker: MLflowTracker | None,
+    stage: Stage,
+    scores: dict[str, float],
+) -> str:
+    """The scores of one split, accuracy with interval, where the run is."""
+    part = {"val": "validation", "test": "test"}[stage]
+    lines = [
+        _heading(data),
+        _accuracy_line(f"{part} accuracy", module.evaluations[stage], stage, len(getattr(data.split, part))),
+    ]
+    lines += [
+        _line(name.removeprefix(f"{stage}/").replace("_", " "), f"{value:.4f}")
+        for name, value in scores.items()
+        if name.startswith(f"{stage}/") and name not in (f"{stage}/accuracy", f"{stage}/selection")
+    ]
+    if data.texts.note:
+        lines.append(_line("note", data.texts.note))
+    lines += [_line("note", notice.text) for notice in (*data.notices, *module.notices)]
+    return "\n".join([*lines, *_where(tracker)])
+
+
+_told: set[str] = set()
+
+
+def tell_notices(notices: Iterable[Notice]) -> None:
+    """Print the notices of one training of many to standard error, each text once in a process."""
+    for notice in notices:
+        if notice.text not in _told:
+            _told.add(notice.text)
+            print(f"qlit: note: {notice.text}", file=sys.stderr, flush=True)
+
+
+def _heading(data: SentenceDataModule) -> str:
+    split = data.split
+    return (
+        f"\n{data.texts.name}: {len(split.train):,} train / {len(split.validation):,} validation / "
+        f"{len(split.test):,} test sentences, split {split.fingerprint}, body {data.body_name}"
+    )
+
+
+def _accuracy_line(name: str, found: Evaluation, stage: Stage, planned: int) -> str:
+    accuracy, num_seen = found.scores[f"{stage}/accuracy"], planned if found.num_seen is None else found.num_seen
+    low, high = wilson_interval(accuracy, num_seen)
+    of = "" if num_seen == planned else f" of {planned:,}"
+    return _line(name, f"{accuracy:.2%}", f"(95 % interval {low:.1%} to {high:.1%}, {num_seen:,}{of} sentences)")
+
+
+def _where(tracker: MLflowTracker | None) -> list[str]:
+    if tracker is None or tracker.ui_page is None:
+        return []
+    return [_line("open the UI", tracker.ui_command), _line("and this run", tracker.ui_page)]
+
+
+def _line(name: str, value: str, remark: str = "") -> str:
+    return f"  {name:<20}{value}{' ' if remark else ''}{remark}"

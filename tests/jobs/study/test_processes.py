@@ -1,0 +1,143 @@
+"""What a worker makes of the end of a training's processes; small scripts stand in for them."""
+
+import sys
+import time
+
+import psutil
+import pytest
+
+from qlit.data.contents import Contents
+from qlit.jobs.study import processes
+from qlit.jobs.study.processes import FailedError, LostError, train_anywhere
+from qlit.jobs.study.trial import Outcome, SeveralProcessesError
+from qlit.runtime.retry import OutageError
+
+BEGIN = """
+import json, os, pathlib, signal, socket, subprocess, sys, time
+file = pathlib.Path(sys.argv[1])
+told = json.loads(file.read_text())
+line = socket.socket(fileno=told["line"])
+say = lambda **message: line.sendall((json.dumps(message) + "\\n").encode())
+say(run_id="R")
+"""
+
+
+@pytest.fixture
+def trained(monkeypatch):
+    """Train in processes whose rank 0 is a script; the statuses that runs were closed with are in `closed`."""
+
+    def needed(*_):
+        raise SeveralProcessesError(2, None, None, Contents("d", "b"))
+
+    closed = []
+    monkeypatch.setattr(processes, "train", needed)
+    monkeypatch.setattr(
+        processes,
+        "KeptRuns",
+        lambda _: type("Kept", (), {"close": lambda _, *how: closed.append(how)})(),
+    )
+
+    def train(script, raise_if_lost=lambda: None, give_up=None):
+        monkeypatch.setattr(processes, "_COMMAND", (sys.executable, "-c", BEGIN + script))
+        return train_anywhere(["--model.lr=1"], {"study.name": "tiny"}, raise_if_lost, give_up)
+
+    train.closed = closed
+    return train
+
+
+def test_rank_0_asks_after_each_epoch_and_tells_what_was_reached(trained):
+    asked = []
+
+    def give_up(*question):
+        asked.append(question)
+        return len(asked) == 2
+
+    outcome = trained(
+        """
+assert told["options"] == ["--model.lr=1"] and told["tags"] == {"study.name": "tiny"}
+assert told["worker"] == os.getppid() and os.getpgrp() == os.getpid()
+assert signal.SIGTERM in signal.pthread_sigmask(signal.SIG_BLOCK, [])
+answers = line.makefile()
+for epoch in range(3):
+    say(epoch=epoch, accuracy=0.5)
+    if json.loads(answers.readline()):
+        break
+say(outcome={"run_id": "R", "scores": {"val/accuracy": 0.5}, "pruned": epoch == 1})
+""",
+        give_up=give_up,
+    )
+    assert asked == [(0, 0.5), (1, 0.5)]
+    assert outcome == Outcome("R", {"val/accuracy": 0.5}, pruned=True)
+    assert trained.closed == []
+
+
+@pytest.mark.parametrize(
+    ("script", "kind", "why", "status"),
+    [
+        ("os.kill(os.getpid(), signal.SIGKILL)", LostError, "its process was killed by SIGKILL", "KILLED"),
+        ("say(lost='rank 1 died'); sys.exit(1)", LostError, "rank 1 died", "KILLED"),
+        ("sys.exit(130)", LostError, "its process was interrupted", "KILLED"),
+        ("line.sendall(b'{\"ep'); os.kill(os.getpid(), 9)", LostError, "its process was killed by SIGKILL", "KILLED"),
+        ("say(outage='MLflow is away'); sys.exit(1)", OutageError, "MLflow is away", "KILLED"),
+        ("say(error='ValueError: no'); sys.exit(1)", FailedError, "ValueError: no", "FAILED"),
+        ("(file.parent / 'error').write_text('OSError: rank 1'); sys.exit(1)",
+         FailedError, "OSError: rank 1", "FAILED"),
+        ("(file.parent / 'error').write_text('OSError: rank 1'); os.kill(os.getpid(), 9)",
+         FailedError, "OSError: rank 1", "FAILED"),
+        ("sys.exit(3)", FailedError, "its process ended with status 3; the worker's log tells more", "FAILED"),
+    ],
+)  # fmt: skip
+def test_processes_that_reach_nothing_were_lost_or_failed_or_waited_in_vain(trained, script, kind, why, status):
+    with pytest.raises(kind) as raised:
+        trained(script)
+    assert str(raised.value) == why
+    assert trained.closed == [("R", status, why)]
+
+
+def test_whatever_rank_0_started_ends_with_it(trained, tmp_path):
+    pid = tmp_path / "pid"
+    with pytest.raises(LostError):
+        trained(f"""
+other = subprocess.Popen(["sleep", "600"])
+pathlib.Path({str(pid)!r}).write_text(str(other.pid))
+os.kill(os.getpid(), signal.SIGKILL)
+""")
+    deadline = time.monotonic() + 10
+    while psutil.pid_exists(int(pid.read_text())) and psutil.Process(int(pid.read_text())).status() != "zombie":
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+
+
+class ToldError(Exception):
+    """Raised where a signal would be."""
+
+
+def test_a_worker_that_is_told_to_stop_lets_rank_0_close_its_run(trained, tmp_path):
+    done, begun = tmp_path / "done", iter([False, True])
+
+    def stop():
+        if next(begun):
+            raise ToldError
+
+    with pytest.raises(ToldError):
+        trained(
+            f"""
+try:
+    say(run_id="R")
+    time.sleep(600)
+except KeyboardInterrupt:
+    pathlib.Path({str(done)!r}).write_text("closed")
+    sys.exit(130)
+""",
+            raise_if_lost=stop,
+        )
+    assert done.read_text() == "closed"
+
+
+def test_mlflow_may_be_away_when_processes_are_lost(trained, monkeypatch):
+    def away(_):
+        raise ConnectionError
+
+    monkeypatch.setattr(processes, "KeptRuns", away)
+    with pytest.raises(LostError, match="SIGKILL"):
+        trained("os.kill(os.getpid(), signal.SIGKILL)")

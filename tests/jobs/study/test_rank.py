@@ -1,0 +1,138 @@
+"""A process of a training: how its end is told, and what it makes of the end of others."""
+
+import errno
+import json
+import signal
+import socket
+import subprocess
+import sys
+from types import SimpleNamespace
+
+import pytest
+
+from qlit.data.contents import Contents
+from qlit.jobs.study import rank
+from qlit.jobs.study.rank import run_rank
+from qlit.jobs.study.trial import Outcome
+from qlit.runtime.interrupts import StoppedBySignal
+from qlit.runtime.retry import OutageError
+from qlit.tracking.tracker import MLflowTracker
+
+
+@pytest.fixture
+def ran(monkeypatch, tmp_path):
+    """Run one rank whose training is a function; return its status and what it told the worker."""
+    ours, theirs = socket.socketpair()
+    fd = theirs.detach()
+    (tmp_path / "trial.json").write_text(
+        json.dumps({"options": ["--x=1"], "tags": {}, "worker": 7, "line": fd, "contents": {"data": "d", "body": "b"}})
+    )
+    parents = []
+    monkeypatch.setattr(rank, "_end_with", parents.append)
+    monkeypatch.setattr(rank, "_WAIT_S", 0.0)
+    monkeypatch.setattr(rank, "outcome_of", lambda made: made)
+
+    def run(rank, training):
+        monkeypatch.setattr(rank, "local_rank", lambda: rank)
+        monkeypatch.setattr(rank, "TrialCLI", training)
+        status = run_rank([str(tmp_path / "trial.json")])
+        if rank:
+            socket.socket(fileno=fd).close()
+        with ours:
+            return status, [json.loads(line) for line in ours.makefile()]
+
+    run.parents = parents
+    return run
+
+
+def test_rank_0_tells_what_was_reached(ran):
+    def training(arguments, tags, *_, is_rank, expected):
+        assert (arguments, tags, is_rank) == (["fit", "--x=1"], {}, True)
+        assert expected == Contents("d", "b")
+        return Outcome("R", {"val/loss": 0.5})
+
+    outcome = {"run_id": "R", "scores": {"val/loss": 0.5}, "pruned": False, "diverged": ""}
+    assert ran(0, training) == (0, [{"outcome": outcome}])
+    assert ran.parents == [7]
+
+
+def fails(*_, **__):
+    raise ValueError("this\nis why")
+
+
+def test_rank_0_tells_its_error(ran):
+    assert ran(0, fails) == (1, [{"error": "ValueError: this is why"}])
+
+
+@pytest.mark.parametrize(
+    ("kind", "words", "told"),
+    [
+        (OutageError, ("MLflow is away, for 180 s by now",), "MLflow is away, for 180 s by now"),
+        (OSError, (errno.ENOSPC, "No space left on device"), "OSError: [Errno 28] No space left on device"),
+    ],
+)
+def test_rank_0_tells_an_outage_from_an_error(ran, kind, words, told):
+    def training(*_, **__):
+        raise kind(*words)  # made here: kept by the test, it would keep the line open
+
+    assert ran(0, training) == (1, [{"outage": told}])
+
+
+def test_rank_0_tells_the_error_of_another_rank_for_its_own(ran, tmp_path):
+    (tmp_path / "error").write_text("OSError: rank 1")
+    assert ran(0, fails) == (1, [{"error": "OSError: rank 1"}])
+
+
+def test_rank_0_says_nothing_when_it_is_told_to_stop(ran):
+    def training(*_, **__):
+        raise StoppedBySignal(signal.SIGINT)
+
+    assert ran(0, training) == (130, [])
+
+
+def test_another_rank_leaves_its_error_in_a_file_unless_one_did_before(ran, tmp_path):
+    assert ran(1, fails) == (1, [])
+    assert (tmp_path / "error").read_text() == "ValueError: this is why"
+    assert ran.parents != [7]  # of rank 0, not of the worker
+
+    def fails_too(*_, **__):
+        raise RuntimeError("connection closed")
+
+    rank.TrialCLI = fails_too  # restored by the fixture's patch
+    assert run_rank([str(tmp_path / "trial.json")]) == 1
+    assert (tmp_path / "error").read_text() == "ValueError: this is why"
+
+
+@pytest.mark.parametrize(
+    ("script", "lost", "status"),
+    [
+        ("import os; os.kill(os.getpid(), 9)", "rank 2 of its processes was killed by SIGKILL", "KILLED"),
+        ("raise SystemExit(1)", "", None),
+        ("import time; time.sleep(600)", "", None),
+    ],
+)
+def test_an_exception_of_rank_0_may_come_from_the_death_of_another(monkeypatch, tmp_path, script, lost, status):
+    monkeypatch.setattr(rank, "_DEATH_S", 2.0 if lost else 0.3)
+    others = [
+        subprocess.Popen([sys.executable, "-c", code], stderr=subprocess.DEVNULL)
+        for code in ("import time; time.sleep(600)", script)
+    ]
+    tracker = MLflowTracker(tracking_uri=f"sqlite:///{tmp_path}/mlflow.db")
+    closed = []
+    monkeypatch.setattr(tracker, "close", lambda *how: closed.append(how))
+    trainer = SimpleNamespace(
+        strategy=SimpleNamespace(launcher=SimpleNamespace(procs=others)), checkpoint_callback=None, loggers=[tracker]
+    )
+    first = rank._First(lambda: None, SimpleNamespace(say=None))
+    try:
+        first.on_exception(trainer, None, StoppedBySignal(signal.SIGINT))
+        assert first.lost == ""
+        first.on_exception(trainer, None, RuntimeError("connection closed by peer"))
+        assert first.lost == lost
+        assert closed == ([(status, lost)] if status else [])
+        if lost:
+            assert others[0].wait(10) == -signal.SIGKILL  # it waits for the dead, perhaps for ever
+    finally:
+        for process in others:
+            process.kill()
+            process.wait()
