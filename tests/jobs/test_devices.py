@@ -9,8 +9,8 @@ import yaml
 from commands.runs import QUICKSTART
 
 from qlit.cli import main
-from qlit.commands import describe as describe_command
 from qlit.engines import PennyLaneEngine
+from qlit.jobs import estimates
 from qlit.jobs.config.models import model_of_config
 
 # 4 qubits, one re-upload: 4 + 12 + 16 rotations.
@@ -37,7 +37,7 @@ def described(capsys):
 @pytest.fixture
 def _unrun(monkeypatch):
     """No circuit runs."""
-    monkeypatch.setattr(describe_command, "measure", None)
+    monkeypatch.setattr(estimates, "measure", None)
     monkeypatch.setattr(PennyLaneEngine, "_made", None)
 
 

@@ -1,0 +1,212 @@
+"""Estimates of what a training costs: parameters, gates, memory and time of a config's model."""
+
+import time
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from jsonargparse import ArgumentParser, Namespace
+from lightning.pytorch import Trainer
+
+from qlit.data.cuts import train_and_validation_sizes
+from qlit.heads import EstimatorHead, Head
+from qlit.jobs.config.classes import PlainSection, PlainValue, check_classes
+from qlit.jobs.config.models import model_parser
+from qlit.jobs.config.nulls import check_nulls
+from qlit.jobs.config.options import readable_errors, with_nulls
+from qlit.jobs.cores import num_processes
+from qlit.jobs.cost import bytes_free, bytes_per_step, circuits_of, measure
+from qlit.jobs.recorder import parameter_counts
+from qlit.training.datamodule import SentenceDataModule
+from qlit.training.module import SentenceClassifier
+
+DTYPES = {"64": torch.float64, "64-true": torch.float64, "16-true": torch.float16, "bf16-true": torch.bfloat16}
+# What a training takes beside the work of its head, as multiples of the time that reading its config takes, on one
+# core: data, trainer, run and checkpoint, test, figures and predictions; and in an epoch, scores, metrics, progress.
+_START_AND_END = 25.0
+_EPOCH = 0.3
+
+
+def config_parser(prog: str) -> ArgumentParser:
+    parser = model_parser(
+        prog=prog,
+        description="Trainable parameters by module, gates, memory and time of a config's model. Time is measured: a "
+        "few training steps and inference batches on random embeddings, about 2 seconds in all. Loads no body, and no "
+        "data either, unless a circuit is for a device (engine pennylane:DEVICE): then it tells the circuits and shots "
+        "that the job would cost, and sends none.",
+    )
+    parser.add_argument("-c", "--config", action="config", help="config file; later ones win")
+    for name in ("trainer", "tracking"):
+        parser.add_argument(f"--{name}", type=PlainSection, default={}, help="as for qlit fit")
+    for name in ("seed_everything", "test_after_fit", "ckpt_path"):
+        parser.add_argument(f"--{name}", type=PlainValue, help="as for qlit fit; says nothing of the model")
+    return parser
+
+
+def read_config(parser: ArgumentParser, arguments: Sequence[str]) -> tuple[Namespace, Namespace]:
+    """The parsed options, and the model and data that are made of them."""
+    with readable_errors():
+        options = parser.parse_args(with_nulls(arguments))
+        check_nulls(options, model=SentenceClassifier, data=SentenceDataModule, trainer=Trainer)
+        check_classes(options)
+        return options, parser.instantiate(options)
+
+
+def run_seconds(options: Sequence[str]) -> float | None:
+    """About how long `qlit fit` with these options takes in a process that is running; None where that is not known.
+
+    Steps, validation and test of the head are timed, as is the reading of the config, which tells how fast this machine
+    is at everything else: see `_START_AND_END` and `_EPOCH`. Embedding is left out.
+
+    Raises:
+        UsageError: If the options cannot be understood.
+        ValueError, FileNotFoundError, ConnectionError: As `SentenceDataModule.load_split`.
+    """
+    for _ in range(2):  # the first reading of a process imports what it names
+        begun = time.perf_counter()
+        config, made = read_config(config_parser("qlit describe"), options)
+        reading_s = time.perf_counter() - begun
+    head = made.model.head.to(DTYPES.get(str(config.trainer.get("precision")), torch.float32))
+    device, count = device_of(config.trainer), num_processes("the config", config.trainer) or 1
+    facts = estimate(head, made.data, config.trainer, device, timed=True, processes=count)
+    timing, max_epochs = facts["timing"], facts["max_epochs"]
+    if timing["run_s"] is None:
+        return None
+    made.data.load_split()
+    test_s = len(made.data.split.test) * timing["inference_s_per_1000"] / 1000 / count
+    found: float = timing["run_s"] + test_s + reading_s * (_START_AND_END + max_epochs * _EPOCH)
+    return found
+
+
+def device_of(trainer: dict[str, Any]) -> torch.device:
+    use_gpu = str(trainer.get("accelerator", "auto")) in ("auto", "gpu", "cuda") and torch.cuda.is_available()
+    return torch.device("cuda" if use_gpu else "cpu")
+
+
+def counts_of(module: SentenceClassifier) -> dict[str, Any]:
+    """`parameter_counts`; a total of None where only a fit tells."""
+    head = module.head
+    unknown = isinstance(head, EstimatorHead) and head.num_parameters is None
+    return {"total": None} if unknown else parameter_counts(module)
+
+
+def describe(head: Head, counts: dict[str, Any], batch_size: int, device: torch.device) -> dict[str, Any]:
+    """Counts of a head on a device as plain values.
+
+    Returns:
+        `parameters` by module and in `total`, None if only a fit tells; `circuits` with the qubits, parameters, 1- and
+        2-qubit gates and engine of each, and how often a training step runs it for a sample; `batch_size`;
+        `amplitudes`, statevector amplitudes of all circuits for one batch; and `bytes_per_step`, the memory that the
+        statevectors of a training step need at its peak, None if not known.
+    """
+    circuits = circuits_of(head, device)
+    return {
+        "parameters": counts,
+        "circuits": [
+            {
+                "name": name,
+                "num_qubits": circuit.num_qubits,
+                "num_parameters": circuit.num_parameters,
+                "one_qubit_gates": circuit.num_one_qubit_gates,
+                "two_qubit_gates": circuit.num_two_qubit_gates,
+                "runs_a_sample": runs,
+                "engine": engine.name,
+            }
+            for name, (circuit, engine, runs) in circuits.items()
+        ],
+        "batch_size": batch_size,
+        "amplitudes": sum(batch_size * runs * 2**circuit.num_qubits for circuit, _, runs in circuits.values()),
+        "bytes_per_step": bytes_per_step(head, batch_size, device),
+    }
+
+
+def estimate(
+    head: Head,
+    data: SentenceDataModule,
+    trainer: dict[str, Any],
+    device: torch.device,
+    *,
+    timed: bool,
+    processes: int = 1,
+) -> dict[str, Any]:
+    """How long a fit takes with a head, from a few real steps of one process; the head alone.
+
+    Nothing is run where `timed` is false or a step would not fit into memory.
+
+    Args:
+        head: The head, in the precision it will be trained in; see `measure` for what happens to it.
+        data: Data module, of which nothing is loaded.
+        trainer: Trainer options, of which `max_epochs` is read.
+        device: Where it would run.
+        timed: Whether to measure.
+        processes: That share a batch; what they tell one another is not counted.
+
+    Returns:
+        `device`, and `bytes_free` on it; `steps_per_epoch`, `validated_per_epoch` (sentences), `max_epochs` (None if
+        the config does not say); `timing`, seconds or None; and `not_timed`, why they are None, or None.
+
+    Raises:
+        ValueError: If the data module's numbers are out of range.
+    """
+    for name, size in (("batch_size", data.batch_size), ("eval_batch_size", data.eval_batch_size)):
+        if size < 1:
+            raise ValueError(f"`{name} >= 1` must hold, but got {name}={size}.")
+    num_train, num_validated = train_and_validation_sizes(
+        head.num_classes, num_per_label=data.num_per_label, train_fraction=data.train_fraction
+    )
+    num_steps = -(-num_train // data.batch_size)
+    max_epochs = trainer.get("max_epochs")
+    facts: dict[str, Any] = {
+        "device": str(device),
+        "bytes_free": bytes_free(device),
+        "num_threads": torch.get_num_threads(),
+        "steps_per_epoch": num_steps,
+        "validated_per_epoch": num_validated,
+        "max_epochs": max_epochs,
+        "timing": {
+            "step_s": None,
+            "steps_timed": 0,
+            "inference_s_per_1000": None,
+            "inference_batch_size": None,
+            "inference_batches_timed": 0,
+            "epoch_s": None,
+            "run_s": None,
+        },
+        "not_timed": None,
+    }
+    needed = bytes_per_step(head, data.batch_size, device)
+    if not timed:
+        return facts | {"not_timed": "--no_timing was given."}
+    if isinstance(head, EstimatorHead):
+        return facts | {"not_timed": "scikit-learn fits it once, in `qlit fit`, which takes seconds."}
+    remote = [used.engine.name for used in circuits_of(head, device).values() if used.engine.capabilities.remote]
+    if remote:
+        return facts | {"not_timed": f"nothing is sent to {remote[0]} unasked."}
+    if needed is not None and needed > facts["bytes_free"]:
+        told = f"a training step needs {bytes_text(needed)}, but only {bytes_text(facts['bytes_free'])} are free."
+        return facts | {"not_timed": told}
+    try:
+        rows, eval_rows = (-(-size // processes) for size in (data.batch_size, data.eval_batch_size))
+        found = measure(head, batch_size=rows, eval_batch_size=eval_rows, device=device)
+    except ValueError as error:  # a head that only evaluates (multinomial shots) can be described nevertheless
+        return facts | {"not_timed": str(error)}
+    inference_s_per_row = found.inference_s / found.inference_batch_size
+    epoch_s = num_steps * found.step_s + num_validated * inference_s_per_row / processes
+    facts["timing"] = {
+        "step_s": found.step_s,
+        "steps_timed": found.num_steps,
+        "inference_s_per_1000": 1000 * inference_s_per_row,
+        "inference_batch_size": found.inference_batch_size,
+        "inference_batches_timed": found.num_inference_batches,
+        "epoch_s": epoch_s,
+        "run_s": max_epochs * epoch_s if isinstance(max_epochs, int) and max_epochs > 0 else None,
+    }
+    return facts
+
+
+def bytes_text(count: float) -> str:
+    for unit in ("B", "KiB", "MiB"):
+        if count < 1024:
+            return f"{count:.0f} {unit}"
+        count /= 1024
+    return f"{count:,.1f} GiB"
