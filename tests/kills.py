@@ -41,7 +41,7 @@ from qlit.tracking import delivery
 from qlit.tracking.config_hash import HASH
 from qlit.tracking.mlflow_store import connect, locate
 from qlit.tracking.tracker import MLflowTracker
-from qlit.training import checkpoint_io, earlier_best
+from qlit.training.checkpoints import earlier_best, files
 from qlit.training.progress import EpochProgress
 
 EPOCHS = 40
@@ -95,7 +95,7 @@ class Stages:
         self.wrap(MLflowTracker, "_begin", "opening", "opened")
         self.wrap(EpochProgress, "on_train_start", "", "fit")
         self.wrap(training_cli.SentenceClassifier, "on_validation_epoch_end", "validation")
-        for module in (checkpoint_io, earlier_best):
+        for module in (files, earlier_best):
             self.wrap(module, "write_checkpoint", "checkpoint")
         self.wrap(delivery.Outbox, "put", "sending")
         self.wrap(training_cli.QlitCLI, "after_fit", "fitted")

@@ -10,7 +10,7 @@ from training.small import trainer
 from qlit.heads import LogisticRegressionHead, SVCHead
 from qlit.jobs.recorder import parameter_counts
 from qlit.training.baselines import fit_estimator
-from qlit.training.best_and_last import BestAndLast
+from qlit.training.checkpoints.best_and_last import BestAndLast
 from qlit.training.module import SentenceClassifier
 
 pytestmark = pytest.mark.filterwarnings(

@@ -7,12 +7,12 @@ from training.small import head, trainer
 
 from qlit.heads import LinearHead
 from qlit.tracking.diverged import diverged_tags, is_finite
-from qlit.training import best_and_last
-from qlit.training.best_and_last import BestAndLast
+from qlit.training.checkpoints import best_and_last
+from qlit.training.checkpoints.best_and_last import BestAndLast
+from qlit.training.checkpoints.weights import check_weights
 from qlit.training.divergence import weight_beyond
 from qlit.training.module import SentenceClassifier
 from qlit.training.scores import Scores
-from qlit.training.weights import check_weights
 
 pytestmark = pytest.mark.filterwarnings(
     "ignore:.*treespec, LeafSpec.*:FutureWarning",  # Lightning 2.6 with torch 2.13

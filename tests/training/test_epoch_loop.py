@@ -6,7 +6,7 @@ import torch
 from lightning.pytorch.loops.training_epoch_loop import _TrainingEpochLoop
 from training.small import head, trainer
 
-from qlit.training.best_and_last import BestAndLast
+from qlit.training.checkpoints.best_and_last import BestAndLast
 from qlit.training.epoch_loop import use_direct_steps
 from qlit.training.module import SentenceClassifier
 

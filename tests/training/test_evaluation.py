@@ -6,7 +6,7 @@ from lightning.pytorch.loggers.logger import Logger
 from training.small import head, trainer
 
 from qlit.jobs.summary import evaluation_summary, fit_summary
-from qlit.training.best_and_last import BestAndLast
+from qlit.training.checkpoints.best_and_last import BestAndLast
 from qlit.training.evaluation import Evaluation
 from qlit.training.module import SentenceClassifier
 

@@ -8,8 +8,8 @@ from training.small import head, trainer
 
 from qlit.data import EmbeddingCache
 from qlit.engines.shots import Shots
+from qlit.training.checkpoints.weights import check_weights
 from qlit.training.module import SentenceClassifier
-from qlit.training.weights import check_weights
 
 pytestmark = pytest.mark.filterwarnings(
     "ignore:.*treespec, LeafSpec.*:FutureWarning",  # Lightning 2.6 with torch 2.13

@@ -20,7 +20,7 @@ from qlit.heads import (
     SVCHead,
 )
 from qlit.jobs.config.checkpoints import load_weights
-from qlit.training.best_and_last import BestAndLast
+from qlit.training.checkpoints.best_and_last import BestAndLast
 from qlit.training.module import SentenceClassifier
 
 pytestmark = pytest.mark.filterwarnings(

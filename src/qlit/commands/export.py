@@ -17,10 +17,10 @@ from qlit.jobs.config.checkpoints import load_checkpoint, read_checkpoint
 from qlit.jobs.config.models import model_of_config
 from qlit.jobs.summary import tell_notices
 from qlit.jobs.terminal import quieten
+from qlit.training.checkpoints.notes import check_label_names
 from qlit.training.datamodule import SentenceDataModule
 from qlit.training.evaluation import CHECKPOINT_KEY
 from qlit.training.module import SentenceClassifier
-from qlit.training.notes import check_label_names
 
 _README = """\
 # A quantum head on one sentence

@@ -24,10 +24,10 @@ from qlit.jobs.devices import check_engines
 from qlit.jobs.summary import tell_notices
 from qlit.jobs.terminal import quieten
 from qlit.runtime.output_files import check_output
+from qlit.training.checkpoints.notes import check_label_names
 from qlit.training.datamodule import SentenceDataModule
 from qlit.training.evaluation import CHECKPOINT_KEY
 from qlit.training.module import SentenceClassifier
-from qlit.training.notes import check_label_names
 
 _BATCH_SIZE = 256
 _SHOWN_CHARS = 70

@@ -16,13 +16,13 @@ from qlit.tracking.names import make_run_name
 from qlit.tracking.predictions import gathered, keep_predictions, predictions_of
 from qlit.tracking.tracker import MLflowTracker, scrub
 from qlit.training import figures
-from qlit.training.best_and_last import BestAndLast
+from qlit.training.checkpoints.best_and_last import BestAndLast
+from qlit.training.checkpoints.resumption import Resumption
 from qlit.training.datamodule import SentenceDataModule
 from qlit.training.evaluation import BEST, CHECKPOINT_KEY, Evaluation
 from qlit.training.finders import found_settings, used_config, used_yaml
 from qlit.training.module import SentenceClassifier, Stage
 from qlit.training.positions import validates_within_epochs
-from qlit.training.resumption import Resumption
 
 
 class RunRecorder(pl.Callback):

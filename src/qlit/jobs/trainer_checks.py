@@ -8,7 +8,7 @@ import torch
 from lightning.pytorch import Trainer
 
 from qlit.runtime.errors import nearest
-from qlit.training.best_and_last import BestAndLast
+from qlit.training.checkpoints.best_and_last import BestAndLast
 from qlit.training.datamodule import SentenceDataModule
 from qlit.training.module import SentenceClassifier, Stage
 

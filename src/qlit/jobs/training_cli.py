@@ -35,8 +35,9 @@ from qlit.runtime.interrupts import StoppedBySignal
 from qlit.runtime.secrets import scrub
 from qlit.tracking.diverged import diverged_tags
 from qlit.tracking.tracker import MLflowTracker
-from qlit.training.best_and_last import BestAndLast
-from qlit.training.checkpoint_io import AtomicCheckpointIO
+from qlit.training.checkpoints.best_and_last import BestAndLast
+from qlit.training.checkpoints.files import AtomicCheckpointIO
+from qlit.training.checkpoints.resumption import Resumption
 from qlit.training.datamodule import SentenceDataModule
 from qlit.training.epoch_loop import use_direct_steps
 from qlit.training.evaluation import CHECKPOINT_KEY
@@ -44,7 +45,6 @@ from qlit.training.finders import finders, take_found, used_yaml
 from qlit.training.fit_notices import FitNotices
 from qlit.training.module import SentenceClassifier, Stage
 from qlit.training.progress import EpochProgress
-from qlit.training.resumption import Resumption
 
 
 class QlitCLI(LightningCLI):

@@ -16,6 +16,7 @@ from qlit.data.trainable import TrainableBody
 from qlit.heads import EstimatorHead, Head
 from qlit.training.baselines import fit_estimator
 from qlit.training.batches import Batch, BatchLoader
+from qlit.training.checkpoints.weights import check_weights
 from qlit.training.checks import check_head
 from qlit.training.datamodule import Part, SentenceDataModule
 from qlit.training.divergence import (
@@ -31,7 +32,6 @@ from qlit.training.positions import position_of, step_of
 from qlit.training.scores import Scores
 from qlit.training.seeds import seed_of
 from qlit.training.usable import check_usable
-from qlit.training.weights import check_weights
 
 _OF_FIT: tuple[Part, ...] = ("train", "validation", "test")
 

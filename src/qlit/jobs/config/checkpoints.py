@@ -11,12 +11,12 @@ from qlit.data.contents import body_contents
 from qlit.data.trainable import TrainableBody
 from qlit.jobs.config.checkpoint_classes import check_checkpoint_classes
 from qlit.jobs.summary import tell_notices
-from qlit.training.checkpoint_io import load_intact
+from qlit.training.checkpoints.files import load_intact
+from qlit.training.checkpoints.notes import check_structure
+from qlit.training.checkpoints.weights import check_weights
 from qlit.training.datamodule import SentenceDataModule
 from qlit.training.evaluation import CHECKPOINT_KEY
 from qlit.training.module import SentenceClassifier
-from qlit.training.notes import check_structure
-from qlit.training.weights import check_weights
 
 
 def read_checkpoint(path: str | Path, *, given: Collection[str] = ()) -> dict[str, Any]:

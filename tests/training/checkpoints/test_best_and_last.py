@@ -4,8 +4,8 @@ import pytest
 import torch
 from training.small import head, trainer
 
-from qlit.training import best_and_last
-from qlit.training.best_and_last import BestAndLast
+from qlit.training.checkpoints import best_and_last
+from qlit.training.checkpoints.best_and_last import BestAndLast
 from qlit.training.module import SentenceClassifier
 
 pytestmark = pytest.mark.filterwarnings(

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from qlit.training.checkpoint_io import DamagedCheckpointError, load_intact, write_checkpoint
+from qlit.training.checkpoints.files import DamagedCheckpointError, load_intact, write_checkpoint
 from qlit.training.evaluation import CHECKPOINT_KEY, Evaluation
 
 _NAME = "best.ckpt"

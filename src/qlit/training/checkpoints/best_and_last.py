@@ -9,7 +9,7 @@ from lightning.pytorch import LightningModule, Trainer
 from lightning.pytorch.callbacks import ModelCheckpoint
 
 from qlit.data import Notice
-from qlit.training.earlier_best import EarlierBest, find_best
+from qlit.training.checkpoints.earlier_best import EarlierBest, find_best
 from qlit.training.evaluation import Evaluation
 from qlit.training.module import SentenceClassifier
 from qlit.training.positions import validates_within_epochs

@@ -4,8 +4,8 @@ import pytest
 import torch
 from full_disk import files_of_at_most
 
-from qlit.training import checkpoint_io
-from qlit.training.checkpoint_io import AtomicCheckpointIO
+from qlit.training.checkpoints import files
+from qlit.training.checkpoints.files import AtomicCheckpointIO
 
 
 class Unwritable:
@@ -34,7 +34,7 @@ def test_one_that_cannot_be_written_leaves_the_previous_one(tmp_path):
 
 def test_a_full_disk_is_waited_for(tmp_path, monkeypatch, capsys):
     path, free = tmp_path / "last.ckpt", iter([0, 10**9])
-    monkeypatch.setattr(checkpoint_io, "disk_usage", lambda _: SimpleNamespace(free=next(free)))
+    monkeypatch.setattr(files, "disk_usage", lambda _: SimpleNamespace(free=next(free)))
     AtomicCheckpointIO().save_checkpoint({"epoch": 1}, path)
     # Torch fails twice: for want of space, which is waited for, and for another reason.
     with files_of_at_most(100_000), pytest.raises(RuntimeError, match="unexpected pos"):

@@ -8,10 +8,10 @@ import yaml
 from lightning.pytorch.callbacks import EarlyStopping, ModelCheckpoint
 from training.small import head, trainer
 
-from qlit.training.best_and_last import BestAndLast
+from qlit.training.checkpoints.best_and_last import BestAndLast
+from qlit.training.checkpoints.resumption import Resumption, changed_settings
 from qlit.training.evaluation import Evaluation
 from qlit.training.module import SentenceClassifier
-from qlit.training.resumption import Resumption, changed_settings
 
 pytestmark = pytest.mark.filterwarnings(
     "ignore:.*treespec, LeafSpec.*:FutureWarning",  # Lightning 2.6 with torch 2.13

@@ -10,10 +10,10 @@ from lightning.pytorch.callbacks import ModelCheckpoint
 from torch.optim.lr_scheduler import ExponentialLR
 
 from qlit.data import Notice
-from qlit.training.best_and_last import BestAndLast
+from qlit.training.checkpoints.best_and_last import BestAndLast
+from qlit.training.checkpoints.moved import with_found_paths
 from qlit.training.evaluation import CHECKPOINT_KEY
 from qlit.training.module import SentenceClassifier
-from qlit.training.moved_checkpoints import with_found_paths
 
 _SECTIONS = ("model", "data", "trainer")
 # How long to train, and what no number depends on: they may differ without a word.

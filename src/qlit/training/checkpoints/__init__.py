@@ -1,0 +1,1 @@
+"""Checkpoints: written whole, read intact, found again, gone on from."""
