@@ -1,8 +1,7 @@
 """`qlit study`: sweeps and searches over a config's keys; one verb a function."""
 
-import optuna
-
 from qlit.runtime.errors import UsageError, nearest
+from qlit.studies.trials.storage import quieten_optuna
 
 _VERBS = {
     "run": "begin a study or go on with it, with worker processes of its own",
@@ -30,7 +29,7 @@ def run(command: str, arguments: list[str]) -> int:
         return run_rank(rest)
     if verb not in _VERBS:
         raise UsageError(f"there is no verb {verb!r}{nearest(verb, _VERBS) or '.'} See qlit {command} --help.")
-    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    quieten_optuna()
     if verb == "run":
         from qlit.commands.study_run import run_study
 

@@ -5,13 +5,11 @@ from dataclasses import dataclass, replace
 from html import escape
 from typing import Any
 
-import optuna
-from optuna.trial import TrialState
-
 from qlit.studies.cell_results import CellResult, levels_text
 from qlit.studies.definition import Study
 from qlit.studies.screened import Screened
 from qlit.studies.trials.queue import SCREENING, SEARCH
+from qlit.studies.trials.search import OptunaStudy, study_of_search
 from qlit.studies.trials.trials import Trials
 
 
@@ -31,7 +29,7 @@ class Parts:
     screened: list[CellResult]
     search: Study
     searched: list[CellResult]
-    trials: optuna.Study
+    trials: OptunaStudy
 
 
 def parts_of(trials: Trials, results: Sequence[CellResult]) -> Parts:
@@ -44,20 +42,7 @@ def parts_of(trials: Trials, results: Sequence[CellResult]) -> Parts:
     if trials.screened is None or not second:
         return Parts(study.screening, first, study.screening, first, trials.study)
     kept = tuple(each for each in study.factors if each.name in trials.screened.kept)
-    return Parts(study.screening, first, replace(study, factors=kept), second, _of_search(trials))
-
-
-def _of_search(trials: Trials) -> optuna.Study:
-    """The trials of the search alone: in the screening more than the searched factors varied."""
-    found = optuna.create_study(directions=trials.study.directions)
-    found.add_trials(
-        [
-            trial
-            for trial in trials.all()
-            if trial.user_attrs.get("stage") == SEARCH and trial.state == TrialState.COMPLETE
-        ]
-    )
-    return found
+    return Parts(study.screening, first, replace(study, factors=kept), second, study_of_search(trials))
 
 
 def screened_rows(screened: Screened | None) -> list[dict[str, Any]]:

@@ -3,8 +3,6 @@
 import shlex
 import time
 
-from optuna.trial import TrialState
-
 from qlit.jobs.study.setup import options_of
 from qlit.studies.cell_results import CellResult, diverged_trainings, levels_text, pareto_front, ranked, results_of
 from qlit.studies.definition import Study
@@ -85,10 +83,10 @@ def status_text(trials: Trials) -> str:
     lines += screened_lines(trials)
     every = trials.all()
     for trial in every:
-        if trial.state == TrialState.RUNNING:
+        if trial.state.name == "RUNNING":
             place = f"{trial.user_attrs.get('qlit.host')}, process {trial.user_attrs.get('qlit.pid')}"
             lines.append(_line(f"running {trial.number}", f"{levels_text(trial.params)} ({place})"))
-    failures = [trial for trial in every if trial.state == TrialState.FAIL]
+    failures = [trial for trial in every if trial.state.name == "FAIL"]
     for trial in failures[-5:]:
         why = str(trial.user_attrs.get("error", "not known why"))
         lines.append(_line(f"{'ended' if why.startswith('stopped') else 'failed'} {trial.number}", why))

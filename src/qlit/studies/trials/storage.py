@@ -29,6 +29,13 @@ _PROBE_S = 3.0
 _SHARED = {"nfs", "nfs4", "cifs", "smb3", "smbfs", "lustre", "gpfs", "beegfs", "ceph", "glusterfs", "afs", "fuse.sshfs"}
 
 
+def quieten_optuna() -> None:
+    """Let Optuna print warnings and errors alone."""
+    import optuna
+
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+
+
 @dataclass(frozen=True)
 class Location:
     """A place for trials.
