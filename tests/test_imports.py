@@ -1,7 +1,11 @@
 """Who may import whom (docs/layout.md), read from the source; and tests that lie where their subject lies."""
 
 import ast
+import re
 from collections.abc import Iterator
+from functools import cache
+from importlib import import_module
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -9,37 +13,17 @@ import pytest
 ROOT = Path(__file__).resolve().parents[1]
 PACKAGE = ROOT / "src" / "qlit"
 
-# Rooms of the package, and those that each may import beside itself.
-ROOMS: dict[str, set[str]] = {
-    "circuits": set(),
-    "engines": {"circuits"},
-    "heads": {"circuits", "engines"},
-    "data": set(),
-    "runtime": set(),
-    "tracking": {"data", "engines", "runtime"},
-    "training": {"data", "heads", "runtime"},
-    "comparisons": {"runtime", "tracking"},
-    "studies": {"comparisons", "runtime", "tracking"},
-    "jobs": {"circuits", "engines", "heads", "data", "runtime", "training", "tracking", "studies"},
-    "reports": {"comparisons", "runtime", "studies", "tracking"},
-    "commands": {
-        *("circuits", "engines", "heads", "data", "runtime", "training", "tracking"),
-        *("comparisons", "studies", "jobs", "reports"),
-    },
-}
-_TRAINING_ONLY = {"lightning", "pytorch_lightning", "mlflow", "optuna"}
-_TEXT_ONLY = {"transformers", "sentence_transformers"}
-FOREIGN_TO: dict[str, set[str]] = {
-    "circuits": {*_TRAINING_ONLY, *_TEXT_ONLY, "torch"},
-    "engines": {*_TRAINING_ONLY, *_TEXT_ONLY},
-    "heads": {*_TRAINING_ONLY, *_TEXT_ONLY},
-    "data": _TRAINING_ONLY,
-    "runtime": {*_TRAINING_ONLY, *_TEXT_ONLY, "torch"},
-    "tracking": {*_TEXT_ONLY, "optuna"},
-    "comparisons": {*_TRAINING_ONLY, *_TEXT_ONLY, "torch"},
-    "studies": {"lightning", "pytorch_lightning", "mlflow", *_TEXT_ONLY},
-    "training": {"optuna"},
-}
+
+def _table(first_column: str) -> dict[str, list[str]]:
+    """The table of docs/layout.md whose header begins with a word: rows by their first cell, second cells as lists."""
+    text = (ROOT / "docs" / "layout.md").read_text(encoding="utf-8")
+    (table,) = re.findall(rf"^\| {first_column} \| (?:may|rooms).*\n\|[ -|]+\n((?:\|.*\n)+)", text, re.MULTILINE)
+    rows = [[cell.strip() for cell in line.strip("|").split("|")] for line in table.splitlines()]
+    return {first: [] if second == "-" else second.split(", ") for first, second in rows}
+
+
+ROOMS = {room: set(others) for room, others in _table("room").items()}
+LIBRARIES = {library: set(rooms) for names, rooms in _table("library").items() for library in names.split(", ")}
 
 
 def imported(tree: ast.AST) -> Iterator[str]:
@@ -63,10 +47,36 @@ def violations(room: str, source: str) -> list[str]:
     wrong = []
     for name in imported(tree):
         top, _, rest = name.partition(".")
-        ours_but_far = top == "qlit" and not _is_free(name) and rest.split(".")[0] not in {room, *ROOMS[room]}
-        if top == "" or ours_but_far or top in FOREIGN_TO.get(room, set()):
+        other = rest.split(".")[0]
+        if top == "qlit" and not _is_free(name) and other != room:
+            is_allowed = other in ROOMS[room] and _is_public(rest.split("."))
+        else:
+            is_allowed = top != "" and room in LIBRARIES.get(top, {room})
+        if not is_allowed:
             wrong.append(name)
     return wrong
+
+
+def _is_public(parts: list[str]) -> bool:
+    """Whether a dotted name below qlit is listed by its room, and by each package on the way to it."""
+    folder = PACKAGE
+    for parent, name in pairwise(parts):
+        folder /= parent
+        if not folder.is_dir():
+            return not name.startswith("_")  # a name of a listed module
+        if name not in listed(folder):
+            return False
+    return True
+
+
+@cache
+def listed(folder: Path) -> list[str]:
+    """`__all__` of a package, without importing it."""
+    tree = ast.parse((folder / "__init__.py").read_text(encoding="utf-8"))
+    for node in tree.body:
+        if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "__all__":
+            return list(ast.literal_eval(node.value))
+    return []
 
 
 def _is_free(name: str) -> bool:
@@ -76,6 +86,16 @@ def _is_free(name: str) -> bool:
 def test_every_room_has_a_rule():
     rooms = {path.name for path in PACKAGE.iterdir() if path.is_dir() and any(path.rglob("*.py"))}
     assert rooms == set(ROOMS), "a new room needs its rule here and in docs/layout.md"
+
+
+@pytest.mark.parametrize(
+    "folder", [init.parent for init in sorted(PACKAGE.rglob("__init__.py"))], ids=lambda path: path.name
+)
+def test_a_room_lists_nothing_that_is_not_there(folder):
+    package = import_module(".".join(folder.relative_to(PACKAGE.parent).parts))
+    for name in listed(folder):
+        assert hasattr(package, name) or import_module(f"{package.__name__}.{name}")
+    assert len(set(listed(folder))) == len(listed(folder))
 
 
 @pytest.mark.parametrize("room", [*ROOMS, "cli.py", "__main__.py", "__init__.py"])
@@ -106,12 +126,17 @@ def test_imports_point_in_the_right_direction(room):
         ("data", "if TYPE_CHECKING:\n    from qlit.heads import Head\nimport transformers", ["qlit.heads.Head"]),
         ("data", "from mlflow import MlflowClient\nimport optuna", ["mlflow.MlflowClient", "optuna"]),
         ("training", "import optuna", ["optuna"]),
-        ("training", "import lightning, mlflow\nfrom qlit.engines import fusion", ["qlit.engines.fusion"]),
+        ("training", "import lightning, mlflow\nfrom qlit.engines import fusion", ["mlflow", "qlit.engines.fusion"]),
         ("training", "from qlit.jobs.config.options import value_of", ["qlit.jobs.config.options.value_of"]),
         ("studies", "from qlit.data import Split\nfrom qlit.tracking.kept_runs import KeptRuns", ["qlit.data.Split"]),
         ("reports", "from qlit.studies import effects\nimport qlit.commands.train", ["qlit.commands.train"]),
         ("training", "from qlit.comparisons.comparison import compare", ["qlit.comparisons.comparison.compare"]),
-        ("commands", "from qlit.circuits import Circuit\nimport qlit.training.module, mlflow", []),
+        ("commands", "from qlit.circuits import Circuit\nimport qlit.training.module, lightning", []),
+        ("commands", "from qlit.heads import pqc, programs, HybridHead", ["qlit.heads.pqc"]),
+        ("commands", "from qlit.training.scores import Scores, _weighted", ["qlit.training.scores._weighted"]),
+        ("commands", "from qlit.training import _auroc", ["qlit.training._auroc"]),
+        ("commands", "from qlit.studies.trials.journal import Journal", ["qlit.studies.trials.journal.Journal"]),
+        ("studies", "from qlit.studies.trials import journal", []),
         ("commands", "from qlit.cli import main", ["qlit.cli.main"]),
         ("cli.py", "from qlit import __version__\ndef main():\n    from qlit.commands import errors", []),
         ("cli.py", "try:\n    from qlit.runtime import errors\nexcept ImportError: ...", ["qlit.runtime.errors"]),

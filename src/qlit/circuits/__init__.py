@@ -11,6 +11,7 @@ __all__ = [
     "ansatz",
     "cnot",
     "encoder_circuit",
+    "openqasm",
     "reuploading_circuit",
     "ring",
     "rings",

@@ -1,1 +1,12 @@
 """The commands behind `qlit`, one module each."""
+
+__all__ = [
+    "compare",
+    "describe",
+    "export",
+    "finetune",
+    "predict",
+    "study",
+    "table",
+    "train",
+]

@@ -25,12 +25,23 @@ __all__ = [
     "TrainableBody",
     "body_fingerprint",
     "check_unseen",
+    "contents",
+    "contrastive",
+    "cuts",
     "default_cache_folder",
+    "dimensions",
     "draw_split",
     "expanded",
+    "fine_tuned",
+    "leaks",
+    "lengths",
     "load_body",
     "load_texts",
+    "quoting",
     "resolve_body",
+    "sentences",
+    "splits",
+    "trainable",
 ]
 
 

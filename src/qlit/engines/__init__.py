@@ -22,6 +22,10 @@ __all__ = [
     "TorchEngine",
     "TorchQuantumEngine",
     "engine_by_name",
+    "memory",
+    "numerics",
+    "shots",
+    "trajectories",
 ]
 
 _ENGINES: dict[str, type[Engine]] = {

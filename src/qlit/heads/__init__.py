@@ -24,4 +24,5 @@ __all__ = [
     "ReuploadingPQC",
     "SVCHead",
     "SimulatedQuantumEncoder",
+    "programs",
 ]

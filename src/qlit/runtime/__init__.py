@@ -1,1 +1,21 @@
 """Process-level helpers that know neither MLflow nor Lightning: errors, retries, signals, secrets."""
+
+__all__ = [
+    "allowed",
+    "checkout",
+    "critical_section",
+    "errors",
+    "figure_style",
+    "file_lock",
+    "interrupts",
+    "intervals",
+    "large_imports",
+    "output_files",
+    "part_file",
+    "retry",
+    "secrets",
+    "sqlite_file",
+    "streams",
+    "yaml_text",
+    "yaml_values",
+]

@@ -1,1 +1,9 @@
 """Checkpoints: written whole, read intact, found again, gone on from."""
+
+__all__ = [
+    "best_and_last",
+    "files",
+    "notes",
+    "resumption",
+    "weights",
+]
