@@ -280,4 +280,4 @@ def test_a_step_longer_than_the_budget_is_timed_once(facts, monkeypatch):
     ],
 )
 def test_durations_are_readable(seconds, text):
-    assert describe._duration(seconds) == text
+    assert describe._time_text(seconds) == text

@@ -6,9 +6,10 @@ import time
 from dataclasses import replace
 from pathlib import Path
 
-from qlit.studies.definition import Factor, Replicate, Study, digest
+from qlit.runtime.digest import digest
+from qlit.studies.definition import Factor, Replicate, Study
 from qlit.studies.design_kinds import Design
-from qlit.studies.trials.storage import locate
+from qlit.studies.trials.storage import location_of
 from qlit.studies.trials.trials import Trials
 
 FACTORS = (
@@ -31,7 +32,7 @@ def trials_of(
     study = small_study(folder, kind, size, **options)
     if storage.startswith("postgresql"):  # one database for all tests
         study = replace(study, name=f"small-{digest(str(folder))}")
-    return Trials(study, locate(url(folder, storage), study.name), create=create)
+    return Trials(study, location_of(url(folder, storage), study.name), create=create)
 
 
 def url(folder: Path, storage: str) -> str:

@@ -10,9 +10,10 @@ from pathlib import Path
 
 from studies.small import url
 
-from qlit.studies.definition import Factor, Replicate, Study, digest
+from qlit.runtime.digest import digest
+from qlit.studies.definition import Factor, Replicate, Study
 from qlit.studies.design_kinds import Design
-from qlit.studies.trials.storage import locate
+from qlit.studies.trials.storage import location_of
 from qlit.studies.trials.trials import Trials
 
 FACTORS = (
@@ -40,7 +41,7 @@ def staged_trials(folder: Path, storage: str = "journal", **options) -> Trials:
     study = staged_study(folder, **options)
     if storage.startswith("postgresql"):  # one database for all tests
         study = replace(study, name=f"staged-{digest(str(folder))}")
-    return Trials(study, locate(url(folder, storage), study.name))
+    return Trials(study, location_of(url(folder, storage), study.name))
 
 
 def value_of(cell, split=0) -> float:

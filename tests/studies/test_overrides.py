@@ -7,14 +7,14 @@ from studies.small import small_study, trials_of
 
 from qlit.studies.files.study_file import read_study
 from qlit.studies.overrides import SERVER, restored, stored
-from qlit.studies.trials.storage import locate
+from qlit.studies.trials.storage import location_of
 from qlit.studies.trials.trials import Trials
 
 SECRET = "http://me:wallaby@host:5000"
 
 
 def opened(folder, study, *, create=False):
-    return Trials(study, locate(f"journal:{folder}/small.journal", study.name), create=create)
+    return Trials(study, location_of(f"journal:{folder}/small.journal", study.name), create=create)
 
 
 def test_a_storage_keeps_neither_server_nor_password(tmp_path):

@@ -98,7 +98,7 @@ def _times(facts: dict[str, Any], width: int) -> list[str]:
         )
     return [
         f"measured here ({where})",
-        *(f"{name:<{width}}  {_duration(seconds):>9}  {how}" for name, seconds, how in rows),
+        *(f"{name:<{width}}  {_time_text(seconds):>9}  {how}" for name, seconds, how in rows),
     ]
 
 
@@ -106,7 +106,7 @@ def _timed(num_timed: int, batch_size: int) -> str:
     return f"batch of {batch_size}, {f'median of {num_timed}' if num_timed > 1 else 'one timed'}"
 
 
-def _duration(seconds: float) -> str:
+def _time_text(seconds: float) -> str:
     if seconds < 0.1:
         return f"{1000 * seconds:.2f} ms" if seconds < 0.01 else f"{1000 * seconds:.1f} ms"
     if seconds < 120:

@@ -7,7 +7,7 @@ from typing import Any
 
 from qlit.data.hub import require_hub
 from qlit.data.local_paths import source_in_words
-from qlit.data.quoting import quoted, quoted_list, shortened
+from qlit.data.quoting import error_text, quoted, quoted_list
 from qlit.data.rows import Found, Part, Row, Unlabelled
 
 _WAYS_OUT = (
@@ -78,14 +78,14 @@ def _load(name: str, config: str | None) -> Any:
         require_hub(what, _WAYS_OUT, offline=datasets.config.HF_HUB_OFFLINE)
         return datasets.load_dataset(name, config)
     except ConnectionError as error:
-        raise ConnectionError(f"{no_path}{shortened(error, limit=1000)}") from error
+        raise ConnectionError(f"{no_path}{error_text(error, limit=1000)}") from error
     except DatasetNotFoundError as error:
         raise ValueError(
             f"{no_path}{what} is not at {datasets.config.HF_ENDPOINT}, or is private: check the name, "
             "set HF_TOKEN, or give a local file or folder."
         ) from error
     except (DatasetsError, ValueError, OSError, RuntimeError) as error:
-        raise ValueError(f"{no_path}{what} can not be read: {shortened(error)}") from error
+        raise ValueError(f"{no_path}{what} can not be read: {error_text(error)}") from error
 
 
 def _load_cached(name: str, config: str | None) -> Any | None:

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from qlit.data.quoting import shortened
+from qlit.data.quoting import error_text
 from qlit.data.rows import Row
 from qlit.data.tables import Table, positions
 
@@ -30,5 +30,5 @@ def table_of_parquet(path: Path, text_column: str, label_column: str) -> Table:
     except UnicodeDecodeError as error:
         raise ValueError(f"A text in {path} is not UTF-8 ({error.reason}); write the file again.") from error
     except (pa.ArrowException, OSError) as error:
-        raise ValueError(f"{path} can not be read as Parquet ({shortened(error)}); write it again.") from error
+        raise ValueError(f"{path} can not be read as Parquet ({error_text(error)}); write it again.") from error
     return Table(columns, rows, len(rows))

@@ -33,7 +33,7 @@ def enumerated(phrases: Sequence[str]) -> str:
     return " and ".join(filter(None, [", ".join(phrases[:-1]), *phrases[-1:]]))
 
 
-def shortened(error: Exception, limit: int = 200) -> str:
+def error_text(error: Exception, limit: int = 200) -> str:
     """What a library says is wrong, in one line of at most `limit` characters."""
     said = " ".join(str(error).split())
     return said if len(said) <= limit else f"{said[:limit]}..."

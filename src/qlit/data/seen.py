@@ -19,7 +19,7 @@ def folded(text: str) -> str:
 
 def sentence_key(text: str) -> str:
     """Hash of a sentence, 16 hex digits; case and white space do not change it."""
-    return _digest(folded(text))
+    return _hashed(folded(text))
 
 
 def sentence_keys(texts: Iterable[str]) -> frozenset[str]:
@@ -39,7 +39,7 @@ def are_seen(texts: Sequence[str], seen: Collection[str]) -> NDArray[np.bool_]:
     """
     if not seen:
         return np.zeros(len(texts), dtype=np.bool_)
-    return np.fromiter((sentence_key(text) in seen or _digest(text) in seen for text in texts), np.bool_, len(texts))
+    return np.fromiter((sentence_key(text) in seen or _hashed(text) in seen for text in texts), np.bool_, len(texts))
 
 
 def duplicate_notices(
@@ -97,5 +97,5 @@ def _contradictions(same: Sequence[str], labels: Sequence[int]) -> list[Notice]:
     ]
 
 
-def _digest(text: str) -> str:
+def _hashed(text: str) -> str:
     return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:KEY_DIGITS]

@@ -4,6 +4,7 @@ __all__ = [
     "allowed",
     "checkout",
     "critical_section",
+    "digest",
     "errors",
     "figure_style",
     "file_lock",

@@ -1,6 +1,5 @@
 """What a study is: factors, a design over them, replicates, objectives; plain values, checked when they are made."""
 
-import hashlib
 import json
 import math
 from collections.abc import Mapping, Sequence
@@ -9,6 +8,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
 
+from qlit.runtime.digest import digest
 from qlit.runtime.yaml_text import loaded, read_text, safe_load
 from qlit.runtime.yaml_values import shown
 from qlit.studies.design_kinds import Design
@@ -314,8 +314,3 @@ def _without(config: Any, places: Sequence[str]) -> Any:
             if not kept and section == "tracking":  # one that names nothing else may be left out
                 del left[section]
     return left
-
-
-def digest(value: Any) -> str:
-    """16 hex digits over a plain value, equal for equal ones."""
-    return hashlib.sha256(json.dumps(value, sort_keys=True, default=str).encode()).hexdigest()[:16]

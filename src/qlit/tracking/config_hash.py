@@ -3,12 +3,11 @@
 Two runs with equal hashes were trained from equal settings on equal sentences, labels and body, by the same rules.
 """
 
-import hashlib
-import json
 from collections.abc import Mapping
 from typing import Any
 
 from qlit.data.contents import Contents
+from qlit.runtime.digest import digest
 
 HASH, HASH_WITHOUT_SEEDS = "training.hash", "training.hash_without_seeds"
 DATA, BODY, RULES = "data.fingerprint", "body.fingerprint", "numerics"
@@ -37,7 +36,7 @@ def identity_tags(config: Mapping[str, Any], contents: Contents) -> dict[str, st
         kept[section] = _without(kept[section], keys)
     seedless = {**kept, "seed_everything": None, "data": _without(kept["data"], ("seed",))}
     tags = contents_tags(contents)
-    return {HASH: _digest([tags, kept]), HASH_WITHOUT_SEEDS: _digest([tags, seedless]), **tags}
+    return {HASH: digest([tags, kept]), HASH_WITHOUT_SEEDS: digest([tags, seedless]), **tags}
 
 
 def contents_tags(contents: Contents) -> dict[str, str]:
@@ -51,7 +50,3 @@ def contents_tags(contents: Contents) -> dict[str, str]:
 
 def _without(section: Any, keys: tuple[str, ...]) -> dict[str, Any]:
     return {key: value for key, value in (section or {}).items() if key not in keys}
-
-
-def _digest(value: Any) -> str:
-    return hashlib.sha256(json.dumps(value, sort_keys=True, default=str).encode()).hexdigest()[:16]

@@ -10,7 +10,7 @@ from studies.small import finished_trials, small_study, trials_of, work
 from qlit.runtime.errors import is_about_input
 from qlit.studies.cell_results import results_of
 from qlit.studies.trials.journal import DamagedJournalError, WholeLinesBackend
-from qlit.studies.trials.storage import locate, open_storage
+from qlit.studies.trials.storage import location_of, open_storage
 from qlit.studies.trials.trials import Trials
 
 
@@ -31,7 +31,7 @@ def answer_of(folder):
     """What is read of the study in a folder, or why it is refused."""
     path = folder / "small.journal"
     try:
-        return content_of(Trials(small_study(folder), locate(f"journal:{path}", "small"), create=False)), ""
+        return content_of(Trials(small_study(folder), location_of(f"journal:{path}", "small"), create=False)), ""
     except Exception as error:
         if not is_about_input(error):
             raise
@@ -102,7 +102,7 @@ def test_the_line_and_a_way_out_are_named(finished, tmp_path):
     lines = content.splitlines(keepends=True)
     path.write_bytes(b"".join([*lines[:4], lines[4].replace(b":", b";", 1), *lines[5:]]))
     with pytest.raises(DamagedJournalError, match=r"is damaged: line 5 is not what was written\. Restore a copy"):
-        open_storage(locate(f"journal:{path}", "small"))
+        open_storage(location_of(f"journal:{path}", "small"))
 
 
 def test_what_is_left_of_a_journal_can_be_gone_on_with(finished, tmp_path):

@@ -19,7 +19,7 @@ from qlit.studies.definition import Factor, Objective
 from qlit.studies.design_kinds import Design
 from qlit.studies.effects import importances
 from qlit.studies.trials.diverged import DIVERGED, mend
-from qlit.studies.trials.storage import locate
+from qlit.studies.trials.storage import location_of
 from qlit.studies.trials.trials import Trials
 
 WHY = "The training diverged in epoch 3."
@@ -104,7 +104,7 @@ def test_a_study_whose_trainings_all_diverged_says_so(tmp_path):
 def test_a_search_goes_on_beside_diverged_trials_within_its_budget(tmp_path, kind):
     ranges = (Factor("x", ("a.x",), low=0.0, high=1.0),)
     study = replace(small_study(tmp_path, factors=ranges), design=Design(kind, size=13, seed=3))
-    trials = Trials(study, locate(url(tmp_path, "journal"), study.name))
+    trials = Trials(study, location_of(url(tmp_path, "journal"), study.name))
     trials.fill()
     work(trials, lambda claimed: claimed.cell["x"] > 0.6, lambda cell: cell["x"])
     counts = trials.counts()
@@ -118,7 +118,7 @@ def test_a_search_for_two_objectives_does_so_too(tmp_path, kind):
     ranges = (Factor("x", ("a.x",), low=0.0, high=1.0),)
     two = (Objective(), Objective("parameters", "minimize"))
     study = replace(small_study(tmp_path, factors=ranges, objectives=two), design=Design(kind, size=13, seed=3))
-    trials = Trials(study, locate(url(tmp_path, "journal"), study.name))
+    trials = Trials(study, location_of(url(tmp_path, "journal"), study.name))
     trials.fill()
     work(trials, lambda claimed: claimed.cell["x"] > 0.6, lambda cell: cell["x"])
     assert trials.counts()["diverged"] > 0
@@ -128,7 +128,7 @@ def test_a_search_for_two_objectives_does_so_too(tmp_path, kind):
 def test_tpe_keeps_away_from_where_trainings_diverge(tmp_path):
     ranges = (Factor("x", ("a.x",), low=0.0, high=1.0),)
     study = replace(small_study(tmp_path, factors=ranges), design=Design("tpe", size=30, seed=1))
-    trials = Trials(study, locate(url(tmp_path, "journal"), study.name))
+    trials = Trials(study, location_of(url(tmp_path, "journal"), study.name))
     trials.fill()
     work(trials, lambda claimed: claimed.cell["x"] > 0.5, lambda cell: 1 - abs(cell["x"] - 0.2))
     is_diverged = [DIVERGED in trial.user_attrs for trial in trials.all()]

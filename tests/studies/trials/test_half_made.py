@@ -8,7 +8,7 @@ from sqlalchemy import Engine, event
 from studies.small import small_study, trials_of, url
 
 from qlit.studies.trials import journal
-from qlit.studies.trials.storage import locate
+from qlit.studies.trials.storage import location_of
 from qlit.studies.trials.trials import Trials
 
 NUM_TRIALS = 16  # cells times replicates
@@ -80,7 +80,7 @@ def test_a_half_made_study_is_none_to_look_at(tmp_path, monkeypatch):
 
 
 def test_a_study_of_somebody_else_is_not_taken_for_a_half_made_one(tmp_path):
-    location = locate(url(tmp_path, "sqlite"), "small")
+    location = location_of(url(tmp_path, "sqlite"), "small")
     optuna.create_study(storage=location.url, study_name="small").set_user_attr("mine", 1)
     with pytest.raises(ValueError, match="holds a study 'small' with other factors"):
         Trials(small_study(tmp_path), location)

@@ -8,7 +8,7 @@ from optuna.storages import JournalStorage
 from studies.small import trials_of, work
 
 from qlit.studies.trials.journal import WholeLinesBackend
-from qlit.studies.trials.storage import locate, open_storage
+from qlit.studies.trials.storage import location_of, open_storage
 
 NUM_TRIALS = 16
 
@@ -74,5 +74,5 @@ def test_records_of_several_writers_are_read_by_all(path):
 def test_a_file_of_something_else_without_an_end_of_line_stays_as_it_is(tmp_path):
     (tmp_path / "notes.txt").write_text("remember the milk")
     with pytest.raises(ValueError, match="is no journal of Optuna"):
-        open_storage(locate(f"journal:{tmp_path}/notes.txt", "s"))
+        open_storage(location_of(f"journal:{tmp_path}/notes.txt", "s"))
     assert (tmp_path / "notes.txt").read_text() == "remember the milk"

@@ -9,7 +9,7 @@ from studies.staged import screen, staged_trials, train
 
 from qlit.studies.definition import Factor, Objective
 from qlit.studies.design_kinds import Design
-from qlit.studies.trials.storage import locate
+from qlit.studies.trials.storage import location_of
 from qlit.studies.trials.trials import Trials
 
 RANGES = (
@@ -36,7 +36,7 @@ def folders(tmp_path):
 
 def search(folder, kind, seed=7, size=SIZE, **options):
     study = replace(small_study(folder, factors=RANGES, **options), design=Design(kind, size=size, seed=seed))
-    return Trials(study, locate(url(folder, "journal"), study.name))
+    return Trials(study, location_of(url(folder, "journal"), study.name))
 
 
 def train_one(trials):

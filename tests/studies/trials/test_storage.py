@@ -5,13 +5,13 @@ from types import SimpleNamespace
 import pytest
 
 from qlit.studies.trials import storage
-from qlit.studies.trials.storage import ENVIRONMENT, locate, open_storage
+from qlit.studies.trials.storage import ENVIRONMENT, location_of, open_storage
 
 
 def test_a_journal_under_mlruns_is_the_default(tmp_path, monkeypatch):
     monkeypatch.delenv(ENVIRONMENT, raising=False)
     monkeypatch.chdir(tmp_path)
-    place = locate(None, "table_06")
+    place = location_of(None, "table_06")
     assert place.path == tmp_path / "mlruns" / "studies" / "table_06.journal"
     assert place.is_journal
     assert place.is_one_machines
@@ -20,11 +20,11 @@ def test_a_journal_under_mlruns_is_the_default(tmp_path, monkeypatch):
 
 def test_the_environment_names_a_storage_whose_password_is_in_no_file(monkeypatch):
     monkeypatch.setenv(ENVIRONMENT, "postgresql://me:secret@db/qlit")
-    place = locate(None, "s")
+    place = location_of(None, "s")
     assert place.url == "postgresql+psycopg://me:secret@db/qlit"
     assert not place.is_one_machines
     assert "secret" not in place.dashboard_argument
-    assert locate("sqlite:///x.db", "s").path is not None  # the study file's own comes first
+    assert location_of("sqlite:///x.db", "s").path is not None  # the study file's own comes first
 
 
 @pytest.mark.parametrize(
@@ -39,7 +39,7 @@ def test_the_environment_names_a_storage_whose_password_is_in_no_file(monkeypatc
 )
 def test_other_storages_are_refused(given, sentence):
     with pytest.raises(ValueError, match=sentence):
-        locate(given, "s")
+        location_of(given, "s")
 
 
 @pytest.mark.parametrize("given", ["journal:/data/x.journal", "sqlite:////data/x.db"])
@@ -47,8 +47,8 @@ def test_a_file_system_of_several_machines_is_refused(monkeypatch, given):
     parts = [SimpleNamespace(mountpoint="/", fstype="ext4"), SimpleNamespace(mountpoint="/data", fstype="nfs4")]
     monkeypatch.setattr(storage.psutil, "disk_partitions", lambda all: parts)  # noqa: A006, ARG005
     with pytest.raises(ValueError, match="lies on nfs4, where workers' locks do not hold"):
-        locate(given, "s")
-    assert locate(given.replace("/data", "/home"), "s").path is not None
+        location_of(given, "s")
+    assert location_of(given.replace("/data", "/home"), "s").path is not None
 
 
 def test_a_file_of_something_else_is_refused(tmp_path):
@@ -58,11 +58,11 @@ def test_a_file_of_something_else_is_refused(tmp_path):
     ):
         (tmp_path / name).write_text("something else\n" * 100)
         with pytest.raises(ValueError, match=sentence):
-            open_storage(locate(f"{prefix}{tmp_path / name}", "s"))
+            open_storage(location_of(f"{prefix}{tmp_path / name}", "s"))
 
 
 def test_a_server_that_does_not_answer_is_told():
     pytest.importorskip("psycopg")
     with pytest.raises(ConnectionError, match=r"PostgreSQL at 127.0.0.1:1 does not take the connection") as error:
-        open_storage(locate("postgresql://me:secret@127.0.0.1:1/qlit", "s"))
+        open_storage(location_of("postgresql://me:secret@127.0.0.1:1/qlit", "s"))
     assert "secret" not in str(error.value)

@@ -12,9 +12,10 @@ import pytest
 from optuna.trial import TrialState
 from studies.small import REPLICATES, small_study, start_worker, trials_of, url, value_of, work
 
-from qlit.studies.definition import Factor, digest
+from qlit.runtime.digest import digest
+from qlit.studies.definition import Factor
 from qlit.studies.trials.recovery import STALE_S
-from qlit.studies.trials.storage import locate
+from qlit.studies.trials.storage import location_of
 from qlit.studies.trials.trials import Trials
 
 # 3 * 2 cells, those with x = 1 twice for z: 8, with 2 replicates each.
@@ -162,7 +163,7 @@ def test_a_range_is_searched_within_its_ends(tmp_path):
         Factor("rho", ("a.rho",), low=0.0, high=0.5, step=0.25),
     )
     study = type(study)("ranges", study.base, {}, ranges, study.design)
-    trials = Trials(study, locate(url(tmp_path, "journal"), "ranges"))
+    trials = Trials(study, location_of(url(tmp_path, "journal"), "ranges"))
     trials.fill()
     while (claimed := trials.claim()) is not None:
         assert claimed.cell["n"] in (2, 4, 6, 8)
@@ -202,7 +203,7 @@ def test_a_study_of_this_name_with_other_factors_is_refused(tmp_path):
 
 def test_a_study_that_is_not_there_is_not_made_by_looking(tmp_path):
     study = small_study(tmp_path)
-    place = locate(url(tmp_path, "journal"), study.name)
+    place = location_of(url(tmp_path, "journal"), study.name)
     with pytest.raises(ValueError, match=r"There is no study 'small' in .*small.journal yet; begin it with"):
         Trials(study, place, create=False)
     assert not place.path.exists()
@@ -210,7 +211,7 @@ def test_a_study_that_is_not_there_is_not_made_by_looking(tmp_path):
 
 def test_looking_needs_no_overrides_but_going_on_does(tmp_path):
     study = replace(small_study(tmp_path), overrides={"b": 1})
-    place = locate(url(tmp_path, "journal"), study.name)
+    place = location_of(url(tmp_path, "journal"), study.name)
     Trials(study, place)
     assert Trials(small_study(tmp_path), place, create=False).definition == study
     with pytest.raises(ValueError, match="or overrides"):

@@ -18,8 +18,9 @@ from studies.staged import (
     work,
 )
 
+from qlit.runtime.digest import digest
 from qlit.studies.cell_results import ranked, results_of
-from qlit.studies.definition import Factor, digest
+from qlit.studies.definition import Factor
 from qlit.studies.design_kinds import Design
 from qlit.studies.trials.samplers import sampler_of
 

@@ -18,7 +18,7 @@ from qlit.runtime.yaml_values import home_expanded
 from qlit.studies.definition import Cell, Replicate, Study
 from qlit.studies.designs import cells_of
 from qlit.studies.files.study_file import read_study
-from qlit.studies.trials.storage import Location, locate
+from qlit.studies.trials.storage import Location, location_of
 
 OWN_KEYS = ("data.seed", "seed_everything", "test_after_fit", "ckpt_path", "tracking.run_id", "tracking.run_name")
 """Config keys that a study sets itself."""
@@ -69,7 +69,7 @@ def parsed(parser: CommandParser, arguments: Sequence[str]) -> tuple[argparse.Na
         key for key in (*study.overrides, *(key for factor in study.factors for key in factor.keys)) if key in OWN_KEYS
     ]:
         raise UsageError(f"a study sets {own_key[0]} itself; its file has `replicates` for seeds and splits.")
-    location = locate(options.storage or study.storage, study.name)
+    location = location_of(options.storage or study.storage, study.name)
     arguments = ["--config", options.config, *(["--storage", options.storage] if options.storage else []), *overrides]
     return options, Named(study, location, tuple(arguments))
 

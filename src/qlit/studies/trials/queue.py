@@ -9,7 +9,8 @@ from typing import Any
 
 from optuna.trial import FrozenTrial, TrialState
 
-from qlit.studies.definition import Cell, Study, digest
+from qlit.runtime.digest import digest
+from qlit.studies.definition import Cell, Study
 from qlit.studies.designs import cells_of
 from qlit.studies.screened import Screened
 from qlit.studies.trials.diverged import is_diverged

@@ -63,7 +63,7 @@ class Location:
         return str(self.path) if self.is_journal else scrub(self.url)
 
 
-def locate(storage: str | None, study_name: str) -> Location:
+def location_of(storage: str | None, study_name: str) -> Location:
     """The place that a study file's `storage` names.
 
     Args:
@@ -157,7 +157,7 @@ def _opened(location: Location) -> "BaseStorage":
         if location.path is None and isinstance(error, OperationalError | StorageInternalError):
             raise _away(location, error) from error
         place = location.path or scrub(location.url)
-        raise ValueError(f"Optuna cannot keep trials in {place}: {scrub(_first_line(error))}") from error
+        raise ValueError(f"Optuna cannot keep trials in {place}: {scrub(_reason(error))}") from error
 
 
 def _write_ahead(path: Path) -> None:
@@ -166,7 +166,7 @@ def _write_ahead(path: Path) -> None:
         connection.execute("PRAGMA journal_mode=WAL")
 
 
-def _first_line(error: BaseException) -> str:
+def _reason(error: BaseException) -> str:
     return str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
 
 
@@ -211,7 +211,7 @@ def _away(location: Location, error: BaseException) -> ConnectionError:
     where = urlsplit(location.url)
     return ConnectionError(
         f"PostgreSQL at {where.hostname or 'its socket'}:{where.port or 5432} does not take the connection: "
-        f"{scrub(_first_line(error))}"
+        f"{scrub(_reason(error))}"
     )
 
 

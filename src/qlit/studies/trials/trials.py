@@ -16,8 +16,9 @@ from optuna.exceptions import UpdateFinishedTrialError
 from optuna.storages import BaseStorage
 from optuna.trial import FrozenTrial, Trial, TrialState
 
+from qlit.runtime.digest import digest
 from qlit.runtime.interrupts import seconds_since_stop
-from qlit.studies.definition import Cell, Replicate, Study, digest
+from qlit.studies.definition import Cell, Replicate, Study
 from qlit.studies.overrides import stored
 from qlit.studies.screened import Screened
 from qlit.studies.trials.claim import Claimed
