@@ -3,6 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 OVERLAY := .venv-torchquantum
+MINIMUM := .venv-minimum
 WORKERS ?= logical
 # The two variables hold for what compiling the native engine needs, in old and in new versions of pip.
 PINNED := PIP_CONSTRAINT=constraints.txt PIP_BUILD_CONSTRAINT=constraints.txt
@@ -11,7 +12,7 @@ NATIVE := $(addprefix src/qlit/engines/native/,CMakeLists.txt) $(wildcard src/ql
 SANITIZED := build/sanitized
 
 .DEFAULT_GOAL := help
-.PHONY: help setup fit test torchquantum conformance parity sanitize lint types format check bench ui clean
+.PHONY: help setup fit test docs minimum torchquantum conformance parity sanitize lint types format check bench ui clean
 
 help: ## list what there is
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -23,6 +24,13 @@ fit: $(VENV)/installed ## run the main job on the built-in sample (some ten seco
 
 test: $(VENV)/installed-dev ## run the whole test suite on all cores (WORKERS=0: in one process)
 	$(BIN)/python -m pytest --numprocesses $(WORKERS) --dist loadfile
+
+docs: $(VENV)/installed-dev ## check the links, commands, files and Python of README and docs
+	$(BIN)/python -m pytest tests/test_docs.py
+
+# Old libraries warn about newer ones that they use: warnings are no errors there.
+minimum: $(MINIMUM)/installed ## run the test suite with the oldest versions that pyproject.toml allows
+	$(MINIMUM)/bin/python -m pytest -W default --numprocesses $(WORKERS) --dist loadfile
 
 torchquantum: $(OVERLAY)/installed ## create .venv-torchquantum: TorchQuantum on top of what .venv has
 
@@ -61,7 +69,7 @@ ui: $(VENV)/installed ## serve the runs kept under mlruns/ in MLflow's UI on por
 	$(BIN)/mlflow ui --backend-store-uri sqlite:///$(CURDIR)/mlruns/mlflow.db --port 5000
 
 clean: ## remove environments, builds and caches; runs stay
-	rm -rf $(VENV) $(OVERLAY) build .mypy_cache .pytest_cache .ruff_cache
+	rm -rf $(VENV) $(OVERLAY) $(MINIMUM) build .mypy_cache .pytest_cache .ruff_cache
 
 $(VENV)/installed: pyproject.toml constraints.txt $(NATIVE)
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
@@ -75,6 +83,15 @@ $(VENV)/installed: pyproject.toml constraints.txt $(NATIVE)
 
 $(VENV)/installed-dev: $(VENV)/installed
 	$(INSTALL) 'qlit[quickstart,dev]' # is installed: its extras are added, and nothing is compiled again
+	@touch $@
+
+$(MINIMUM)/installed: pyproject.toml .ci/lower_bounds.py $(NATIVE)
+	@echo "installing the oldest versions of what qlit needs into $(MINIMUM)"
+	@rm -rf $(MINIMUM)
+	$(PYTHON) -m venv $(MINIMUM)
+	$(PYTHON) .ci/lower_bounds.py >$(MINIMUM)/constraints.txt
+	$(MINIMUM)/bin/python -m pip install --quiet --disable-pip-version-check --constraint $(MINIMUM)/constraints.txt \
+		--editable '.[quickstart,dev]'
 	@touch $@
 
 # An environment of its own, for TorchQuantum's old dependencies have no place in .venv; what it does not have is found
