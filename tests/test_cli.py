@@ -12,7 +12,10 @@ import qlit
 from qlit.cli import main
 from qlit.runtime.checkout import checkout_of, version_that_runs
 
-COMMANDS = ("fit", "validate", "test", "predict", "finetune", "compare", "table", "describe")
+COMMANDS = [
+    *("fit", "validate", "test", "predict", "finetune"),
+    *("compare", "table", "export", "study", "describe"),
+]
 
 
 @pytest.mark.parametrize("arguments", [["--help"], ["-h"], ["help"]])
@@ -21,8 +24,10 @@ def test_help_names_every_command(capsys, arguments):
     out, err = capsys.readouterr()
     assert err == ""
     assert out.startswith(f"qlit {qlit.__version__.partition('+')[0]}: ")
-    for name in COMMANDS:
-        assert any(line.split()[:1] == [name] for line in out.splitlines()), name
+    _, _, listed = out.partition("\n\n  ")
+    lines = [line.split() for line in listed.partition("\n\n")[0].splitlines()]
+    assert [name for name, *_ in lines] == COMMANDS
+    assert all(len(description) > 1 for _, *description in lines)
 
 
 @pytest.mark.parametrize("arguments", [["--version"], ["-V"]])

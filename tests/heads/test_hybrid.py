@@ -37,7 +37,9 @@ def test_without_the_linear_layer_the_probability_is_half_of_one_plus_z():
     bare = head(final_linear=False)
     z = bare.pqc(bare.encoder(embeddings()))
     torch.testing.assert_close(bare(embeddings()).sigmoid(), (1 + z) / 2)
-    assert "linear" not in dict(bare.named_children()) or bare.linear is None
+    names = {name.partition(".")[0] for name, _ in bare.named_parameters()}
+    assert names == {"encoder", "pqc"}
+    assert {name.partition(".")[0] for name, _ in head().named_parameters()} == {*names, "linear"}
 
 
 def test_gradients_reach_every_parameter():

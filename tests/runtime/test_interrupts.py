@@ -102,8 +102,11 @@ def test_an_ignored_signal_stays_ignored(number):
     before = signal.signal(number, signal.SIG_IGN)
     try:
         with RaisingSignals():
+            assert signal.getsignal(number) is signal.SIG_IGN
             os.kill(os.getpid(), number)
             raise_if_lost()
+            assert seconds_since_stop() is None
+        assert signal.getsignal(number) is signal.SIG_IGN
     finally:
         signal.signal(number, before)
 

@@ -6,7 +6,9 @@ from functools import partial
 import numpy as np
 import pytest
 import torch
+from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
+from matplotlib.image import imread
 from sklearn.metrics import roc_auc_score
 
 from qlit.training.figures import confusion_matrix, reliability_diagram, roc_curve, training_curves
@@ -19,10 +21,19 @@ def texts(figure: Figure) -> list[str]:
     return [text.get_text() for text in figure.findobj(match=lambda item: hasattr(item, "get_text"))]
 
 
-def is_png(figure: Figure) -> bool:
+def assert_is_drawn(figure: Figure) -> None:
+    """Its picture has its size, and in every one of its axes something that stands out from the background."""
     stream = io.BytesIO()
     figure.savefig(stream, format="png")
-    return stream.getvalue().startswith(b"\x89PNG") and len(stream.getvalue()) > 5000
+    assert stream.getvalue().startswith(b"\x89PNG")
+    stream.seek(0)
+    pixels = imread(stream)[::-1, :, :3]  # from the bottom up, as extents are measured
+    assert pixels.shape[:2] == (round(figure.bbox.height), round(figure.bbox.width))
+    for axes in figure.axes:
+        left, bottom, right, top = (round(end) for end in axes.get_window_extent().extents)
+        inside = pixels[bottom + 4 : top - 4, left + 4 : right - 4]  # without the frame
+        contrast = np.abs(inside - to_rgb(axes.get_facecolor())).max(axis=2)
+        assert (contrast > 0.3).sum() > 50  # grid lines are lighter
 
 
 @pytest.fixture
@@ -47,8 +58,8 @@ def test_training_curves_mark_the_best_checkpoint_and_nothing_without_one():
     assert NOTE in texts(figure)
     np.testing.assert_array_equal(figure.axes[0].lines[0].get_ydata(), [0.7, 0.5, 0.3])
     assert any("best epoch 2 " in text for text in texts(training_curves(history, best_epoch=2)))
-    assert is_png(figure)
-    assert is_png(training_curves({"train/loss": [(0, 0.5)]}))
+    assert_is_drawn(figure)
+    assert_is_drawn(training_curves({"train/loss": [(0, 0.5)]}))
 
 
 def test_training_curves_refuse_what_they_cannot_draw():
@@ -62,7 +73,7 @@ def test_confusion_matrix_shows_counts_and_row_percentages():
     figure = confusion_matrix([[30, 10], [0, 0]], ["negative", "positive"], note=NOTE)
     shown = texts(figure)
     assert {"30\n75.0%", "10\n25.0%", "0\n-", NOTE, "Accuracy 75.0% of 40 examples"} <= set(shown)
-    assert is_png(figure)
+    assert_is_drawn(figure)
     with pytest.raises(ValueError, match=r"must be \(3, 3\)"):
         confusion_matrix([[1, 2], [3, 4]], ["a", "b", "c"])
     with pytest.raises(ValueError, match="not negative"):
@@ -77,7 +88,7 @@ def test_the_reliability_diagram_has_the_bins_and_the_number_of_the_score(predic
     error = scores.compute()["calibration_error"].item()
     figure = reliability_diagram(scores.probabilities, labels, calibration_error=error, note=NOTE)
     assert f"Expected calibration error {error:.3f}" in texts(figure)
-    assert is_png(figure)
+    assert_is_drawn(figure)
     (points,) = [line for line in figure.axes[0].lines if line.get_marker() == "s"]
     counts = np.array([bar.get_height() for bar in figure.axes[1].patches])
     assert (len(counts), counts.sum()) == (15, len(labels))
@@ -95,7 +106,7 @@ def test_roc_area_agrees_with_scikit_learn(predictions):
     probabilities, labels = predictions
     figure = roc_curve(probabilities, labels, note=NOTE)
     assert f"Area under the ROC curve {roc_auc_score(labels, probabilities):.3f}" in texts(figure)
-    assert is_png(figure)
+    assert_is_drawn(figure)
     with pytest.raises(ValueError, match="positives=0, negatives=2"):
         roc_curve([0.1, 0.2], [0, 0])
 

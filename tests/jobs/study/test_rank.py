@@ -9,6 +9,7 @@ import sys
 from types import SimpleNamespace
 
 import pytest
+from lightning.pytorch import Trainer
 
 from qlit.data.contents import Contents
 from qlit.jobs.study import rank
@@ -117,12 +118,12 @@ def test_an_exception_of_rank_0_may_come_from_the_death_of_another(monkeypatch, 
         subprocess.Popen([sys.executable, "-c", code], stderr=subprocess.DEVNULL)
         for code in ("import time; time.sleep(600)", script)
     ]
+    trainer = Trainer(accelerator="cpu", strategy="ddp", devices=3, logger=False, enable_checkpointing=False)
+    trainer.strategy.launcher.procs = others
     tracker = MLflowTracker(tracking_uri=f"sqlite:///{tmp_path}/mlflow.db")
     closed = []
     monkeypatch.setattr(tracker, "close", lambda *how: closed.append(how))
-    trainer = SimpleNamespace(
-        strategy=SimpleNamespace(launcher=SimpleNamespace(procs=others)), checkpoint_callback=None, loggers=[tracker]
-    )
+    trainer.loggers = [tracker]
     first = rank._First(lambda: None, SimpleNamespace(say=None))
     try:
         first.on_exception(trainer, None, StoppedBySignal(signal.SIGINT))
