@@ -16,7 +16,7 @@ class TookTooLong(BaseException):
 
 @contextmanager
 def limits() -> Iterator[None]:
-    """Five seconds and one GiB beyond what this process has.
+    """Five seconds of processor time and one GiB beyond what this process has; time that others take does not count.
 
     Raises:
         TookTooLong: After that time.
@@ -26,12 +26,12 @@ def limits() -> Iterator[None]:
     def stop(*_: object) -> None:
         raise TookTooLong(f"takes more than {MOST_SECONDS} s")
 
-    before, limit = signal.signal(signal.SIGALRM, stop), resource.getrlimit(resource.RLIMIT_AS)
+    before, limit = signal.signal(signal.SIGPROF, stop), resource.getrlimit(resource.RLIMIT_AS)
     resource.setrlimit(resource.RLIMIT_AS, (psutil.Process().memory_info().vms + MOST_BYTES, limit[1]))
-    signal.setitimer(signal.ITIMER_REAL, MOST_SECONDS)
+    signal.setitimer(signal.ITIMER_PROF, MOST_SECONDS)
     try:
         yield
     finally:
-        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.setitimer(signal.ITIMER_PROF, 0)
         resource.setrlimit(resource.RLIMIT_AS, limit)
-        signal.signal(signal.SIGALRM, before)
+        signal.signal(signal.SIGPROF, before)

@@ -102,7 +102,7 @@ def test_other_errors_are_raised_at_once():
 
 
 def test_a_full_disk_is_waited_for_once(monkeypatch, capsys):
-    monkeypatch.setattr(retry, "PATIENCE_S", 0.05)
+    monkeypatch.setattr(retry, "PATIENCE_S", 0.5)
     assert is_full_disk(caused(RuntimeError("torch"), FULL))
     with pytest.raises(ConnectionError):
         when_there_is_space(calls(ConnectionError()))

@@ -42,10 +42,10 @@ _LAUGHS = "a: &a [x, x, x, x, x, x, x, x, x]\n" + "".join(
     ids=range(22),
 )
 def test_what_would_cost_or_lose_something_is_refused_in_one_short_sentence(text, sentence):
-    began = time.monotonic()
+    began = time.process_time()
     with pytest.raises(YamlTextError, match=sentence) as error:
         load_yaml(text, "the text")
-    assert time.monotonic() - began < 2
+    assert time.process_time() - began < 2
     assert len(str(error.value)) < 200
     assert "\n" not in str(error.value)
 

@@ -189,10 +189,10 @@ def test_right_studies_near_the_limits_are_taken(faults_of, tmp_path, changes): 
     if "kind" in content["factors"]:
         content["factors"]["kind"] = {"keys": "k.k", "values": content["factors"]["kind"]}
     (tmp_path / "some.yaml").write_text(yaml.safe_dump(content, sort_keys=False))
-    began = time.monotonic()
+    began = time.process_time()
     with limits():
         read_and_design(str(tmp_path / "some.yaml"))
-    assert time.monotonic() - began < 5
+    assert time.process_time() - began < 5
 
 
 def test_the_scores_of_objectives_are_those_of_a_validation():
