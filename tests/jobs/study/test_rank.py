@@ -33,11 +33,11 @@ def ran(monkeypatch, tmp_path):
     monkeypatch.setattr(rank, "_WAIT_S", 0.0)
     monkeypatch.setattr(rank, "outcome_of", lambda made: made)
 
-    def run(rank, training):
-        monkeypatch.setattr(rank, "local_rank", lambda: rank)
+    def run(number, training):
+        monkeypatch.setattr(rank, "local_rank", lambda: number)
         monkeypatch.setattr(rank, "TrialCLI", training)
         status = run_rank([str(tmp_path / "trial.json")])
-        if rank:
+        if number:
             socket.socket(fileno=fd).close()
         with ours:
             return status, [json.loads(line) for line in ours.makefile()]
