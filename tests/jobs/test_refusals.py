@@ -185,12 +185,12 @@ def test_what_the_machine_or_a_file_cannot_give_is_a_sentence(monkeypatch, capsy
 TRAINER = "def run():\n    Trainer(accelerator='cpu', devices=0, logger=False)\n"
 
 
-def test_lightnings_refusal_counts_where_a_command_asked_and_not_where_our_training_did():
+def test_lightnings_refusal_counts_where_the_config_was_handed_on_and_not_where_our_training_asked():
     with (
         pytest.raises(RefusedOptionError, match=r"^trainer.devices 0: .*is not a valid input"),
         refusals({"devices": 0}),
     ):
-        of("commands/some.py", TRAINER)()
+        of("jobs/training_cli.py", TRAINER)()
     with pytest.raises(RefusedOptionError), refusals({}):
         of("training/epoch_loop.py", TRAINER)()  # which hands on what the config says
     with pytest.raises(Exception, match="not a valid input") as kept, refusals({}):
@@ -203,9 +203,11 @@ def test_errors_of_a_users_class_and_of_no_statement_keep_their_type():
         Trainer(accelerator="cpu", devices=0, logger=False)  # in this file, which is neither ours nor a library's
 
     with pytest.raises(Exception, match="not a valid input") as kept, refusals({}, making=True):
-        of("commands/some.py", "def run(call):\n    call()\n")(users)
+        of("jobs/training_cli.py", "def run(call):\n    call()\n")(users)
     assert not isinstance(kept.value, RefusedOptionError)
-    add = of("commands/some.py", "def run():\n    torch.nn.functional.linear(torch.zeros(2, 3), torch.zeros(4, 5))\n")
+    add = of(
+        "jobs/training_cli.py", "def run():\n    torch.nn.functional.linear(torch.zeros(2, 3), torch.zeros(4, 5))\n"
+    )
     with pytest.raises(RuntimeError) as kept, refusals({}):
         add()
     assert not isinstance(kept.value, RefusedOptionError)
