@@ -6,7 +6,7 @@ from qlit.engines.density_matrix import DensityMatrixEngine
 from qlit.engines.native_engine import NativeEngine
 from qlit.engines.pennylane_engine import PennyLaneEngine
 from qlit.engines.reference import ReferenceEngine
-from qlit.engines.run import Capabilities, CircuitAngles
+from qlit.engines.request import Capabilities, CircuitAngles
 from qlit.engines.torch_engine import TorchEngine
 from qlit.engines.torchquantum_engine import TorchQuantumEngine
 

@@ -10,7 +10,7 @@ from torch import Tensor
 from qlit.engines import native_engine
 from qlit.engines.base import Engine
 from qlit.engines.native_engine import NativeEngine
-from qlit.engines.run import Capabilities, Run
+from qlit.engines.request import Capabilities, Run
 from qlit.engines.torch_engine import TorchEngine
 
 

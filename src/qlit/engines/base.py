@@ -12,8 +12,8 @@ import torch
 from torch import Tensor
 
 from qlit.circuits import Circuit, DepolarizingNoise
-from qlit.engines.pauli_errors import as_signs
-from qlit.engines.run import Capabilities, CircuitAngles, Run
+from qlit.engines.pauli_frame import as_signs
+from qlit.engines.request import Capabilities, CircuitAngles, Run
 
 
 class Engine(ABC):

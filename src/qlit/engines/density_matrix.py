@@ -20,7 +20,7 @@ from torch.utils.checkpoint import checkpoint
 from qlit.circuits import Gate
 from qlit.engines.base import Engine
 from qlit.engines.memory import check_free
-from qlit.engines.run import Capabilities, Run
+from qlit.engines.request import Capabilities, Run
 from qlit.engines.statevector import expectation_of, marginal_of
 
 # Matrices alive while one gate and its channel run: before, after, and what autograd keeps of each of their steps.

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from qlit.engines.memory import check_free
-from qlit.engines.run import Run
+from qlit.engines.request import Run
 
 if TYPE_CHECKING:
     from qlit.engines import _native

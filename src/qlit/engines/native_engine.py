@@ -16,7 +16,7 @@ from torch import Tensor
 from qlit.circuits import Circuit
 from qlit.engines.base import Engine
 from qlit.engines.native_autograd import Program, evaluated
-from qlit.engines.run import Capabilities, Run
+from qlit.engines.request import Capabilities, Run
 
 if TYPE_CHECKING:
     from qlit.engines import _native

@@ -15,14 +15,14 @@ from torch import Tensor
 
 from qlit.circuits import Circuit
 from qlit.engines.base import Engine
-from qlit.engines.devices import Device
 from qlit.engines.memory import check_free
 from qlit.engines.parameter_shift import measured, num_shifted, shift_rule
-from qlit.engines.pauli_errors import angles_of_rotations, each_rotation_its_own
-from qlit.engines.run import Capabilities, Run
+from qlit.engines.pauli_frame import angles_of_rotations, each_rotation_its_own
+from qlit.engines.pennylane_devices import Device
+from qlit.engines.request import Capabilities, Run
 
 if TYPE_CHECKING:
-    from qlit.engines.device_job import Job
+    from qlit.engines.pennylane_job import Job
 
 _T = TypeVar("_T")
 Kind = Literal["expval", "probs"]
@@ -131,7 +131,7 @@ class PennyLaneEngine(Engine):
 
     def _job(self, run: Run, circuit: Circuit, state_BN: Tensor | None, kind: Kind) -> "Job":
         device = self._made(circuit.num_qubits)
-        from qlit.engines.device_job import Job  # imports PennyLane, which `_made` has found
+        from qlit.engines.pennylane_job import Job  # imports PennyLane, which `_made` has found
 
         return Job(device, circuit, state_BN, run.wires, kind, run.noise, run.shots)
 

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from qlit.circuits import Circuit, Gate
-from qlit.engines.run import Capabilities, Run
+from qlit.engines.request import Capabilities, Run
 from qlit.engines.statevector import StatevectorEngine
 
 Matrix = NDArray[np.complex128]

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from qlit.engines.base import Engine
-from qlit.engines.run import Run
+from qlit.engines.request import Run
 
 
 class StatevectorEngine(Engine):

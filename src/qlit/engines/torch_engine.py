@@ -18,7 +18,7 @@ from qlit.engines import fusion
 from qlit.engines.fusion import Chunk, Move, Plan, Step
 from qlit.engines.group_unitaries import GroupUnitaries
 from qlit.engines.memory import check_states
-from qlit.engines.run import Capabilities, Run
+from qlit.engines.request import Capabilities, Run
 from qlit.engines.statevector import StatevectorEngine
 
 

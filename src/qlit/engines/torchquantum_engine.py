@@ -13,7 +13,7 @@ from torch import Tensor
 
 from qlit.engines.base import Engine
 from qlit.engines.memory import check_states
-from qlit.engines.run import Capabilities, Run
+from qlit.engines.request import Capabilities, Run
 from qlit.engines.statevector import expectation_of, marginal_of
 from qlit.engines.torchquantum_copy import check_installed, torchquantum_in
 

@@ -31,7 +31,7 @@ _ERRORS_AT_ONCE = 2**26  # errors that are drawn at once, one byte each; a gener
 
 
 class PauliErrors:
-    """Draws Pauli errors after the gates of a circuit; see `pauli_errors.py` for their code.
+    """Draws Pauli errors after the gates of a circuit; see `pauli_frame.py` for their code.
 
     Args:
         circuit: The circuit, G gates.

@@ -4,8 +4,8 @@ from importlib.metadata import EntryPoint
 
 import pytest
 
-from qlit.engines import devices, engine_by_name
-from qlit.engines.devices import Device
+from qlit.engines import engine_by_name, pennylane_devices
+from qlit.engines.pennylane_devices import Device
 
 
 @pytest.fixture
@@ -14,7 +14,9 @@ def installed(monkeypatch):
 
     def let(*names):
         entries = [EntryPoint(name, "some:Device", "pennylane.plugins") for name in names]
-        monkeypatch.setattr(devices, "entry_points", lambda group: entries if group == "pennylane.plugins" else [])
+        monkeypatch.setattr(
+            pennylane_devices, "entry_points", lambda group: entries if group == "pennylane.plugins" else []
+        )
         for variable in ("IONQ_API_KEY", "PENNYLANE_IONQ_API_KEY"):
             monkeypatch.delenv(variable, raising=False)
 
@@ -84,7 +86,7 @@ def test_what_is_missing_is_told_with_the_way_to_get_it(installed, monkeypatch):
         with monkeypatch.context() as patch:
             patch.setenv(variable, "a key")
             assert Device("ionq.qpu").missing() is None
-    monkeypatch.setattr(devices, "find_spec", lambda _: None)
+    monkeypatch.setattr(pennylane_devices, "find_spec", lambda _: None)
     assert "pip install -e '.[pennylane]'" in Device("default.qubit").missing()
 
 

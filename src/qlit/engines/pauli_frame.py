@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from qlit.circuits import Circuit, Gate
-from qlit.engines.run import Run
+from qlit.engines.request import Run
 
 # Bits of an error: on the first wire of its gate, and on the second of a CNOT.
 X_FIRST, Z_FIRST, X_SECOND, Z_SECOND = 1, 2, 4, 8
