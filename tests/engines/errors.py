@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from qlit.circuits import Circuit, DepolarizingNoise, Gate, x, z
-from qlit.engines.pauli_frame import X_FIRST, X_SECOND, Z_FIRST, Z_SECOND
+from qlit.engines.pauli_errors import X_FIRST, X_SECOND, Z_FIRST, Z_SECOND
 from qlit.engines.reference import on_register
 
 PAULIS = [np.eye(2), np.array([[0, 1], [1, 0]]), np.array([[0, -1j], [1j, 0]]), np.diag([1, -1])]

@@ -17,10 +17,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from qlit.circuits import Circuit, Gate
+from qlit.engines.pauli_errors import X_FIRST, X_SECOND, Z_FIRST, Z_SECOND
 from qlit.engines.request import Run
-
-# Bits of an error: on the first wire of its gate, and on the second of a CNOT.
-X_FIRST, Z_FIRST, X_SECOND, Z_SECOND = 1, 2, 4, 8
 
 
 class Framed(NamedTuple):

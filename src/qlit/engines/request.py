@@ -78,7 +78,7 @@ class Run(NamedTuple):
         state: Initial statevectors, real and normalised (not checked), shape (B, N), or None for |0..0>.
         wires: Measured wires, distinct, in the order of the result.
         batch_size: B; 1 if neither angles, state nor errors are given.
-        errors: Pauli errors after every gate, shape (B, G), or None; see `pauli_frame.py`.
+        errors: Pauli errors after every gate, shape (B, G), or None; see `pauli_errors.py`.
         noise: Depolarising channels after every gate, or None.
         shots: Measurements a sample the engine estimates from, or None for exact results.
         encoders: Runs whose exact expectation values, times a scale of shape () each, are the input angles, one behind

@@ -5,15 +5,11 @@ as its weight, and draws only trajectories with at least one error, whose mean h
 first error is stratified over a sample's trajectories. Both leave the mean what it is; at the paper's rates and 10
 qubits P is 0.88, and the variance falls by the factors that docs/noise.md lists.
 
-Errors are drawn with the gates' cumulative hazards H_g = -sum log(1 - p_g): a gate fails where an arrival of a Poisson
-process of rate 1 falls between H_{g-1} and H_g. The gap to a sample's next error is then one exponential number, and a
-trajectory costs as many numbers as it has errors.
-
 Shapes: B samples, K trajectories of each, G gates.
 """
 
 from collections.abc import Callable, Iterator
-from functools import lru_cache, partial
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -22,69 +18,11 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from qlit.circuits import Circuit, DepolarizingNoise
+from qlit.engines.pauli_errors import pauli_errors_of
 
-# A gate that fails for certain would have an infinite hazard; exp(-36) is below the resolution of random numbers.
-_LARGEST_HAZARD = 36.0
 # Amplitudes of trajectories that run at once where no gradient needs them all together: 256 MiB in float32.
 _AMPLITUDES_AT_ONCE = 2**26
 _ERRORS_AT_ONCE = 2**26  # errors that are drawn at once, one byte each; a generator has given more in other orders
-
-
-class PauliErrors:
-    """Draws Pauli errors after the gates of a circuit; see `pauli_frame.py` for their code.
-
-    Args:
-        circuit: The circuit, G gates.
-        noise: The probabilities.
-    """
-
-    def __init__(self, circuit: Circuit, noise: DepolarizingNoise) -> None:
-        probabilities_G = np.array([noise.probability(gate) for gate in circuit], dtype=np.float64)
-        with np.errstate(divide="ignore"):
-            hazards_G = np.minimum(-np.log1p(-probabilities_G), _LARGEST_HAZARD)
-        self._cumulative_G = np.cumsum(hazards_G)
-        self._num_paulis_G = np.array([4 ** len(gate.wires) - 1 for gate in circuit])
-        self._total = float(self._cumulative_G[-1]) if len(circuit) else 0.0
-
-    @property
-    def error_probability(self) -> float:
-        """1 - P, the probability of at least one error."""
-        return float(-np.expm1(-self._total))
-
-    def drawn(self, num_rows: int, rng: np.random.Generator) -> NDArray[np.uint8]:
-        """Unconditioned errors, mostly none; shape (num_rows, G)."""
-        return self._from_first(rng.standard_exponential(num_rows), rng)
-
-    def at_least_one(self, num_samples: int, num_each: int, rng: np.random.Generator) -> NDArray[np.uint8]:
-        """Errors given that there are some, shape (B * K, G), a sample's rows together, its first errors stratified.
-
-        Raises:
-            ValueError: If no error can happen.
-        """
-        if self._total == 0:
-            raise ValueError("Without gates that fail there is no trajectory with an error.")
-        # The first arrival of the process, given that it lies below the total: by the inverse of its distribution.
-        stratum_BK = np.arange(num_each) + rng.random((num_samples, num_each))
-        first = -np.log1p(-(stratum_BK.ravel() / num_each) * self.error_probability)
-        return self._from_first(np.minimum(first, self._total), rng)
-
-    def _from_first(self, arrivals: NDArray[np.float64], rng: np.random.Generator) -> NDArray[np.uint8]:
-        errors = np.zeros((len(arrivals), len(self._cumulative_G)), dtype=np.uint8)
-        rows = np.arange(len(arrivals))
-        while True:
-            gates = np.searchsorted(self._cumulative_G, arrivals)
-            happens = gates < len(self._cumulative_G)
-            rows, gates = rows[happens], gates[happens]
-            if not len(rows):
-                return errors
-            errors[rows, gates] = 1 + (rng.random(len(rows)) * self._num_paulis_G[gates]).astype(np.uint8)
-            arrivals = self._cumulative_G[gates] + rng.standard_exponential(len(rows))
-
-
-@lru_cache(maxsize=64)
-def pauli_errors_of(circuit: Circuit, noise: DepolarizingNoise) -> PauliErrors:
-    """`PauliErrors`, made once for a circuit and noise."""
-    return PauliErrors(circuit, noise)
 
 
 def mean_over_trajectories(

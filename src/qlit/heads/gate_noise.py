@@ -10,7 +10,8 @@ from torch import Tensor
 
 from qlit.circuits import Circuit, DepolarizingNoise
 from qlit.engines import DensityMatrixEngine, Engine
-from qlit.engines.trajectories import mean_over_trajectories, pauli_errors_of
+from qlit.engines.pauli_errors import pauli_errors_of
+from qlit.engines.trajectories import mean_over_trajectories
 
 MAX_TRAJECTORIES = 100_000
 Training = Literal["trajectories", "injection", "density_matrix", "none"]
