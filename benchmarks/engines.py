@@ -26,8 +26,12 @@ def build(work: Work, name: str, num_threads: int, dtype: torch.dtype = torch.fl
     torch.set_num_threads(num_threads)
     engine = engine_by_name(name)
     num_qubits = work.num_qubits
-    encoder = encoder_circuit(num_qubits, connectivity=min(CONNECTIVITY, num_qubits - 1), num_layers=NUM_ENCODER_LAYERS)
-    pqc = reuploading_circuit(num_qubits, NUM_REUPLOADS, NUM_MAIN_LAYERS, NUM_REUPLOAD_LAYERS, connectivity=1)
+    encoder = engine.compile(
+        encoder_circuit(num_qubits, connectivity=min(CONNECTIVITY, num_qubits - 1), num_layers=NUM_ENCODER_LAYERS)
+    )
+    pqc = engine.compile(
+        reuploading_circuit(num_qubits, NUM_REUPLOADS, NUM_MAIN_LAYERS, NUM_REUPLOAD_LAYERS, connectivity=1)
+    )
     encoder_parameters = torch.tensor(work.encoder_parameters, dtype=dtype).requires_grad_()
     pqc_parameters = torch.tensor(work.pqc_parameters, dtype=dtype).requires_grad_()
     scale = torch.ones((), dtype=dtype)
@@ -35,7 +39,7 @@ def build(work: Work, name: str, num_threads: int, dtype: torch.dtype = torch.fl
 
     def forward(states: Tensor) -> Tensor:
         angles = [CircuitAngles(encoder, encoder_parameters, scale, states)]
-        return engine.expectation(pqc, pqc_parameters, angles=angles, wires=(0,))
+        return pqc.expectation(pqc_parameters, angles=angles, wires=(0,))
 
     def step() -> Result:
         encoder_parameters.grad = pqc_parameters.grad = None

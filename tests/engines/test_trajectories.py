@@ -21,10 +21,9 @@ def scattered(engine, circuit, inputs, noise, *, repeats, seed, **options):
     rng, found = np.random.default_rng(seed), []
     for _ in range(repeats):
         values = mean_over_trajectories(
-            engine.expectation,
-            circuit,
+            engine.compile(circuit).expectation,
+            PauliErrors(circuit, noise),
             inputs.parameters,
-            noise,
             rng=rng,
             angles=inputs.angles,
             state=inputs.state,
@@ -88,10 +87,9 @@ def test_a_part_of_a_batch_has_the_errors_it_has_in_the_whole(engine):
 
     def estimate(first, last):
         return mean_over_trajectories(
-            engine.expectation,
-            circuit,
+            engine.compile(circuit).expectation,
+            PauliErrors(circuit, NOISE),
             inputs.parameters,
-            NOISE,
             num_trajectories=3,
             rng=np.random.default_rng(7),
             rows=(first, 5),
@@ -111,10 +109,9 @@ def test_evaluation_in_parts_gives_the_same(monkeypatch):
         with torch.no_grad():
             found.append(
                 mean_over_trajectories(
-                    TorchEngine().probabilities,
-                    circuit,
+                    TorchEngine().compile(circuit).probabilities,
+                    PauliErrors(circuit, NOISE),
                     inputs.parameters,
-                    NOISE,
                     num_trajectories=6,
                     rng=np.random.default_rng(8),
                     angles=inputs.angles,
@@ -136,10 +133,9 @@ def test_errors_drawn_in_portions_have_the_same_mean(monkeypatch, num_drawn, exa
 
     def estimate(seed, first=0, last=5):
         return mean_over_trajectories(
-            NativeEngine().expectation,
-            circuit,
+            NativeEngine().compile(circuit).expectation,
+            PauliErrors(circuit, NOISE),
             inputs.parameters,
-            NOISE,
             num_trajectories=num_trajectories,
             rng=np.random.default_rng(seed),
             rows=(first, 5),
@@ -161,10 +157,9 @@ def test_without_errors_the_circuit_runs_once_and_exactly():
     inputs = random_inputs(circuit, 3, dtype=torch.float64, with_state=False)
     rng = np.random.default_rng(9)
     noisy = mean_over_trajectories(
-        NativeEngine().expectation,
-        circuit,
+        NativeEngine().compile(circuit).expectation,
+        PauliErrors(circuit, DepolarizingNoise(0, 0)),
         inputs.parameters,
-        DepolarizingNoise(0, 0),
         num_trajectories=3,
         rng=rng,
         angles=inputs.angles,
@@ -177,10 +172,9 @@ def test_without_errors_the_circuit_runs_once_and_exactly():
 def test_no_trajectories_are_refused():
     with pytest.raises(ValueError, match="num_trajectories=0"):
         mean_over_trajectories(
-            NativeEngine().expectation,
-            CIRCUIT,
+            NativeEngine().compile(CIRCUIT).expectation,
+            PauliErrors(CIRCUIT, NOISE),
             torch.zeros(2),
-            NOISE,
             num_trajectories=0,
             rng=np.random.default_rng(0),
         )

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, Literal, Self, get_args
+from typing import Literal, Self, get_args
 
 GateKind = Literal["ry", "cnot", "x", "z"]
 
@@ -93,33 +93,6 @@ class Circuit:
             unused = set(range(max(slots, default=-1) + 1)) - slots
             if unused:
                 raise ValueError(f"Every {name} slot up to {max(slots)} must be read, but no gate reads {min(unused)}.")
-
-    # A circuit is looked up by every call of an engine: to hash its thousand gates each time, or to compare them with
-    # those of an equal circuit of an earlier head, would cost as much as to run them. So the hash is kept, and circuits
-    # that were found equal share their gates from then on: those with the lower address, whichever asks whom, so that
-    # of many equal circuits none goes to and fro.
-    def __hash__(self) -> int:
-        return self._hash
-
-    def __eq__(self, other: object) -> bool:
-        if not isinstance(other, Circuit):
-            return NotImplemented
-        if self.gates is other.gates:
-            return self.num_qubits == other.num_qubits
-        if self._hash != other._hash or self.num_qubits != other.num_qubits or self.gates != other.gates:
-            return False
-        kept = min(self.gates, other.gates, key=id)
-        for circuit in (self, other):
-            object.__setattr__(circuit, "gates", kept)
-        return True
-
-    @cached_property
-    def _hash(self) -> int:
-        return hash((self.num_qubits, self.gates))
-
-    def __getstate__(self) -> dict[str, Any]:
-        # Words hash differently in every process: a kept hash must not leave this one.
-        return {"num_qubits": self.num_qubits, "gates": self.gates}
 
     @cached_property
     def _parameter_slots(self) -> frozenset[int]:

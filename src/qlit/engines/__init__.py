@@ -2,11 +2,12 @@
 
 from qlit.engines.auto_engine import AutoEngine
 from qlit.engines.base import Engine
+from qlit.engines.compiled import CompiledCircuit
 from qlit.engines.density_matrix import DensityMatrixEngine
 from qlit.engines.native_engine import NativeEngine
 from qlit.engines.pennylane_engine import PennyLaneEngine
 from qlit.engines.reference import ReferenceEngine
-from qlit.engines.request import Capabilities, CircuitAngles
+from qlit.engines.request import Capabilities, CircuitAngles, Request
 from qlit.engines.torch_engine import TorchEngine
 from qlit.engines.torchquantum_engine import TorchQuantumEngine
 
@@ -14,16 +15,19 @@ __all__ = [
     "AutoEngine",
     "Capabilities",
     "CircuitAngles",
+    "CompiledCircuit",
     "DensityMatrixEngine",
     "Engine",
     "NativeEngine",
     "PennyLaneEngine",
     "ReferenceEngine",
+    "Request",
     "TorchEngine",
     "TorchQuantumEngine",
     "engine_by_name",
     "memory",
     "numerics",
+    "pauli_errors",
     "shots",
     "trajectories",
 ]

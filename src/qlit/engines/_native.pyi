@@ -1,3 +1,4 @@
+from collections.abc import Sequence
 from typing import Any
 
 from torch import Tensor
@@ -9,7 +10,7 @@ def allocate(num_bytes: int) -> Tensor: ...
 class Measurement:
     def __init__(self, probabilities: bool, bits: list[int]) -> None: ...
 
-# executable, measurement; addresses of parameters, scale and state; and, backward, of where their gradients go
+# `_EncoderCall` in native_autograd.py
 _Encoder = tuple["_Executable", Measurement, int, int, int, int, int, int]
 
 class _Executable:
@@ -27,7 +28,7 @@ class _Executable:
         initial: int,
         errors: int,
         batch_size: int,
-        encoders: list[_Encoder],
+        encoders: Sequence[_Encoder],
         values: int,
         results: int,
         states: int,
@@ -40,7 +41,7 @@ class _Executable:
         angles: int,
         errors: int,
         batch_size: int,
-        encoders: list[_Encoder],
+        encoders: Sequence[_Encoder],
         values: int,
         states: int,
         by_results: int,
@@ -55,7 +56,7 @@ class _Executable:
         angles: int,
         errors: int,
         batch_size: int,
-        encoders: list[_Encoder],
+        encoders: Sequence[_Encoder],
         values: int,
         states: int,
         num_threads: int,

@@ -10,7 +10,7 @@ from torch import Tensor
 from qlit.engines import native_engine
 from qlit.engines.base import Engine
 from qlit.engines.native_engine import NativeEngine
-from qlit.engines.request import Capabilities, Run
+from qlit.engines.request import Capabilities, Request
 from qlit.engines.torch_engine import TorchEngine
 
 
@@ -19,7 +19,7 @@ class AutoEngine(Engine):
     """`native` for tensors on the CPU where its extension was built, `torch` for all others."""
 
     name: ClassVar[str] = "auto"
-    # Errors and encoders are left to the engine that is taken.
+    # The chosen engine handles errors and encoders.
     capabilities: ClassVar[Capabilities] = replace(
         TorchEngine.capabilities,
         pauli_errors=True,
@@ -35,19 +35,19 @@ class AutoEngine(Engine):
         if device_type != "cpu":
             return self._torch
         if self._native is None:
-            _tell_once()
+            _report_once()
             return self._torch
         return self._native
 
-    def _expectation(self, run: Run) -> Tensor:
-        return self.taken_on(run.parameters.device.type)._erroneous_expectation(run)
+    def _expectation(self, request: Request) -> Tensor:
+        return self.taken_on(request.parameters.device.type)._answer(request, joint=False)
 
-    def _probabilities(self, run: Run) -> Tensor:
-        return self.taken_on(run.parameters.device.type)._erroneous_probabilities(run)
+    def _probabilities(self, request: Request) -> Tensor:
+        return self.taken_on(request.parameters.device.type)._answer(request, joint=True)
 
 
 @lru_cache(maxsize=1)
-def _tell_once() -> None:
+def _report_once() -> None:
     print(
         f"qlit: its compiled engine is not there ({native_engine.why_not_built()}), so circuits run on the torch "
         "engine, many times slower. Install a C++20 compiler and install qlit again.",

@@ -20,7 +20,7 @@ from torch.utils.checkpoint import checkpoint
 from qlit.circuits import Gate
 from qlit.engines.base import Engine
 from qlit.engines.memory import check_free
-from qlit.engines.request import Capabilities, Run
+from qlit.engines.request import Capabilities, Request
 from qlit.engines.statevector import expectation_of, marginal_of
 
 # Matrices alive while one gate and its channel run: before, after, and what autograd keeps of each of their steps.
@@ -40,53 +40,53 @@ class DensityMatrixEngine(Engine):
         max_qubits=12, dtypes=(torch.float32, torch.float64), channels=True
     )
 
-    def _expectation(self, run: Run) -> Tensor:
-        return expectation_of(self._diagonal(run), run)
+    def _expectation(self, request: Request) -> Tensor:
+        return expectation_of(self._diagonal(request), request)
 
-    def _probabilities(self, run: Run) -> Tensor:
-        return marginal_of(self._diagonal(run), run)
+    def _probabilities(self, request: Request) -> Tensor:
+        return marginal_of(self._diagonal(request), request)
 
-    def _diagonal(self, run: Run) -> Tensor:
+    def _diagonal(self, request: Request) -> Tensor:
         """Probabilities of all outcomes, shape (B, N)."""
-        num_qubits, gates = run.circuit.num_qubits, run.circuit.gates
-        differentiable = run.wants_gradients
+        num_qubits, gates = request.circuit.num_qubits, request.circuit.gates
+        differentiable = request.wants_gradients
         piece = max(1, math.isqrt(len(gates)))
         alive = _AT_ONCE + (piece * _KEPT_A_GATE + -(-len(gates) // piece) if differentiable else 0)
-        if run.parameters.device.type == "cpu":
-            num_bytes = alive * run.batch_size * 4**num_qubits * run.parameters.itemsize
-            check_free(num_bytes, f"The density matrices of a batch of {run.batch_size} on {num_qubits} qubits")
+        if request.parameters.device.type == "cpu":
+            num_bytes = alive * request.batch_size * 4**num_qubits * request.parameters.itemsize
+            check_free(num_bytes, f"The density matrices of a batch of {request.batch_size} on {num_qubits} qubits")
 
-        state_BN = run.initial_state()
+        state_BN = request.initial_state()
         matrix = torch.einsum("bi,bj->bij", state_BN, state_BN).reshape(-1, *[2] * (2 * num_qubits))
-        if not run.circuit.num_parameters:
-            matrix = matrix + run.parameters.sum()  # of none: an empty gradient rather than no gradient
+        if not request.circuit.num_parameters:
+            matrix = matrix + request.parameters.sum()  # of none: an empty gradient rather than no gradient
         for start in range(0, len(gates), piece):
-            act = _piece(gates[start : start + piece], run)
+            act = _piece(gates[start : start + piece], request)
             matrix = checkpoint(act, matrix, use_reentrant=False) if differentiable else act(matrix)
-        square = matrix.reshape(run.batch_size, 2**num_qubits, 2**num_qubits)
+        square = matrix.reshape(request.batch_size, 2**num_qubits, 2**num_qubits)
         return square.diagonal(dim1=1, dim2=2)
 
 
-def _piece(gates: tuple[Gate, ...], run: Run) -> Callable[[Tensor], Tensor]:
+def _piece(gates: tuple[Gate, ...], request: Request) -> Callable[[Tensor], Tensor]:
     """Gates and their channels, as a function of a matrix in flight."""
 
     def act(matrix: Tensor) -> Tensor:
         for gate in gates:
-            matrix = _gate(gate, matrix, run)
-            if run.noise is not None:
-                matrix = _depolarised(matrix, gate.wires, run.noise.probability(gate))
+            matrix = _gate(gate, matrix, request)
+            if request.noise is not None:
+                matrix = _depolarised(matrix, gate.wires, request.noise.probability(gate))
         return matrix
 
     return act
 
 
-def _gate(gate: Gate, matrix: Tensor, run: Run) -> Tensor:
+def _gate(gate: Gate, matrix: Tensor, request: Request) -> Tensor:
     """U rho U^T."""
-    num_qubits = run.circuit.num_qubits
+    num_qubits = request.circuit.num_qubits
     wire = gate.wires[-1]
     rows, columns = 1 + wire, 1 + num_qubits + wire
     if gate.kind == "ry":
-        theta_B = run.parameters[gate.parameter] if gate.angle is None else _column(run.angles, gate.angle)
+        theta_B = request.parameters[gate.parameter] if gate.angle is None else _column(request.angles, gate.angle)
         return _rotated(_rotated(matrix, rows, theta_B), columns, theta_B)
     if gate.kind == "x":
         return matrix.flip(rows, columns)

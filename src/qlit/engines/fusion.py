@@ -10,9 +10,8 @@ plan tracks, so that nothing is moved back before the next group needs it.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from functools import lru_cache
-from typing import Literal
+from dataclasses import dataclass, field
+from typing import Any, Literal
 
 from qlit.circuits import Circuit
 
@@ -91,11 +90,17 @@ class Step:
     go_back: Move
 
 
-@dataclass(frozen=True, eq=False)  # compared and hashed by identity: engines keep tables for each set of groups
+@dataclass(frozen=True, eq=False)
 class GroupSet:
-    """Distinct groups of one kind, all equally wide, whose matrices are made together."""
+    """Distinct groups of one kind, all equally wide, whose matrices are computed together.
+
+    Args:
+        groups: The groups.
+        tables: Index tables of the groups, filled by `group_unitaries.py`.
+    """
 
     groups: tuple[Group, ...]
+    tables: dict[Any, Any] = field(default_factory=dict, repr=False)
 
 
 @dataclass(frozen=True)
@@ -119,9 +124,8 @@ class Plan:
     finish_back: Move
 
 
-@lru_cache(maxsize=128)
 def plan(circuit: Circuit) -> Plan:
-    """Fuse a circuit; planned once for each circuit."""
+    """Fuse a circuit."""
     groups = _groups(_factors(circuit), circuit.num_qubits)
     natural = (BATCH, *range(circuit.num_qubits))
     order = natural

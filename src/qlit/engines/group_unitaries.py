@@ -18,7 +18,6 @@ group, K rows of a matrix, R = G * K rows of all.
 """
 
 from dataclasses import dataclass
-from functools import lru_cache
 
 import torch
 from torch import Tensor
@@ -35,7 +34,7 @@ class GroupUnitaries:
     """
 
     def __init__(self, group_set: GroupSet, angles_LS: Tensor) -> None:
-        self._tables = tables = _tables(group_set, angles_LS.shape[1], angles_LS.dtype, angles_LS.device)
+        self._tables = tables = _tables_of(group_set, angles_LS)
         half_LGF = torch.nn.functional.pad(angles_LS / 2, (0, 1))[:, tables.slots]
         self._cos_FLR1 = _by_row(half_LGF.cos(), tables.size) * tables.z_signs
         self._sin_FLR1 = _by_row(half_LGF.sin(), tables.size)
@@ -95,9 +94,17 @@ class _Tables:
     factors: list[_FactorTables]
 
 
-@lru_cache(maxsize=512)
-@torch.inference_mode(False)  # kept for training too, even if an evaluation asks first
-def _tables(group_set: GroupSet, num_slots: int, dtype: torch.dtype, device: torch.device) -> _Tables:
+def _tables_of(group_set: GroupSet, angles_LS: Tensor) -> _Tables:
+    """Tables of a set of groups, kept with it: of one number of slots, type and device each."""
+    key = (angles_LS.shape[1], angles_LS.dtype, angles_LS.device)
+    tables: _Tables | None = group_set.tables.get(key)
+    if tables is None:
+        tables = group_set.tables[key] = _make_tables(group_set, *key)
+    return tables
+
+
+@torch.inference_mode(False)  # an evaluation may ask first, and a training needs tables that autograd can save
+def _make_tables(group_set: GroupSet, num_slots: int, dtype: torch.dtype, device: torch.device) -> _Tables:
     groups = group_set.groups
     size = 2 ** len(groups[0].wires) if groups else 1
     num_factors = max((len(group.factors) for group in groups), default=0)

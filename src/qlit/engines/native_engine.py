@@ -1,12 +1,11 @@
 """The native engine: a compiled kernel for CPUs, real statevectors, adjoint differentiation.
 
-What it computes and why it is right is told in `native/native.md`. This module loads the extension, checks what goes in
-and keeps the circuits that were compiled; `native_autograd.py` runs them.
+`native/native.md` derives its mathematics. This module loads the extension and compiles circuits; `native_autograd.py`
+runs them.
 """
 
 import importlib.util
 import os
-from functools import lru_cache
 from types import ModuleType
 from typing import TYPE_CHECKING, Any, ClassVar, final
 
@@ -15,17 +14,18 @@ from torch import Tensor
 
 from qlit.circuits import Circuit
 from qlit.engines.base import Engine
-from qlit.engines.native_autograd import Program, evaluated
-from qlit.engines.request import Capabilities, Run
+from qlit.engines.native_autograd import NativeProgram, evaluated
+from qlit.engines.request import Capabilities, Request
 
 if TYPE_CHECKING:
     from qlit.engines import _native
 
 _KINDS = {"ry": 0, "cnot": 2, "x": 3, "z": 4}
+_MOST_PROGRAMS = 64  # that a circuit keeps
 
 
 def _load() -> tuple[Any, str]:
-    """The compiled extension, or None and why it is not there."""
+    """The compiled extension, or None and the reason why it cannot be loaded."""
     path = os.environ.get("QLIT_NATIVE_LIBRARY")
     try:
         if path:
@@ -46,12 +46,12 @@ _extension, _reason = _load()
 
 
 def is_built() -> bool:
-    """Whether the compiled extension is there."""
+    """Whether the compiled extension can be used."""
     return _extension is not None
 
 
 def why_not_built() -> str:
-    """Why the compiled extension cannot be used, in words; empty if it can."""
+    """Why the compiled extension cannot be used, one clause; empty if it can."""
     return _reason
 
 
@@ -92,46 +92,76 @@ class NativeEngine(Engine):
             raise ValueError(f"This processor has the kernels {', '.join(available)}, but got {kernels=}.")
         self.kernels: str = kernels or available[0]
 
-    def _expectation(self, run: Run) -> Tensor:
-        return self._run(run, probabilities=False)
+    def _expectation(self, request: Request) -> Tensor:
+        return self._run(request, probabilities=False)
 
-    def _probabilities(self, run: Run) -> Tensor:
-        return self._run(run, probabilities=True)
+    def _probabilities(self, request: Request) -> Tensor:
+        return self._run(request, probabilities=True)
 
-    def _run(self, run: Run, *, probabilities: bool) -> Tensor:
-        encoders = tuple([(each.circuit, each.wires) for each, _ in run.encoders])
-        program = _program(run.circuit, run.wires, probabilities, encoders, run.parameters.dtype, self.kernels)
-        return evaluated(program, run)
+    def _prepare(self, circuit: Circuit) -> "NativeCircuit":
+        return NativeCircuit(circuit, self.kernels)
 
-
-@lru_cache(maxsize=256)
-def _program(
-    circuit: Circuit,
-    wires: tuple[int, ...],
-    probabilities: bool,
-    encoders: tuple[tuple[Circuit, tuple[int, ...]], ...],
-    dtype: torch.dtype,
-    kernels: str,
-) -> Program:
-    measurement = _extension.Measurement(probabilities, [circuit.num_qubits - 1 - wire for wire in wires])
-    return Program(
-        _compiled(circuit, dtype, kernels),
-        measurement,
-        2 ** len(wires) if probabilities else len(wires),
-        tuple(_program(each, measured, False, (), dtype, kernels) for each, measured in encoders),
-        _extension.allocate,
-    )
+    def _run(self, request: Request, *, probabilities: bool) -> Tensor:
+        main: NativeCircuit = request.compiled.prepared_by(self)
+        encoders = tuple([(encoder.compiled.prepared_by(self), encoder.wires) for encoder, _ in request.encoders])
+        return evaluated(main.program(request.parameters.dtype, request.wires, probabilities, encoders), request)
 
 
-@lru_cache(maxsize=128)
-def _compiled(circuit: Circuit, dtype: torch.dtype, kernels: str) -> "_native._Executable":
-    kind = _extension.ExecutableFloat32 if dtype == torch.float32 else _extension.ExecutableFloat64
-    instructions = []
-    for gate in circuit:
-        code = 1 if gate.angle is not None else _KINDS[gate.kind]
-        slot = gate.angle if gate.angle is not None else gate.parameter
-        instructions.append([code, gate.wires[0], gate.wires[-1], -1 if slot is None else slot])
-    executable: _native._Executable = kind(
-        circuit.num_qubits, circuit.num_parameters, circuit.num_angles, instructions, kernels
-    )
-    return executable
+@final
+class NativeCircuit:
+    """A circuit as the extension compiled it, for every type and measurement that a run has asked for.
+
+    Args:
+        circuit: The circuit.
+        kernels: Which code to run; see `NativeEngine`.
+    """
+
+    def __init__(self, circuit: Circuit, kernels: str) -> None:
+        self._circuit, self._kernels = circuit, kernels
+        self._executables: dict[torch.dtype, _native._Executable] = {}
+        self._programs: dict[Any, NativeProgram] = {}
+
+    def program(
+        self,
+        dtype: torch.dtype,
+        wires: tuple[int, ...],
+        probabilities: bool,
+        encoders: tuple[tuple["NativeCircuit", tuple[int, ...]], ...] = (),
+    ) -> NativeProgram:
+        """The circuit with a measurement and with encoders, made once.
+
+        Args:
+            dtype: Type of all numbers.
+            wires: Measured wires.
+            probabilities: Whether the joint outcomes of these wires are measured, not their expectation values.
+            encoders: Encoders and their measured wires.
+        """
+        key = (dtype, wires, probabilities, encoders)
+        program = self._programs.get(key)
+        if program is None:
+            bits = [self._circuit.num_qubits - 1 - wire for wire in wires]
+            program = NativeProgram(
+                self._executable(dtype),
+                _extension.Measurement(probabilities, bits),
+                2 ** len(wires) if probabilities else len(wires),
+                tuple(encoder.program(dtype, measured, False) for encoder, measured in encoders),
+                _extension.allocate,
+            )
+            if len(self._programs) == _MOST_PROGRAMS:  # of encoders that changed, for the most part
+                self._programs.clear()
+            self._programs[key] = program
+        return program
+
+    def _executable(self, dtype: torch.dtype) -> "_native._Executable":
+        if dtype not in self._executables:
+            kind = _extension.ExecutableFloat32 if dtype == torch.float32 else _extension.ExecutableFloat64
+            circuit = self._circuit
+            instructions = []
+            for gate in circuit:
+                code = 1 if gate.angle is not None else _KINDS[gate.kind]
+                slot = gate.angle if gate.angle is not None else gate.parameter
+                instructions.append([code, gate.wires[0], gate.wires[-1], -1 if slot is None else slot])
+            self._executables[dtype] = kind(
+                circuit.num_qubits, circuit.num_parameters, circuit.num_angles, instructions, self._kernels
+            )
+        return self._executables[dtype]

@@ -9,8 +9,6 @@ trajectory costs as many numbers as it has errors.
 Shapes: B samples, K trajectories of each, G gates.
 """
 
-from functools import lru_cache
-
 import numpy as np
 from numpy.typing import NDArray
 
@@ -24,7 +22,7 @@ _LARGEST_HAZARD = 36.0
 
 
 class PauliErrors:
-    """Draws Pauli errors after the gates of a circuit; see the module for their code.
+    """Random Pauli errors after the gates of a circuit; see the module for their code.
 
     Args:
         circuit: The circuit, G gates.
@@ -32,6 +30,7 @@ class PauliErrors:
     """
 
     def __init__(self, circuit: Circuit, noise: DepolarizingNoise) -> None:
+        self.circuit, self.noise = circuit, noise
         probabilities_G = np.array([noise.probability(gate) for gate in circuit], dtype=np.float64)
         with np.errstate(divide="ignore"):
             hazards_G = np.minimum(-np.log1p(-probabilities_G), _LARGEST_HAZARD)
@@ -72,9 +71,3 @@ class PauliErrors:
                 return errors
             errors[rows, gates] = 1 + (rng.random(len(rows)) * self._num_paulis_G[gates]).astype(np.uint8)
             arrivals = self._cumulative_G[gates] + rng.standard_exponential(len(rows))
-
-
-@lru_cache(maxsize=64)
-def pauli_errors_of(circuit: Circuit, noise: DepolarizingNoise) -> PauliErrors:
-    """`PauliErrors`, made once for a circuit and noise."""
-    return PauliErrors(circuit, noise)

@@ -1,15 +1,14 @@
-"""Pauli errors after the gates of a circuit: as data, and as nothing but signs of angles.
+"""The Pauli frame: Pauli errors as signs of angles and flips of outcomes, for engines that do not insert errors.
 
-An error is never applied to amplitudes. RY(t) P = P RY(-t) for P = X or Z, and a CNOT maps Paulis to Paulis, so every
-error can be moved behind the last gate: on its way it turns the signs of angles, and there an X flips the outcome of
-its wire while a Z does nothing. Global signs are dropped: no probability depends on one. Every engine that takes input
-angles can so run errors that differ from sample to sample.
+No error is applied to amplitudes. RY(t) P = P RY(-t) for P = X or Z, and a CNOT maps Paulis to Paulis, so every error
+can be moved behind the last gate. On its way it changes the signs of angles; behind the last gate an X flips the
+outcome of its wire, and a Z has no effect. Global signs are dropped, because no probability depends on them. Every
+engine that takes input angles can therefore run errors that differ from sample to sample.
 
 Shapes: B batch, A input angles, P parameters, G gates, R rotations, W measured wires.
 """
 
-from functools import lru_cache
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 import torch
@@ -18,50 +17,34 @@ from torch import Tensor
 
 from qlit.circuits import Circuit, Gate
 from qlit.engines.pauli_errors import X_FIRST, X_SECOND, Z_FIRST, Z_SECOND
-from qlit.engines.request import Run
+from qlit.engines.request import Request
+
+if TYPE_CHECKING:
+    from qlit.engines.compiled import CompiledCircuit
 
 
-class Framed(NamedTuple):
-    """A run without errors, and what is left of them at its end.
+class Rotations(NamedTuple):
+    """A circuit in which every rotation reads a separate input angle.
 
     Args:
-        run: The same circuit with every rotation reading an input angle of its own.
-        flips: Whether the outcome of a measured wire is flipped, bool, shape (B, W).
+        compiled: The circuit, compiled for the engine of the original circuit.
+        sources: For every rotation, the index of its angle among the original's parameters followed by its angles.
     """
 
-    run: Run
-    flips: Tensor
+    compiled: "CompiledCircuit"
+    sources: tuple[int, ...]
 
-    def expectation(self, values_BW: Tensor) -> Tensor:
-        """Expectation values of the run with errors, from those without."""
-        return torch.where(self.flips, -values_BW, values_BW)
-
-    def probabilities(self, values_BV: Tensor) -> Tensor:
-        """Probabilities of joint outcomes of the run with errors, from those without."""
-        num_wires = self.flips.shape[1]
-        weights = 2 ** torch.arange(num_wires - 1, -1, -1, device=values_BV.device)
-        flipped_B1 = (self.flips * weights).sum(dim=1, keepdim=True)
-        outcomes_V = torch.arange(values_BV.shape[1], device=values_BV.device)
-        return values_BV.gather(1, outcomes_V ^ flipped_B1)
+    def angles(self, request: Request) -> Tensor:
+        """Angle of every rotation for a request of the original circuit, radians, shape (B, R)."""
+        given = request.parameters.expand(request.batch_size, -1)
+        if request.angles is not None:
+            given = torch.cat((given, request.angles), dim=1)
+        return given[:, list(self.sources)]
 
 
-def as_signs(run: Run) -> Framed:
-    """The run with its errors moved behind the last gate."""
-    assert run.errors is not None, "who has no errors needs no frame"
-    signs_BR, flips_BQ = _signs_and_flips(run.circuit, run.errors.numpy())
-    flips_BW = torch.from_numpy(flips_BQ)[:, list(run.wires)].to(run.parameters.device)
-    circuit, sources = each_rotation_its_own(run.circuit)
-    if not sources:  # and so neither parameters nor angles
-        return Framed(run._replace(errors=None), flips_BW)
-    angles_BR = angles_of_rotations(run, sources)
-    angles = (angles_BR * torch.from_numpy(signs_BR).to(angles_BR)).contiguous()
-    parameters = run.parameters.new_zeros(0)
-    return Framed(run._replace(circuit=circuit, parameters=parameters, angles=angles, errors=None), flips_BW)
-
-
-@lru_cache(maxsize=64)
-def each_rotation_its_own(circuit: Circuit) -> tuple[Circuit, tuple[int, ...]]:
-    """The circuit with an input angle for every rotation, and which of parameters, then angles, each of them is."""
+def rotations_of(compiled: "CompiledCircuit") -> Rotations:
+    """The circuit with a separate input angle for every rotation; `CompiledCircuit.rotations` keeps it."""
+    circuit = compiled.circuit
     gates: list[Gate] = []
     sources: list[int] = []
     for gate in circuit:
@@ -71,15 +54,46 @@ def each_rotation_its_own(circuit: Circuit) -> tuple[Circuit, tuple[int, ...]]:
             gate = Gate("ry", gate.wires, angle=len(sources))
             sources.append(source)
         gates.append(gate)
-    return Circuit(circuit.num_qubits, tuple(gates)), tuple(sources)
+    return Rotations(compiled.engine.compile(Circuit(circuit.num_qubits, tuple(gates))), tuple(sources))
 
 
-def angles_of_rotations(run: Run, sources: tuple[int, ...]) -> Tensor:
-    """What each rotation turns by, radians, shape (B, R); `sources` as of `each_rotation_its_own`."""
-    given = run.parameters.expand(run.batch_size, -1)
-    if run.angles is not None:
-        given = torch.cat((given, run.angles), dim=1)
-    return given[:, list(sources)]
+class Framed(NamedTuple):
+    """A request without errors, and the effect of the errors on its results.
+
+    Args:
+        request: The same circuit with a separate input angle for every rotation.
+        flips: Whether the outcome of a measured wire is flipped, bool, shape (B, W).
+    """
+
+    request: Request
+    flips: Tensor
+
+    def expectation(self, values_BW: Tensor) -> Tensor:
+        """Expectation values with errors, from those without."""
+        return torch.where(self.flips, -values_BW, values_BW)
+
+    def probabilities(self, values_BV: Tensor) -> Tensor:
+        """Probabilities of joint outcomes with errors, from those without."""
+        num_wires = self.flips.shape[1]
+        weights = 2 ** torch.arange(num_wires - 1, -1, -1, device=values_BV.device)
+        flipped_B1 = (self.flips * weights).sum(dim=1, keepdim=True)
+        outcomes_V = torch.arange(values_BV.shape[1], device=values_BV.device)
+        return values_BV.gather(1, outcomes_V ^ flipped_B1)
+
+
+def as_signs(request: Request) -> Framed:
+    """The request with its errors moved behind the last gate."""
+    assert request.errors is not None, "only a request with errors needs a frame"
+    signs_BR, flips_BQ = _signs_and_flips(request.circuit, request.errors.numpy())
+    flips_BW = torch.from_numpy(flips_BQ)[:, list(request.wires)].to(request.parameters.device)
+    rotations = request.compiled.rotations
+    if not rotations.sources:  # and so neither parameters nor angles
+        return Framed(request._replace(errors=None), flips_BW)
+    angles_BR = rotations.angles(request)
+    angles = (angles_BR * torch.from_numpy(signs_BR).to(angles_BR)).contiguous()
+    parameters = request.parameters.new_zeros(0)
+    without_errors = request._replace(compiled=rotations.compiled, parameters=parameters, angles=angles, errors=None)
+    return Framed(without_errors, flips_BW)
 
 
 def _signs_and_flips(circuit: Circuit, errors_BG: NDArray[np.uint8]) -> tuple[NDArray[np.int8], NDArray[np.bool_]]:

@@ -17,9 +17,8 @@ from qlit.circuits import Circuit
 from qlit.engines.base import Engine
 from qlit.engines.memory import check_free
 from qlit.engines.parameter_shift import measured, num_shifted, shift_rule
-from qlit.engines.pauli_frame import angles_of_rotations, each_rotation_its_own
 from qlit.engines.pennylane_devices import Device
-from qlit.engines.request import Capabilities, Run
+from qlit.engines.request import Capabilities, Request
 
 if TYPE_CHECKING:
     from qlit.engines.pennylane_job import Job
@@ -84,60 +83,62 @@ class PennyLaneEngine(Engine):
         rotations = [gate for gate in circuit if gate.kind == "ry"]
         return num_shifted(sum(by_angles or gate.angle is None for gate in rotations))
 
-    def _expectation(self, run: Run) -> Tensor:
-        return self._measured(run, "expval")
+    def _expectation(self, request: Request) -> Tensor:
+        return self._measured(request, "expval")
 
-    def _probabilities(self, run: Run) -> Tensor:
-        return self._measured(run, "probs")
+    def _probabilities(self, request: Request) -> Tensor:
+        return self._measured(request, "probs")
 
     def _gradient_method(self, shots: int | None) -> str:
         return self.device.gradient_method if shots is None else "parameter-shift"
 
-    def _measured(self, run: Run, kind: Kind) -> Tensor:
-        circuit, sources = each_rotation_its_own(run.circuit)
-        angles_BR = angles_of_rotations(run, sources).double()
-        state_BN = None if run.state is None else run.state.double()
+    def _measured(self, request: Request, kind: Kind) -> Tensor:
+        rotations = request.compiled.rotations
+        circuit, sources = rotations.compiled.circuit, rotations.sources
+        angles_BR = rotations.angles(request).double()
+        state_BN = None if request.state is None else request.state.double()
         state_trains = torch.is_grad_enabled() and state_BN is not None and state_BN.requires_grad
-        method = self._gradient_method(run.shots)
+        method = self._gradient_method(request.shots)
         if state_trains and method != "backprop":
             raise ValueError(
                 f"Engine {self.name!r} gives no gradients with respect to the initial state from shots; take "
                 "`shots: null`."
             )
-        if not run.batch_size:
-            values_BO = angles_BR.new_zeros(0, len(run.wires) if kind == "expval" else 2 ** len(run.wires))
+        if not request.batch_size:
+            values_BO = angles_BR.new_zeros(0, len(request.wires) if kind == "expval" else 2 ** len(request.wires))
             values_BO = values_BO + 0 * angles_BR.sum() + (0 if state_BN is None else 0 * state_BN.sum())
         elif method == "backprop" and (state_trains or angles_BR.requires_grad):
-            self._check_memory(run, run.batch_size * (2 + len(circuit)))  # autograd keeps the states behind all gates
-            job = self._job(run, circuit, state_BN, kind)
+            # Autograd keeps the states behind all gates.
+            self._check_memory(request, request.batch_size * (2 + len(circuit)))
+            job = self._job(request, circuit, state_BN, kind)
             # A circuit without gates depends on no angle, but its values are differentiable all the same.
             values_BO = self._asked(partial(job.differentiable_values, angles_BR)) + 0 * angles_BR.sum()
         else:
             if state_BN is not None:  # what is left of float32's rounding would fail a device's own check
                 state_BN = (state_BN / torch.linalg.vector_norm(state_BN, dim=1, keepdim=True)).detach()
-            job = self._job(run, circuit, state_BN, kind)
-            evaluate = partial(self._evaluated, job, run)
+            job = self._job(request, circuit, state_BN, kind)
+            evaluate = partial(self._evaluated, job, request)
             if method == "adjoint" and kind == "expval":
-                differentiate = partial(self._by_jacobian, job, _trained(run, sources))
+                differentiate = partial(self._by_jacobian, job, _trained(request, sources))
             else:
                 differentiate = partial(
                     shift_rule,
-                    rotations=_trained(run, sources),
+                    rotations=_trained(request, sources),
                     evaluate=evaluate,
-                    most_at_once=self._most_at_once(run),
+                    most_at_once=self._most_at_once(request),
                 )
             values_BO = measured(angles_BR, evaluate, differentiate)
-        return values_BO.to(run.parameters.dtype)
+        return values_BO.to(request.parameters.dtype)
 
-    def _job(self, run: Run, circuit: Circuit, state_BN: Tensor | None, kind: Kind) -> "Job":
+    def _job(self, request: Request, circuit: Circuit, state_BN: Tensor | None, kind: Kind) -> "Job":
         device = self._made(circuit.num_qubits)
         from qlit.engines.pennylane_job import Job  # imports PennyLane, which `_made` has found
 
-        return Job(device, circuit, state_BN, run.wires, kind, run.noise, run.shots)
+        return Job(device, circuit, state_BN, request.wires, kind, request.noise, request.shots)
 
-    def _evaluated(self, job: "Job", run: Run, angles_VR: Tensor, rows_V: Tensor) -> Tensor:
-        at_once = self._most_at_once(run)
-        self._check_memory(run, 2 * min(at_once, len(rows_V)))
+    def _evaluated(self, job: "Job", request: Request, angles_VR: Tensor, rows_V: Tensor) -> Tensor:
+        at_once = self._most_at_once(request)
+        self._check_memory(request, 2 * min(at_once, len(rows_V)))
         parts = [slice(first, first + at_once) for first in range(0, len(rows_V), at_once)]
         return torch.cat([self._asked(partial(self._values, job, angles_VR[part], rows_V[part])) for part in parts])
 
@@ -157,21 +158,21 @@ class PennyLaneEngine(Engine):
             by_angle_BR[:, rotations] = torch.einsum("bo,bor->br", by_value_BO, jacobian_BOR)
         return by_angle_BR
 
-    def _amplitudes(self, run: Run) -> int:
-        return int(2 ** (run.circuit.num_qubits * (2 if self.device.has_channels else 1)))
+    def _amplitudes(self, request: Request) -> int:
+        return int(2 ** (request.circuit.num_qubits * (2 if self.device.has_channels else 1)))
 
-    def _most_at_once(self, run: Run) -> int:
+    def _most_at_once(self, request: Request) -> int:
         """Bound circuits of a job; a device elsewhere gets all at once, which spares queueing."""
         if not self.device.is_local:
             return 2**31
-        at_once = _MOST_AMPLITUDES // self._amplitudes(run)
-        if run.shots is not None:
-            at_once = min(at_once, _MOST_BITS // (run.shots * run.circuit.num_qubits))
+        at_once = _MOST_AMPLITUDES // self._amplitudes(request)
+        if request.shots is not None:
+            at_once = min(at_once, _MOST_BITS // (request.shots * request.circuit.num_qubits))
         return max(1, at_once)
 
-    def _check_memory(self, run: Run, num_states: int) -> None:
+    def _check_memory(self, request: Request, num_states: int) -> None:
         if self.device.is_local:
-            num_bytes = num_states * self._amplitudes(run) * _BYTES_PER_AMPLITUDE
+            num_bytes = num_states * self._amplitudes(request) * _BYTES_PER_AMPLITUDE
             check_free(num_bytes, f"The states of device {self.device.name!r}")
 
     def _made(self, num_qubits: int) -> Any:
@@ -202,7 +203,7 @@ class PennyLaneEngine(Engine):
             ) from error
 
 
-def _trained(run: Run, sources: tuple[int, ...]) -> list[int]:
+def _trained(request: Request, sources: tuple[int, ...]) -> list[int]:
     """Rotations whose angle wants a gradient; `sources` are parameters, then input angles."""
-    trains = (run.parameters.requires_grad, run.angles is not None and run.angles.requires_grad)
-    return [rotation for rotation, source in enumerate(sources) if trains[source >= run.circuit.num_parameters]]
+    trains = (request.parameters.requires_grad, request.angles is not None and request.angles.requires_grad)
+    return [rotation for rotation, source in enumerate(sources) if trains[source >= request.circuit.num_parameters]]

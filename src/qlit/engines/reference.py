@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from qlit.circuits import Circuit, Gate
-from qlit.engines.request import Capabilities, Run
+from qlit.engines.request import Capabilities, Request
 from qlit.engines.statevector import StatevectorEngine
 
 Matrix = NDArray[np.complex128]
@@ -144,10 +144,10 @@ class ReferenceEngine(StatevectorEngine):
         max_qubits=8, dtypes=(torch.float64, torch.float32), device_types=("cpu",)
     )
 
-    def _statevector(self, run: Run) -> Tensor:
-        parameters = run.parameters
-        angles = parameters.new_zeros(run.batch_size, 0) if run.angles is None else run.angles
+    def _statevector(self, request: Request) -> Tensor:
+        parameters = request.parameters
+        angles = parameters.new_zeros(request.batch_size, 0) if request.angles is None else request.angles
         final_BN: Tensor = _DenseStatevector.apply(  # type: ignore[no-untyped-call]
-            run.circuit, parameters, angles, run.initial_state()
+            request.circuit, parameters, angles, request.initial_state()
         )
         return final_BN

@@ -5,12 +5,16 @@ Shapes: B batch, A input angles, P parameters, W measured wires, G gates, N = 2*
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, TypedDict
 
 import torch
 from torch import Tensor
 
 from qlit.circuits import Circuit, DepolarizingNoise
+
+if TYPE_CHECKING:
+    from qlit.engines.base import Engine
+    from qlit.engines.compiled import CompiledCircuit
 
 
 @dataclass(frozen=True)
@@ -18,22 +22,22 @@ class Capabilities:
     """Capabilities of an engine, checked before it is used.
 
     Args:
-        max_qubits: Widest circuit it takes.
+        max_qubits: Largest number of qubits of a circuit.
         dtypes: Floating point types of parameters, angles, states and results.
         device_types: Torch device types it runs on; None for any.
-        state_gradients: Whether gradients with respect to the initial state are given (they always are for
-            parameters and angles).
+        state_gradients: Whether it gives gradients with respect to the initial state, as it always does with respect
+            to parameters and angles.
         states_at_peak: Batches of statevectors of a circuit alive at the peak of a training step, its initial states
-            and autograd's copies of them included, beside the final states that every circuit of a step keeps; None
-            if the engine's memory is not of that kind.
-        pauli_errors: Whether it inserts Pauli errors itself; for others they are turned into signs of angles.
-        encoder_amplitudes: B * N of an encoder up to which it pays to hand it over together with the circuit behind it
-            (`CircuitAngles`): all circuits then run in one go, but initial states live longer. 0 for engines that run
-            encoders first.
+            and autograd's copies of them included, in addition to the final states that every circuit of a step keeps;
+            None if the engine's memory does not consist of statevectors.
+        pauli_errors: Whether it inserts Pauli errors itself; for other engines they become signs of angles.
+        encoder_amplitudes: B * N of an encoder up to which it should run together with the circuit that reads its
+            angles (`CircuitAngles`): one call runs all circuits, but initial states live longer. 0 for engines that
+            run encoders first.
         channels: Whether it runs depolarising channels exactly (`noise`).
         samples: Whether it estimates from finite shots itself (`shots`), as a device does.
-        remote: Whether circuits leave this machine for a device that may charge for them. It gives nothing but
-            estimates from shots, and is sent nothing unasked.
+        remote: Whether circuits leave this machine for a device that may charge for them. Such an engine only gives
+            estimates from shots, and receives circuits only on request.
     """
 
     max_qubits: int
@@ -49,30 +53,56 @@ class Capabilities:
 
 
 class CircuitAngles(NamedTuple):
-    """Input angles of a circuit that are what another circuit, an encoder, measures.
+    """Input angles of a circuit, measured by another circuit, an encoder.
 
-    An engine that is given them in place of numbers may run both circuits in one go.
+    An engine that gets them in place of numbers may run both circuits in one call.
 
     Args:
-        circuit: The encoder; it reads no input angles itself.
+        circuit: The encoder, which reads no input angles itself; compiled, if it runs more than once.
         parameters: Its trainable angles, radians, shape (P,).
         scale: Radians at <Z> = 1, shape ().
         state: Its initial statevectors, shape (B, N); None for |0..0>.
-        wires: Its measured wires, an angle each; None for all, in order.
+        wires: Its measured wires, one for each angle; None for all, in order.
     """
 
-    circuit: Circuit
+    circuit: "Circuit | CompiledCircuit"
     parameters: Tensor
     scale: Tensor
     state: Tensor | None = None
     wires: Sequence[int] | None = None
 
+    def compiled_for(self, engine: "Engine") -> "CompiledCircuit":
+        """The encoder, compiled for an engine.
 
-class Run(NamedTuple):
+        Raises:
+            ValueError: If it was compiled for an engine of another name.
+        """
+        if isinstance(self.circuit, Circuit):
+            return engine.compile(self.circuit)
+        if self.circuit.engine.name != engine.name:
+            raise ValueError(
+                f"Engine {engine.name!r} cannot run an encoder that was compiled for engine "
+                f"{self.circuit.engine.name!r}: compile both circuits for one engine."
+            )
+        return self.circuit
+
+
+class Inputs(TypedDict, total=False):
+    """Keywords of `CompiledCircuit.expectation`, which describes them."""
+
+    angles: Tensor | Sequence[CircuitAngles] | None
+    state: Tensor | None
+    wires: Sequence[int] | None
+    errors: Tensor | None
+    noise: DepolarizingNoise | None
+    shots: int | None
+
+
+class Request(NamedTuple):
     """One checked request: everything an engine needs, with shapes that agree.
 
     Args:
-        circuit: The circuit.
+        compiled: The circuit, and what engines prepared for it.
         parameters: Trainable angles, radians, shape (P,).
         angles: Input angles, radians, shape (B, A), or None if the circuit reads none.
         state: Initial statevectors, real and normalised (not checked), shape (B, N), or None for |0..0>.
@@ -80,12 +110,11 @@ class Run(NamedTuple):
         batch_size: B; 1 if neither angles, state nor errors are given.
         errors: Pauli errors after every gate, shape (B, G), or None; see `pauli_errors.py`.
         noise: Depolarising channels after every gate, or None.
-        shots: Measurements a sample the engine estimates from, or None for exact results.
-        encoders: Runs whose exact expectation values, times a scale of shape () each, are the input angles, one behind
-            the other; `angles` is None then.
+        shots: Measurements per sample to estimate from, or None for exact results.
+        encoders: Encoders that measure the input angles, in the order of the angles; `angles` is None then.
     """
 
-    circuit: Circuit
+    compiled: "CompiledCircuit"
     parameters: Tensor
     angles: Tensor | None
     state: Tensor | None
@@ -94,7 +123,12 @@ class Run(NamedTuple):
     errors: Tensor | None = None
     noise: DepolarizingNoise | None = None
     shots: int | None = None
-    encoders: tuple[tuple["Run", Tensor], ...] = ()
+    encoders: tuple["EncoderRequest", ...] = ()
+
+    @property
+    def circuit(self) -> Circuit:
+        """The circuit."""
+        return self.compiled.circuit
 
     @property
     def wants_gradients(self) -> bool:
@@ -103,7 +137,7 @@ class Run(NamedTuple):
             self.parameters.requires_grad
             or (self.angles is not None and self.angles.requires_grad)
             or (self.state is not None and self.state.requires_grad)
-            or any(run.wants_gradients or scale.requires_grad for run, scale in self.encoders)
+            or any(encoder.wants_gradients or scale.requires_grad for encoder, scale in self.encoders)
         )
 
     def initial_state(self) -> Tensor:
@@ -113,3 +147,15 @@ class Run(NamedTuple):
         state_BN = self.parameters.new_zeros(self.batch_size, 2**self.circuit.num_qubits)
         state_BN[:, 0] = 1
         return state_BN
+
+
+class EncoderRequest(NamedTuple):
+    """A request for the exact expectation values of an encoder, and the factor that makes them input angles.
+
+    Args:
+        request: The request.
+        scale: Radians at <Z> = 1, shape ().
+    """
+
+    request: Request
+    scale: Tensor

@@ -7,38 +7,40 @@ import torch
 from torch import Tensor
 
 from qlit.engines.base import Engine
-from qlit.engines.request import Run
+from qlit.engines.request import Request
 
 
 class StatevectorEngine(Engine):
     """An engine that holds the whole final state: subclasses give it, this class measures it."""
 
     @abstractmethod
-    def _statevector(self, run: Run) -> Tensor:
+    def _statevector(self, request: Request) -> Tensor:
         """Final statevectors, real, shape (B, N)."""
 
-    def _expectation(self, run: Run) -> Tensor:
-        return expectation_of(self._statevector(run).square(), run)
+    def _expectation(self, request: Request) -> Tensor:
+        return expectation_of(self._statevector(request).square(), request)
 
-    def _probabilities(self, run: Run) -> Tensor:
-        return marginal_of(self._statevector(run).square(), run)
+    def _probabilities(self, request: Request) -> Tensor:
+        return marginal_of(self._statevector(request).square(), request)
 
 
-def expectation_of(probabilities_BN: Tensor, run: Run) -> Tensor:
+def expectation_of(probabilities_BN: Tensor, request: Request) -> Tensor:
     """<Z> of a run's measured wires from the probabilities of all outcomes, shape (B, W)."""
-    return probabilities_BN @ _signs(run.circuit.num_qubits, run.wires, probabilities_BN.dtype, probabilities_BN.device)
+    return probabilities_BN @ _signs(
+        request.circuit.num_qubits, request.wires, probabilities_BN.dtype, probabilities_BN.device
+    )
 
 
-def marginal_of(probabilities_BN: Tensor, run: Run) -> Tensor:
+def marginal_of(probabilities_BN: Tensor, request: Request) -> Tensor:
     """Joint probabilities of a run's measured wires from those of all outcomes, shape (B, 2**W)."""
-    num_qubits = run.circuit.num_qubits
-    joint = probabilities_BN.reshape(run.batch_size, *[2] * num_qubits)
-    unmeasured = [1 + wire for wire in range(num_qubits) if wire not in run.wires]
+    num_qubits = request.circuit.num_qubits
+    joint = probabilities_BN.reshape(request.batch_size, *[2] * num_qubits)
+    unmeasured = [1 + wire for wire in range(num_qubits) if wire not in request.wires]
     marginal = joint.sum(dim=unmeasured) if unmeasured else joint
     # The sum leaves the measured wires in ascending order; the caller's order decides the bits of the outcome.
-    ascending = sorted(run.wires)
-    order = [1 + ascending.index(wire) for wire in run.wires]
-    return marginal.permute(0, *order).reshape(run.batch_size, 2 ** len(run.wires))
+    ascending = sorted(request.wires)
+    order = [1 + ascending.index(wire) for wire in request.wires]
+    return marginal.permute(0, *order).reshape(request.batch_size, 2 ** len(request.wires))
 
 
 def outcome_signs(num_wires: int, *, dtype: torch.dtype, device: torch.device) -> Tensor:

@@ -14,11 +14,12 @@ from typing import Any, ClassVar, final
 import torch
 from torch import Tensor
 
+from qlit.circuits import Circuit
 from qlit.engines import fusion
 from qlit.engines.fusion import Chunk, Move, Plan, Step
 from qlit.engines.group_unitaries import GroupUnitaries
 from qlit.engines.memory import check_states
-from qlit.engines.request import Capabilities, Run
+from qlit.engines.request import Capabilities, Request
 from qlit.engines.statevector import StatevectorEngine
 
 
@@ -35,10 +36,13 @@ class TorchEngine(StatevectorEngine):
         max_qubits=24, dtypes=(torch.float32, torch.float64), states_at_peak=7
     )
 
-    def _statevector(self, run: Run) -> Tensor:
-        check_states(2, run.batch_size, run.circuit.num_qubits, run.parameters)  # what forward alone needs
+    def _prepare(self, circuit: Circuit) -> Plan:
+        return fusion.plan(circuit)
+
+    def _statevector(self, request: Request) -> Tensor:
+        check_states(2, request.batch_size, request.circuit.num_qubits, request.parameters)  # what forward alone needs
         final_BN: Tensor = _AdjointSweep.apply(  # type: ignore[no-untyped-call]
-            fusion.plan(run.circuit), run.parameters, run.angles, run.initial_state()
+            request.compiled.prepared_by(self), request.parameters, request.angles, request.initial_state()
         )
         return final_BN
 

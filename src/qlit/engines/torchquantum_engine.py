@@ -13,7 +13,7 @@ from torch import Tensor
 
 from qlit.engines.base import Engine
 from qlit.engines.memory import check_states
-from qlit.engines.request import Capabilities, Run
+from qlit.engines.request import Capabilities, Request
 from qlit.engines.statevector import expectation_of, marginal_of
 from qlit.engines.torchquantum_copy import check_installed, torchquantum_in
 
@@ -43,54 +43,54 @@ class TorchQuantumEngine(Engine):
     def __init__(self) -> None:
         check_installed()
 
-    def _expectation(self, run: Run) -> Tensor:
-        if run.shots is not None:
-            return expectation_of(_frequencies(run), run)
-        tq = torchquantum_in(run.parameters.dtype)
-        device = _device_behind(tq, run)
-        values_BW: Tensor = tq.expval(device, list(run.wires), [tq.PauliZ()] * len(run.wires))
-        return values_BW[: run.batch_size]
+    def _expectation(self, request: Request) -> Tensor:
+        if request.shots is not None:
+            return expectation_of(_frequencies(request), request)
+        tq = torchquantum_in(request.parameters.dtype)
+        device = _device_behind(tq, request)
+        values_BW: Tensor = tq.expval(device, list(request.wires), [tq.PauliZ()] * len(request.wires))
+        return values_BW[: request.batch_size]
 
-    def _probabilities(self, run: Run) -> Tensor:
-        if run.shots is not None:
-            return marginal_of(_frequencies(run), run)
-        device = _device_behind(torchquantum_in(run.parameters.dtype), run)
-        return marginal_of(device.get_states_1d()[: run.batch_size].abs().square(), run)
+    def _probabilities(self, request: Request) -> Tensor:
+        if request.shots is not None:
+            return marginal_of(_frequencies(request), request)
+        device = _device_behind(torchquantum_in(request.parameters.dtype), request)
+        return marginal_of(device.get_states_1d()[: request.batch_size].abs().square(), request)
 
 
-def _frequencies(run: Run) -> Tensor:
+def _frequencies(request: Request) -> Tensor:
     """How often the shots had each joint outcome of all wires, as a part of 1, shape (B, N)."""
-    assert run.shots is not None, "who counts has shots"
-    if run.wants_gradients:
+    assert request.shots is not None, "who counts has shots"
+    if request.wants_gradients:
         raise ValueError(
             "Engine 'torchquantum' counts outcomes, which have no gradient. Ask for shots under torch.no_grad(), or "
             "train with `sampler: gaussian`, which draws from exact probabilities."
         )
-    tq = torchquantum_in(run.parameters.dtype)
-    device = _device_behind(tq, run)
+    tq = torchquantum_in(request.parameters.dtype)
+    device = _device_behind(tq, request)
     counts_BN = torch.zeros((), dtype=torch.float64)
-    for first in range(0, run.shots, _SHOTS_AT_ONCE):
-        measured = tq.measure(device, n_shots=min(_SHOTS_AT_ONCE, run.shots - first))
+    for first in range(0, request.shots, _SHOTS_AT_ONCE):
+        measured = tq.measure(device, n_shots=min(_SHOTS_AT_ONCE, request.shots - first))
         counts_BN = counts_BN + torch.tensor(
             [list(by_outcome.values()) for by_outcome in measured], dtype=torch.float64
         )
-    return (counts_BN[: run.batch_size] / run.shots).to(run.parameters)
+    return (counts_BN[: request.batch_size] / request.shots).to(request.parameters)
 
 
-def _device_behind(tq: Any, run: Run) -> Any:
+def _device_behind(tq: Any, request: Request) -> Any:
     """TorchQuantum's device with the final statevectors: one, of zero angles from |0..0>, where the batch is empty."""
-    circuit, parameters = run.circuit, run.parameters
-    batch_size = max(1, run.batch_size)  # TorchQuantum runs no empty batch
+    circuit, parameters = request.circuit, request.parameters
+    batch_size = max(1, request.batch_size)  # TorchQuantum runs no empty batch
     # Two numbers an amplitude; while a gate runs, its input, a permuted copy and its output are there.
     kept = len(circuit) if torch.is_grad_enabled() else 0
     check_states(2 * (kept + 3), batch_size, circuit.num_qubits, parameters)
 
     device = tq.QuantumDevice(n_wires=circuit.num_qubits, bsz=batch_size, device=parameters.device)
-    initial_BN, angles_BA = device.get_states_1d(), run.angles
-    if run.state is not None:
-        initial_BN = torch.cat((run.state.to(initial_BN.dtype), initial_BN[run.batch_size :]))
+    initial_BN, angles_BA = device.get_states_1d(), request.angles
+    if request.state is not None:
+        initial_BN = torch.cat((request.state.to(initial_BN.dtype), initial_BN[request.batch_size :]))
     if angles_BA is not None:
-        angles_BA = torch.cat((angles_BA, angles_BA.new_zeros(batch_size - run.batch_size, circuit.num_angles)))
+        angles_BA = torch.cat((angles_BA, angles_BA.new_zeros(batch_size - request.batch_size, circuit.num_angles)))
     # The sum of none of the parameters: a circuit that reads none has gradients too, zeros, as on every engine.
     device.set_states(initial_BN + parameters[:0].sum())
 

@@ -17,8 +17,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from qlit.circuits import Circuit, DepolarizingNoise
-from qlit.engines.pauli_errors import pauli_errors_of
+from qlit.engines.pauli_errors import PauliErrors
 
 # Amplitudes of trajectories that run at once where no gradient needs them all together: 256 MiB in float32.
 _AMPLITUDES_AT_ONCE = 2**26
@@ -27,9 +26,8 @@ _ERRORS_AT_ONCE = 2**26  # errors that are drawn at once, one byte each; a gener
 
 def mean_over_trajectories(
     compute: Callable[..., Tensor],
-    circuit: Circuit,
+    source: PauliErrors,
     parameters: Tensor,
-    noise: DepolarizingNoise,
     *,
     num_trajectories: int,
     rng: np.random.Generator,
@@ -42,10 +40,9 @@ def mean_over_trajectories(
     """An unbiased estimate of what a noisy circuit gives, differentiable as the trajectories are.
 
     Args:
-        compute: `expectation` or `probabilities` of an engine.
-        circuit: The circuit.
+        compute: `expectation` or `probabilities` of a compiled circuit.
+        source: Errors of that circuit.
         parameters: Radians, shape (P,).
-        noise: The depolarising channels.
         num_trajectories: K, trajectories a sample, at least 1; with `exact_start` all with an error.
         rng: Source of randomness.
         rows: (first, all): these samples are rows `first`, .. of a batch of `all`, and get the errors they would get in
@@ -64,10 +61,10 @@ def mean_over_trajectories(
     """
     if num_trajectories < 1:
         raise ValueError(f"`num_trajectories >= 1` must hold, but got {num_trajectories=}.")
-    source = pauli_errors_of(circuit, noise)
+    circuit = source.circuit
     batch_size = next((len(each) for each in (angles, state) if each is not None), 1)
     if source.error_probability == 0:
-        return compute(circuit, parameters, angles=angles, state=state, **options)
+        return compute(parameters, angles=angles, state=state, **options)
     first, num_rows = rows or (0, batch_size)
     parts = []
     for block, portions in _drawn_at_once(num_rows, num_trajectories, len(circuit)):
@@ -84,7 +81,7 @@ def mean_over_trajectories(
             if mine.start >= mine.stop and (batch_size or block.start):  # an empty part of a batch is computed once
                 continue
             mean = _mean_over(
-                partial(compute, circuit, parameters, **options),
+                partial(compute, parameters, **options),
                 drawn.reshape(num_samples, number, len(circuit))[mine],
                 source.error_probability if exact_start else None,
                 parameters,

@@ -11,7 +11,7 @@ from typing import Any, final
 import torch
 from torch import Tensor, nn
 
-from qlit.circuits import encoder_circuit
+from qlit.circuits import Circuit, encoder_circuit
 from qlit.engines import CircuitAngles, Engine, engine_by_name
 from qlit.engines.memory import check_states
 from qlit.heads.base import check_finite
@@ -138,25 +138,38 @@ class SimulatedQuantumEncoder(Encoder):
         self.num_qubits = num_qubits
         self.pad_with = pad_with
         self.center = center
-        self.circuit = encoder_circuit(num_qubits, connectivity=connectivity, num_layers=num_layers)
-        self.engine = engine_by_name(engine)
-        self.engine.check_width(self.circuit)
+        circuit = encoder_circuit(num_qubits, connectivity=connectivity, num_layers=num_layers)
+        self.compiled = engine_by_name(engine).compile(circuit)
         self.engine.check_shots(None)
         self.theta = nn.Parameter(init_std * torch.randn(self.circuit.num_parameters))
         self.angle_scale = nn.Parameter(torch.ones(()))
         self.mean: Tensor
         self.register_buffer("mean", torch.zeros(0))  # empty until fitted: D is known from the data only
 
+    @property
+    def circuit(self) -> Circuit:
+        """The circuit."""
+        return self.compiled.circuit
+
+    @property
+    def engine(self) -> Engine:
+        """The engine that runs the circuit; setting another one compiles the circuit for it."""
+        return self.compiled.engine
+
+    @engine.setter
+    def engine(self, engine: Engine) -> None:
+        self.compiled = engine.compile(self.circuit)
+
     def forward(self, embeddings_BD: Tensor) -> Tensor:
         state_BN = self.states(embeddings_BD)
-        return self.angle_scale * self.engine.expectation(self.circuit, self.theta, state=state_BN, wires=self.wires)
+        return self.angle_scale * self.compiled.expectation(self.theta, state=state_BN, wires=self.wires)
 
     def angles_for(self, engine: Engine, embeddings_BD: Tensor) -> Tensor | list[CircuitAngles]:
         in_one_go = engine.taken_on(embeddings_BD.device.type).capabilities.encoder_amplitudes
         if engine.name != self.engine.name or len(embeddings_BD) << self.num_qubits > in_one_go:
             return super().angles_for(engine, embeddings_BD)
         state_BN = self.states(embeddings_BD)
-        return [CircuitAngles(self.circuit, self.theta, self.angle_scale, state_BN, self.wires)]
+        return [CircuitAngles(self.compiled, self.theta, self.angle_scale, state_BN, self.wires)]
 
     def states(self, embeddings_BD: Tensor) -> Tensor:
         """Initial states of the circuit, real, normalised, shape (B, N).

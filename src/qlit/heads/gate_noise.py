@@ -8,9 +8,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from qlit.circuits import Circuit, DepolarizingNoise
+from qlit.circuits import DepolarizingNoise
 from qlit.engines import DensityMatrixEngine, Engine
-from qlit.engines.pauli_errors import pauli_errors_of
+from qlit.engines.pauli_errors import PauliErrors
 from qlit.engines.trajectories import mean_over_trajectories
 
 MAX_TRAJECTORIES = 100_000
@@ -102,7 +102,7 @@ class GateNoise:
     def apply(
         self,
         compute: Callable[..., Tensor],
-        circuit: Circuit,
+        source: PauliErrors,
         parameters: Tensor,
         *,
         training: bool,
@@ -114,22 +114,21 @@ class GateNoise:
         """Result of a noisy circuit, by the method of training or evaluation.
 
         Args:
-            compute: `expectation` or `probabilities` of an engine.
-            circuit: The circuit.
+            compute: `expectation` or `probabilities` of a compiled circuit.
+            source: Random errors of that circuit with this noise.
             parameters: Radians, shape (P,).
             training: Whether this is training.
-            rng: Source of the errors.
+            rng: Source of randomness.
             rows: (first, all) if the samples are a part of a batch; see `mean_over_trajectories`.
             angles: Radians, shape (B, A).
-            options: Handed on to `compute`.
+            options: Passed to `compute`.
         """
         method = self.method(training=training)
         if method == "trajectories":
             return mean_over_trajectories(
                 compute,
-                circuit,
+                source,
                 parameters,
-                self.channel,
                 num_trajectories=self._count(training=training),
                 rng=rng,
                 rows=rows,
@@ -139,9 +138,9 @@ class GateNoise:
         if method == "density_matrix":
             options["noise"] = self.channel
         elif method == "injection":
-            pattern_1G = torch.from_numpy(pauli_errors_of(circuit, self.channel).drawn(1, rng))
+            pattern_1G = torch.from_numpy(source.drawn(1, rng))
             options["errors"] = pattern_1G.repeat(len(angles), 1)
-        return compute(circuit, parameters, angles=angles, **options)
+        return compute(parameters, angles=angles, **options)
 
 
 NO_NOISE = GateNoise()

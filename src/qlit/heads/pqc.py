@@ -11,8 +11,9 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from qlit.circuits import reuploading_circuit
-from qlit.engines import CircuitAngles, engine_by_name
+from qlit.circuits import Circuit, reuploading_circuit
+from qlit.engines import CircuitAngles, Engine, engine_by_name
+from qlit.engines.pauli_errors import PauliErrors
 from qlit.engines.shots import Sampler, Shots
 from qlit.heads.base import check_finite
 from qlit.heads.gate_noise import NO_NOISE, GateNoise
@@ -76,17 +77,15 @@ class ReuploadingPQC(nn.Module):
         super().__init__()
         check_finite("init_std", init_std, least=0)
         self.num_qubits = num_qubits
-        self.circuit = reuploading_circuit(
-            num_qubits, num_reuploads, num_main_layers, num_reupload_layers, connectivity
-        )
+        circuit = reuploading_circuit(num_qubits, num_reuploads, num_main_layers, num_reupload_layers, connectivity)
         self.shots = None if shots is None else Shots(shots, sampler)
         self.measured_wires = tuple(measured_wires)
         if not self.measured_wires or not set(self.measured_wires) <= set(range(num_qubits)):
             raise ValueError(f"Measured wires must lie in 0 .. {num_qubits - 1}, but got {self.measured_wires}.")
         self._sampled_wires = tuple(range(num_qubits)) if register == "full" else self.measured_wires
         self.noise = noise
-        self.engine = noise.engine(engine_by_name(engine))
-        self.engine.check_width(self.circuit)
+        self._pauli_errors: PauliErrors | None = None
+        self.compiled = noise.engine(engine_by_name(engine)).compile(circuit)
         if sampler == "device" and register == "full":
             raise ValueError("With `sampler: device` the device measures by itself: leave `register` at measured.")
         if sampler == "device" and "trajectories" in (noise.method(training=t) for t in (True, False)):
@@ -98,15 +97,29 @@ class ReuploadingPQC(nn.Module):
         self.theta = nn.Parameter(init_std * torch.randn(self.circuit.num_parameters))
         self._seeded: _Seeded | None = None
 
+    @property
+    def circuit(self) -> Circuit:
+        """The circuit."""
+        return self.compiled.circuit
+
+    @property
+    def engine(self) -> Engine:
+        """The engine that runs the circuit; setting another one compiles the circuit for it."""
+        return self.compiled.engine
+
+    @engine.setter
+    def engine(self, engine: Engine) -> None:
+        self.compiled = engine.compile(self.circuit)
+
     def forward(self, angles: Tensor | Sequence[CircuitAngles]) -> Tensor:
         """<Z> of the measured wires, shape (B, W), for angles in radians, shape (B, Q), or their circuits."""
         seeded, self._seeded = self._seeded, None
         if self.shots is None:
-            return self._run(self.engine.expectation, angles, self.measured_wires, seeded)
+            return self._run(self.compiled.expectation, angles, self.measured_wires, seeded)
         if self.shots.sampler == "device":
-            measure = partial(self.engine.expectation, shots=self.shots.num_shots)
+            measure = partial(self.compiled.expectation, shots=self.shots.num_shots)
             return self._run(measure, angles, self.measured_wires, seeded)
-        probabilities_BV = self._run(self.engine.probabilities, angles, self._sampled_wires, seeded)
+        probabilities_BV = self._run(self.compiled.probabilities, angles, self._sampled_wires, seeded)
         generator, noise_BV = self._randomness(probabilities_BV, seeded)
         estimates = self.shots.estimate(probabilities_BV, generator=generator, noise_BV=noise_BV)
         if self._sampled_wires == self.measured_wires:
@@ -132,14 +145,14 @@ class ReuploadingPQC(nn.Module):
         if isinstance(angles, Tensor):
             angles = angles.contiguous()
         if self.noise.method(training=self.training) == "none":
-            return compute(self.circuit, self.theta, angles=angles, wires=wires)
+            return compute(self.theta, angles=angles, wires=wires)
         if seeded is None:
             rng, rows = np.random.default_rng(int(torch.randint(2**62, ()))), None
         else:
             rng, rows = np.random.default_rng((seeded.seed, _ERRORS)), (seeded.first_row, seeded.num_rows)
         return self.noise.apply(
             compute,
-            self.circuit,
+            self._source_of_errors(),
             self.theta,
             training=self.training,
             rng=rng,
@@ -148,11 +161,19 @@ class ReuploadingPQC(nn.Module):
             wires=wires,
         )
 
+    def _source_of_errors(self) -> PauliErrors:
+        """Random errors of the circuit, kept until circuit or error rates change."""
+        source, circuit, channel = self._pauli_errors, self.circuit, self.noise.channel
+        if source is None or source.circuit is not circuit or source.noise != channel:
+            source = self._pauli_errors = PauliErrors(circuit, channel)
+        return source
+
     def _measured(self, encoders: Sequence[CircuitAngles]) -> Tensor:
         """Angles measured by the encoders, radians, shape (B, Q), without gate noise, which applies only to the PQC."""
         angles = [
-            each.scale * self.engine.expectation(each.circuit, each.parameters, state=each.state, wires=each.wires)
-            for each in encoders
+            given.scale
+            * given.compiled_for(self.engine).expectation(given.parameters, state=given.state, wires=given.wires)
+            for given in encoders
         ]
         return torch.cat(angles, dim=1)
 
