@@ -1,4 +1,4 @@
-// A run over a batch: tiles on threads, each through the encoders and then the circuit that takes their values.
+// A run over a batch: tiles on threads, each through the encoders and then the circuit that reads their values.
 #include <algorithm>
 #include <stdexcept>
 #include <string>
@@ -13,7 +13,7 @@
 namespace qlit {
 namespace {
 
-// Displaced: where state and cotangent differ by a power of two, their vectors would share a set of every cache.
+// An offset: if state and cotangent differ by a power of two, their vectors share a set of every cache.
 constexpr size_t kDisplacement = 9 * 64;
 
 // `first` is the number of the first of these angles among all, for the message.
@@ -31,7 +31,7 @@ void write_half_angles(const Kernels<T>& kernels, const T* angles, int64_t count
 template <class T>
 class Batch {
 public:
-    // `states` is null if they are not kept. A measurement of the last circuit is needed but to repeat.
+    // `states` is null if they are not kept. `repeat` needs no measurement of the last circuit.
     Batch(const Executable<T>& last, const Inputs<T>& inputs, const Measurement* measurement, char* states, int num_threads)
         : inputs_(inputs), kernels_(last.kernels_), num_angles_(last.plan_.num_angles), num_threads_(num_threads) {
         auto add = [&](const Executable<T>& circuit, const Measurement* of_circuit, const T* parameters, const T* initial,
@@ -68,7 +68,7 @@ public:
     }
 
     void backward(const T* by_results, const Gradients<T>& gradients) {
-        // Every tile has sums of its own, added in order at the end: the same bits for any number of threads.
+        // Every tile has separate sums, which are added in order at the end: the same bits for any number of threads.
         const int count = num_tiles();
         const Buffer sums(sizeof(double) * (size_t(count) * num_sums_ + 1));
         each_tile(&Plan::backward, [&](Worker& worker, int64_t k) {
@@ -123,8 +123,8 @@ private:
         Buffer parameters;
     };
 
-    // What a thread works in. Of its tile's samples: what an encoder measured (its cotangent, backward), the input angles,
-    // and their cotangent.
+    // Working memory of a thread, for the samples of its tile: expectation values of an encoder (backward, their
+    // cotangent), the input angles, and their cotangent.
     struct Worker {
         Buffer scratch, other, state, half_angles, numbers;
         T *values, *angles, *by_angles;
@@ -137,7 +137,7 @@ private:
     int64_t first_sample(int64_t k) const { return k * kernels_.samples; }
     int num_samples(int64_t k) const { return int(std::min<int64_t>(kernels_.samples, inputs_.batch_size - first_sample(k))); }
 
-    // Where an encoder's values stand among the angles.
+    // Positions of an encoder's values among the angles.
     int64_t first_angle(const Part& part) const {
         int64_t first = 0;
         for (const Part* before = parts_.data(); before != &part; before++) first += before->measurement->num_results();
@@ -241,7 +241,7 @@ private:
     const Kernels<T>& kernels_;
     const int64_t num_angles_;
     const int num_threads_;
-    std::vector<Part> parts_;  // encoders, and the circuit that takes their values
+    std::vector<Part> parts_;  // encoders, and the circuit that reads their values
     int num_sums_ = 0, first_scale_ = 0;
 };
 

@@ -1,4 +1,4 @@
-// The door to Python. Addresses arrive as integers from tensors that native_engine.py has checked and keeps alive.
+// Bindings for Python. Addresses arrive as integers, from tensors that the Python side has checked and keeps alive.
 #include <nanobind/nanobind.h>
 #include <nanobind/ndarray.h>
 #include <nanobind/stl/string.h>
@@ -32,7 +32,7 @@ std::vector<qlit::Instruction> instructions(const std::vector<std::vector<int32_
     return result;
 }
 
-// An encoder as Python hands it over: what it is, its inputs, and where their gradients go.
+// An encoder as Python passes it (`_EncoderCall`): circuit, measurement, addresses of its inputs and of their gradients.
 template <class T>
 using EncoderRow = std::tuple<const qlit::Executable<T>*, const qlit::Measurement*, uintptr_t, uintptr_t, uintptr_t, uintptr_t,
                               uintptr_t, uintptr_t>;
@@ -85,7 +85,7 @@ void bind(nb::module_& module, const char* name) {
         });
 }
 
-// Memory for states as a tensor of bytes: autograd gives it back as soon as a graph no longer needs it.
+// Memory for states as a tensor of bytes: autograd frees it as soon as a graph no longer needs it.
 nb::ndarray<nb::pytorch, uint8_t, nb::ndim<1>> allocate(size_t bytes) {
     auto* buffer = new qlit::Buffer(bytes);
     const nb::capsule owner(buffer, [](void* pointer) noexcept { delete static_cast<qlit::Buffer*>(pointer); });
@@ -115,7 +115,7 @@ nb::dict limits(int num_threads, double seconds) {
 }  // namespace
 
 NB_MODULE(_native, module) {
-    nb::set_leak_warnings(false);  // compiled circuits are kept until the interpreter ends
+    nb::set_leak_warnings(false);  // compiled circuits may live until the interpreter ends
     module.doc() = "The compiled engine; used by qlit.engines.native_engine alone.";
     module.def("available_kernels", [] {
         std::vector<std::string> names;

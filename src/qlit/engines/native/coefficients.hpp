@@ -1,4 +1,4 @@
-// What a sweep needs of the angles: tangents and cosines by step, and the Pauli frame (see native.md).
+// Data of a sweep from the angles: tangents and cosines by step, and the Pauli frame (see native.md).
 
 namespace {
 
@@ -16,7 +16,7 @@ struct Coefficients {
     Frame frame;     // at the end of the circuit
 };
 
-// Joins the errors behind a gate to the frame; `first` and `second` are the bits of its wires.
+// Adds the errors behind a gate to the frame; `first` and `second` are the bits of its wires.
 template <class T>
 void add_errors(const Tile<T>& tile, Frame& frame, int gate, int first, int second) {
     if (!tile.errors || gate < 0) return;

@@ -47,7 +47,7 @@ const Kernels<T>& of_type(const KernelSet& set) {
         return set.double_precision;
 }
 
-// A block of state and cotangent (forwards there is no cotangent) is to stay in half an L1 cache of 32 KiB, a window of both
+// A block of state and cotangent (forward has no cotangent) should stay in half an L1 cache of 32 KiB, a window of both
 // in half an L2 cache of 512 KiB. A state that fits the whole L1 cache is its only block, up to twice the L2 cache its only
 // window: copies would cost more than they save.
 template <class T>

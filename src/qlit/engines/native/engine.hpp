@@ -20,8 +20,8 @@ struct Measurement {
     int64_t num_results() const;
 };
 
-// A circuit whose expectation values, times `scale`, are input angles of another one. What a run has of it: its inputs
-// and, backwards, where their gradients go, each written whole; all for the same batch.
+// A circuit whose expectation values, times `scale`, are input angles of another one: its inputs in a run and, backwards,
+// memory for their gradients, each overwritten completely; all for the same batch.
 template <class T>
 struct Encoder {
     const Executable<T>* executable;  // takes no input angles itself
@@ -35,19 +35,19 @@ struct Inputs {
     const T *parameters, *angles, *initial;  // (P), (B, A) or null, (B, N) or null
     const uint8_t* errors;                   // (B, number of instructions) or null; see tile.hpp
     int64_t batch_size;
-    // Encoders give the angles in place of `angles`, those of the first one first. Their expectation values (B, A) are kept
-    // in `values`: written forward, unless it is null, and read backward.
+    // Encoders measure the angles in place of `angles`, in their order. `values` holds their expectation values (B, A):
+    // written forward, unless it is null, and read backward.
     std::vector<Encoder<T>> encoders;
     T* values;
 };
 
-// Gradients, each written whole. `angles` and `initial` may be null.
+// Gradients, each overwritten completely. `angles` and `initial` may be null.
 template <class T>
 struct Gradients {
     T *parameters, *angles, *initial;  // (P), (B, A), (B, N)
 };
 
-// Threads take tiles, and a tile goes through all circuits before its thread takes the next.
+// Threads take tiles; a tile runs through all circuits before its thread takes the next.
 template <class T>
 class Executable {
 public:
@@ -55,8 +55,8 @@ public:
     Executable(int num_qubits, int num_parameters, int num_angles, const std::vector<Instruction>& instructions,
                const std::string& kernels);
 
-    // Bytes that the states of a batch take between forward and backward; their memory is aligned to 64 bytes. A run's
-    // memory holds those of its encoders, in order, and then its own.
+    // Bytes of the states of a batch between forward and backward; their memory is aligned to 64 bytes. The memory of a
+    // run holds the states of its encoders, in order, and then its own.
     size_t state_bytes(int64_t batch_size) const;
 
     // Writes results (B, num_results), and leaves the final states in `states` unless that is null.
@@ -67,7 +67,7 @@ public:
     void backward(const Inputs<T>& inputs, const Measurement& measurement, char* states, const T* by_results,
                   const Gradients<T>& gradients, int num_threads) const;
 
-    // Brings the initial states that `backward` left to their end again.
+    // Runs the circuits again from the initial states that `backward` left to their final states.
     void repeat(const Inputs<T>& inputs, char* states, int num_threads) const;
 
     const Plan& plan() const { return plan_; }

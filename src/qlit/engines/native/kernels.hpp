@@ -1,17 +1,17 @@
-// The passes: 2^num_gates vectors are loaded, each gate turns its register bit, and they are stored, for every visit of a
-// block. Which controls lie in registers is a template argument, so that a CNOT costs nothing: it exchanges names.
+// The passes. Every visit of a block loads 2^num_gates vectors, rotates one register bit per gate, and stores the vectors.
+// Template arguments say which controls lie in registers, so that such a CNOT costs nothing: it exchanges names.
 // Rotations are divided by their cosine: two multiply-adds a pair instead of four (native.md, "Two multiply-adds").
 
 namespace {
 
-// A group on its way over one block.
+// A group that runs on one block.
 template <class V>
 struct Run {
     const char* from;
     char* to;
     ptrdiff_t cotangent_from, cotangent_to;  // bytes from a state's vector to its cotangent's
     Space from_space, to_space;
-    unsigned fixed;     // gates whose control, told by the position of block and window, is set
+    unsigned fixed;     // gates whose control is set by the position of block and window
     const V* tangents;  // by step
     V* sums;            // by step; backward only
 };
@@ -19,11 +19,11 @@ struct Run {
 // Whether the pair that starts at register r sees a set control.
 constexpr bool is_swapped(int control, int r) { return control >= 1 && control < kInsideControl && (r >> (control - 1) & 1); }
 
-// Keeps a product apart from the sum it goes into: an instruction each, where one multiply-add would do. Processors such as
-// Zen 3 cannot store while they multiply-add on both pipes. Of the two multiply-adds of a pair one is split so, in the first
-// QLIT_SPLIT_FORWARD or QLIT_SPLIT_BACKWARD gates of a pass: as many instructions as before, since a multiply-add needs a copy
-// of what it overwrites. Measured on Zen 3, blocks in the L1 cache, 24 products and 8 stores a visit: forward 14.3 cycles with
-// three gates split, 15.4 with two, 17.2 with one; backward 14.6 with one, and no less with two.
+// Keeps the compiler from joining a product and its sum into one multiply-add. Processors such as Zen 3 cannot store while
+// both pipes execute multiply-adds. In the first QLIT_SPLIT_FORWARD or QLIT_SPLIT_BACKWARD gates of a pass, one of the two
+// multiply-adds of a pair is split. The number of instructions stays the same, because a multiply-add needs a copy of the
+// operand that it overwrites. Measured on Zen 3, blocks in the L1 cache, 24 products and 8 stores a visit: forward 14.3
+// cycles with three gates split, 15.4 with two, 17.2 with one; backward 14.6 with one, and no less with two.
 template <bool Split, class V>
 QLIT_INLINE V product(V a, V b) {
     V c = a * b;
@@ -80,7 +80,7 @@ struct Strides {
     int64_t s0 = 0, s1 = 0, s2 = 0, s01 = 0;
 };
 
-// The 2^G vectors of a visit, and back.
+// Loads and stores of the 2^G vectors of a visit.
 template <int G, class V>
 QLIT_INLINE void load(V* x, const char* p, const Strides& s) {
     auto at = [](const char* where) QLIT_LAMBDA { return *reinterpret_cast<const V*>(where); };
@@ -103,7 +103,7 @@ QLIT_INLINE void store(const V* x, char* p, const Strides& s) {
     }
 }
 
-// Tells the visits of one case apart: where they begin, how they walk, which angles are negated.
+// The visits of one case: where they begin, how they walk, which angles are negated.
 struct Case {
     const char* from;
     char* to;
@@ -122,7 +122,7 @@ QLIT_INLINE void each_case(const Group& group, const Run<V>& run, F&& visit_all)
     for (int c = 0; c < group.num_cases; c++) {
         now.set = run.fixed ^ group.by_case[c];
         now.from = run.from + case_from, now.to = run.to + case_to;
-        // Register r goes where r ^ pending came from: the other way along those bits.
+        // Register r is stored where register r ^ pending was loaded: the X moves it along those bits.
         int64_t strides[kMaxRegisterBits];
         for (int k = 0; k < kMaxRegisterBits; k++) {
             const int64_t stride = int64_t(to.strides[k]), flip = -int64_t(group.pending[now.set] >> k & 1);
@@ -136,11 +136,11 @@ QLIT_INLINE void each_case(const Group& group, const Run<V>& run, F&& visit_all)
     }
 }
 
-// A step through the bits of `walk`, carried over those between them.
+// The next position in the bits of `walk`; the carry skips the bits between them.
 QLIT_INLINE uint64_t next(uint64_t position, uint64_t walk) { return (position - walk) & walk; }
 
-// Calls visit(from, to) for each visit of a case. Where both spaces are walked alike, as inside a block, one position serves
-// both: fewer registers than the processor has, where two positions would spill some.
+// Calls visit(from, to) for each visit of a case. Where the walk is the same in both spaces, as inside a block, one position
+// serves both: two positions would need more registers than the processor has.
 template <class F>
 QLIT_INLINE void each_visit(const Case& visits, F&& visit) {
     const char* const from = visits.from;
@@ -252,7 +252,7 @@ __attribute__((noinline)) void backward_inside(const Group& group, const Run<typ
             store<2>(x, to, stored);
             store<2>(l, to + cotangent_to, stored);
         });
-        // Behind a CNOT the two amplitudes have changed places.
+        // The CNOT has exchanged the two amplitudes.
         const V all_four = (sum[0] + sum[1]) + (sum[2] + sum[3]);
         sums += now.set & 1 ? -all_four : all_four;
     });

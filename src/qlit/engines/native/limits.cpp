@@ -87,9 +87,9 @@ Loops widest() {
 
 double now() { return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count(); }
 
-// Runs work(thread, rounds) on all threads at once, again and again, until the time is spent; gives the most rounds
-// a second that a trial had. A trial lasts about a tenth of the time, at most 5 ms, from its first thread's start to its
-// last thread's end: were only this thread's clock read, others could have begun before it.
+// Runs work(thread, rounds) on all threads at once, again and again, until the time is spent; returns the highest
+// number of rounds per second of all trials. A trial lasts about a tenth of the time, at most 5 ms, from the start of its
+// first thread to the end of its last: other threads may start before this one.
 double most_rounds_a_second(int num_threads, double seconds, const std::function<void(int, int64_t)>& work) {
     std::barrier<> barrier(num_threads);
     std::atomic<int64_t> rounds{1};
@@ -113,7 +113,7 @@ double most_rounds_a_second(int num_threads, double seconds, const std::function
     std::vector<std::jthread> helpers;
     try {
         for (int thread = 1; thread < num_threads; thread++) helpers.emplace_back(helper, thread);
-    } catch (...) {  // no thread to be had: those that wait are let go, in place of those that never came
+    } catch (...) {  // no more threads available: release those that wait, as if the missing ones had arrived
         done = true;
         for (size_t k = helpers.size(); k + 1 < size_t(num_threads); k++) barrier.arrive_and_drop();
         barrier.arrive_and_drop();
@@ -138,7 +138,7 @@ double most_rounds_a_second(int num_threads, double seconds, const std::function
 
 double flops(const Loops& loops, int num_threads, double seconds) {
     constexpr int64_t kRounds = 1000;
-    std::atomic<float> kept{0};  // a result that nobody reads need not be computed
+    std::atomic<float> kept{0};  // keeps the compiler from removing a computation without a reader
     const double rounds = most_rounds_a_second(num_threads, seconds, [&](int, int64_t n) {
         kept.store(loops.multiply_add(kRounds * n), std::memory_order_relaxed);
     });
@@ -159,7 +159,7 @@ Bandwidth bandwidth(const Loops& loops, std::string level, int64_t bytes, int nu
         std::fill_n(memory.back().get(), bytes / int64_t(sizeof(float)), 1.f);
     }
     const double scaled = most_rounds_a_second(num_threads, seconds / 2, [&](int thread, int64_t n) {
-        // Many rounds of 0.9999 would end in denormal numbers, which are slow; a fresh start now and then costs little.
+        // Many rounds of 0.9999 would end in denormal numbers, which are slow; an occasional restart costs little.
         float* data = memory[size_t(thread)].get();
         for (int64_t round = 0; round < n; round++) {
             if (round % 4096 == 0 && data[0] < 1e-10f) std::fill_n(data, bytes / int64_t(sizeof(float)), 1.f);
@@ -173,9 +173,9 @@ Bandwidth bandwidth(const Loops& loops, std::string level, int64_t bytes, int nu
     return {std::move(level), bytes, scaled * 2.0 * double(bytes) * num_threads, copied * double(bytes) * num_threads};
 }
 
-// The size of a cache; a usual one where the system does not say, for L3 0: none.
+// Size of a cache; a common size if the system does not report it, and 0, no cache, for L3.
 int64_t cache_bytes(int level) {
-    for (int index = 0; index < 8; index++) {  // Linux; libraries' own answers can be those of the whole host
+    for (int index = 0; index < 8; index++) {  // Linux; libraries may report the caches of the whole host
         const std::string folder = "/sys/devices/system/cpu/cpu0/cache/index" + std::to_string(index) + "/";
         std::ifstream level_file(folder + "level"), type_file(folder + "type"), size_file(folder + "size");
         int found = 0;
@@ -196,7 +196,7 @@ Limits measure_limits(int num_threads, double seconds) {
     if (!(seconds > 0) || !std::isfinite(seconds))
         throw std::invalid_argument("`seconds > 0` must hold, but got " + std::to_string(seconds) + ".");
     const Loops loops = widest();
-    // Half a cache each, as the rest of the process lives there too; L3 is shared.
+    // Half a cache each, because the rest of the process uses it too; L3 is shared.
     const int64_t l1 = cache_bytes(1) / 2, l2 = cache_bytes(2) / 2, l3 = cache_bytes(3) / 2 / num_threads;
     const int64_t ram = std::clamp<int64_t>(4 * cache_bytes(3), 128 << 20, 1 << 30) / num_threads;
     std::vector<std::pair<std::string, int64_t>> sets{{"L1", l1}, {"L2", l2}};

@@ -1,4 +1,4 @@
-// What this machine can do at most, to compare a measured time with: multiply-adds and bytes a second.
+// Limits of this machine, for comparison with measured times: multiply-adds and bytes a second.
 #pragma once
 
 #include <cstdint>
@@ -7,9 +7,9 @@
 
 namespace qlit {
 
-// Bytes read and written a second by all threads together, each on memory of its own.
+// Bytes read and written a second by all threads together, each on separate memory.
 struct Bandwidth {
-    std::string level;        // L1, L2, L3 or RAM: where a working set of this size lives
+    std::string level;        // L1, L2, L3 or RAM: that holds a working set of this size
     int64_t bytes_a_thread;   // the working set
     double scale, copy;       // x <- s x in place; y <- x with plain stores, no streaming ones
 };

@@ -1,4 +1,4 @@
-// What stands before and after a sweep: the initial state, the measurement, its cotangent.
+// The steps before and after a sweep: initial state, measurement, and the cotangent of the measurement.
 
 namespace {
 
@@ -13,7 +13,7 @@ void load_initial(const Tile<T>& tile, V* state) {
         return;
     }
     T* flat = reinterpret_cast<T*>(state);
-    // Sixteen neighbours of every sample at a time: reads and writes both stay in whole lines.
+    // Sixteen neighbours of every sample at a time, so that reads and writes use whole cache lines.
     for (int64_t begin = 0; begin < size; begin += 16)
         for (int s = 0; s < tile.num_samples; s++) {
             const T* from = tile.initial + s * size;
@@ -21,7 +21,7 @@ void load_initial(const Tile<T>& tile, V* state) {
         }
 }
 
-// Adds the two amplitudes inside a vector: with `difference`, the second one's sign is turned.
+// Adds the two amplitudes inside a vector, or subtracts the second one with `difference`.
 template <class T, class V>
 V folded(V v, bool difference) {
     if constexpr (!Wide<T>::inside) return v;
@@ -29,7 +29,7 @@ V folded(V v, bool difference) {
     return v + exchanged<T>(v);
 }
 
-// <Z> of the measured bits, unscaled: probabilities are folded from the highest bit down, as far as is asked.
+// <Z> of the measured bits, unscaled: probabilities are folded from the highest bit down to the lowest measured bit.
 template <class T, class V>
 void expectation(const Tile<T>& tile, const V* state, V* by_bit, V* folding) {
     constexpr int inside = Wide<T>::inside;
@@ -65,7 +65,7 @@ void each_outcome(const Tile<T>& tile, F&& visit) {
     }
 }
 
-// The outcome that sample s's frame makes of one: an X flips the bit it stands on.
+// An outcome after the frame of sample s: an X flips its bit.
 template <class T>
 int64_t framed(const Tile<T>& tile, const Frame& frame, int s, int64_t outcome) {
     for (int k = 0; k < tile.num_measured; k++)
@@ -106,7 +106,7 @@ void measure(const Tile<T>& tile, const Frame& frame, const V* state, V scale, V
     });
 }
 
-// The cotangent of the final state, in units of 1 / scale: 2 psi * (what the cotangent of the results says of its outcome).
+// The cotangent of the final state, in units of 1 / scale: 2 psi times the results' cotangent of its outcome.
 template <class T, class V>
 void seed(const Tile<T>& tile, const Frame& frame, const V* state, V* cotangent, V* by_bit) {
     constexpr int inside = Wide<T>::inside, samples = kSamples<T>;
@@ -122,7 +122,7 @@ void seed(const Tile<T>& tile, const Frame& frame, const V* state, V* cotangent,
             }
             if (bit >= inside) sum += by_bit[bit];
         }
-        // Twice the sum of +-g over the measured bits, built by doubling: setting a bit turns its g's sign.
+        // Twice the sum of +-g over the measured bits, built by doubling: setting a bit changes the sign of its g.
         cotangent[0] = T(2) * (inside ? sum + halves<T>(by_bit[0], -by_bit[0]) : sum);
         for (int bit = inside; bit < tile.num_bits; bit++) {
             const int64_t half = int64_t{1} << (bit - inside);

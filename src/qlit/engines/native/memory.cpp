@@ -13,8 +13,8 @@ namespace qlit {
 namespace {
 
 constexpr size_t kHugePage = size_t{2} << 20;
-// A free buffer that so many requests have passed by is given back to the system, and larger ones at once: a run that
-// needs them takes long against the time in which the system makes them.
+// A free buffer returns to the system after so many requests that did not use it; a larger one returns at once, because a
+// run that needs it takes much longer than the system takes to allocate it.
 constexpr unsigned kPatience = 512;
 constexpr size_t kMostKept = size_t{256} << 20;
 
@@ -30,7 +30,7 @@ struct Store {
     unsigned requests = 0;
 };
 
-// Never destroyed, and made anew in a child of fork, whose parent may have held the lock.
+// Never destroyed, and recreated in a forked child, whose parent may have held the lock.
 Store* store_ = [] {
     pthread_atfork(nullptr, nullptr, [] { store_ = new Store; });
     return new Store;

@@ -1,4 +1,4 @@
-// Memory aligned for vectors, taken from and given back to a process-wide store: no allocation in the steady state.
+// Memory aligned for vectors, from a process-wide store: no allocation in the steady state.
 #pragma once
 
 #include <cstddef>

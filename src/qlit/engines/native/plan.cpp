@@ -6,7 +6,7 @@
 namespace qlit {
 namespace {
 
-// The CNOT in front of a rotation of its target is done by the rotation's pass; others become rotations by zero.
+// A rotation's pass also executes the CNOT before it on the same target; other CNOTs become rotations by zero.
 class Folding {
 public:
     explicit Folding(int num_qubits) : num_qubits_(num_qubits), waiting_(num_qubits) {}

@@ -12,15 +12,15 @@ namespace qlit {
 
 enum class Kind : int32_t { ry_parameter = 0, ry_angle = 1, cnot = 2, x = 3, z = 4 };
 
-// A gate as Python hands it over: first wire (target, or the control of a CNOT), second wire, slot.
+// A gate as Python passes it: first wire (target, or the control of a CNOT), second wire, slot.
 struct Instruction {
     Kind kind;
     int32_t wire, other, slot;
 };
 
-// What happens to the amplitudes: a rotation of basis bit `target`, behind a CNOT from `control` unless that is -1.
-// X and Z never touch amplitudes: they are `frame` steps, which only turn signs (see native.md, "Pauli frame").
-// `gate` and `cnot` are the instructions it stands for, -1 for none: errors are told by instruction.
+// One step on the amplitudes: a rotation of basis bit `target`, after a CNOT from `control` unless that is -1.
+// X and Z never touch amplitudes: they are `frame` steps, which only change signs (see native.md, "Pauli frame").
+// `gate` and `cnot` are the indices of its instructions, -1 for none: errors are given by instruction.
 struct Step {
     enum class Slot : int32_t { none, parameter, angle, x, z } slot;
     int32_t target, control, index;
@@ -30,21 +30,21 @@ struct Step {
 
 inline constexpr int kMaxRegisterBits = 3;
 
-// Where an amplitude is found while a pass runs: in the copy of its block, in the copy of its window, in the state.
+// Memory of an amplitude while a pass runs: in the copy of its block, in the copy of its window, in the state.
 enum Space : int { in_block = 0, in_window = 1, in_state = 2 };
 
 // The bits of a pass as byte offsets in one space.
 struct Offsets {
     uint64_t strides[kMaxRegisterBits];  // of its register bits
-    uint64_t controls;                   // of the controls that are found in the index inside the block
+    uint64_t controls;                   // of the controls that are bits of the index inside the block
     uint64_t walk;                       // of all other bits of the block
 };
 
-// One pass over a block: 2^num_gates vectors are loaded, gate k turns register bit k, and they are stored. A gate's control
-// is a register bit or lies inside the vectors (both known to the kernel, by `code`), or is a bit of the vector's index.
-// The latter split the block's visits into `num_cases` equal cases. `by_case` tells which gates see a set control (a bit
-// a gate), to be combined with those known from the position of block and window. By these bits, `pending` tells on which
-// register bits an X is left for the store, and `negated` which angles change sign.
+// One pass over a block: it loads 2^num_gates vectors, gate k rotates register bit k, and it stores the vectors. A gate's
+// control is a register bit or lies inside the vectors (both known to the kernel, by `code`), or is a bit of the vector's
+// index. Index bits split the block's visits into `num_cases` equal cases. `by_case` holds the gates whose control is set,
+// one bit per gate; the position of block and window adds others. For these bits, `pending` holds the register bits on which
+// an X remains until the store, and `negated` the angles that change sign.
 struct Group {
     Offsets at[3];  // by space
     uint64_t control_in_window[kMaxRegisterBits], control_in_state[kMaxRegisterBits];
@@ -53,7 +53,7 @@ struct Group {
     uint8_t num_gates, num_cases, by_case[8], pending[8], negated[8];
 };
 
-// What a gate's control is to a kernel: 0 none or outside, 1 + k register bit k, 4 the bit inside the vector.
+// Kind of a gate's control for a kernel: 0 none or outside, 1 + k register bit k, 4 the bit inside the vector.
 inline constexpr int kInsideControl = 4, kControls = 5, kInsideTarget = 0;
 
 // The number of a kernel: a target inside the vector is 0; else the controls of its gates in base 5, behind a leading 1.
@@ -82,7 +82,7 @@ struct Schedule {
     std::vector<Window> windows;
 };
 
-// What the kernels see: no containers, so that code for one processor never leaks into code for all.
+// The kernels' view of a plan, without containers, so that code for one processor never leaks into code for all.
 struct ScheduleView {
     const Group* groups;
     const Block* blocks;
@@ -90,7 +90,7 @@ struct ScheduleView {
     int32_t num_windows, block_bits, window_bits;
 };
 
-// What a processor's registers and caches take.
+// Sizes of a processor's registers and caches.
 struct Blocking {
     size_t vector_bytes;
     int inside_bits;              // basis bits inside a vector: 0 or 1
@@ -100,7 +100,7 @@ struct Blocking {
 
 struct Rotation {
     int step, target, control;  // basis bits
-    int order;                  // its place among all
+    int order;                  // its position among all
 };
 
 // Rotations in the order they run in; `backward` if they are to be undone (rotation first, then its CNOT).

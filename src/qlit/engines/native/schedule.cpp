@@ -7,16 +7,16 @@
 namespace qlit {
 namespace {
 
-// A long run of turns between two looks at the scale could overflow it: 48 turns grow amplitudes by at most 2^24.
+// Too many rotations between two checks of the scale could overflow it: 48 rotations grow amplitudes by at most 2^24.
 constexpr size_t kMaxTurnsInWindow = 48;
-// How far a gate is looked for behind gates that must wait.
+// Number of gates searched behind gates that must wait.
 constexpr size_t kLookAhead = 160;
 
 uint64_t bit(int index) { return index < 0 ? 0 : uint64_t{1} << index; }
 
 uint64_t lowest(int count) { return bit(count) - 1; }
 
-// How many bits of `within` lie below `position`: the place of that bit once those of `within` are gathered.
+// How many bits of `within` lie below `position`: the position of that bit among the gathered bits of `within`.
 int rank(uint64_t within, int position) { return std::popcount(within & lowest(position)); }
 
 // The bits of `mask`, a part of `within`, once those of `within` are gathered; and the inverse.
@@ -38,8 +38,8 @@ uint64_t filled(uint64_t bits, int room, uint64_t available) {
     return bits;
 }
 
-// What must wait, while a queue is read from its front: a rotation may pass those that wait where it commutes with them,
-// that is, has another target, and neither's target is the other's control.
+// Rotations that must wait while a queue is read from its front. A rotation may run before those that wait if it commutes
+// with them: its target differs from theirs, and neither's target is the other's control.
 class Waiting {
 public:
     bool lets_pass(const Rotation& r) const { return !(wires_ & bit(r.target)) && !(targets_ & bit(r.control)); }
@@ -97,8 +97,8 @@ private:
         return count;
     }
 
-    // `room` of the available bits, `fixed` among them, whose targets let many rotations run: those of the first rotations
-    // that may run, improved by exchanging one bit at a time.
+    // Chooses `room` of the available bits, `fixed` among them, so that many rotations can run: the targets of the first
+    // rotations that may run, improved by exchanging one bit at a time.
     uint64_t chosen_bits(const std::vector<Rotation>& queue, int room, uint64_t fixed, uint64_t available, size_t limit) const {
         uint64_t bits = fixed;
         Waiting waiting;
@@ -144,7 +144,7 @@ private:
         std::vector<Rotation> taken = take(queue, block, queue.size()), late;
         while (!taken.empty()) {
             std::vector<Rotation> group = take_group(taken, block);
-            // A rotation alone takes as many loads and stores as two: better in a later block, with company.
+            // One rotation needs as many loads and stores as two: it is cheaper in a later block, together with another.
             const bool alone = int(group.size()) < blocking_.register_bits && group[0].target >= inside_;
             if (alone && !queue.empty() && int(out_.groups.size()) > entry.first) {
                 late.insert(late.end(), group.begin(), group.end());
@@ -222,7 +222,7 @@ private:
             else if (control & window) group.control_in_window[k] = bytes(gathered(control, window));
             else group.control_in_state[k] = bytes(control);
         }
-        if (inside_target)  // four vectors a visit, whichever they are
+        if (inside_target)  // any four vectors per visit
             registers = filled(0, 2, block & ~controls), group.code = kInsideTarget;
         else
             group.code = group.num_gates == 1   ? kernel_code(control_of[0])

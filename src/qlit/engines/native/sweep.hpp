@@ -8,7 +8,7 @@ struct Copies {
     ptrdiff_t to_cotangent[2];
 };
 
-// Displaced by an odd number of lines: loads do not wait for stores to addresses that look alike.
+// Displaced by an odd number of lines: loads do not wait for stores to addresses with equal low bits.
 constexpr size_t kBlockGap = 9, kWindowGap = 17;
 
 constexpr size_t copies_vectors(const ScheduleView& schedule, int num_states) {
@@ -31,7 +31,7 @@ bool any_below(V v, int lanes, double bound) {
     return below;
 }
 
-// Multiplies the vectors that `walk` (bytes) leads to.
+// Multiplies the vectors on the path `walk` (bytes).
 template <class V>
 void rescale(char* at, uint64_t walk, V factor) {
     uint64_t i = 0;

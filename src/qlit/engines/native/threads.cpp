@@ -15,9 +15,9 @@
 namespace qlit {
 namespace {
 
-// How long to wait awake: for the next call, long enough to bridge the time between two calls of a training step; for
-// helpers at work, no longer than threads on cores of their own differ. Then the waiting thread sleeps, so that its core
-// is free for a helper that was robbed of its own, by a thread of torch's that waits awake for one.
+// Times of busy waiting. For the next call: as long as the time between two calls of a training step. For helpers at work:
+// as long as threads on separate cores differ. Then the waiting thread sleeps, so that its core is free for a helper whose
+// core is occupied by a busy-waiting thread of torch.
 constexpr auto kAwakeForCalls = std::chrono::microseconds(200);
 constexpr auto kAwakeForHelpers = std::chrono::microseconds(50);
 
@@ -34,7 +34,7 @@ void wait_awake(std::chrono::microseconds at_most, F&& done) {
     const auto until = std::chrono::steady_clock::now() + at_most;
     while (!done() && std::chrono::steady_clock::now() < until) {
         for (int k = 0; k < 8; k++) relax();
-        std::this_thread::yield();  // to a thread of torch's, say, that has work for this core
+        std::this_thread::yield();  // for example to a thread of torch that has work for this core
     }
 }
 
@@ -69,7 +69,7 @@ public:
         job.work(0);
         {
             const std::lock_guard lock(mutex_);
-            job_ = nullptr;  // nobody joins from here on
+            job_ = nullptr;  // no helper joins from here on
         }
         wait_awake(kAwakeForHelpers, [this] { return at_work_.load(std::memory_order_acquire) == 0; });
         for (int n; (n = at_work_.load(std::memory_order_acquire));) at_work_.wait(n, std::memory_order_acquire);
@@ -105,7 +105,7 @@ private:
     Job* job_ = nullptr;
 };
 
-// Never destroyed: helpers may outlive every other object of the process. A child of fork has no helpers: it gets a new one.
+// Never destroyed: helpers may outlive every other object of the process. A forked child has no helpers: it gets a new team.
 std::atomic<Team*> team_;
 
 Team& team() {

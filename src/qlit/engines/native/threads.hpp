@@ -1,11 +1,11 @@
-// A team of threads for tiles. The caller works too; helpers wait a moment for the next call, then sleep.
+// A team of threads for tiles. The caller works too; helpers wait briefly for the next call, then sleep.
 #pragma once
 
 namespace qlit {
 
-// Runs task(k, worker) for k = 0 .. num_tasks - 1 on at most num_threads threads, worker < num_threads. Which thread runs
-// which task is left open, so tasks must not depend on it. An exception of a task is thrown again here.
-// A second caller at the same time, and a caller inside a task, run theirs alone. Safe after fork.
+// Runs task(k, worker) for k = 0 .. num_tasks - 1 on at most num_threads threads, worker < num_threads. Any thread may
+// run any task, so tasks must not depend on it. An exception of a task is thrown again here.
+// A second concurrent caller, and a caller inside a task, run their tasks without helpers. Safe after fork.
 void run_tasks(int num_tasks, int num_threads, void (*task)(void* context, int task, int worker), void* context);
 
 template <class F>

@@ -1,4 +1,4 @@
-// What the engine asks of the code for one processor: to sweep one tile (a few samples) through a circuit.
+// Interface of the code for one processor: it sweeps one tile (a few samples) through a circuit.
 #pragma once
 
 #include <cstddef>
@@ -8,7 +8,7 @@
 
 namespace qlit {
 
-// An angle brought to [-pi/2, pi/2] by taking out a half turn where needed: RY(angle) = RY(rest) * RY(pi)^odd.
+// An angle reduced to [-pi/2, pi/2] by removing a half turn where needed: RY(angle) = RY(rest) * RY(pi)^odd.
 template <class T>
 struct HalfAngle {
     T tangent, cosine;  // of rest / 2
@@ -44,7 +44,7 @@ struct Tile {
     T* by_angles;            // backward: (num_samples, num_angles)
     // memory, aligned for vectors
     char* state;      // state_bytes: kept between forward and backward
-    char* other;      // state_bytes: backward the cotangent, forward what a measurement folds
+    char* other;      // state_bytes: backward the cotangent, forward the folded probabilities of a measurement
     char* scratch;    // scratch_bytes
 };
 

@@ -1,4 +1,4 @@
-// A tile, from its inputs to its results and back: what engine.cpp calls.
+// A tile, from its inputs to its results and back; batch.cpp calls it.
 
 namespace {
 

@@ -1,6 +1,6 @@
 // Vectors of one width, as compilers' vector extensions: included once by the code for each processor.
 // QLIT_VECTOR_BYTES is the width; QLIT_INSIDE_FLOAT is 1 where a vector of floats holds two amplitudes of each sample.
-// QLIT_FORWARD_BITS and QLIT_BACKWARD_BITS are the register bits of a pass: what the registers hold with room to spare.
+// QLIT_FORWARD_BITS and QLIT_BACKWARD_BITS are the register bits of a pass: as many as fit the registers with room to spare.
 #include <cmath>
 #include <cstring>
 #include <utility>
@@ -58,7 +58,7 @@ QLIT_INLINE V halves(V low, V high, std::integer_sequence<int, K...>) {
 }
 #endif
 
-// The two amplitudes inside a vector, exchanged; and one made of the first of `low` and the second of `high`.
+// A vector with its two amplitudes exchanged; and a vector of the first amplitude of `low` and the second of `high`.
 template <class T, class V>
 QLIT_INLINE V exchanged(V x) {
     if constexpr (Wide<T>::inside) return exchanged<T>(x, std::make_integer_sequence<int, kLanes<T>>());
