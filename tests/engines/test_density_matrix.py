@@ -109,7 +109,7 @@ def test_errors_for_certain_leave_no_information():
 
 
 def test_density_matrices_beyond_memory_are_refused(monkeypatch):
-    monkeypatch.setattr(memory, "_ASKED_FROM_BYTES", 0)
+    monkeypatch.setattr(memory, "_CHECKED_FROM_BYTES", 0)
     circuit = encoder_circuit(12, connectivity=1, num_layers=1)
     parameters = torch.zeros(circuit.num_parameters)
     with pytest.raises(

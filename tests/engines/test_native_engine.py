@@ -427,4 +427,4 @@ def test_without_the_extension_auto_takes_torch_and_says_so_once():
     assert values == ["1.0"] * 3
     assert refusal.startswith("Engine 'native' needs qlit's compiled extension, which is not there (")
     assert refusal.endswith("or take `engine: torch`, or `engine: auto`.")
-    assert done.stderr.count("qlit: its compiled engine is not there") == done.stderr.count("\n") == 1
+    assert done.stderr.count("qlit: the compiled engine is missing") == done.stderr.count("\n") == 1

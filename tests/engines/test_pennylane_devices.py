@@ -55,7 +55,7 @@ def test_what_is_not_known_to_run_here_is_taken_for_remote():
 @pytest.mark.parametrize(
     ("text", "sentence"),
     [
-        ("", r"needs the name of a device: pennylane:default\.qubit"),
+        ("", r"needs the name of a device, for example pennylane:default\.qubit"),
         ("default.qbit", r"There is no PennyLane device 'default.qbit'; did you mean 'default.qubit'\?"),
         ("ionq.qpu,api_key=abc", r"'api_key' of device 'ionq.qpu' looks like a credential.*IONQ_API_KEY for ionq.qpu"),
         ("braket.x,s3_Token=abc", "looks like a credential"),

@@ -160,7 +160,7 @@ def test_the_circuits_told_beforehand_are_those_that_the_device_counts(angles_tr
     engine = PennyLaneEngine("default.qubit")
     inputs = random_inputs(SMALL, 5, dtype=torch.float64, with_state=False)
     angles = inputs.angles.detach().requires_grad_(angles_train)
-    with qml.Tracker(engine._made(3)) as tracker:
+    with qml.Tracker(engine._device_with(3)) as tracker:
         values = engine.expectation(SMALL, inputs.parameters, angles=angles, shots=100)
         assert tracker.totals["executions"] == 5
         values.sum().backward()
@@ -182,7 +182,7 @@ def test_exact_gradients_of_simulators_take_no_circuits_of_their_own():
 def test_a_device_elsewhere_wants_shots_and_what_is_missing_is_told():
     engine = PennyLaneEngine("ionq.qpu")
     circuit, parameters = Circuit(2, (ry(0, parameter=0), cnot(0, 1))), torch.zeros(1)
-    with pytest.raises(ValueError, match=r"estimates from shots alone: give it a PQC with `sampler: device`"):
+    with pytest.raises(ValueError, match=r"only estimates from shots: use it for a PQC with `sampler: device`"):
         engine.expectation(circuit, parameters)
     with pytest.raises(ValueError, match=r"pip install pennylane-ionq|set the environment variable IONQ_API_KEY"):
         engine.expectation(circuit, parameters, shots=10)
@@ -201,7 +201,7 @@ def test_a_device_elsewhere_that_fails_is_told_in_one_sentence_without_its_key(m
     """default.qubit in the part of a QPU whose vendor refuses the key."""
     engine = PennyLaneEngine("ionq.qpu")
     device = qml.device("default.qubit", wires=2)
-    monkeypatch.setattr(engine, "_made", lambda _: device)
+    monkeypatch.setattr(engine, "_device_with", lambda _: device)
     monkeypatch.setenv("IONQ_API_KEY", "s3cr3t")
 
     def refuse(*_, **__):

@@ -92,6 +92,6 @@ def test_where_it_is_missing_the_command_that_installs_it_is_told(monkeypatch):
 def test_where_something_that_it_imports_does_not_fit_that_is_told(package, text, message):
     (package / "device.py").write_text(text)
     before = of_torchquantum()
-    with pytest.raises(ValueError, match=rf"TorchQuantum cannot be imported \(.*{message}.*\); install it anew"):
+    with pytest.raises(ValueError, match=rf"TorchQuantum cannot be imported \(.*{message}.*\); install it again"):
         copied(torch.float32)
     assert of_torchquantum() == before

@@ -83,7 +83,7 @@ def test_a_head_runs_on_another_engine_from_the_moment_it_is_set():
     head, torch_head = make_head(engine="native"), make_head(engine="torch")
     logits_and_gradients(head)
     engine = TorchEngine()
-    for module in (head.pqc, *head.encoder.each()):
+    for module in (head.pqc, *head.encoder.members()):
         circuit = module.circuit
         module.engine = engine
         assert module.engine is module.compiled.engine is engine

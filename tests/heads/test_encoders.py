@@ -91,7 +91,10 @@ def test_numbers_out_of_range_are_refused():
 
 
 def test_a_device_that_gives_no_exact_values_is_refused_when_an_encoder_is_made():
-    with pytest.raises(ValueError, match=r"'pennylane:ionq.qpu' is taken for a device elsewhere.* as encoders are"):
+    with pytest.raises(
+        ValueError,
+        match=r"'pennylane:ionq.qpu' is treated as a remote device.*: use it for a PQC .* Encoders need exact values",
+    ):
         small(engine="pennylane:ionq.qpu")
 
 

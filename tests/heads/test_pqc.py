@@ -101,8 +101,8 @@ def test_seeded_shot_noise_belongs_to_the_rows_of_the_batch(register):
             {"sampler": "device", "register": "full", "engine": "pennylane:default.qubit"},
             "leave `register` at measured",
         ),
-        ({"engine": "pennylane:ionq.qpu"}, "estimates from shots alone: give it a PQC with `sampler: device`"),
-        ({"engine": "pennylane:ionq.qpu", "sampler": "device", "shots": None}, "estimates from shots alone"),
+        ({"engine": "pennylane:ionq.qpu"}, "only estimates from shots: use it for a PQC with `sampler: device`"),
+        ({"engine": "pennylane:ionq.qpu", "sampler": "device", "shots": None}, "only estimates from shots"),
         ({"engine": "pennylane:"}, "needs the name of a device"),
         (
             {"sampler": "device", "engine": "pennylane:default.mixed", "noise": GateNoise(0.1, 0.1)},

@@ -38,7 +38,7 @@ def described(capsys):
 def _unrun(monkeypatch):
     """No circuit runs."""
     monkeypatch.setattr(estimates, "measure", None)
-    monkeypatch.setattr(PennyLaneEngine, "_made", None)
+    monkeypatch.setattr(PennyLaneEngine, "_device_with", None)
 
 
 @pytest.mark.usefixtures("_unrun")
@@ -102,7 +102,7 @@ def test_a_training_step_takes_the_circuits_that_were_told(described):
     arguments["pqc"]["engine"] = "pennylane:default.qubit"
     module, _ = model_of_config(yaml.safe_dump(config))
     embeddings = torch.randn(16, 384, generator=torch.Generator().manual_seed(0))
-    with qml.Tracker(module.head.pqc.engine._made(4)) as tracker:
+    with qml.Tracker(module.head.pqc.engine._device_with(4)) as tracker:
         module.head(embeddings).sum().backward()
     assert tracker.totals["executions"] == told["step"]["forward"] + told["step"]["gradient"]
     assert tracker.totals["shots"] == told["step"]["shots"]
@@ -116,7 +116,7 @@ def test_a_training_step_takes_the_circuits_that_were_told(described):
         (on("lightning.gpu"), "pip install pennylane-lightning-gpu"),
         (on("default.qbit"), "did you mean 'default.qubit'?"),
         (on("ionq.qpu,api_key=abc"), "IONQ_API_KEY for ionq.qpu"),
-        (on("x.y", shots=None), "estimates from shots alone"),
+        (on("x.y", shots=None), "only estimates from shots"),
         (["--model.head.pqc.sampler", "device"], "draws no shots itself"),
     ],
 )

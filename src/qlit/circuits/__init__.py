@@ -1,4 +1,4 @@
-"""Circuits as pure description: what is run, not how. Torch-free."""
+"""Circuits as pure data, without torch: gates, the paper's family of circuits, gate noise."""
 
 from qlit.circuits.ansatz import ansatz, encoder_circuit, reuploading_circuit, ring, rings
 from qlit.circuits.circuit import Circuit, Gate, cnot, ry, x, z

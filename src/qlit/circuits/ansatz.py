@@ -3,9 +3,9 @@
 from qlit.circuits.circuit import Circuit, Gate, cnot, ry, shifted
 
 MAX_QUBITS = 64
-"""Qubits of a circuit; no engine takes more."""
+"""Largest number of qubits of a circuit: no engine runs more."""
 MAX_GATES = 200_000
-"""Gates of a circuit: they are built one by one, and a training step runs them all."""
+"""Largest number of gates of a circuit: every gate is an object, and a training step runs all of them."""
 
 
 def ring(num_qubits: int, distance: int) -> Circuit:
@@ -72,7 +72,7 @@ def ansatz(num_qubits: int, connectivity: int, num_layers: int) -> Circuit:
 def encoder_circuit(num_qubits: int, *, connectivity: int = 9, num_layers: int = 2) -> Circuit:
     """The circuit of a simulated quantum encoder (sPQC): 28 parameters per qubit by default.
 
-    28 = C + 1 + layers * C has the readings (9, 2), (3, 8) and (1, 26); the default is (9, 2).
+    28 = C + 1 + layers * C has the solutions (9, 2), (3, 8) and (1, 26); the default is (9, 2).
 
     Source: arXiv:2504.08732, sec. III.C and Table II (353 = 28 * 10 + 1 + 7 * 10 + 2).
     """
@@ -88,7 +88,7 @@ def reuploading_circuit(
     PQC1 = ansatz(Q, C, N) has one set of parameters shared by all re-uploads; PQC2 = ansatz(Q, C, M) has its own.
 
     Args:
-        num_qubits: Q, at least 2; a sample brings Q angles (radians).
+        num_qubits: Q, at least 2; every sample has Q input angles (radians).
         num_reuploads: R, at least 1.
         num_main_layers: M, layers of PQC2, at least 0.
         num_reupload_layers: N, layers of PQC1, at least 0.

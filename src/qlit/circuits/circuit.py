@@ -70,14 +70,14 @@ def z(wire: int) -> Gate:
 class Circuit:
     """An immutable sequence of gates on `num_qubits` wires; wire 0 is the most significant bit of the basis index.
 
-    A parameter or angle slot may be read by several gates (data re-uploading shares both).
+    Several gates may read one parameter or angle slot; data re-uploading shares both.
 
     Args:
         num_qubits: Number of wires, at least 1.
         gates: The gates, first to last.
 
     Raises:
-        ValueError: If a gate lies outside the wires, or a slot below the highest one is read by no gate.
+        ValueError: If a gate lies outside the wires, or no gate reads a slot below the highest one.
     """
 
     num_qubits: int
@@ -104,22 +104,22 @@ class Circuit:
 
     @cached_property
     def num_parameters(self) -> int:
-        """Trainable parameters (each counted once, however many gates read it)."""
+        """Number of trainable parameters; a parameter counts once, however many gates read it."""
         return len(self._parameter_slots)
 
     @cached_property
     def num_angles(self) -> int:
-        """Input angles a sample brings."""
+        """Number of input angles of a sample."""
         return len(self._angle_slots)
 
     @cached_property
     def num_one_qubit_gates(self) -> int:
-        """RY, X and Z gates as executed (a re-uploaded block counts every time)."""
+        """Number of RY, X and Z gates as executed; a re-uploaded block counts every time."""
         return sum(len(gate.wires) == 1 for gate in self.gates)
 
     @cached_property
     def num_two_qubit_gates(self) -> int:
-        """CNOT gates as executed."""
+        """Number of CNOT gates as executed."""
         return sum(len(gate.wires) == 2 for gate in self.gates)
 
     def __len__(self) -> int:

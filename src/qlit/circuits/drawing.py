@@ -8,11 +8,11 @@ def draw(circuit: Circuit, *, width: int = 100) -> str:
 
     Args:
         circuit: The circuit.
-        width: Longest line, in characters; a longer drawing is continued below. At least 24.
+        width: Longest line, in characters, at least 24; a longer drawing continues below.
 
     Returns:
-        The drawing: `o` a CNOT's control, an `X` joined to it its target; `X` or `Z` alone those gates; `t3` RY by
-        parameter 3, `x3` RY by input angle 3.
+        The drawing: `o` is the control of a CNOT, and the `X` joined to it the target; a separate `X` or `Z` is that
+        gate; `t3` is RY by parameter 3, `x3` RY by input angle 3.
 
     Raises:
         ValueError: If `width < 24`.
@@ -61,7 +61,7 @@ def _moments(circuit: Circuit) -> list[list[Gate]]:
 
 
 def _column(moment: list[Gate], num_qubits: int) -> list[str]:
-    """2 * num_qubits strings of one length: each wire's cell and the gap below it."""
+    """2 * num_qubits strings of equal length: for every wire its cell and the gap below it."""
     cells = ["-"] * num_qubits
     gaps = [" "] * num_qubits
     for gate in moment:

@@ -1,4 +1,4 @@
-"""Gate noise as pure description: depolarising channels after the gates of a circuit. Torch-free."""
+"""Gate noise as pure data, without torch: depolarising channels after the gates of a circuit."""
 
 import math
 from dataclasses import dataclass
@@ -8,7 +8,7 @@ from qlit.circuits.circuit import Circuit, Gate
 
 @dataclass(frozen=True)
 class DepolarizingNoise:
-    """A depolarising channel after every gate: with probability p, one of its wires' Paulis, all equally likely.
+    """A depolarising channel after every gate: with probability p, a random Pauli on its wires, all equally likely.
 
     After a one-qubit gate rho becomes (1 - p1) rho + p1 / 3 (X rho X + Y rho Y + Z rho Z); after a two-qubit gate
     (1 - p2) rho + p2 / 15 times the sum over the 15 products of Paulis that are not the identity. So p is the

@@ -28,8 +28,8 @@ def to_openqasm(
         parameters_P: Radians, shape (P,).
         angles_A: Input angles of one sample, radians, shape (A,).
         state_N: Initial statevector, real, of norm 1, shape (N,); None for |0..0>. It is prepared by gates.
-        wires: Measured wires; None for all, in order. Bit k of the program's `c` is the k-th of them.
-        comment: Lines at the top of the program.
+        wires: Measured wires; None for all, in order. Bit k of the program's `c` is the outcome of the k-th wire.
+        comment: Text for comment lines at the top of the program.
 
     Returns:
         The program; qubit w of `q` is wire w.

@@ -1,4 +1,4 @@
-"""Real amplitudes made of gates: |0..0> to any real statevector by RY and CNOT alone."""
+"""State preparation: any real statevector from |0..0> by RY and CNOT alone."""
 
 from collections.abc import Sequence
 
@@ -13,14 +13,14 @@ _NORM_ATOL = 1e-5  # float32's rounding over 2**18 amplitudes, room to spare
 def real_state_preparation(amplitudes_N: Sequence[float] | NDArray[np.floating]) -> tuple[Circuit, NDArray[np.float64]]:
     """A circuit that prepares a real statevector from |0..0>, and its angles.
 
-    Wire by wire: the first w wires hold the square roots of their outcomes' probabilities, and an RY on wire w, its
-    angle chosen by the values of the wires before it, splits each of them. The last wire's angles carry the signs.
+    It proceeds wire by wire. The first w wires hold the square roots of their outcomes' probabilities. An RY on wire w,
+    whose angle depends on the wires before it, splits every one of them. The angles of the last wire carry the signs.
 
     Args:
         amplitudes_N: Real amplitudes, N = 2**Q, Q >= 1, of norm 1; wire 0 is the most significant bit of the index.
 
     Returns:
-        The circuit (2**Q - 1 RY, each with its own parameter, and 2**Q - 2 CNOT) and its parameters, radians, shape
+        The circuit (2**Q - 1 RY with one parameter each, and 2**Q - 2 CNOT) and its parameters, radians, shape
         (N - 1,).
 
     Raises:
@@ -41,16 +41,16 @@ def real_state_preparation(amplitudes_N: Sequence[float] | NDArray[np.floating])
     angles: list[NDArray[np.float64]] = []
     for wire in range(num_qubits):
         zero, one = halves[wire + 1].reshape(-1, 2).T
-        chosen, turned = _chosen_rotation(wire, 2 * np.arctan2(one, zero), 2**wire - 1)
-        gates += chosen
-        angles.append(turned)
+        controlled, plain_angles = _uniformly_controlled_ry(wire, 2 * np.arctan2(one, zero), 2**wire - 1)
+        gates += controlled
+        angles.append(plain_angles)
     return Circuit(num_qubits, tuple(gates)), np.concatenate(angles)
 
 
-def _chosen_rotation(
+def _uniformly_controlled_ry(
     wire: int, angles: NDArray[np.float64], first_parameter: int
 ) -> tuple[list[Gate], NDArray[np.float64]]:
-    """RY on `wire` by the angle that the outcome of the wires before it chooses, as plain RY and CNOT.
+    """RY on `wire` by an angle that depends on the outcome of the wires before it, as plain RY and CNOT.
 
     A CNOT before and after RY(t) makes it RY(-t) where its control is 1. In Gray code order, one CNOT between
     two RY is enough, and the angles of all outcomes become signed sums of plain ones.

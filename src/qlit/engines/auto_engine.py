@@ -49,7 +49,7 @@ class AutoEngine(Engine):
 @lru_cache(maxsize=1)
 def _report_once() -> None:
     print(
-        f"qlit: its compiled engine is not there ({native_engine.why_not_built()}), so circuits run on the torch "
+        f"qlit: the compiled engine is missing ({native_engine.why_not_built()}), so circuits run on the torch "
         "engine, many times slower. Install a C++20 compiler and install qlit again.",
         file=sys.stderr,
     )

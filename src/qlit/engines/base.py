@@ -1,4 +1,4 @@
-"""The one interface of all engines: circuit + parameters + inputs -> probabilities and expectation values.
+"""The interface of all engines: circuit + parameters + inputs -> probabilities and expectation values.
 
 Shapes: B batch, A input angles, P parameters, W measured wires, G gates, N = 2**num_qubits amplitudes.
 """
@@ -42,12 +42,12 @@ class Engine(ABC):
         """Probabilities of joint outcomes of a circuit that runs once; see `CompiledCircuit.probabilities`."""
         return self.compile(circuit).probabilities(parameters, **inputs)
 
-    def taken_on(self, device_type: str) -> "Engine":  # noqa: ARG002 - an engine that chooses asks for it
-        """The engine that runs tensors of a torch device type: this one, unless it chooses among others."""
+    def taken_on(self, device_type: str) -> "Engine":  # noqa: ARG002 - an engine that chooses reads it
+        """The engine that runs tensors on a torch device type: this one, unless it chooses among others."""
         return self
 
     def check_width(self, circuit: Circuit) -> None:
-        """Raise a ValueError if the circuit is wider than this engine takes."""
+        """Raise a ValueError if the circuit has more qubits than this engine can run."""
         if circuit.num_qubits > self.capabilities.max_qubits:
             raise ValueError(
                 f"Engine {self.name!r} takes circuits of at most {self.capabilities.max_qubits} qubits, "
@@ -66,13 +66,13 @@ class Engine(ABC):
             raise ValueError(f"`shots >= 1` must hold, but got {shots=}; for exact results leave them out.")
         if shots is None and self.capabilities.remote:
             raise ValueError(
-                f"Engine {self.name!r} is taken for a device elsewhere, which estimates from shots alone: give it a "
-                "PQC with `sampler: device` and a number of `shots`, and run what has to be exact, as encoders are, "
-                "on another."
+                f"Engine {self.name!r} is treated as a remote device, which only estimates from shots: use it for a "
+                "PQC with `sampler: device` and a number of `shots`. Encoders need exact values: run them on another "
+                "engine."
             )
 
     def missing(self) -> str | None:
-        """What must be installed or set before this engine can run, in one sentence; None if nothing."""
+        """One sentence about a missing package or setting that this engine needs; None if nothing is missing."""
         return None
 
     @abstractmethod

@@ -1,8 +1,8 @@
-"""The density matrix engine: depolarising noise exactly, for small circuits; the twin of noise trajectories.
+"""The density matrix engine: exact depolarising noise for small circuits, against which trajectories are tested.
 
 RY, CNOT, X and Z are real matrices, and a depolarising channel mixes a state with one that is real too, so density
-matrices stay real. Gradients are autograd's: a run is cut into pieces, and only what lies between them is kept, so that
-memory grows with the square root of the number of gates.
+matrices stay real. Autograd differentiates: a run is split into pieces, and only the matrices between pieces are kept,
+so that memory grows with the square root of the number of gates.
 
 Shapes: B batch, N = 2**num_qubits, Q qubits; a matrix in flight has an axis for each qubit of its rows, then of its
 columns.
@@ -23,14 +23,14 @@ from qlit.engines.memory import check_free
 from qlit.engines.request import Capabilities, Request
 from qlit.engines.statevector import expectation_of, marginal_of
 
-# Matrices alive while one gate and its channel run: before, after, and what autograd keeps of each of their steps.
-_AT_ONCE = 3
-_KEPT_A_GATE = 6
+# Matrices alive while one gate and its channel run: before, after, and autograd's copies of every step.
+_WITHOUT_AUTOGRAD = 3
+_KEPT_PER_GATE = 6
 
 
 @final
 class DensityMatrixEngine(Engine):
-    """Real density matrices in float32 or float64 on any torch device; 4**Q numbers a sample, at most 12 qubits.
+    """Real density matrices in float32 or float64 on any torch device; 4**Q numbers per sample, at most 12 qubits.
 
     Source: Nielsen and Chuang (2010), sec. 8.3.4. Cost: O(gates * 4**Q) a sample.
     """
@@ -51,7 +51,7 @@ class DensityMatrixEngine(Engine):
         num_qubits, gates = request.circuit.num_qubits, request.circuit.gates
         differentiable = request.wants_gradients
         piece = max(1, math.isqrt(len(gates)))
-        alive = _AT_ONCE + (piece * _KEPT_A_GATE + -(-len(gates) // piece) if differentiable else 0)
+        alive = _WITHOUT_AUTOGRAD + (piece * _KEPT_PER_GATE + -(-len(gates) // piece) if differentiable else 0)
         if request.parameters.device.type == "cpu":
             num_bytes = alive * request.batch_size * 4**num_qubits * request.parameters.itemsize
             check_free(num_bytes, f"The density matrices of a batch of {request.batch_size} on {num_qubits} qubits")
@@ -59,7 +59,7 @@ class DensityMatrixEngine(Engine):
         state_BN = request.initial_state()
         matrix = torch.einsum("bi,bj->bij", state_BN, state_BN).reshape(-1, *[2] * (2 * num_qubits))
         if not request.circuit.num_parameters:
-            matrix = matrix + request.parameters.sum()  # of none: an empty gradient rather than no gradient
+            matrix = matrix + request.parameters.sum()  # an empty sum: the gradient is empty rather than missing
         for start in range(0, len(gates), piece):
             act = _piece(gates[start : start + piece], request)
             matrix = checkpoint(act, matrix, use_reentrant=False) if differentiable else act(matrix)
@@ -104,7 +104,7 @@ def _column(angles_BA: Tensor | None, slot: int) -> Tensor:
 
 
 def _rotated(matrix: Tensor, axis: int, theta_B: Tensor) -> Tensor:
-    """RY(theta) along one axis; theta for all samples, shape (), or for each, shape (B,)."""
+    """RY(theta) along one axis; theta has shape (), or (B,) with one angle per sample."""
     zero, one = matrix.unbind(axis)
     shape = (-1, *[1] * (zero.dim() - 1))
     cosine, sine = torch.cos(theta_B / 2).reshape(shape), torch.sin(theta_B / 2).reshape(shape)
@@ -123,7 +123,7 @@ def _cnot_order(num_qubits: int, control: int, target: int) -> Tensor:
 
 
 def _depolarised(matrix: Tensor, wires: tuple[int, ...], probability: float) -> Tensor:
-    """With k wires and d = 4**k, p / (d - 1) of each Pauli but I is p d / (d - 1) of the maximally mixed state."""
+    """The channel: for d = 4**k on k wires, it mixes in p d / (d - 1) of the maximally mixed state."""
     if probability == 0:
         return matrix
     num_paulis = 4 ** len(wires)

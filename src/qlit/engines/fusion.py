@@ -1,12 +1,11 @@
 """Plans for the torch engine: gates fused into small matrices on a few wires, and the axis moves between them.
 
-A gate touches a state too lightly to be worth a pass over it. Gates whose wires together are few are therefore
-multiplied into one matrix first, and the state sees a matrix product per group instead of a pass per gate. Gates
-that share no wire commute, so a group may also collect gates from further down the circuit, as long as no gate it
-jumps over shares a wire with them.
+One gate does too little arithmetic to justify a pass over the state. Gates that together act on few wires are therefore
+multiplied into one matrix first, and the state is multiplied by one matrix per group. Gates that share no wire commute,
+so a group may also collect later gates, as long as no gate in between shares a wire with them.
 
-Pure bookkeeping: no tensor, no angle. Axes of a state in flight are its wires and the batch, in an order that the
-plan tracks, so that nothing is moved back before the next group needs it.
+Plans hold neither tensors nor angles. The axes of a state are its wires and the batch, in an order that the plan
+tracks, so that no axis moves back before a group needs it.
 """
 
 from collections.abc import Sequence
@@ -17,9 +16,9 @@ from qlit.circuits import Circuit
 
 BATCH = -1  # the batch axis, among wires numbered from 0
 
-# Fused width in wires. Five give about four gates a matrix product at ring-shaped circuits. A step of the paper's head
-# (batch 16, 2 CPU cores) at 10 / 14 qubits took 73 / 552 ms with width 4, 76 / 361 with 5, 102 / 344 with 6. Groups of
-# input angles have one matrix a sample, which must stay small beside that sample's state.
+# Wires of a fused group. Five give about four gates per matrix product in ring-shaped circuits. A step of the paper's
+# head (batch 16, 2 CPU cores) at 10 / 14 qubits took 73 / 552 ms with width 4, 76 / 361 with 5, 102 / 344 with 6.
+# Groups of input angles have one matrix per sample, which must stay small compared with that sample's state.
 PARAMETER_WIDTH = 5
 ANGLE_WIDTH = 3
 GROUPS_PER_CHUNK = 64  # bounds the memory of the fused matrices, whatever the depth of the circuit
@@ -78,8 +77,8 @@ class Step:
     """One use of a group's matrix, with the moves of axes before it: forward from the previous step, and back to it.
 
     Args:
-        per_sample: Whether the matrix is one of the chunk's `angle_groups` (one a sample) or `parameter_groups`.
-        index: Which of them.
+        per_sample: Whether the matrix belongs to the chunk's `angle_groups` (one per sample) or `parameter_groups`.
+        index: Index of the group there.
         arrive: Move from the order the previous step leaves behind.
         go_back: The inverse of it.
     """
@@ -105,7 +104,7 @@ class GroupSet:
 
 @dataclass(frozen=True)
 class Chunk:
-    """Consecutive steps and their distinct groups; a block that is repeated needs its matrices once."""
+    """Consecutive steps and their distinct groups; the matrices of a repeated block are computed once."""
 
     steps: tuple[Step, ...]
     parameter_groups: GroupSet
@@ -138,7 +137,7 @@ def plan(circuit: Circuit) -> Plan:
             if group not in known:
                 known.append(group)
             rest = tuple(wire for wire in order if wire not in group.wires and wire != BATCH)
-            # A matrix a sample: batched product over the leading axis. One matrix for all: the batch is just columns.
+            # One matrix per sample: batched product over the leading axis. One for all samples: the batch adds columns.
             wanted = (BATCH, *group.wires, *rest) if group.per_sample else (*group.wires, *rest, BATCH)
             steps.append(Step(group.per_sample, known.index(group), _move(order, wanted), _move(wanted, order)))
             order = wanted
@@ -174,7 +173,7 @@ def _groups(factors: list[Factor], num_qubits: int) -> list[Group]:
         width = min(num_qubits, ANGLE_WIDTH if per_sample else PARAMETER_WIDTH)
         chosen = _choose(remaining[: 4 * num_qubits], width, num_qubits)
         wires = sorted({wire for k in chosen for wire in remaining[k].wires})
-        # Equal widths let all matrices of a chunk be made in one go: idle wires fill the narrow ones up.
+        # All matrices of a chunk are computed together, so idle wires widen narrow groups to the common width.
         wires += [wire for wire in range(num_qubits) if wire not in wires][: width - len(wires)]
         groups.append(Group(tuple(wires), tuple(remaining[k] for k in chosen), per_sample))
         taken = set(chosen)
@@ -183,11 +182,11 @@ def _groups(factors: list[Factor], num_qubits: int) -> list[Group]:
 
 
 def _choose(remaining: list[Factor], width: int, num_qubits: int) -> list[int]:
-    """Positions of the factors that form the next group: those that widen it least first, early ones first."""
+    """Positions of the factors of the next group; prefers factors that add few wires, then early ones."""
     chosen = [0]
     wires = set(remaining[0].wires)
     while True:
-        blocked: set[int] = set()  # wires of factors that stay behind: what lies behind them must too
+        blocked: set[int] = set()  # wires of factors left out: later factors on them are left out too
         best: tuple[int, int] | None = None  # (new wires, position)
         for k, factor in enumerate(remaining):
             if k in chosen:
@@ -208,7 +207,7 @@ def _choose(remaining: list[Factor], width: int, num_qubits: int) -> list[int]:
 
 
 def _move(source: Sequence[int], target: Sequence[int]) -> Move:
-    """The move from one order of axes to another, with axes that travel together merged."""
+    """The move from one order of axes to another, with axes that stay adjacent merged."""
     runs: list[list[int]] = []
     position = {axis: k for k, axis in enumerate(target)}
     for axis in source:

@@ -1,4 +1,4 @@
-"""Matrices of fused groups, made together, and the way back from their gradients to the angles'.
+"""Matrices of fused groups, computed together, and the gradients of their angles.
 
 A group's matrix is a product of factors RY(theta) CNOT, X or Z on K = 2**width rows. A factor acts on whole rows, so a
 product of many small sparse matrices becomes a few row lookups for all groups at once:
@@ -8,12 +8,12 @@ product of many small sparse matrices becomes a few row lookups for all groups a
     row i of Z(t) M        is  M[i], with its sign changed where bit t is set
     row i of RY(theta) M   is  cos(theta / 2) M[i] + sign(i) sin(theta / 2) M[i with bit t flipped]
 
-X and Z are factors with an angle of 0 that nobody reads; the sign of Z is kept with the cosine.
+X and Z are factors with a fixed angle of 0; the sign of Z is part of the cosine.
 
 Backwards, with D = dL/dM behind a factor and M its result: dL/dtheta = <D, J M> / 2 since dRY/dtheta = J RY / 2, where
 J M has rows sign(i) M[i with bit t flipped]; and D in front of the factor is its transpose times D.
 
-Shapes: L matrices a group (1, or one a sample), S slots (parameters or angles), G groups, F factors of the longest
+Shapes: L matrices of a group (1, or one per sample), S slots (parameters or angles), G groups, F factors of the longest
 group, K rows of a matrix, R = G * K rows of all.
 """
 
@@ -53,7 +53,7 @@ class GroupUnitaries:
         self.by_unitary_LGKK = torch.zeros_like(self.unitaries_LGKK)
 
     def add_gradient(self, by_angle_LS: Tensor) -> None:
-        """Add what `by_unitary_LGKK` says of the angles to `by_angle_LS`, shape (L, S), in place."""
+        """Add the gradients of the angles, from `by_unitary_LGKK`, to `by_angle_LS`, shape (L, S), in place."""
         tables = self._tables
         num_matrices, num_groups = self.unitaries_LGKK.shape[:2]
         if not num_groups:
@@ -77,7 +77,7 @@ class GroupUnitaries:
 
 @dataclass(frozen=True)
 class _FactorTables:
-    """One factor of every group: which rows it reads, over all groups' rows stacked; shape (R,), signs (R, 1)."""
+    """Rows that one factor of every group reads, over the stacked rows of all groups; shape (R,), signs (R, 1)."""
 
     same: Tensor
     other: Tensor
@@ -118,7 +118,7 @@ def _make_tables(group_set: GroupSet, num_slots: int, dtype: torch.dtype, device
         sign = torch.zeros(len(groups), size)
         for g, group in enumerate(groups):
             if f >= len(group.factors):
-                continue  # shorter groups end with identities: rows stay, sign 0
+                continue  # shorter groups end with identities: equal rows, sign 0
             factor = group.factors[f]
             bit = {wire: 1 << (len(group.wires) - 1 - k) for k, wire in enumerate(group.wires)}
             same[g] = _same(row, factor, bit)
@@ -142,7 +142,7 @@ def _make_tables(group_set: GroupSet, num_slots: int, dtype: torch.dtype, device
 
 
 def _same(row_K: Tensor, factor: Factor, bit: dict[int, int]) -> Tensor:
-    """The row that a factor's CNOT or X brings to each row; the rows themselves without one."""
+    """For every row, the row that a factor's CNOT or X moves to it; the row itself without either."""
     if factor.pauli == "x":
         return row_K ^ bit[factor.target]
     if factor.control is None:

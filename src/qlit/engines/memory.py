@@ -3,7 +3,7 @@
 import psutil
 from torch import Tensor
 
-_ASKED_FROM_BYTES = 2**28  # asking how much is free takes as long as a small circuit
+_CHECKED_FROM_BYTES = 2**28  # a query for free memory takes as long as a small circuit
 
 
 def check_free(num_bytes: int, what: str, instead: str = "Take fewer qubits or a smaller batch.") -> None:
@@ -11,10 +11,10 @@ def check_free(num_bytes: int, what: str, instead: str = "Take fewer qubits or a
 
     Args:
         num_bytes: Bytes that are needed at once.
-        what: What needs them, for the message: "The statevectors of a batch of 16".
-        instead: What to do about it, a sentence.
+        what: Subject of the message: "The statevectors of a batch of 16".
+        instead: A way out, one sentence.
     """
-    if num_bytes < _ASKED_FROM_BYTES:
+    if num_bytes < _CHECKED_FROM_BYTES:
         return
     free = psutil.virtual_memory().available
     if num_bytes > free:
@@ -26,7 +26,7 @@ def _gib(num_bytes: int) -> str:
 
 
 def check_states(num_batches: int, batch_size: int, num_qubits: int, like: Tensor) -> None:
-    """`check_free` for so many batches of statevectors, of the type of `like`, if that is on the CPU."""
+    """`check_free` for a number of batches of statevectors with the type of `like`, if `like` is on the CPU."""
     if like.device.type == "cpu":
         num_bytes = num_batches * batch_size * 2**num_qubits * like.itemsize
         check_free(num_bytes, f"The statevectors of a batch of {batch_size}")

@@ -1,7 +1,7 @@
-"""Derivatives of what is only measured: the parameter-shift rule, over all samples and gates as one job.
+"""The parameter-shift rule: derivatives from measurements alone, for all samples and gates in one job.
 
 An expectation value of RY(t) is a + b cos t + c sin t, so its derivative is half the difference of its values at
-t + pi/2 and t - pi/2, exactly, channels or not. An angle that several gates read has the sum over them.
+t + pi/2 and t - pi/2, exactly, with or without channels. If several gates read an angle, their derivatives add up.
 Source: arXiv:1811.11184.
 
 Shapes: B batch, R rotations of the circuit, O measured values; V bound circuits of a job.
@@ -21,12 +21,12 @@ Differentiate = Callable[[Tensor, Tensor], Tensor]
 
 
 def measured(angles_BR: Tensor, evaluate: Evaluate, differentiate: Differentiate) -> Tensor:
-    """Values of a batch of bound circuits, differentiable by their angles with a rule of one's own.
+    """Values of a batch of bound circuits, differentiable by their angles with a given rule.
 
     Args:
         angles_BR: Angle of every rotation of every sample, radians, shape (B, R).
         evaluate: Measures circuits; called once now.
-        differentiate: Called once when a gradient is asked for.
+        differentiate: Computes gradients; called once if autograd asks for one.
 
     Returns:
         Values, shape (B, O).
@@ -50,7 +50,7 @@ class _Measured(torch.autograd.Function):
 
 
 def num_shifted(num_rotations: int) -> int:
-    """Circuits that the derivative by so many rotations takes, a sample: two each."""
+    """Number of circuits per sample for the derivatives by so many rotations: two per rotation."""
     return 2 * num_rotations
 
 
@@ -62,23 +62,23 @@ def shift_rule(
     Args:
         angles_BR: Angles, radians, shape (B, R).
         by_value_BO: Gradient of the measured values, shape (B, O).
-        rotations: Rotations whose gradient is wanted; that of all others is 0.
+        rotations: Rotations whose gradients are wanted; all others are 0.
         evaluate: Measures circuits.
-        most_at_once: Bound circuits of a job, where memory limits them; at least one rotation is a job.
+        most_at_once: Largest number of bound circuits in a job, for limited memory; a job has at least one rotation.
 
     Returns:
         Gradient, shape (B, R).
-    Cost: 2 B circuits a wanted rotation.
+    Cost: 2 B circuits per wanted rotation.
     """
     batch_size = len(angles_BR)
     by_angle_BR = torch.zeros_like(angles_BR)
     at_once = max(1, most_at_once // num_shifted(batch_size))
     for first in range(0, len(rotations), at_once):
         shifted = list(rotations[first : first + at_once])
-        each = torch.arange(len(shifted))
+        positions = torch.arange(len(shifted))
         bound = angles_BR.repeat(len(shifted), 2, 1, 1)  # (shifted, 2, B, R)
         for sign, side in ((1, 0), (-1, 1)):
-            bound[each, side, :, shifted] += sign * math.pi / 2
+            bound[positions, side, :, shifted] += sign * math.pi / 2
         rows = torch.arange(batch_size).repeat(num_shifted(len(shifted)))
         values = evaluate(bound.flatten(0, 2), rows).reshape(len(shifted), 2, batch_size, -1)
         slopes = (values[:, 0] - values[:, 1]) / 2  # (shifted, B, O)

@@ -48,7 +48,7 @@ class PauliErrors:
         return self._from_first(rng.standard_exponential(num_rows), rng)
 
     def at_least_one(self, num_samples: int, num_each: int, rng: np.random.Generator) -> NDArray[np.uint8]:
-        """Errors given that there are some, shape (B * K, G), a sample's rows together, its first errors stratified.
+        """Errors, at least one per row, shape (B * K, G): the rows of a sample together, their first errors stratified.
 
         Raises:
             ValueError: If no error can happen.

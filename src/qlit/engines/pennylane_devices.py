@@ -14,8 +14,8 @@ import yaml
 GradientMethod = Literal["backprop", "adjoint", "parameter-shift"]
 Option = str | int | float | bool
 
-# Simulators on this machine that give exact values, with their way to derivatives. Any other device is taken for
-# one elsewhere, which may charge for what it is sent; so is qiskit.aer, which samples where exact values are asked for.
+# Local simulators with exact values, and their gradient methods. Any other device is treated as a remote one that may
+# charge for circuits; so is qiskit.aer, which samples even when asked for exact values.
 _LOCAL: dict[str, GradientMethod] = {
     "default.qubit": "backprop",
     "default.mixed": "backprop",
@@ -36,20 +36,20 @@ _KEYS = {"ionq.": ("IONQ_API_KEY", "PENNYLANE_IONQ_API_KEY")}
 
 _CREDENTIAL_NAME = re.compile(r"key|token|secret|passw|credential|auth", re.IGNORECASE)
 _PLAIN_VALUE = re.compile(r"[\w.+'\"-]{1,100}")
-_CREDENTIAL_VALUE = re.compile(r"(?=.*\d)(?=.*[A-Za-z])[\w-]{28,}")  # no backend has a name like that
+_CREDENTIAL_VALUE = re.compile(r"(?=.*\d)(?=.*[A-Za-z])[\w-]{28,}")  # unlike any backend's name
 
 
 @dataclass(frozen=True)
 class Device:
-    """A PennyLane device by its name, with the options it is made with.
+    """A PennyLane device: its name and options.
 
     Args:
         name: As `qml.device` takes it: default.qubit, lightning.qubit, ionq.qpu, ..
-        options: Keyword arguments of the device beside its wires and shots.
+        options: Keyword arguments of the device, except wires and shots.
 
     Raises:
-        ValueError: If the name is empty or a slip of a simulator's, or an option looks like a credential: those are
-            read from the environment alone, since whatever is in a config gets into logs and checkpoints.
+        ValueError: If the name is empty or a misspelt simulator, or an option looks like a credential: credentials are
+            read only from the environment, because configs end up in logs and checkpoints.
     """
 
     name: str
@@ -57,9 +57,9 @@ class Device:
 
     def __post_init__(self) -> None:
         if not self.name:
-            raise ValueError("Engine 'pennylane' needs the name of a device: pennylane:default.qubit, say.")
+            raise ValueError("Engine 'pennylane' needs the name of a device, for example pennylane:default.qubit.")
         close = get_close_matches(self.name, _LOCAL, n=1, cutoff=0.85)
-        if close and not self.is_local and self.name not in _installed():  # a slip, and no vendor's device
+        if close and not self.is_local and self.name not in _installed():  # a misspelling, not a vendor's device
             raise ValueError(f"There is no PennyLane device {self.name!r}; did you mean {close[0]!r}?")
         for key, value in self.options.items():
             if _CREDENTIAL_NAME.search(key) or _CREDENTIAL_VALUE.fullmatch(str(value)):
@@ -77,10 +77,10 @@ class Device:
 
     @classmethod
     def parsed(cls, text: str) -> "Device":
-        """The device of `NAME` or `NAME,OPTION=VALUE,..`; values are numbers, true, false or text, as in YAML.
+        """Parse `NAME` or `NAME,OPTION=VALUE,..`; values are numbers, true, false or text, as in YAML.
 
         Raises:
-            ValueError: If an option has no value or not a plain one; and as the class.
+            ValueError: If an option has no plain value; and as the class.
         """
         name, *rest = (part.strip() for part in text.split(","))
         options: dict[str, Option] = {}
@@ -96,7 +96,7 @@ class Device:
 
     @property
     def is_local(self) -> bool:
-        """Whether it is known to be a simulator on this machine that gives exact values."""
+        """Whether it is a known local simulator with exact values."""
         return self.name in _LOCAL
 
     @property
@@ -106,11 +106,11 @@ class Device:
 
     @property
     def gradient_method(self) -> GradientMethod:
-        """Method of derivatives of exact expectation values; shots always use parameter-shift."""
+        """Gradient method of exact expectation values; shots always use parameter-shift."""
         return _LOCAL.get(self.name, "parameter-shift")
 
     def missing(self) -> str | None:
-        """What is missing to use it (PennyLane, a plugin, a key) and how to get it, in one sentence; None if nothing.
+        """One sentence about missing PennyLane, plugin or key, and how to get it; None if nothing is missing.
 
         The device itself is not contacted: a key may be wrong, or the device offline.
         """
@@ -136,7 +136,7 @@ class Device:
         return None
 
     def scrubbed(self, text: str) -> str:
-        """`text` in one line without the keys of the environment, which a vendor's error message may quote."""
+        """`text` in one line, without keys from the environment that a vendor's error message may quote."""
         for variable in _of_name(_KEYS, self.name) or ():
             if secret := os.environ.get(variable):
                 text = text.replace(secret, "***")

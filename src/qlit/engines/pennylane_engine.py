@@ -1,6 +1,6 @@
 """Circuits on any PennyLane device by its name: simulators, and QPUs through their plugins.
 
-PennyLane is imported when the first circuit runs, so a device can be named, and its costs told, without it.
+PennyLane is imported when the first circuit runs, so that a device can be named and its costs estimated without it.
 
 Shapes: B batch, A input angles, P parameters, R rotations, N = 2**num_qubits amplitudes, O measured values.
 """
@@ -26,8 +26,8 @@ if TYPE_CHECKING:
 _T = TypeVar("_T")
 Kind = Literal["expval", "probs"]
 _BYTES_PER_AMPLITUDE = 16  # complex128
-_MOST_AMPLITUDES = 2**18  # of the circuits that a simulator gets as one batch: 4 MiB, which caches hold
-_MOST_BITS = 2**22  # measured by a simulator at once: it takes some 30 bytes for each of them
+_MOST_AMPLITUDES = 2**18  # of the circuits that a simulator gets as one batch: 4 MiB, which fits caches
+_MOST_BITS = 2**22  # measured by a simulator at once, with some 30 bytes per bit
 
 
 @final
@@ -36,15 +36,15 @@ class PennyLaneEngine(Engine):
 
     Gradients are exact where values are: by backpropagation (default.qubit, default.mixed) or the adjoint method
     (lightning devices). With shots, and on all other devices, they are estimated by the parameter-shift rule:
-    2 circuits a sample for every gate whose angle trains. Simulators compute in complex128, whatever the type of the
-    parameters is.
+    2 circuits per sample for every gate with a trained angle. Simulators compute in complex128 for parameters of any
+    type.
 
     Args:
         device: Name of the device, with options if it has any: "default.qubit", "default.qubit,seed=1",
             "ionq.qpu,backend=aria-1"; see `Device`.
 
     Raises:
-        ValueError: If it is not written so, or an option looks like a credential.
+        ValueError: If the text cannot be parsed, or an option looks like a credential.
     """
 
     name: ClassVar[str] = "pennylane"
@@ -54,7 +54,7 @@ class PennyLaneEngine(Engine):
 
     def __init__(self, device: str = "default.qubit") -> None:
         self.device = Device.parsed(device)
-        # Unlike other engines', what this one can do depends on an argument.
+        # Unlike those of other engines, name and capabilities depend on an argument.
         self.name = f"pennylane:{device}"  # type: ignore[misc]
         self.capabilities = Capabilities(  # type: ignore[misc]
             max_qubits=12 if self.device.has_channels else 64,  # 4**12 entries of a density matrix: 256 MiB
@@ -71,12 +71,12 @@ class PennyLaneEngine(Engine):
         return self.device.missing()
 
     def gradient_circuits(self, circuit: Circuit, *, by_angles: bool, shots: int | None) -> int:
-        """Circuits that the gradient of one sample takes, beside the one of its values.
+        """Number of circuits for the gradient of one sample, in addition to the one for its values.
 
         Args:
             circuit: The circuit.
-            by_angles: Whether the input angles train too, through what makes them (an encoder).
-            shots: Measurements a circuit, or None for exact values, whose gradients some devices give with them.
+            by_angles: Whether the input angles have gradients too, for a trained encoder.
+            shots: Measurements per circuit, or None for exact values, whose gradients some devices compute themselves.
         """
         if self._gradient_method(shots) != "parameter-shift":
             return 0
@@ -111,10 +111,10 @@ class PennyLaneEngine(Engine):
             # Autograd keeps the states behind all gates.
             self._check_memory(request, request.batch_size * (2 + len(circuit)))
             job = self._job(request, circuit, state_BN, kind)
-            # A circuit without gates depends on no angle, but its values are differentiable all the same.
-            values_BO = self._asked(partial(job.differentiable_values, angles_BR)) + 0 * angles_BR.sum()
+            # The values of a circuit without gates depend on no angle, but must be differentiable too.
+            values_BO = self._reporting_errors(partial(job.differentiable_values, angles_BR)) + 0 * angles_BR.sum()
         else:
-            if state_BN is not None:  # what is left of float32's rounding would fail a device's own check
+            if state_BN is not None:  # float32 rounding would fail a device's own check of the norm
                 state_BN = (state_BN / torch.linalg.vector_norm(state_BN, dim=1, keepdim=True)).detach()
             job = self._job(request, circuit, state_BN, kind)
             evaluate = partial(self._evaluated, job, request)
@@ -131,8 +131,8 @@ class PennyLaneEngine(Engine):
         return values_BO.to(request.parameters.dtype)
 
     def _job(self, request: Request, circuit: Circuit, state_BN: Tensor | None, kind: Kind) -> "Job":
-        device = self._made(circuit.num_qubits)
-        from qlit.engines.pennylane_job import Job  # imports PennyLane, which `_made` has found
+        device = self._device_with(circuit.num_qubits)
+        from qlit.engines.pennylane_job import Job  # imports PennyLane, which `_device_with` has found
 
         return Job(device, circuit, state_BN, request.wires, kind, request.noise, request.shots)
 
@@ -140,7 +140,9 @@ class PennyLaneEngine(Engine):
         at_once = self._most_at_once(request)
         self._check_memory(request, 2 * min(at_once, len(rows_V)))
         parts = [slice(first, first + at_once) for first in range(0, len(rows_V), at_once)]
-        return torch.cat([self._asked(partial(self._values, job, angles_VR[part], rows_V[part])) for part in parts])
+        return torch.cat(
+            [self._reporting_errors(partial(self._values, job, angles_VR[part], rows_V[part])) for part in parts]
+        )
 
     def _values(self, job: "Job", angles_VR: Tensor, rows_V: Tensor) -> Tensor:
         """Measured values, shape (V, O); a simulator that would hold too many shots at once measures in portions."""
@@ -154,7 +156,7 @@ class PennyLaneEngine(Engine):
     def _by_jacobian(self, job: "Job", rotations: list[int], angles_BR: Tensor, by_value_BO: Tensor) -> Tensor:
         by_angle_BR = torch.zeros_like(angles_BR)
         if rotations:
-            jacobian_BOR = self._asked(partial(job.jacobian, angles_BR, rotations))
+            jacobian_BOR = self._reporting_errors(partial(job.jacobian, angles_BR, rotations))
             by_angle_BR[:, rotations] = torch.einsum("bo,bor->br", by_value_BO, jacobian_BOR)
         return by_angle_BR
 
@@ -162,7 +164,7 @@ class PennyLaneEngine(Engine):
         return int(2 ** (request.circuit.num_qubits * (2 if self.device.has_channels else 1)))
 
     def _most_at_once(self, request: Request) -> int:
-        """Bound circuits of a job; a device elsewhere gets all at once, which spares queueing."""
+        """Largest number of bound circuits in a job; a remote device gets all at once, to queue only once."""
         if not self.device.is_local:
             return 2**31
         at_once = _MOST_AMPLITUDES // self._amplitudes(request)
@@ -175,8 +177,8 @@ class PennyLaneEngine(Engine):
             num_bytes = num_states * self._amplitudes(request) * _BYTES_PER_AMPLITUDE
             check_free(num_bytes, f"The states of device {self.device.name!r}")
 
-    def _made(self, num_qubits: int) -> Any:
-        """The device with so many wires, made once."""
+    def _device_with(self, num_qubits: int) -> Any:
+        """The device with that number of wires, created once."""
         if num_qubits not in self._devices:
             if missing := self.missing():
                 raise ValueError(missing)
@@ -184,16 +186,16 @@ class PennyLaneEngine(Engine):
 
             try:
                 self._devices[num_qubits] = qml.device(self.device.name, wires=num_qubits, **self.device.options)
-            except Exception as error:  # whatever a plugin raises is about its options or its key
+            except Exception as error:  # plugins raise errors of any type for wrong options or keys
                 raise ValueError(
                     f"Device {self.device.name!r} cannot be made with {dict(self.device.options) or 'no options'}: "
                     f"{self.device.scrubbed(str(error))}"
                 ) from error
         return self._devices[num_qubits]
 
-    def _asked(self, ask: Callable[[], _T]) -> _T:
+    def _reporting_errors(self, run: Callable[[], _T]) -> _T:
         try:
-            return ask()
+            return run()
         except Exception as error:
             if self.device.is_local:
                 raise
@@ -204,6 +206,6 @@ class PennyLaneEngine(Engine):
 
 
 def _trained(request: Request, sources: tuple[int, ...]) -> list[int]:
-    """Rotations whose angle wants a gradient; `sources` are parameters, then input angles."""
+    """Rotations whose angles need gradients; `sources` are indices of parameters, then of input angles."""
     trains = (request.parameters.requires_grad, request.angles is not None and request.angles.requires_grad)
     return [rotation for rotation, source in enumerate(sources) if trains[source >= request.circuit.num_parameters]]

@@ -1,7 +1,7 @@
-"""Bound circuits as PennyLane's tapes, run on a device. Imports PennyLane: only where a device is used.
+"""Bound circuits as PennyLane tapes, run on a device. Imports PennyLane, so it is imported only to use a device.
 
-A job is one tape with a vector of V values for every rotation (parameter broadcasting): simulators run it as one batch,
-and PennyLane cuts it into V circuits for a device that knows no batches.
+A job is one tape with a vector of V values for every rotation (parameter broadcasting). Simulators run it as one batch;
+PennyLane splits it into V circuits for a device that does not support batches.
 
 Shapes: B batch, R rotations, N = 2**num_qubits amplitudes, O measured values; V bound circuits.
 """
@@ -24,16 +24,16 @@ from qlit.circuits import Circuit, DepolarizingNoise
 
 @dataclass(frozen=True)
 class Job:
-    """What is run for any angles: a circuit, where it starts, what is measured, and on which device.
+    """A circuit with its initial states, measurement and device; it runs with any angles.
 
     Args:
         device: A device of PennyLane.
-        circuit: A circuit in which every RY reads an input angle of its own.
+        circuit: A circuit in which every RY reads a separate input angle.
         state_BN: Initial states, float64, shape (B, N), or None for |0..0>.
         wires: Measured wires.
-        kind: "expval" measures <Z> of each of them, "probs" the probabilities of their joint outcomes.
+        kind: "expval" measures <Z> of every wire, "probs" the probabilities of their joint outcomes.
         noise: Depolarising channels after the gates, or None.
-        shots: Measurements a circuit, or None for exact values.
+        shots: Measurements per circuit, or None for exact values.
     """
 
     device: Any
@@ -51,7 +51,7 @@ class Job:
         return self._stacked(result, len(rows_V))
 
     def differentiable_values(self, angles_BR: Tensor) -> Tensor:
-        """Measured values by a simulator made of torch operations, shape (B, O); autograd differentiates them."""
+        """Measured values by a simulator that uses torch, shape (B, O); autograd differentiates them."""
         tape = self._tape(list(angles_BR.unbind(1)), self.state_BN)
         (result,) = qml.execute([tape], self.device, diff_method="backprop", interface="torch")
         return self._stacked(result, len(angles_BR))
@@ -64,7 +64,7 @@ class Job:
             # Parameters are counted in the order of the operations, the initial state first.
             tape.trainable_params = [rotation + (self.state_BN is not None) for rotation in rotations]
             tapes.append(tape)
-        # `qml.execute` would do this too, but its way to torch rounds the values to float32.
+        # `qml.execute` does this too, but rounds to float32 when it converts values for torch.
         config = self.device.setup_execution_config(
             ExecutionConfig(gradient_method="adjoint", use_device_gradient=True)
         )
@@ -76,7 +76,7 @@ class Job:
         operations = [] if state is None else [qml.StatePrep(state, self._all_wires, validate_norm=False)]
         for gate in self.circuit:
             if gate.kind == "ry":
-                assert gate.angle is not None, "every RY reads an input angle of its own"
+                assert gate.angle is not None, "every RY reads a separate input angle"
                 operations.append(qml.RY(angles[gate.angle], gate.wires))
             else:
                 operations.append({"cnot": qml.CNOT, "x": qml.X, "z": qml.Z}[gate.kind](gate.wires))
@@ -93,7 +93,7 @@ class Job:
         return range(self.circuit.num_qubits)
 
     def _stacked(self, result: Any, num_rows: int) -> Tensor:
-        """Measurements as columns; a circuit without anything of its samples is broadcast to them."""
+        """Measurements as columns; a result that does not depend on the samples is broadcast to them."""
         parts = result if isinstance(result, tuple | list) else (result,)
         values = [
             part if isinstance(part, Tensor) else torch.from_numpy(np.asarray(part, np.float64)) for part in parts

@@ -1,8 +1,8 @@
-"""The dense twin: complex128 matrices on the whole register, slow on purpose, obviously right.
+"""The dense twin: complex128 matrices on the whole register, slow but obviously right.
 
 Every other engine is tested against it. Each gate becomes a 2**Q x 2**Q matrix by Kronecker products; a derivative is
-the product of all gate matrices with one of them replaced by its derivative. Nothing is fused, nothing is shared with
-the fast engines.
+the product of all gate matrices with one of them replaced by its derivative. It fuses no gates, and shares no code
+with the fast engines.
 
 Shapes: B batch, A input angles, P parameters, N = 2**num_qubits amplitudes.
 """
@@ -137,7 +137,7 @@ def _tensor(array: NDArray[np.float64], like: Tensor) -> Tensor:
 
 @final
 class ReferenceEngine(StatevectorEngine):
-    """The dense twin behind the engine interface; cost per sample O(gates * 8**Q), so at most 8 qubits."""
+    """The dense twin as an engine; cost per sample O(gates * 8**Q), so at most 8 qubits."""
 
     name: ClassVar[str] = "reference"
     capabilities: ClassVar[Capabilities] = Capabilities(

@@ -1,4 +1,4 @@
-"""Finite shots: expectation values as S repeated measurements would estimate them.
+"""Finite shots: estimates of expectation values from S repeated measurements.
 
 Shapes: B batch, W measured wires, V = 2**W joint outcomes.
 """
@@ -14,8 +14,8 @@ from qlit.engines.statevector import outcome_signs
 
 Sampler = Literal["gaussian", "multinomial", "device"]
 MAX_SHOTS = 10**9
-"""Shots of a sample; sampled one by one, as many take minutes."""
-_DRAWS_AT_ONCE = 2**22  # outcomes that are held at once before they are counted: 32 MiB
+"""Largest number of shots per sample; drawn one by one, so many take minutes."""
+_DRAWS_AT_ONCE = 2**22  # outcomes in memory at once, before they are counted: 32 MiB
 
 
 @dataclass(frozen=True)
@@ -24,9 +24,9 @@ class Shots:
 
     Args:
         num_shots: S, measurements per sample, at least 1.
-        sampler: "gaussian" is the reparameterised approximation of the counts: differentiable, the noise enters beside
-            the differentiable path. "multinomial" draws the counts themselves and has no gradient. "device" leaves
-            measuring to an engine that samples.
+        sampler: "gaussian" is the reparameterised approximation of the counts: differentiable, the noise is added
+            outside the differentiable path. "multinomial" draws the counts themselves and has no gradient. "device"
+            leaves measuring to an engine that samples.
 
     Raises:
         ValueError: If `num_shots < 1` or the sampler is unknown.
@@ -65,7 +65,9 @@ class Shots:
         Raises:
             ValueError: If a gradient is wanted through the multinomial sampler.
         """
-        assert self.sampler != "device", "an engine that samples gives estimates, no probabilities to estimate from"
+        assert self.sampler != "device", (
+            "an engine that samples returns estimates, so there are no probabilities to estimate from"
+        )
         num_wires = probabilities_BV.shape[1].bit_length() - 1
         if self.sampler == "multinomial":
             counts_BV = self._multinomial(probabilities_BV, generator)
@@ -103,7 +105,7 @@ class Shots:
                 device=probabilities_BV.device,
             )
         # sqrt(p) * e - p * (sqrt(p) . e) has covariance diag(p) - p p^T for standard normal e: no V x V matrix needed.
-        # Its own dependence on p is left out of the gradient: of order 1 / sqrt(S), and singular at p = 0.
+        # The gradient omits that this noise depends on p: the term has order 1 / sqrt(S), and is singular at p = 0.
         with torch.no_grad():
             scaled_BV = probabilities_BV.sqrt() * noise_BV
             spread_BV = scaled_BV - probabilities_BV * scaled_BV.sum(dim=1, keepdim=True)
@@ -113,11 +115,11 @@ class Shots:
 
 
 def _portions(batch_size: int, num_shots: int) -> Iterator[tuple[slice, int]]:
-    """Rows, and shots of each of them, to draw at once.
+    """Rows, and their number of shots, to draw at once.
 
     Torch's CPU generator gives a row all its numbers before the next row gets any, so portions of whole rows, or of one
-    row, draw the same outcomes as a single call. On a GPU, more than `_DRAWS_AT_ONCE` outcomes are others than those of
-    a single call, with the same distribution.
+    row, draw the same outcomes as a single call. On a GPU, more than `_DRAWS_AT_ONCE` outcomes differ
+    from those of a single call, but have the same distribution.
     """
     if num_shots <= _DRAWS_AT_ONCE:
         num_rows = _DRAWS_AT_ONCE // num_shots
@@ -126,5 +128,5 @@ def _portions(batch_size: int, num_shots: int) -> Iterator[tuple[slice, int]]:
         return
     num_parts = -(-num_shots // _DRAWS_AT_ONCE)
     for row in range(batch_size):
-        for part in range(num_parts):  # of almost equal size: for a single shot, torch has another algorithm
+        for part in range(num_parts):  # of almost equal size: torch uses another algorithm for a single shot
             yield slice(row, row + 1), num_shots * (part + 1) // num_parts - num_shots * part // num_parts

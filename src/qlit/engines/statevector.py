@@ -1,4 +1,4 @@
-"""Measurement of final states in plain torch, and so differentiable by autograd."""
+"""Measurement of final states in plain torch, which autograd differentiates."""
 
 from abc import abstractmethod
 from functools import lru_cache
@@ -11,7 +11,7 @@ from qlit.engines.request import Request
 
 
 class StatevectorEngine(Engine):
-    """An engine that holds the whole final state: subclasses give it, this class measures it."""
+    """An engine that computes the whole final state: subclasses compute it, this class measures it."""
 
     @abstractmethod
     def _statevector(self, request: Request) -> Tensor:
@@ -25,14 +25,14 @@ class StatevectorEngine(Engine):
 
 
 def expectation_of(probabilities_BN: Tensor, request: Request) -> Tensor:
-    """<Z> of a run's measured wires from the probabilities of all outcomes, shape (B, W)."""
+    """<Z> of a request's measured wires from the probabilities of all outcomes, shape (B, W)."""
     return probabilities_BN @ _signs(
         request.circuit.num_qubits, request.wires, probabilities_BN.dtype, probabilities_BN.device
     )
 
 
 def marginal_of(probabilities_BN: Tensor, request: Request) -> Tensor:
-    """Joint probabilities of a run's measured wires from those of all outcomes, shape (B, 2**W)."""
+    """Joint probabilities of a request's measured wires from those of all outcomes, shape (B, 2**W)."""
     num_qubits = request.circuit.num_qubits
     joint = probabilities_BN.reshape(request.batch_size, *[2] * num_qubits)
     unmeasured = [1 + wire for wire in range(num_qubits) if wire not in request.wires]
@@ -49,7 +49,7 @@ def outcome_signs(num_wires: int, *, dtype: torch.dtype, device: torch.device) -
 
 
 @lru_cache(maxsize=32)
-@torch.inference_mode(False)  # kept for training too, even if an evaluation asks first
+@torch.inference_mode(False)  # an evaluation may call it first, and autograd cannot save inference tensors
 def _signs(num_qubits: int, wires: tuple[int, ...], dtype: torch.dtype, device: torch.device) -> Tensor:
     index = torch.arange(2**num_qubits, device=device)[:, None]
     shifts = torch.tensor([num_qubits - 1 - wire for wire in wires], device=device)

@@ -1,6 +1,6 @@
 """The torch engine: real batched statevectors, fused gates, adjoint differentiation; runs wherever torch runs.
 
-The forward pass keeps nothing but the final state. The backward pass walks the circuit from its end: it undoes each
+The forward pass keeps only the final state. The backward pass visits the circuit from its end: it undoes every
 group of gates on the state (U is orthogonal, so its inverse is its transpose), propagates the cotangent with the same
 matrix, and the outer product of the two is the gradient with respect to U. Memory is a handful of statevector batches,
 whatever the depth. Source: adjoint differentiation, arXiv:2009.02823; the fused groups are in `fusion.py`.
@@ -40,7 +40,9 @@ class TorchEngine(StatevectorEngine):
         return fusion.plan(circuit)
 
     def _statevector(self, request: Request) -> Tensor:
-        check_states(2, request.batch_size, request.circuit.num_qubits, request.parameters)  # what forward alone needs
+        check_states(
+            2, request.batch_size, request.circuit.num_qubits, request.parameters
+        )  # memory of the forward pass alone
         final_BN: Tensor = _AdjointSweep.apply(  # type: ignore[no-untyped-call]
             request.compiled.prepared_by(self), request.parameters, request.angles, request.initial_state()
         )
@@ -73,7 +75,7 @@ class _AdjointSweep(torch.autograd.Function):
         by_parameter_P = torch.zeros_like(parameters_P)
         by_angle_BA = None if angles_BA is None else torch.zeros_like(angles_BA)
 
-        # State and cotangent travel as one tensor with a leading axis of two: half as many calls.
+        # State and cotangent are one tensor with a leading axis of two, which halves the number of calls.
         pair = _moved(torch.stack((final_BN, cotangent_BN)), 2, plan.finish_back, batch_size)
         for chunk in reversed(plan.chunks):
             matrices = _Matrices(chunk, parameters_P, angles_BA)
@@ -90,19 +92,19 @@ class _AdjointSweep(torch.autograd.Function):
 
 
 def _moved(states: Tensor, lead: int, move: Move, batch_size: int) -> Tensor:
-    """`lead` states in flight with their axes in the move's order; shape (lead, *axes), a view."""
+    """`lead` states with their axes in the move's order; shape (lead, *axes), a view."""
     return states.reshape(lead, *move.shape(batch_size)).permute(0, *(1 + axis for axis in move.permutation))
 
 
 def _columns(states: Tensor, unitaries_LKK: Tensor) -> Tensor:
-    """`lead` states as the columns their group's matrices act on; shape (lead * L, K, rest), rest with B if L is 1."""
+    """`lead` states as columns for their group's matrices; shape (lead * L, K, rest), rest includes B if L is 1."""
     lead, (num_matrices, size) = states.shape[0], unitaries_LKK.shape[:2]
     rest = states[0].numel() // (max(1, num_matrices) * size)
     return states.reshape(lead * num_matrices, size, rest)
 
 
 class _Matrices:
-    """The matrices of a chunk's groups, and their gradients while the backward pass collects them."""
+    """The matrices of a chunk's groups, and their gradients, which the backward pass accumulates."""
 
     def __init__(self, chunk: Chunk, parameters_P: Tensor, angles_BA: Tensor | None) -> None:
         self._shared = GroupUnitaries(chunk.parameter_groups, parameters_P.unsqueeze(0))

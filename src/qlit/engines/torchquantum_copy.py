@@ -1,9 +1,9 @@
-"""TorchQuantum as a module of our own, in the precision asked for.
+"""Private copies of TorchQuantum, in single or double precision.
 
 TorchQuantum computes in complex64: a constant of its module `macro`, which its other modules copy while they are
-imported. So that float64 means complex128 all through, TorchQuantum is imported once more with that constant changed
-before anything copies it. Every line that runs is TorchQuantum's own, and a user's `import torchquantum` sees neither
-the copies nor the change.
+imported. For float64, TorchQuantum is therefore imported once more, with that constant changed to complex128 before
+other modules copy it. All code that runs is TorchQuantum's, and a user's `import torchquantum` gives a separate,
+unchanged module.
 """
 
 import importlib
@@ -22,42 +22,42 @@ import torch
 _NAME = "torchquantum"
 INSTALL = (
     "`pip install -e '.[torchquantum]'` (several GB, TensorFlow among them) or `make torchquantum` in a clone of "
-    "qlit for an environment of its own without what only TorchQuantum's data sets and examples need"
+    "qlit for a separate environment without the packages that only TorchQuantum's data sets and examples need"
 )
 
 
 def is_installed() -> bool:
-    """Whether TorchQuantum is there; nothing is imported."""
+    """Whether TorchQuantum is installed; nothing is imported."""
     return _found() is not None
 
 
 def check_installed() -> None:
-    """Raise a ValueError that tells how to install TorchQuantum where it is not there."""
+    """Raise a ValueError with the way to install TorchQuantum if it is not installed."""
     if not is_installed():
         raise ValueError(f"Engine 'torchquantum' needs TorchQuantum, which is not installed: {INSTALL}.")
 
 
 @lru_cache(maxsize=2)
 def torchquantum_in(dtype: torch.dtype) -> Any:
-    """The module `torchquantum`, a copy of it whose statevectors have amplitudes of two numbers of that type.
+    """A private copy of `torchquantum` whose complex amplitudes consist of two numbers of a type.
 
     Args:
         dtype: torch.float32 or torch.float64.
 
     Raises:
-        ValueError: If TorchQuantum, or something that it imports, is not installed.
+        ValueError: If TorchQuantum or a package that it imports is not installed.
     """
     check_installed()
     before = _take_out()
     try:
         sys.modules[f"{_NAME}.macro"] = _macro(dtype)
-        # Its data sets alone need torchvision, which fits one version of torch each; nothing of its simulator does.
+        # Only its data sets need torchvision, every version of which needs one version of torch.
         sys.modules[f"{_NAME}.dataset"] = ModuleType(f"{_NAME}.dataset")
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # of what its dependencies of 2024 call deprecated; no user can help it
+            warnings.simplefilter("ignore")  # deprecations in its dependencies of 2024, which users cannot change
             return importlib.import_module(_NAME)
-    except (ImportError, AttributeError) as error:  # the latter: a dependency in a version without what is read
-        raise ValueError(f"TorchQuantum cannot be imported ({error}); install it anew: {INSTALL}.") from error
+    except (ImportError, AttributeError) as error:  # AttributeError: a dependency lacks a name that TorchQuantum reads
+        raise ValueError(f"TorchQuantum cannot be imported ({error}); install it again: {INSTALL}.") from error
     finally:
         _take_out()
         sys.modules.update(before)
@@ -68,13 +68,13 @@ def _found() -> ModuleSpec | None:
 
 
 def _take_out() -> dict[str, ModuleType]:
-    """Remove TorchQuantum's modules from those that an import finds."""
+    """Remove TorchQuantum's modules from `sys.modules`, and return them."""
     names = [name for name in sys.modules if name == _NAME or name.startswith(f"{_NAME}.")]
     return {name: sys.modules.pop(name) for name in names}
 
 
 def _macro(dtype: torch.dtype) -> ModuleType:
-    """TorchQuantum's module of constants, with the types changed that are not `dtype`."""
+    """TorchQuantum's module of constants, with its types changed to `dtype`."""
     package = _found()
     assert package is not None
     assert package.origin is not None

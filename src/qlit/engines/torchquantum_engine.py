@@ -1,7 +1,7 @@
 """TorchQuantum, the simulator of the paper, behind the engine interface: for parity, not for speed.
 
-Its own gates, device, measurement and shots run, differentiated by torch's autograd; only the precision is ours to
-choose (`torchquantum_copy.py`).
+TorchQuantum's gates, device, measurement and shots run, and torch's autograd differentiates them. qlit only chooses the
+precision (`torchquantum_copy.py`).
 
 Shapes: B batch, P parameters, A input angles, W measured wires, N = 2**num_qubits amplitudes.
 """
@@ -17,7 +17,7 @@ from qlit.engines.request import Capabilities, Request
 from qlit.engines.statevector import expectation_of, marginal_of
 from qlit.engines.torchquantum_copy import check_installed, torchquantum_in
 
-# TorchQuantum lists all outcomes of a sample before it counts them. Its generator goes on from call to call.
+# TorchQuantum lists all outcomes of a sample before it counts them. Its generator continues from call to call.
 _SHOTS_AT_ONCE = 2**22
 
 
@@ -35,7 +35,7 @@ class TorchQuantumEngine(Engine):
     """
 
     name: ClassVar[str] = "torchquantum"
-    # What a step needs grows with the number of gates, so it is no number of batches.
+    # Memory of a step grows with the number of gates, so `states_at_peak` stays None.
     capabilities: ClassVar[Capabilities] = Capabilities(
         max_qubits=20, dtypes=(torch.float32, torch.float64), samples=True
     )
@@ -59,8 +59,8 @@ class TorchQuantumEngine(Engine):
 
 
 def _frequencies(request: Request) -> Tensor:
-    """How often the shots had each joint outcome of all wires, as a part of 1, shape (B, N)."""
-    assert request.shots is not None, "who counts has shots"
+    """Relative frequencies of the joint outcomes of all wires among the shots, shape (B, N)."""
+    assert request.shots is not None, "only requests with shots are counted"
     if request.wants_gradients:
         raise ValueError(
             "Engine 'torchquantum' counts outcomes, which have no gradient. Ask for shots under torch.no_grad(), or "
@@ -78,10 +78,10 @@ def _frequencies(request: Request) -> Tensor:
 
 
 def _device_behind(tq: Any, request: Request) -> Any:
-    """TorchQuantum's device with the final statevectors: one, of zero angles from |0..0>, where the batch is empty."""
+    """TorchQuantum's device with the final statevectors; for an empty batch one state, of zero angles from |0..0>."""
     circuit, parameters = request.circuit, request.parameters
     batch_size = max(1, request.batch_size)  # TorchQuantum runs no empty batch
-    # Two numbers an amplitude; while a gate runs, its input, a permuted copy and its output are there.
+    # Two numbers per amplitude; while a gate runs, its input, a permuted copy and its output are in memory.
     kept = len(circuit) if torch.is_grad_enabled() else 0
     check_states(2 * (kept + 3), batch_size, circuit.num_qubits, parameters)
 
@@ -91,7 +91,7 @@ def _device_behind(tq: Any, request: Request) -> Any:
         initial_BN = torch.cat((request.state.to(initial_BN.dtype), initial_BN[request.batch_size :]))
     if angles_BA is not None:
         angles_BA = torch.cat((angles_BA, angles_BA.new_zeros(batch_size - request.batch_size, circuit.num_angles)))
-    # The sum of none of the parameters: a circuit that reads none has gradients too, zeros, as on every engine.
+    # An empty sum of parameters: a circuit without parameters has zero gradients, as on every engine.
     device.set_states(initial_BN + parameters[:0].sum())
 
     gates = tq.functional

@@ -1,9 +1,9 @@
 """Noise trajectories: a depolarising channel as the mean over random Pauli errors, on pure states.
 
-The improved estimator runs the error-free trajectory once and exactly, with the probability P that nothing goes wrong
-as its weight, and draws only trajectories with at least one error, whose mean has the weight 1 - P. The place of the
-first error is stratified over a sample's trajectories. Both leave the mean what it is; at the paper's rates and 10
-qubits P is 0.88, and the variance falls by the factors that docs/noise.md lists.
+The improved estimator runs the error-free trajectory once and exactly, with the probability P of no error as its
+weight, and draws only trajectories with at least one error, whose mean has the weight 1 - P. The place of the
+first error is stratified over a sample's trajectories. Neither changes the mean. At the paper's rates and 10 qubits
+P is 0.88, and the variance falls by the factors that docs/noise.md lists.
 
 Shapes: B samples, K trajectories of each, G gates.
 """
@@ -19,9 +19,9 @@ from torch import Tensor
 
 from qlit.engines.pauli_errors import PauliErrors
 
-# Amplitudes of trajectories that run at once where no gradient needs them all together: 256 MiB in float32.
+# Amplitudes of trajectories that run at once if no gradient needs all of them together: 256 MiB in float32.
 _AMPLITUDES_AT_ONCE = 2**26
-_ERRORS_AT_ONCE = 2**26  # errors that are drawn at once, one byte each; a generator has given more in other orders
+_ERRORS_AT_ONCE = 2**26  # errors drawn at once, one byte each; another limit changes the order of the draws
 
 
 def mean_over_trajectories(
@@ -37,7 +37,7 @@ def mean_over_trajectories(
     exact_start: bool = True,
     **options: Any,
 ) -> Tensor:
-    """An unbiased estimate of what a noisy circuit gives, differentiable as the trajectories are.
+    """An unbiased estimate of the results of a noisy circuit, differentiable if the trajectories are.
 
     Args:
         compute: `expectation` or `probabilities` of a compiled circuit.
@@ -51,7 +51,7 @@ def mean_over_trajectories(
         state: Initial statevectors, shape (B, N), as of the engine.
         exact_start: Whether the error-free trajectory is run exactly and only others are drawn. Without it, plain
             sampling of K trajectories.
-        options: Handed on to `compute`.
+        options: Passed to `compute`.
 
     Returns:
         Shape (B, W) or (B, 2**W), as of `compute`.
@@ -68,21 +68,21 @@ def mean_over_trajectories(
     first, num_rows = rows or (0, batch_size)
     parts = []
     for block, portions in _drawn_at_once(num_rows, num_trajectories, len(circuit)):
-        mine = slice(max(block.start, first) - block.start, max(min(block.stop, first + batch_size) - block.start, 0))
-        of_batch = slice(block.start + mine.start - first, block.start + mine.stop - first)
+        own = slice(max(block.start, first) - block.start, max(min(block.stop, first + batch_size) - block.start, 0))
+        of_batch = slice(block.start + own.start - first, block.start + own.stop - first)
         sums = []
         for number in portions:
-            # Errors of the whole block, whoever computes what of it: all processes draw the same.
+            # Errors of the whole block: all processes draw the same ones, whatever part they compute.
             num_samples = block.stop - block.start
             if exact_start:
                 drawn = source.at_least_one(num_samples, number, rng)
             else:
                 drawn = source.drawn(num_samples * number, rng)
-            if mine.start >= mine.stop and (batch_size or block.start):  # an empty part of a batch is computed once
+            if own.start >= own.stop and (batch_size or block.start):  # an empty part of a batch is computed once
                 continue
             mean = _mean_over(
                 partial(compute, parameters, **options),
-                drawn.reshape(num_samples, number, len(circuit))[mine],
+                drawn.reshape(num_samples, number, len(circuit))[own],
                 source.error_probability if exact_start else None,
                 parameters,
                 angles=None if angles is None else angles[of_batch],
@@ -96,7 +96,7 @@ def mean_over_trajectories(
 
 
 def _drawn_at_once(num_rows: int, num_trajectories: int, num_gates: int) -> Iterator[tuple[slice, list[int]]]:
-    """Samples whose errors are drawn at once, and the trajectories of each in portions, of one portion usually."""
+    """Samples whose errors are drawn at once, and the portions of their trajectories, usually one."""
     most = max(1, _ERRORS_AT_ONCE // num_gates)
     portions = [min(most, num_trajectories - first) for first in range(0, num_trajectories, most)]
     at_once = max(1, most // portions[0])

@@ -15,7 +15,7 @@ class Head(nn.Module, ABC):
 
     num_classes: int
     num_features: int | None = None
-    """D that it was made for; None where that shows in the embeddings."""
+    """D that the head was made for; None if its constructor does not fix D."""
 
     @abstractmethod
     def forward(self, embeddings_BD: Tensor) -> Tensor:
@@ -42,7 +42,7 @@ class Head(nn.Module, ABC):
 
 
 MAX_CLASSES = 5_000
-"""Classes of a head: validation and test have a matrix of `num_classes`**2 entries each."""
+"""Largest number of classes: validation and test each keep a matrix of `num_classes`**2 entries."""
 
 
 def check_linear(**sizes: int) -> None:
@@ -69,7 +69,7 @@ def check_made_for(made_for: int, num_features: int) -> None:
 
 
 def check_classes(num_classes: int) -> int:
-    """`num_classes`, or a ValueError if there are fewer than two, or more than confusion matrices have room for."""
+    """`num_classes`, or a ValueError if there are fewer than two, or more than a confusion matrix can hold."""
     if num_classes > MAX_CLASSES:
         raise ValueError(f"`num_classes <= {MAX_CLASSES:,}` must hold, but got {num_classes=}.")
     if num_classes < 2:

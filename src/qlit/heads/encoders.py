@@ -22,16 +22,16 @@ class Encoder(nn.Module, ABC):
 
     num_outputs: int
     num_features: int | None = None
-    """D that it was made for; None where any that fits will do."""
+    """D that the encoder was made for; None if its constructor does not fix D."""
 
     @abstractmethod
     def forward(self, embeddings_BD: Tensor) -> Tensor:
         """Angles, radians, shape (B, O)."""
 
-    def angles_for(self, engine: Engine, embeddings_BD: Tensor) -> Tensor | list[CircuitAngles]:  # noqa: ARG002 - of circuits
-        """Input angles of a circuit for `engine`: the values of `forward`, or the circuits that measure them.
+    def angles_for(self, engine: Engine, embeddings_BD: Tensor) -> Tensor | list[CircuitAngles]:  # noqa: ARG002 - encoders with circuits read it
+        """Input angles of a circuit on `engine`: the values of `forward`, or the circuits that measure them.
 
-        The latter if the encoder uses the same engine and one call for all circuits is faster.
+        It returns circuits if the encoder uses an equal engine, and one call for all circuits is faster.
         """
         return self(embeddings_BD)  # type: ignore[no-any-return]
 
@@ -70,12 +70,14 @@ def amplitude_encoding(features_BD: Tensor, num_qubits: int, *, pad_with: float 
     Source: arXiv:2504.08732, sec. III.C.
     """
     check_amplitudes(features_BD.shape[1], num_qubits)
-    check_states(2, features_BD.shape[0], num_qubits, features_BD)  # padded, and then normalised
+    check_states(2, features_BD.shape[0], num_qubits, features_BD)  # the padded and the normalised one
     padding = 2**num_qubits - features_BD.shape[1]
     amplitudes_BN = torch.constant_pad_nd(features_BD, (0, padding), pad_with) if padding else features_BD
     norms_B1 = torch.linalg.vector_norm(amplitudes_BN, dim=1, keepdim=True)
     if not all(0 < norm < math.inf for (norm,) in norms_B1.tolist()):  # one transfer; a NaN is not above 0
-        raise ValueError("Amplitude encoding needs finite vectors that are not all zeros, but a batch holds another.")
+        raise ValueError(
+            "Amplitude encoding needs finite vectors that are not all zeros, but this batch contains others."
+        )
     state_BN: Tensor = amplitudes_BN / norms_B1
     return state_BN.contiguous()
 
@@ -128,7 +130,7 @@ class SimulatedQuantumEncoder(Encoder):
         super().__init__()
         if not 1 <= num_outputs <= num_qubits:
             raise ValueError(
-                f"An encoder hands on the <Z> of its first qubits, so `1 <= num_outputs <= num_qubits` must hold, "
+                f"An encoder returns the <Z> of its first qubits, so `1 <= num_outputs <= num_qubits` must hold, "
                 f"but got {num_outputs=}, {num_qubits=}. Raise the encoder's `num_qubits` or the number of encoders."
             )
         check_finite("pad_with", pad_with)
@@ -165,8 +167,8 @@ class SimulatedQuantumEncoder(Encoder):
         return self.angle_scale * self.compiled.expectation(self.theta, state=state_BN, wires=self.wires)
 
     def angles_for(self, engine: Engine, embeddings_BD: Tensor) -> Tensor | list[CircuitAngles]:
-        in_one_go = engine.taken_on(embeddings_BD.device.type).capabilities.encoder_amplitudes
-        if engine.name != self.engine.name or len(embeddings_BD) << self.num_qubits > in_one_go:
+        most_amplitudes = engine.taken_on(embeddings_BD.device.type).capabilities.encoder_amplitudes
+        if engine.name != self.engine.name or len(embeddings_BD) << self.num_qubits > most_amplitudes:
             return super().angles_for(engine, embeddings_BD)
         state_BN = self.states(embeddings_BD)
         return [CircuitAngles(self.compiled, self.theta, self.angle_scale, state_BN, self.wires)]
@@ -192,7 +194,7 @@ class SimulatedQuantumEncoder(Encoder):
         return f"finite embeddings that are not {zeros}" + " where `pad_with` is 0" * (self.pad_with == 0)
 
     def unusable(self, embeddings_BD: Tensor) -> Tensor:
-        # The norm of what `amplitude_encoding` normalises, without the memory for its padding.
+        # The norm that `amplitude_encoding` divides by, computed without memory for the padding.
         padding = 2**self.num_qubits - embeddings_BD.shape[1]
         norms_B = torch.linalg.vector_norm(self._centred(embeddings_BD), dim=1)
         if padding and self.pad_with:
@@ -233,7 +235,7 @@ class ParallelEncoders(Encoder):
         if num_encoders < 1 or num_outputs % num_encoders:
             raise ValueError(
                 f"The number of encoders must divide the PQC's qubits, but got {num_encoders=}, "
-                f"num_qubits={num_outputs}: every encoder hands on an equal part of the angles."
+                f"num_qubits={num_outputs}: every encoder returns an equal part of the angles."
             )
         self.num_outputs = num_outputs
         self.encoders = nn.ModuleList(encoder(num_outputs // num_encoders) for _ in range(num_encoders))
@@ -242,27 +244,27 @@ class ParallelEncoders(Encoder):
         return torch.cat([encoder(embeddings_BD) for encoder in self.encoders], dim=1)
 
     def angles_for(self, engine: Engine, embeddings_BD: Tensor) -> Tensor | list[CircuitAngles]:
-        given = [encoder.angles_for(engine, embeddings_BD) for encoder in self.each()]
-        numbers = [each for each in given if isinstance(each, Tensor)]
-        if numbers:  # made alike, encoders all give numbers or all give circuits
+        given = [encoder.angles_for(engine, embeddings_BD) for encoder in self.members()]
+        numbers = [angles for angles in given if isinstance(angles, Tensor)]
+        if numbers:  # equal encoders all return numbers, or all return circuits
             return torch.cat(numbers, dim=1)
         return [circuit for circuits in given for circuit in circuits if isinstance(circuit, CircuitAngles)]
 
     def check_features(self, num_features: int) -> None:
-        for encoder in self.each():
+        for encoder in self.members():
             encoder.check_features(num_features)
 
     @property
     def needs(self) -> str:
-        return self.each()[0].needs
+        return self.members()[0].needs
 
     def unusable(self, embeddings_BD: Tensor) -> Tensor:
-        return torch.stack([encoder.unusable(embeddings_BD) for encoder in self.each()]).any(dim=0)
+        return torch.stack([encoder.unusable(embeddings_BD) for encoder in self.members()]).any(dim=0)
 
     def fit_center(self, embeddings_BD: Tensor) -> None:
-        for encoder in self.each():
+        for encoder in self.members():
             encoder.fit_center(embeddings_BD)
 
-    def each(self) -> list[Encoder]:
+    def members(self) -> list[Encoder]:
         """The encoders, in the order of their outputs."""
         return [encoder for encoder in self.encoders if isinstance(encoder, Encoder)]

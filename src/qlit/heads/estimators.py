@@ -27,7 +27,7 @@ class EstimatorHead(Head):
     """
 
     complaint: str = ""
-    """What was wrong with the last fit, one sentence; empty if nothing was."""
+    """Problem of the last fit, one sentence; empty if there was none."""
 
     @property
     @abstractmethod

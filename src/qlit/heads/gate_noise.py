@@ -30,7 +30,8 @@ class GateNoise:
         p1: Error probability of a one-qubit gate, in [0, 1].
         p2: Error probability of a two-qubit gate, in [0, 1].
         training: How noise is simulated in training: trajectories, injection or density_matrix; none for no noise.
-        evaluation: How in validation, test and prediction: trajectories or density_matrix; none for no noise.
+        evaluation: How noise is simulated in validation, test and prediction: trajectories or density_matrix; none for
+            no noise.
         num_trajectories: Trajectories with errors per sample in training, at least 1. At the paper's rates, the
             variance with two is far below that of 8192 shots.
         num_evaluation_trajectories: The same in evaluation.
@@ -77,7 +78,7 @@ class GateNoise:
         return self.training if training else self.evaluation
 
     def engine(self, engine: Engine) -> Engine:
-        """Engine for the density matrix if `engine` is left to choose.
+        """The engine that can simulate this noise: `engine`, or for a density matrix its engine in place of auto.
 
         Raises:
             ValueError: If the engine has no density matrix.

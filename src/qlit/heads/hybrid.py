@@ -55,7 +55,7 @@ class HybridHead(Head):
         device_type = embeddings_BD.device.type
         if not torch.is_autocast_enabled(device_type):
             return self.logits(self._measured(embeddings_BD))
-        # Amplitudes and angles need all the bits they have, those of learned encoders too.
+        # Amplitudes and angles need full precision, also the angles of learned encoders.
         with torch.autocast(device_type, enabled=False):
             z_BW = self._measured(embeddings_BD.to(self.pqc.theta.dtype))
         return self.logits(z_BW)

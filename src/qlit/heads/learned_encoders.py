@@ -99,8 +99,8 @@ class ProjectedEncoder(Encoder):
         self.encoder.check_features(num_projected)
         if any(getattr(module, "center", False) for module in self.encoder.modules()):
             raise ValueError(
-                "Centring subtracts a mean that is fitted once, but a projection moves while it is trained, and learns "
-                "a bias of its own: set `center: false`."
+                "Centring subtracts a mean that is fitted once, but a projection changes during training, and learns "
+                "a bias itself: set `center: false`."
             )
 
     def forward(self, embeddings_BD: Tensor) -> Tensor:

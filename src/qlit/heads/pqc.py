@@ -18,7 +18,7 @@ from qlit.engines.shots import Sampler, Shots
 from qlit.heads.base import check_finite
 from qlit.heads.gate_noise import NO_NOISE, GateNoise
 
-_ERRORS = 1  # tells the random numbers of errors from those of shots, which share a seed
+_ERRORS = 1  # separates the random numbers of errors from those of shots, which share a seed
 
 
 class _Seeded(NamedTuple):

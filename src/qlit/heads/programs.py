@@ -1,4 +1,4 @@
-"""A hybrid head on one embedding as separate programs, with their measurements and their purpose.
+"""A hybrid head on one embedding as separate programs, and the rule that combines their results.
 
 Shapes: D features of an embedding.
 """
@@ -49,12 +49,12 @@ class Program:
 
 @dataclass(frozen=True)
 class Angle:
-    """Where an input angle of the PQC comes from: scale times an expectation value.
+    """Source of an input angle of the PQC: scale times an expectation value.
 
     Args:
         value: Radians.
-        program: Name of the encoder's program; None if an encoder without a circuit gave the value.
-        bit: Which of its measured wires, counted from 0; None without a program.
+        program: Name of the encoder's program; None if the encoder has no circuit.
+        bit: Index of the measured wire in that program; None without a program.
         scale: Radians at <Z> = 1; None without a program.
     """
 
@@ -102,11 +102,11 @@ def programs_of(head: Head, embedding_D: Tensor) -> HeadPrograms:
     embeddings_1D = embedding_D.double().unsqueeze(0)
     programs: list[Program] = []
     angles: list[Angle] = []
-    each = exact.encoder.each() if isinstance(exact.encoder, ParallelEncoders) else [exact.encoder]
-    for number, encoder in enumerate(each):
+    encoders = exact.encoder.members() if isinstance(exact.encoder, ParallelEncoders) else [exact.encoder]
+    for number, encoder in enumerate(encoders):
         encoder.check_features(len(embedding_D))
         if isinstance(encoder, SimulatedQuantumEncoder):
-            program = _of_encoder(encoder, embeddings_1D, "encoder" if len(each) == 1 else f"encoder_{number}")
+            program = _of_encoder(encoder, embeddings_1D, "encoder" if len(encoders) == 1 else f"encoder_{number}")
             programs.append(program)
             scale = encoder.angle_scale.item()
             angles += [Angle(scale * z, program.name, bit, scale) for bit, z in enumerate(program.expectations)]
