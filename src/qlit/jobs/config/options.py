@@ -169,7 +169,7 @@ def _known_names() -> list[str]:
     from qlit.training.datamodule import SentenceDataModule
     from qlit.training.module import SentenceClassifier
 
-    public = [getattr(heads, name) for name in heads.__all__]
+    public = [kind for name in heads.__all__ if isinstance(kind := getattr(heads, name, None), type)]  # no modules
     places: list[tuple[str, type]] = [
         ("model", SentenceClassifier),
         ("model.head.pqc", heads.ReuploadingPQC),
