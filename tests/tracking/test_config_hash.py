@@ -5,8 +5,11 @@ import subprocess
 import sys
 
 import pytest
+from safetensors.torch import load_file, save_file
+from tiny_body import make_tiny_body
 
-from qlit.data.contents import Contents
+from qlit.data.contents import Contents, contents_of
+from qlit.engines.numerics import NUMERICS
 from qlit.tracking.config_hash import BODY, DATA, HASH, HASH_WITHOUT_SEEDS, identity_tags
 
 CONFIG = {
@@ -87,3 +90,26 @@ def test_the_order_of_keys_and_the_version_of_qlit_change_nothing_and_the_numeri
 def test_reading_tags_imports_no_torch():
     code = "import sys, qlit.tracking.config_hash; assert 'torch' not in sys.modules"
     subprocess.run([sys.executable, "-c", code], check=True, env={"PYTHONPATH": ":".join(sys.path)})
+
+
+def test_one_label_one_weight_and_the_numerics_change_the_hash_of_an_equal_config(tmp_path, monkeypatch):
+    data, body = tmp_path / "d.tsv", make_tiny_body(tmp_path / "body")
+    data.write_text("text\tlabel\ngood\t1\nbad\t0\nfine\t1\n")
+    section = {"source": str(data), "text_column": "text", "label_column": "label", "body": str(body)}
+    config = {**CONFIG, "data": {**section, "trust_remote_code": False, "cache_dir": str(tmp_path / "cache")}}
+
+    def found():
+        return identity_tags(config, contents_of(config["data"]))[HASH]
+
+    hashes = [found(), found()]
+    data.write_text(data.read_text().replace("fine\t1", "fine\t0"))
+    hashes.append(found())
+    (path,) = body.rglob("model.safetensors")
+    weights = load_file(path)
+    name = min(weights)
+    save_file({**weights, name: weights[name] + 1}, path, metadata={"format": "pt"})
+    hashes.append(found())
+    monkeypatch.setattr("qlit.engines.numerics.NUMERICS", NUMERICS + 1)
+    hashes.append(found())
+    assert hashes[0] == hashes[1]
+    assert len(set(hashes)) == 4
