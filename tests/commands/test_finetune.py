@@ -62,7 +62,7 @@ def test_a_head_is_trained_on_it_but_no_split_that_holds_out_what_it_saw(tuned, 
     ("options", "status", "sentence"),
     [
         ([], 2, "output"),
-        (["--output", "."], 1, "There is something at . already"),
+        (["--output", "."], 1, ". exists already"),
         (["--output", "new", "--contrastive.lr", "0"], 1, "`lr > 0` must hold, but got lr=0.0"),
         (["--output", "new", "--contrastive.epochs", "3"], 2, "did you mean '--contrastive.num_epochs'?"),
         (["--output", "new", "--data.body", "no-such-body"], 1, "neither a local folder nor an installed package"),

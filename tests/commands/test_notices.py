@@ -48,7 +48,7 @@ def test_sentences_that_the_body_cuts_are_counted_in_fit_and_predict(tmp_path, m
     )
     assert found is not None
     assert sum(map(int, found.groups())) == 58
-    assert "58 of them differ from another sentence only in what is cut off" in line
+    assert "58 of them differ from another sentence only in the part that is cut off" in line
     assert only_run(tmp_path).data.tags["notice.cut_sentences"] in line
 
     (checkpoint,) = tmp_path.glob("mlruns/runs/*/best.ckpt")

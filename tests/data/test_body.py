@@ -38,7 +38,7 @@ def test_importing_and_resolving_load_nothing_heavy() -> None:
 @pytest.mark.parametrize(
     ("name", "message"),
     [
-        ("numpy", "installed package numpy ships no sentence-transformers model"),
+        ("numpy", "installed package numpy contains no sentence-transformers model"),
         (
             "no-such-body-here",
             "'no-such-body-here' is neither a local folder nor an installed package: models on the hub",
@@ -58,7 +58,9 @@ def test_the_one_known_package_is_told_how_to_install(monkeypatch: pytest.Monkey
 
 
 def test_folders_that_are_no_body(tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match=r"is no sentence-transformers model: it has no modules\.json or config.json"):
+    with pytest.raises(
+        ValueError, match=r"is not a sentence-transformers model: it has no modules\.json or config.json"
+    ):
         resolve_body(str(tmp_path))
     for missing in (f"{tmp_path}/gone", "./gone", "~/gone", "a/b/c", "gone/"):
         with pytest.raises(FileNotFoundError, match=f"no body folder {missing}"):
@@ -68,7 +70,7 @@ def test_folders_that_are_no_body(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match=r"config\.json is a file; name the folder of a sentence-transformers model"):
         resolve_body(str(tmp_path / "config.json"))
     with pytest.raises(
-        ValueError, match=r"no body folder my/good body \(in .*no model on the Hugging Face hub can have"
+        ValueError, match=r"no body folder my/good body \(in .*my/good body is not a valid name on the Hugging Face"
     ):
         resolve_body("my/good body")
 
@@ -113,7 +115,7 @@ def test_the_fingerprint_is_of_content_not_of_place(tmp_path: Path) -> None:
     renamed = Path(shutil.copytree(one, tmp_path / "three"))
     (renamed / "1_Pooling").rename(renamed / "2_Pooling")
     assert body_fingerprint(renamed) != base
-    with pytest.raises(ValueError, match="holds no model file"):
+    with pytest.raises(ValueError, match="contains no model file"):
         body_fingerprint(tmp_path / "one/.git")
 
 

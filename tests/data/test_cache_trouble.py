@@ -1,4 +1,4 @@
-"""The embedding cache in trouble: broken shards, a body that fails, a disk that is full or can not be written."""
+"""The embedding cache in trouble: broken shards, a body that fails, a disk that is full or cannot be written."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -66,9 +66,7 @@ def test_what_is_refused(body: BodyFolder, log: Path, tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="`batch_size >= 1` must hold, but got batch_size=0"):
         cache.embed(["one 1"], body, batch_size=0)
     (tmp_path / "file").touch()
-    with pytest.raises(
-        OSError, match=r"file/cache can not be written \(.*\); free space there, or set QLIT_CACHE or d"
-    ):
+    with pytest.raises(OSError, match=r"file/cache cannot be written \(.*\); free space there, or set QLIT_CACHE or d"):
         EmbeddingCache(tmp_path / "file/cache").embed(["one 1"], body)
     assert log.read_text() == ""
 
@@ -81,7 +79,7 @@ def test_a_full_disk_leaves_no_half_shard(body: BodyFolder, tmp_path: Path, monk
     cache = EmbeddingCache(tmp_path / "cache")
     with monkeypatch.context() as patch:
         patch.setattr("os.fsync", full)
-        with pytest.raises(OSError, match=r"can not be written \(.*No space left on device\); free space there"):
+        with pytest.raises(OSError, match=r"cannot be written \(.*No space left on device\); free space there"):
             cache.embed(["one 1"], body, show_progress=False)
     assert [path.name for path in cache.folder.rglob("*") if path.is_file() and path.stat().st_size < 60] == ["lock"]
     assert torch.equal(cache.embed(["one 1"], body, show_progress=False).vectors, expected(["one 1"]))
@@ -99,5 +97,5 @@ def test_a_warm_cache_that_can_not_be_written_is_read(
 
     monkeypatch.setattr(Path, "mkdir", read_only)
     assert torch.equal(cache.embed(["one 1"], body).vectors, expected(["one 1"]))
-    with pytest.raises(PermissionError, match=r"can not be written \(.*Permission denied\).*set QLIT_CACHE"):
+    with pytest.raises(PermissionError, match=r"cannot be written \(.*Permission denied\).*set QLIT_CACHE"):
         cache.embed(["two 2"], body)

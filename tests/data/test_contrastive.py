@@ -28,7 +28,7 @@ def test_every_sentence_has_as_many_partners_of_its_own_label_as_of_others():
 
 @pytest.mark.parametrize("labels", [[0, 0, 1], [0, 0, 0]])
 def test_a_sentence_without_a_partner_is_refused(labels):
-    with pytest.raises(ValueError, match=r"at least two labels and two training sentences of each, .* raise"):
+    with pytest.raises(ValueError, match=r"at least two labels and two training sentences per label, .* raise"):
         draw_pairs(labels, 1, seed=0)
 
 

@@ -103,16 +103,16 @@ def test_other_column_names(tmp_path: Path) -> None:
             '{"text": "a", "label": 0.5}\n',
             r"label in line 1 of x.jsonl is 0.5 \(float\); labels must be whole",
         ),
-        ("x.jsonl", '{"text": 3, "label": 1}\n', "sentence in line 1 of x.jsonl is 3, no text"),
+        ("x.jsonl", '{"text": 3, "label": 1}\n', "sentence in line 1 of x.jsonl is 3, which is not text"),
         ("x.jsonl", '{"text": "a", "label": 1}\n{"text"\n', "Line 2 of x.jsonl is not JSON"),
-        ("x.jsonl", "[1]\n", "Line 1 of x.jsonl is no JSON object"),
-        ("x.tsv", "a\t1\nb\t1\n", "one label only, '1' in all of its 2 rows"),
+        ("x.jsonl", "[1]\n", "Line 1 of x.jsonl is not a JSON object"),
+        ("x.tsv", "a\t1\nb\t1\n", "only one label, '1' in all of its 2 rows"),
         ("x.tsv", "a\t1\nb\t0\nc\td\t1\ne\t1\n", "Line 3 of x.tsv has 3 fields where the first line has 2"),
         ("x.csv", 'text,label\n"a,1\n', "not valid CSV"),
         ("x.csv", "\n\n", "x.csv is empty"),
         ("x.csv", "text,label\n", "holds no rows"),
-        ("x.parquet", "text", "can not be read as Parquet"),
-        ("x.txt", "a\t1\n", r"no known format: its name must end with one of \.tsv"),
+        ("x.parquet", "text", "cannot be read as Parquet"),
+        ("x.txt", "a\t1\n", r"unknown format: its name must end with one of \.tsv"),
     ],
 )
 def test_what_is_wrong_is_told_with_its_place(tmp_path: Path, name: str, content: str, message: str) -> None:
@@ -138,11 +138,11 @@ def test_another_encoding_is_refused(tmp_path: Path) -> None:
 
 
 def test_folders_that_can_not_be_pooled(tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match=r"holds no data file; it needs at least one of \*\.tsv"):
+    with pytest.raises(ValueError, match=r"contains no data file; it needs at least one of \*\.tsv"):
         load_texts(str(tmp_path))
     for name in ("train.csv", "train.extra.csv", "train.tsv"):
         write(tmp_path / name, "text,label\n")
-    with pytest.raises(ValueError, match=r"holds train.csv and train.tsv, which would be pooled"):
+    with pytest.raises(ValueError, match=r"contains train.csv and train.tsv, which would be pooled"):
         load_texts(str(tmp_path))
 
 

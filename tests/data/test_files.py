@@ -1,4 +1,4 @@
-"""Folders of data files: what is read, what is left out by name, and files that can not be read."""
+"""Folders of data files: what is read, what is left out by name, and files that cannot be read."""
 
 import bz2
 import gzip
@@ -75,7 +75,7 @@ def test_predictions_of_ours_are_no_data(tmp_path: Path, form: str) -> None:
 def test_a_split_in_two_formats_is_refused(tmp_path: Path) -> None:
     (tmp_path / "test.tsv").write_text(TSV)
     (tmp_path / "test.tsv.gz").write_bytes(gzip.compress(TSV.encode()))
-    with pytest.raises(ValueError, match=r"holds test.tsv and test.tsv.gz, which would be pooled"):
+    with pytest.raises(ValueError, match=r"contains test.tsv and test.tsv.gz, which would be pooled"):
         load_texts(str(tmp_path))
 
 
@@ -84,7 +84,7 @@ def test_a_folder_without_data_says_what_it_holds(tmp_path: Path) -> None:
     (tmp_path / "data/train.parquet").write_bytes(b"")
     (tmp_path / "train.txt").write_bytes(b"")
     with pytest.raises(
-        ValueError, match=r"holds no data file; .*; it holds data/ \(not read\) and train.txt \(not read\)"
+        ValueError, match=r"contains no data file; .*; it contains data/ \(not read\) and train.txt \(not read\)"
     ):
         load_texts(str(tmp_path))
 
@@ -127,11 +127,11 @@ def test_long_fields_are_read(tmp_path: Path) -> None:
         ("x.tsv", TSV.encode("utf-16"), "is not UTF-8 text, but probably UTF-16; convert it"),
         ("x.csv", "text,label\na,1\n".encode("utf-16-le"), "is not UTF-8 text, but probably UTF-16"),
         ("x.jsonl", b'{"text": "a", "label": 1}\n{"text": "caf\xe9"', r"is not UTF-8 text \(line 2"),
-        ("x.tsv.gz", TSV.encode(), "can not be decompressed"),
-        ("x.tsv.gz", gzip.compress(TSV.encode())[:-9], "can not be decompressed"),
-        ("x.tsv.xz", b"no", "can not be decompressed"),
-        ("x.json", b"{}", "holds no list of objects"),
-        ("x.json", b'[{"text": "a", "label": 1}, 2]', "Element 2 of x.json is 2, no object"),
+        ("x.tsv.gz", TSV.encode(), "cannot be decompressed"),
+        ("x.tsv.gz", gzip.compress(TSV.encode())[:-9], "cannot be decompressed"),
+        ("x.tsv.xz", b"no", "cannot be decompressed"),
+        ("x.json", b"{}", "contains no list of objects"),
+        ("x.json", b'[{"text": "a", "label": 1}, 2]', "Element 2 of x.json is 2, not an object"),
         ("x.json", b'[{"text": "a",\n "label"}]', r"x.json is not JSON \(Expecting ':' delimiter, line 2\)"),
         ("x.json", b"[" * 100_000, "nested too deeply"),
         ("x.jsonl", b"[" * 100_000, "Line 1 of x.jsonl is not JSON"),
@@ -140,8 +140,8 @@ def test_long_fields_are_read(tmp_path: Path) -> None:
         ("x.csv", b"text;label\na;1\n", "separated by semicolons; save it as .csv with commas"),
         ("x.csv", b"text\tlabel\na\t1\n", "separated by tabs; save it as .tsv"),
         ("x.tsv", b"text,label\na,1\n", "separated by commas"),
-        ("x.csv", b"text,label,text\na,1,b\n", "several columns 'text'; leave one"),
-        ("x.csv", b'text,label\na,1\n"b\nc,0\nd,1\n', "in the row that begins in line 3; check its quote"),
+        ("x.csv", b"text,label,text\na,1,b\n", "several columns 'text'; keep only one"),
+        ("x.csv", b'text,label\na,1\n"b\nc,0\nd,1\n', "in the row that starts in line 3; check its quote"),
         ("x.csv", b'text,label\n"b\nc",0\nd,1,2\n', "Line 4 of x.csv has 3 fields"),
     ],
 )
@@ -172,7 +172,7 @@ def test_messages_do_not_grow_with_the_data(tmp_path: Path) -> None:
 def test_what_can_not_be_read_is_refused(tmp_path: Path) -> None:
     (tmp_path / "test.tsv").symlink_to("nowhere.tsv")
     (tmp_path / "train.tsv").write_text(TSV)
-    with pytest.raises(OSError, match=r"test.tsv can not be read"):
+    with pytest.raises(OSError, match=r"test.tsv cannot be read"):
         load_texts(str(tmp_path))
 
 
@@ -181,7 +181,7 @@ def test_half_a_character_is_refused_with_its_row(tmp_path: Path) -> None:
     for text, label in (("cut \\ud83d here", "0"), ("fine", "n\\ud83d")):
         path.write_text(f'{{"text": "a", "label": "1"}}\n{{"text": "{text}", "label": "{label}"}}\n')
         with pytest.raises(
-            ValueError, match=r"holds half of a character .* in line 2 of x.jsonl \(1 such row in all\)"
+            ValueError, match=r"contains half of a character .* in line 2 of x.jsonl \(1 such row in all\)"
         ):
             load_texts(str(path))
     path.write_text('{"text": "whole \\ud83d\\ude00", "label": "1"}\n{"text": "b", "label": "\\ud83d\\ude00"}\n')
@@ -194,5 +194,5 @@ def test_a_column_that_can_not_be_labels_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match=r"200 different labels in 200 rows, such as '0'; check `label_column`"):
         load_texts(str(path))
     path.write_text("text,label\na,1\nb,0\nc,n\0\n")
-    with pytest.raises(ValueError, match=r"label in line 4 of x.csv holds a NUL character"):
+    with pytest.raises(ValueError, match=r"label in line 4 of x.csv contains a NUL character"):
         load_texts(str(path))

@@ -47,7 +47,7 @@ def test_a_duplicate_of_a_training_sentence_is_let_through(body):
 @pytest.mark.parametrize("content", ["", "[]", "{}", '{"seen": 3}'])
 def test_a_record_that_cannot_be_read_is_refused(body, content):
     (body.path / "qlit.json").write_text(content)
-    with pytest.raises(ValueError, match="does not say which sentences the body toy was fine-tuned on"):
+    with pytest.raises(ValueError, match="does not list the sentences that the body toy was fine-tuned on"):
         seen_by(body)
 
 

@@ -36,7 +36,7 @@ def test_without_a_home_folder_one_sentence_says_what_to_set(monkeypatch: pytest
         ValueError, match=r"no home folder .* set HOME, or name a folder with QLIT_CACHE or data\.cache"
     ):
         EmbeddingCache()
-    with pytest.raises(ValueError, match=r"no home folder for the ~ in data\.cache_dir ~/x: write the folder out, or"):
+    with pytest.raises(ValueError, match=r"no home folder for the ~ in data\.cache_dir ~/x: write the full path, or"):
         EmbeddingCache("~/x")
     with pytest.raises(ValueError, match=r"for the ~ in data\.body ~/x"):
         resolve_body("~/x")
@@ -47,7 +47,5 @@ def test_without_a_home_folder_one_sentence_says_what_to_set(monkeypatch: pytest
 
 
 def test_a_user_who_is_not_there() -> None:
-    with pytest.raises(
-        ValueError, match=r"for the ~ in data\.cache_dir ~nobody-of-that-name/x: write the folder out\."
-    ):
+    with pytest.raises(ValueError, match=r"for the ~ in data\.cache_dir ~nobody-of-that-name/x: write the full path\."):
         EmbeddingCache("~nobody-of-that-name/x")

@@ -61,7 +61,7 @@ def test_a_hub_that_does_not_answer_fails_soon(
     result = python(code, HF_ENDPOINT=dead_endpoint)
     assert time.monotonic() - start < 20
     last = result.stderr.strip().splitlines()[-1]
-    hub = f"The Hugging Face hub at {dead_endpoint} can not be reached ("
+    hub = f"The Hugging Face hub at {dead_endpoint} cannot be reached ("
     path = f"There is no file or folder someone/reviews (in {Path.cwd()}). As a Hugging Face data set: "
     assert last.startswith(f"ConnectionError: {path if what.startswith('the data set') else ''}{hub}")
     for part in (f"and {what} is not in the Hugging Face cache in ", way_out, "set HF_HOME to a copy"):

@@ -27,7 +27,7 @@ def test_some_of_the_labels_are_enough(tmp_path: Path) -> None:
     assert (two.labels, two.label_names) == ((2, 1), names)  # sorted by themselves, they would be 1 and 0
     one = load_texts(written(tmp_path / "one.tsv", ROWS[2:3]), label_names=names)
     assert (one.labels, one.label_names) == ((2,), names)
-    with pytest.raises(ValueError, match=r"one\.tsv has one label only, 'c'"):
+    with pytest.raises(ValueError, match=r"one\.tsv has only one label, 'c'"):
         load_texts(str(tmp_path / "one.tsv"))
 
 

@@ -68,7 +68,7 @@ def test_a_split_that_scores_what_made_the_checkpoint_is_refused_with_counts(
     sentence = (
         f"Of the {len(getattr(split, part))} {part} sentences, {trained} trained the checkpoint and {validated} chose "
         f"its best epoch, because it was trained on split {SPLIT.fingerprint} of toy and this is split "
-        f"{split.fingerprint} of toy: take the data"
+        f"{split.fingerprint} of toy: use the data"
     )
     with pytest.raises(ValueError, match=re.escape(sentence)):
         checked(stage, data, **settings)
@@ -142,7 +142,7 @@ def test_a_resume_on_other_sentences_is_refused_with_counts(settings: dict[str, 
         sentence += (
             rf"of its {len(split.train)} training sentences, {new} (is|are) new to the checkpoint, and of its "
             rf"{len(split.validation)} validation sentences, which choose the best epoch, {new_validation} (is|are) "
-            rf"new and {trained} trained it; take the data"
+            rf"new and {trained} trained it; use the data"
         )
     with pytest.raises(ValueError, match=sentence):
         checked("fit", **settings)
@@ -166,13 +166,11 @@ def labels_of(part: Any) -> list[int]:
 
 def test_an_older_checkpoint_is_compared_by_its_fingerprint() -> None:
     for stage in ("fit", "validate", "test"):
-        with pytest.raises(
-            ValueError, match=r"an older qlit wrote it, which does not record the sentences .*; take the"
-        ):
+        with pytest.raises(ValueError, match=r"an older qlit wrote it and did not record the sentences .*; use the"):
             checked(stage, origin=OLD, seed=1)  # type: ignore[arg-type]
     other = replace(DATA, name="other")
     _, (notice,) = checked("test", other, origin=OLD, seed=1)
-    assert "whether some of them are among those of other is not known" in notice.text
+    assert "so it is unknown whether other contains some of them" in notice.text
     with pytest.raises(ValueError, match="an older qlit wrote it"):
         checked("test", other, origin=OLD, seed=1, unseen_only=True)
     _, (notice,) = checked("test", origin=replace(OLD, fingerprint=""))

@@ -105,7 +105,7 @@ def forget_lengths(shard: Path) -> None:
             {"train": [0, 2], "validation": [1], "test": [3, 4, 5]},
             "The body short reads 12 tokens of a sentence and cuts off the rest: 1 of 2 train, 0 of 1 validation and 3 "
             "of 3 test sentences are longer, the longest has 82 tokens. 3 of them differ from another sentence only in "
-            "what is cut off, so both have the same embedding.",
+            "the part that is cut off, so both have the same embedding.",
         ),
         (
             {"": [0, 5]},

@@ -98,7 +98,7 @@ def test_an_architecture_that_only_an_auto_map_describes(minilm: BodyFolder, tmp
     (folder / "config.json").write_text(json.dumps({**settings, "auto_map": auto_map}))
     assert code_elsewhere(folder) == ["someone/other"]
     with pytest.raises(
-        ValueError, match=r"code of the body .* lies in another repository, someone/other: copy its Python"
+        ValueError, match=r"code of the body .* is in another repository, someone/other: copy its Python"
     ):
         resolve_body(str(folder), trust_remote_code=True)
 
@@ -120,13 +120,13 @@ def test_an_architecture_that_only_an_auto_map_describes(minilm: BodyFolder, tmp
         ),
         (
             lambda folder: (folder / "modules.json").write_text("{"),
-            "modules.json is no list of a sentence transformer's",
+            "modules.json is not a list of sentence-transformers",
         ),
-        (lambda folder: (folder / "modules.json").write_text('{"a": 1}'), "modules.json is no list of a sentence tr"),
+        (lambda folder: (folder / "modules.json").write_text('{"a": 1}'), "modules.json is not a list of sentence-tr"),
         (lambda folder: shutil.rmtree(folder / "1_Pooling"), "cannot load the body broken from .*"),
         (
             lambda folder: [file.unlink() for pattern in ("*token*", "vocab.txt") for file in folder.glob(pattern)],
-            "The body broken has no vocabulary: the files of its tokenizer are missing|cannot load the body broken",
+            "The body broken has no vocabulary: its tokenizer files are missing|cannot load the body broken",
         ),
     ],
     ids=["weights", "no weights", "config", "modules", "no list", "no pooling", "no tokenizer"],

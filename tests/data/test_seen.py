@@ -91,7 +91,9 @@ def test_unseen_only_takes_more_hashes_and_needs_something_left() -> None:
     )
     nothing_to_do = draw_split(data, num_per_label=15, seed=0, unseen_only=True)
     assert (nothing_to_do.fingerprint, nothing_to_do.notices) == (every.fingerprint, ())
-    with pytest.raises(ValueError, match=r"All 30 sentences that toy has left to test are also trained or validated"):
+    with pytest.raises(
+        ValueError, match=r"All 30 sentences of toy that are left to test are also trained or validated"
+    ):
         draw_split(data, num_per_label=15, seed=0, unseen_only=True, seen=sentence_keys(data.texts))
 
 
@@ -100,4 +102,4 @@ def test_labels_without_a_sentence_are_left_alone() -> None:
     split = draw_split(data, num_per_label=10, seed=0)
     assert np.unique(np.asarray(data.labels)[split.train]).tolist() == [1, 3]
     assert [notice.key for notice in split.notices] == ["lacking_labels"]
-    assert "none of label 'a', 'c': its" in split.notices[0].text
+    assert "no sentence of label 'a', 'c': its" in split.notices[0].text

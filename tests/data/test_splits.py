@@ -146,8 +146,8 @@ def test_three_labels() -> None:
         ({"train_fraction": 0.01}, r"Training \(0 of the 20 drawn\) has no sentence of label 'no', 'yes'"),
         (
             {"train_fraction": 0.99, "stratified": True},
-            r"Of 2 labels with 10 sentences each, 1 would validate, fewer than one a label; raise `num_per_label` "
-            r"\(now 10\) to 51, or change `train_fraction` \(now 0.99\)",
+            r"Of 2 labels with 10 sentences per label, only 1 would validate, less than one per label; raise "
+            r"`num_per_label` \(now 10\) to 51, or change `train_fraction` \(now 0.99\)",
         ),
     ],
 )
@@ -161,7 +161,7 @@ def test_an_empty_test_set_is_refused_and_a_lacking_label_is_told() -> None:
         draw_split(make([20, 20]), num_per_label=20, seed=0)
     (notice,) = draw_split(make([20, 25]), num_per_label=20, seed=0).notices
     assert notice.key == "lacking_labels"
-    assert notice.text.startswith("The test set (5 sentences) has none of label 'no': its accuracy says nothing")
+    assert notice.text.startswith("The test set (5 sentences) has no sentence of label 'no': its accuracy says nothing")
 
 
 def many(num_labels: int, count: int) -> LabelledTexts:

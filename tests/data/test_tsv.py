@@ -46,7 +46,7 @@ def test_what_pandas_writes_is_read_back(tmp_path: Path, options: dict[str, Any]
     assert data.labels == tuple(label for _, label in ROWS)
     (notice,) = data.notices
     assert notice.key == "quotes"
-    assert notice.text.endswith(f"were taken off in {num_quoted} of 10 rows of x.tsv.")
+    assert notice.text.endswith(f"were removed in {num_quoted} of 10 rows of x.tsv.")
 
 
 def test_windows_line_ends_around_quotes(tmp_path: Path) -> None:

@@ -107,7 +107,7 @@ def test_missing_labels_of_pandas_are_no_class(tmp_path: Path, label: str) -> No
 
 
 def test_where_all_labels_are_minus_one_there_is_one_label(tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match="one label only, '-1'"):
+    with pytest.raises(ValueError, match="only one label, '-1'"):
         load(tmp_path, test_csv=[-1, -1])
 
 

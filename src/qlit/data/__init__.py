@@ -1,4 +1,4 @@
-"""Texts, splits and embeddings; knows neither heads nor engines. Importing it loads neither torch nor a model."""
+"""Texts, splits, bodies and embeddings. Independent of heads and engines; importing it does not load torch."""
 
 from typing import TYPE_CHECKING, Any
 
@@ -46,7 +46,7 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:
-    # A torch.nn.Module can not be defined without torch, whose import takes seconds: only who names it pays.
+    # TrainableBody is a torch.nn.Module, and importing torch takes seconds: load it only when it is used.
     if name == "TrainableBody":
         from qlit.data.trainable import TrainableBody
 

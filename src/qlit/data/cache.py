@@ -1,4 +1,4 @@
-"""Embeddings of sentences by a frozen body, computed once and kept."""
+"""Cache of sentence embeddings of a frozen body: computed once, stored on disk."""
 
 import contextlib
 import hashlib
@@ -23,17 +23,17 @@ if TYPE_CHECKING:
     from sentence_transformers import SentenceTransformer
     from torch import Tensor
 
-_FORMAT = 1  # raise when the same body and text would be stored as another vector
-_SHARD_TEXTS = 512  # a process that dies loses at most so many
-_PATIENCE_S = 2.0  # wait so long for another process before saying so
+_FORMAT = 1  # increase it when the vector stored for the same body and text changes
+_SHARD_TEXTS = 512  # a process that dies loses at most this many embeddings
+_PATIENCE_S = 2.0  # seconds to wait for another process before printing a line about it
 
 
 class Embeddings(NamedTuple):
-    """What a body makes of N sentences.
+    """Embeddings and token counts of N sentences.
 
     Args:
-        vectors: float32, shape (N, D).
-        lengths: How many tokens they have, and how many of them are read; shape (N, 3).
+        vectors: Embeddings, float32, shape (N, D).
+        lengths: Token counts, as described at `Lengths`, shape (N, 3).
     """
 
     vectors: "Tensor"
@@ -43,15 +43,15 @@ class Embeddings(NamedTuple):
 class EmbeddingCache:
     """Sentence embeddings on disk, keyed by the body's files (weights, max_seq_length, pooling ...) and the text.
 
-    Any number of processes may use one folder at once; each text is computed by one of them. The device and the
-    versions of the libraries are not part of the key: they change vectors by rounding only.
+    Any number of processes may use one folder at the same time; only one of them computes a given text. The device and
+    the library versions are not part of the key, because they change vectors by rounding only.
 
     Args:
-        folder: Where to keep them, `~` for the home folder; None for `default_cache_folder()`. Made when first written
-            to.
+        folder: Folder of the cache, `~` for the home folder; None for `default_cache_folder()`. It is created at the
+            first write.
 
     Raises:
-        ValueError: If the home folder is needed and there is none.
+        ValueError: If the home folder is needed and does not exist.
     """
 
     def __init__(self, folder: str | Path | None = None) -> None:
@@ -66,23 +66,23 @@ class EmbeddingCache:
         device: str = "cpu",
         show_progress: bool = True,
     ) -> "Embeddings":
-        """Embeddings and lengths of `texts`; those not yet kept are computed, others never again.
+        """Embeddings and lengths of `texts`, read from the cache or computed and stored.
 
-        Which texts share a batch changes a new vector by float32 rounding, no more; once kept, it is the same bits
-        for every caller. The body is loaded only if something is to be computed.
+        The composition of a batch changes a new vector by float32 rounding only. Every later call returns the stored
+        bits. The body is loaded only if a text is not in the cache.
 
         Args:
             texts: N sentences, N >= 1.
             body: From `resolve_body`.
-            batch_size: Sentences the body sees at once.
-            device: Torch device the body runs on.
-            show_progress: Show a bar on stderr while computing.
+            batch_size: Sentences per forward pass of the body.
+            device: Torch device of the body.
+            show_progress: Show a progress bar on stderr while computing.
         Returns:
-            In the order of `texts`, on the CPU.
+            Embeddings in the order of `texts`, on the CPU.
         Raises:
-            ValueError: If there is no text, `batch_size` is not positive, the body cannot be loaded or fails, or it
-                gives a value that is not finite.
-            OSError: If the cache folder can not be written.
+            ValueError: If there is no text, `batch_size` is not positive, the body cannot be loaded or fails, or an
+                embedding has a value that is not finite.
+            OSError: If the cache folder cannot be written.
         """
         if isinstance(texts, str) or not texts:
             raise ValueError(f"`texts` must be a sequence of at least one sentence, but got {texts!r}.")
@@ -92,7 +92,7 @@ class EmbeddingCache:
 
         keys = [hashlib.sha256(text.encode("utf-8", "surrogatepass")).digest() for text in texts]
         distinct = dict(zip(keys, texts, strict=True))
-        # A body that transformers knows may bring code too: which of the two ran decides the vectors.
+        # If transformers knows the architecture and the body has its own code as well, the vectors depend on which ran.
         ran = " own code" if body.trust_remote_code and has_code(body.path) else ""
         key = hashlib.sha256(f"{_FORMAT} {self.body_fingerprint(body)}{ran}".encode()).hexdigest()[:32]
         shards = self.folder / "embeddings" / key
@@ -102,7 +102,7 @@ class EmbeddingCache:
                 missing = self._missing(shards, distinct)  # another process may have computed them since
                 if missing:
                     self._compute(shards, missing, body, batch_size, device, show_progress)
-            found, _ = read_shards(shards, distinct)  # from disk, so that a cold call gives the bits of a warm one
+            found, _ = read_shards(shards, distinct)  # from disk, so that the first call returns the same bits
         uncounted = {key: text for key, text in distinct.items() if not found[key].is_counted}
         counted = self._count(shards, uncounted, body) if uncounted else {}
         return Embeddings(
@@ -111,10 +111,10 @@ class EmbeddingCache:
         )
 
     def _count(self, shards: Path, uncounted: Mapping[bytes, str], body: BodyFolder) -> dict[bytes, Lengths]:
-        """Lengths of sentences whose vectors an earlier qlit kept without; they are kept with them from now on."""
+        """Count the tokens of sentences that an earlier qlit stored without lengths, and store the counts."""
         rows = lengths_of(load_body(body, "cpu"), list(uncounted.values()))
         counted = dict(zip(uncounted, rows, strict=True))
-        with contextlib.suppress(OSError), self._lock(shards, body.name):  # a folder that is only read is counted again
+        with contextlib.suppress(OSError), self._lock(shards, body.name):  # a read-only cache counts every time
             add_lengths(shards, counted)
         return counted
 
@@ -124,7 +124,7 @@ class EmbeddingCache:
 
     @contextlib.contextmanager
     def _lock(self, shards: Path, name: str) -> Iterator[None]:
-        """Hold the body's folder alone; the system frees it when its holder dies."""
+        """Lock the body's folder; the system releases the lock if this process dies."""
         from filelock import FileLock, Timeout
 
         with self._writing():
@@ -141,7 +141,7 @@ class EmbeddingCache:
             lock.release()
 
     def _missing(self, shards: Path, wanted: Mapping[bytes, str]) -> dict[bytes, str]:
-        """What is still to be computed, after clearing away what can not be used. Under the lock."""
+        """Texts without a stored embedding, after removing broken and temporary files. The caller holds the lock."""
         found, broken = read_shards(shards, wanted)
         with self._writing():
             remove_temporary(shards)
@@ -156,7 +156,7 @@ class EmbeddingCache:
         from tqdm import tqdm
 
         model = load_body(body, device)
-        # Sentences of one length together need little padding; longest first, so that too little memory shows at once.
+        # Sorted by length, sentences need little padding; the longest come first, so that a lack of memory shows early.
         queue = sorted(missing.items(), key=lambda item: len(item[1]), reverse=True)
         interval = 0.5 if sys.stderr.isatty() else 10.0  # seconds: a log file needs fewer lines
         name = f"embedding {len(queue)} sentences with {body.name}"
@@ -172,8 +172,8 @@ class EmbeddingCache:
                 if len(rows := np.flatnonzero(~np.isfinite(vectors).all(axis=1))):
                     raise ValueError(
                         f"The body {body.name} gives an embedding that is not finite for {len(rows)} of "
-                        f"{len(shard)} sentences, the first being {quoted(shard[rows[0]][1])}; none of these is kept. "
-                        "Leave them out, or take another body."
+                        f"{len(shard)} sentences, the first being {quoted(shard[rows[0]][1])}; none of these is "
+                        "stored. Leave them out, or use another body."
                     )
                 with self._writing():
                     write_shard(
@@ -187,18 +187,18 @@ class EmbeddingCache:
         except OSError as error:
             kind = PermissionError if isinstance(error, PermissionError) else OSError
             raise kind(
-                f"The embedding cache {self.folder} can not be written ({error}); free space there, or set QLIT_CACHE "
-                "or data.cache_dir to a folder that can be written."
+                f"The embedding cache {self.folder} cannot be written ({error}); free space there, or set QLIT_CACHE "
+                "or data.cache_dir to a writable folder."
             ) from error
 
 
 def _encoded(model: "SentenceTransformer", texts: list[str], name: str) -> NDArray[np.float32]:
-    """What a body makes of a batch, shape (B, D)."""
+    """Embeddings of a batch of sentences, shape (B, D)."""
     try:
         vectors: NDArray[np.float32] = model.encode(texts, batch_size=len(texts), show_progress_bar=False)
     except MemoryError:
         raise
-    except Exception as error:  # of torch, of the libraries, or of the body's own code
+    except Exception as error:  # torch, the libraries and the body's own code can raise anything
         raise ValueError(
             f"The body {name} fails on a batch of {len(texts)} sentences, the first being {quoted(texts[0])}: "
             f"{in_short(error)}"

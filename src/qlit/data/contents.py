@@ -1,4 +1,4 @@
-"""The contents behind the names in a config: fingerprints of the labelled sentences and of the body's files."""
+"""Fingerprints of the data and the body that a config names."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -12,7 +12,7 @@ from qlit.data.stamps import FileStamp, are_settled, file_stamp
 
 @dataclass(frozen=True)
 class Contents:
-    """What a training reads.
+    """Fingerprints of everything that a training reads.
 
     Args:
         data: 16 hex digits over the sentences, their labels and the labels' names, as loaded.
@@ -28,9 +28,9 @@ _known: dict[tuple[Any, ...], str] = {}  # fingerprints of data in this process
 
 
 def contents_of(data: Mapping[str, Any]) -> Contents:
-    """Contents of what the `data` section of a resolved config names.
+    """Fingerprint the data and the body that the `data` section of a resolved config names.
 
-    Sentences are loaded once in a process, unless their files change; a data set of the hub is loaded once.
+    A process loads local files again only if they change, and loads a hub data set once.
 
     Raises:
         ValueError, FileNotFoundError, ConnectionError: As `qlit.data.load_texts` and `resolve_body`.
@@ -48,30 +48,30 @@ def contents_of(data: Mapping[str, Any]) -> Contents:
 
 
 def contents_read(texts: LabelledTexts, body: BodyFolder, cache_dir: str | None) -> Contents:
-    """Contents of sentences that are loaded and of a body that is found.
+    """Fingerprint loaded sentences and a resolved body.
 
     Args:
         texts: The sentences.
         body: The body.
-        cache_dir: Folder of kept embeddings, which also remembers fingerprints; None for the default.
+        cache_dir: Folder of the embedding cache, which also stores fingerprints; None for the default.
     """
     return Contents(texts.fingerprint, body_contents(body, cache_dir))
 
 
 def changed_since(before: Contents, now: Contents) -> str:
-    """What differs: "The data", "The body" or "The data and the body"; nothing if all is equal."""
+    """Name the difference: "The data", "The body" or "The data and the body"; "" if both are equal."""
     parts = [f"the {name}" for name in ("data", "body") if getattr(before, name) != getattr(now, name)]
     return " and ".join(parts).capitalize()
 
 
 def body_contents(body: BodyFolder, cache_dir: str | None) -> str:
-    """16 hex digits over the files of a body; `cache_dir` as of `contents_read`."""
+    """16 hex digits over the files of a body; `cache_dir` as in `contents_read`."""
     cache = EmbeddingCache(cache_dir or None)
     return cache.body_fingerprint(body)[:16]
 
 
 def _stamps(source: str) -> list[FileStamp]:
-    """Stamps of the files of a local source; none of the sample or a data set of the hub."""
+    """Stamps of the files of a local source; empty for the sample and for hub data sets."""
     path = None if source == SAMPLE else existing_path(source)
     if path is None:
         return []

@@ -1,4 +1,4 @@
-"""Contrastive fine-tuning of a body before any head: SetFit's first stage, by sentence-transformers' own trainer."""
+"""Contrastive fine-tuning of a body (the first stage of SetFit) with sentence-transformers' trainer."""
 
 import math
 import shutil
@@ -19,18 +19,18 @@ from qlit.data.own_code import code_files
 
 @dataclass(frozen=True)
 class ContrastiveSettings:
-    """How a body is fine-tuned.
+    """Settings of a contrastive fine-tuning.
 
     Args:
-        pairs_per_sentence: Partners of the same and as many of another label that each sentence is paired with.
-        num_epochs: Times that all pairs are seen, at least 1.
-        batch_size: Pairs of a batch, at least 1.
-        lr: Learning rate of AdamW at the start, > 0; it falls to 0 linearly.
-        seed: Of the pairs and their order, at least 0.
+        pairs_per_sentence: Partners with the same label for every sentence, and as many with another label; at least 1.
+        num_epochs: Passes over all pairs, at least 1.
+        batch_size: Pairs in a batch, at least 1.
+        lr: Initial learning rate of AdamW, > 0; it decreases linearly to 0.
+        seed: Seed of the pairs and their order, at least 0.
 
     Raises:
         ValueError: If a number is out of range.
-    Source: arXiv:2209.11055 (SetFit), whose defaults these are.
+    Source: arXiv:2209.11055 (SetFit); the defaults are SetFit's.
     """
 
     pairs_per_sentence: int = 20
@@ -48,10 +48,10 @@ class ContrastiveSettings:
 
 
 def draw_pairs(labels: Sequence[int], pairs_per_sentence: int, seed: int) -> list[tuple[int, int, float]]:
-    """Pairs of sentences: each with partners of its own label (1.0) and as many of others (0.0).
+    """Draw contrastive pairs: every sentence with partners of its own label (1.0) and of other labels (0.0).
 
     Args:
-        labels: Classes of N sentences, at least two of each that occurs, and at least two classes.
+        labels: Classes of N sentences; at least two classes, with at least two sentences per class.
         pairs_per_sentence: R; there are 2 * R * N pairs.
         seed: At least 0.
     Returns:
@@ -67,7 +67,7 @@ def draw_pairs(labels: Sequence[int], pairs_per_sentence: int, seed: int) -> lis
         for partners, similarity in ((same[same != sentence], 1.0), (np.flatnonzero(classes != label), 0.0)):
             if not len(partners):
                 raise ValueError(
-                    "Contrastive pairs need at least two labels and two training sentences of each, but class "
+                    "Contrastive pairs need at least two labels and two training sentences per label, but class "
                     f"{label} has {len(same)} of {len(classes)}: raise `num_per_label`."
                 )
             chosen = generator.choice(partners, pairs_per_sentence)
@@ -85,25 +85,25 @@ def fine_tune(
     facts: dict[str, Any] | None = None,
     show_progress: bool = False,
 ) -> tuple[list[float], Notice | None]:
-    """Train a copy of a body so that sentences of one label are similar and others are not; save it as a folder.
+    """Fine-tune a copy of a body so that sentences with the same label get similar embeddings; save it as a folder.
 
     Args:
-        body: Where to start; its folder is only read.
+        body: The body to start from; its folder is not changed.
         texts: Sentences of the training split, and no others.
         labels: Their classes.
-        output: Folder to make; whole or not there.
-        settings: How to train.
-        facts: Plain values to keep in the folder's record, beside the settings and the sentences' hashes.
-        show_progress: Show a bar on stderr.
+        output: Folder to create. It appears only when it is complete.
+        settings: Settings of the fine-tuning.
+        facts: Plain values for the folder's record, in addition to the settings and the sentences' hashes.
+        show_progress: Show a progress bar on stderr.
     Returns:
-        Mean squared error between cosine and wanted similarity, means over ten parts of the training (or over each
-        step of a shorter one), in their order; and what to know of sentences that the body cuts.
+        Mean squared error between the cosine similarity and its target, averaged over ten parts of the training (over
+        every step if there are fewer than ten); and notices about sentences that the body truncates.
     Raises:
-        FileExistsError: If there is something at `output`.
+        FileExistsError: If `output` exists.
         ValueError: If a sentence has no partner, or the training diverges.
     """
     if output.exists():
-        raise FileExistsError(f"There is something at {output} already: name another folder, or remove it first.")
+        raise FileExistsError(f"{output} exists already: name another folder, or remove it first.")
     pairs = draw_pairs(labels, settings.pairs_per_sentence, settings.seed)
     output.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=output.parent, prefix=f".{output.name}-") as work, quiet():
@@ -124,20 +124,20 @@ def fine_tune(
         )
         if not all(map(math.isfinite, losses)) or not all(each.isfinite().all() for each in model.parameters()):
             raise ValueError(
-                f"Fine-tuning {body.name} diverged: its loss or its weights are not finite, so nothing is kept. "
+                f"Fine-tuning {body.name} diverged: its loss or its weights are not finite, so nothing is saved. "
                 f"Lower the learning rate (`contrastive.lr`, here {settings.lr:g})."
             )
         model.save(str(made), create_model_card=False)
         if body.trust_remote_code:
             _copy_code(body.path, made)
-        told = {"base": body.name, "contrastive": asdict(settings), "losses": losses, **(facts or {})}
-        write_record(made, texts, told, before=seen_by(body))
+        record = {"base": body.name, "contrastive": asdict(settings), "losses": losses, **(facts or {})}
+        write_record(made, texts, record, before=seen_by(body))
         made.rename(output)
     return losses, notice
 
 
 def _copy_code(body: Path, made: Path) -> None:
-    """Copy a body's Python files to their places in the folder that is made of it, which its settings name."""
+    """Copy a body's own Python files, which its settings refer to, to the same places in a new folder."""
     for file in code_files(body):
         copied = made / file.relative_to(body)
         copied.parent.mkdir(parents=True, exist_ok=True)

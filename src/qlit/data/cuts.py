@@ -1,4 +1,4 @@
-"""The second cut of a split: the drawn sentences into training and validation, plainly or label by label."""
+"""Divide the drawn sentences of a split into training and validation, with or without stratification."""
 
 import math
 from collections.abc import Callable, Sequence
@@ -11,7 +11,7 @@ _MOST_TRIED = 1000
 
 
 def check_sizes(*, num_per_label: int, train_fraction: float) -> None:
-    """Raise a ValueError if no labels can be cut so; arguments as of `draw_split`."""
+    """Raise a ValueError if no data could be divided with these sizes; arguments as in `draw_split`."""
     if num_per_label < 2:
         raise ValueError(
             f"`num_per_label >= 2` must hold (training and validation need one each), got {num_per_label}."
@@ -21,7 +21,7 @@ def check_sizes(*, num_per_label: int, train_fraction: float) -> None:
 
 
 def train_and_validation_sizes(num_classes: int, *, num_per_label: int, train_fraction: float) -> tuple[int, int]:
-    """How many sentences train and validate; arguments and errors as `draw_split`."""
+    """Numbers of training and validation sentences; arguments and errors as in `draw_split`."""
     check_sizes(num_per_label=num_per_label, train_fraction=train_fraction)
     num_drawn = num_per_label * num_classes
     num_train = math.floor(train_fraction * num_drawn + 1e-9)  # 0.29 * 100 is 28.999...
@@ -29,20 +29,24 @@ def train_and_validation_sizes(num_classes: int, *, num_per_label: int, train_fr
 
 
 def plain_cut(drawn: Indices, num_train: int) -> tuple[Indices, Indices]:
-    """The first `num_train` of the drawn sentences train, the others validate; a label may be lacking in either."""
+    """Use the first `num_train` of the drawn sentences for training, the others for validation.
+
+    A label may be missing in either part.
+    """
     return drawn[:num_train], drawn[num_train:]
 
 
 def stratified_cut(
     drawn: Indices, labels: Indices, num_validation: int, label_order: Sequence[int]
 ) -> tuple[Indices, Indices]:
-    """A cut that gives every label its share of the validation sentences, with the sizes of the plain cut.
+    """Divide the drawn sentences label by label, into parts of the same sizes as the plain cut.
 
     Args:
-        drawn: Indices into the data set, as many of each label, in random order.
+        drawn: Indices into the data set, equally many per label, in random order.
         labels: Classes of the whole data set.
-        num_validation: Sentences that validate: at least one a label, and leaving one a label to train.
-        label_order: The labels; where they do not share evenly, the first ones get one more.
+        num_validation: Number of validation sentences; at least one per label, and at least one per label must remain
+            for training.
+        label_order: The labels. If they cannot share equally, the first ones get one validation sentence more.
     Returns:
         Training and validation indices, in the order drawn.
     """
@@ -55,16 +59,18 @@ def stratified_cut(
 
 
 def stratified_num_per_label(num_classes: int, train_fraction: float) -> int | None:
-    """The fewest sentences a label of which a stratified cut gives every label one to train and one to validate.
+    """Smallest `num_per_label` with which a stratified cut has every label in training and in validation.
 
-    None if that takes more than a million.
+    None if it is more than a million.
     """
 
     def suffices(num_per_label: int) -> bool:
         sizes = train_and_validation_sizes(num_classes, num_per_label=num_per_label, train_fraction=train_fraction)
         return min(sizes) >= num_classes
 
-    stop = math.ceil(max(1 / train_fraction, 1 / (1 - train_fraction))) + 2  # from here on the smaller share is enough
+    stop = (
+        math.ceil(max(1 / train_fraction, 1 / (1 - train_fraction))) + 2
+    )  # with this many, the smaller part always suffices
     return next((n for n in range(2, stop) if suffices(n)), None) if stop < 1_000_000 else None
 
 
@@ -78,14 +84,14 @@ def lacking_label(
     suffices: Callable[[int], bool],
     most: int,
 ) -> ValueError:
-    """The refusal of a plain cut of which one part lacks labels, with settings that would do.
+    """Error for a plain cut with a label missing in one part; it names settings that would work.
 
     Args:
         what: The part and its size.
-        lacking: The labels it lacks.
-        num_classes, num_per_label, train_fraction: Of the draw.
-        suffices: Whether the plain cut of so many sentences a label, with the same seed, has every label in both parts.
-        most: Sentences of the rarest label.
+        lacking: The missing labels.
+        num_classes, num_per_label, train_fraction: Settings of the draw.
+        suffices: Whether the plain cut with this `num_per_label` and the same seed has every label in both parts.
+        most: Number of sentences of the rarest label.
     """
     fewest = stratified_num_per_label(num_classes, train_fraction)
     advice = []
@@ -107,6 +113,6 @@ def check_stratified(sizes: tuple[int, int], *, num_classes: int, num_per_label:
     fewest = stratified_num_per_label(num_classes, train_fraction)
     raised = f"raise `num_per_label` (now {num_per_label}) to {fewest}, or " if fewest else ""
     raise ValueError(
-        f"Of {num_classes} labels with {num_per_label} sentences each, {min(sizes)} would {part}, fewer than one a "
-        f"label; {raised}change `train_fraction` (now {train_fraction})."
+        f"Of {num_classes} labels with {num_per_label} sentences per label, only {min(sizes)} would {part}, less than "
+        f"one per label; {raised}change `train_fraction` (now {train_fraction})."
     )

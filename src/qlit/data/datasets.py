@@ -1,4 +1,4 @@
-"""Labelled sentences from the built-in sample, local files or the Hugging Face hub, checked once."""
+"""Load and check labelled sentences from the built-in sample, local files or the Hugging Face hub."""
 
 import hashlib
 import json
@@ -21,7 +21,7 @@ from qlit.data.unlabelled import labelled_rows
 SAMPLE = "sample"
 _WHOLE = re.compile(r"0|-?[1-9][0-9]{0,999}")  # Python refuses numbers of more than 4,300 digits
 _LONG_LABEL = 1000  # characters; longer ones are sentences
-_MANY_LABELS = 100  # as many may be there in any data set, however small
+_MANY_LABELS = 100  # a data set may have this many labels, however small it is
 
 
 @dataclass(frozen=True)
@@ -32,9 +32,9 @@ class LabelledTexts:
         texts: N sentences, none of them blank; not stripped, duplicates kept.
         labels: N classes in [0, k).
         label_names: k names, in the order of the classes.
-        name: What the data set is called in reports.
-        note: One sentence to be told with every result on it; empty for data of one's own.
-        notices: What reading them did that a user should know, such as rows left out.
+        name: Name of the data set in reports.
+        note: A sentence to print with every result on these data; empty for the user's own data.
+        notices: Facts about the reading that a user should know, such as omitted rows.
     """
 
     texts: tuple[str, ...]
@@ -49,7 +49,7 @@ class LabelledTexts:
 
     @cached_property
     def fingerprint(self) -> str:
-        """16 hex digits over the sentences, the names of their labels and the order of both; not over `name`."""
+        """16 hex digits over the sentences, the label names and their order; `name` does not count."""
         digest = hashlib.sha256(json.dumps(self.label_names).encode())
         for text, label in zip(self.texts, self.labels, strict=True):
             encoded = text.encode("utf-8", "surrogatepass")
@@ -60,26 +60,27 @@ class LabelledTexts:
 def load_texts(
     source: str, *, text_column: str = "text", label_column: str = "label", label_names: Sequence[str] | None = None
 ) -> LabelledTexts:
-    """Labelled sentences from `source`; all splits found there are pooled.
+    """Load the labelled sentences of `source`, with all its splits pooled.
 
-    Labels become 0..k-1 after sorting their values: by number if all are whole numbers, else by alphabet. Where the
-    names of a checkpoint's classes are given, labels become their numbers instead, and may be some of them only. Rows
-    without a label (docs/data.md) and files that are not read are left out, with a notice.
+    Labels become 0..k-1 in sorted order: by number if all are whole numbers, else alphabetically. If the class names of
+    a checkpoint are given, labels get the checkpoint's numbers instead, and some classes may be absent. Rows without a
+    label and other files of a folder are left out, with a notice (docs/data.md).
 
     Args:
-        source: "sample", the built-in one (a folder of that name is "./sample"); or an existing .tsv, .csv, .jsonl,
-            .json or .parquet file (the first four also compressed: .gz, .bz2, .xz), or a folder of such; or a Hugging
-            Face data set, `owner/name` or `owner/name:config`. A .tsv or .csv file needs no header if it has two
-            fields, sentence and label. Text is UTF-8.
+        source: "sample" for the built-in sample (write "./sample" for a folder of this name); or a .tsv, .csv, .jsonl,
+            .json or .parquet file (the first four also compressed: .gz, .bz2, .xz), or a folder of such files; or a
+            Hugging Face data set, `owner/name` or `owner/name:config`. A .tsv or .csv file with two fields, sentence
+            and label, needs no header. Text is UTF-8.
         text_column: Column of the sentences.
         label_column: Column of the labels: whole numbers or text.
-        label_names: Names of the k classes of a checkpoint, in their order; None to find them in the data.
+        label_names: Names of the k classes of a checkpoint, in their order; None to take them from the data.
     Raises:
-        FileNotFoundError: If `source` can only be a path and nothing is there.
+        FileNotFoundError: If `source` can only be a path and does not exist.
         ConnectionError: If the data set is not in the local cache and the hub does not answer (about 10 s at most).
-        ValueError: If a column is missing, a sentence blank, a label missing or a fraction, a row ragged, a text not
-            Unicode, there are fewer than two classes, or a label is not in `label_names`.
-        OSError: If a file can not be read.
+        ValueError: If a column is missing, a sentence is blank, a label is missing or a fraction, a row has the wrong
+            number of fields, a text is not Unicode, there are fewer than two classes, or a label is not in
+            `label_names`.
+        OSError: If a file cannot be read.
     """
     if not source:
         raise ValueError("`source` is empty; give 'sample', a file, a folder or a Hugging Face data set.")
@@ -106,7 +107,7 @@ def _labelled(found: Found, *, name: str, note: str = "", label_names: Sequence[
     texts = [_text(row) for row in rows]
     _refuse([row for row, text in zip(rows, texts, strict=True) if not text.strip()], "sentence is blank or missing")
     _refuse([row for row, value in zip(rows, values, strict=True) if not value], "label is missing")
-    broken = "holds half of a character (a lone surrogate), which no text encoding has"
+    broken = "contains half of a character (a lone surrogate), which no text encoding can represent"
     _refuse([row for row, text in zip(rows, texts, strict=True) if _is_broken(text)], f"sentence {broken},")
     _refuse([row for row, value in zip(rows, values, strict=True) if _is_broken(value)], f"label {broken},")
     distinct = _sorted_labels(set(values))
@@ -121,12 +122,12 @@ def _labelled(found: Found, *, name: str, note: str = "", label_names: Sequence[
 
 
 def _text(row: Row) -> str:
-    """The sentence, "" if it is missing."""
+    """The sentence; "" if it is missing."""
     if isinstance(row.text, str):
         return row.text
     if row.text is None or (isinstance(row.text, float) and math.isnan(row.text)):
         return ""
-    raise ValueError(f"The sentence in {row.place} is {quoted(row.text)}, no text; set `text_column`.")
+    raise ValueError(f"The sentence in {row.place} is {quoted(row.text)}, which is not text; set `text_column`.")
 
 
 def _is_broken(text: str) -> bool:
@@ -142,10 +143,10 @@ def _refuse(bad: Sequence[Row], what: str) -> None:
 def _check_labels(
     distinct: Sequence[str], rows: Sequence[Row], values: Sequence[str], name: str, *, at_least: int
 ) -> None:
-    """Refuse a single label, and labels that can only be another column's values."""
+    """Raise a ValueError for a single label, and for labels that are evidently values of another column."""
     if len(distinct) < at_least:
         raise ValueError(
-            f"{name} has one label only, {quoted(distinct[0])} in all of its {len(rows)} rows; "
+            f"{name} has only one label, {quoted(distinct[0])} in all of its {len(rows)} rows; "
             "a classifier needs at least two: check `label_column`."
         )
     if len(distinct) > max(_MANY_LABELS, len(rows) // 2):
@@ -155,12 +156,12 @@ def _check_labels(
         )
     for value in distinct:
         if len(value) > _LONG_LABEL or "\0" in value:
-            what = "holds a NUL character" if "\0" in value else f"has {len(value):,} characters"
+            what = "contains a NUL character" if "\0" in value else f"has {len(value):,} characters"
             raise ValueError(f"The label in {rows[values.index(value)].place} {what}; check `label_column`.")
 
 
 def _sorted_labels(values: set[str]) -> list[str]:
-    """Labels by number if all are whole numbers as Python writes them, else by alphabet."""
+    """Sort labels by number if all are whole numbers as Python writes them, else alphabetically."""
     if all(_WHOLE.fullmatch(value) for value in values):
         return sorted(values, key=int)
     return sorted(values)

@@ -1,4 +1,4 @@
-"""The text of a file, which may be compressed."""
+"""Read text files, which may be compressed."""
 
 from pathlib import Path
 
@@ -6,17 +6,17 @@ COMPRESSIONS = (".gz", ".bz2", ".xz")
 
 
 def text_of(path: Path) -> str:
-    """The decoded text of a UTF-8 file without a byte order mark, line ends as they are; decompressed by its suffix.
+    """Read a UTF-8 file, decompressed according to its suffix, without its byte order mark; line ends stay unchanged.
 
     Raises:
-        ValueError: If it can not be decompressed, or is not UTF-8.
-        OSError: If it can not be read.
+        ValueError: If it cannot be decompressed, or is not UTF-8.
+        OSError: If it cannot be read.
     """
     return _decoded(_bytes(path), path)
 
 
 def _bytes(path: Path) -> bytes:
-    """The file's bytes, decompressed by its suffix."""
+    """Read the bytes of a file, decompressed according to its suffix."""
     import bz2
     import gzip
     import lzma
@@ -25,12 +25,12 @@ def _bytes(path: Path) -> bytes:
     try:
         stored = path.read_bytes()
     except OSError as error:
-        raise OSError(f"{path} can not be read ({error.strerror}).") from error
+        raise OSError(f"{path} cannot be read ({error.strerror}).") from error
     decompress = {".gz": gzip.decompress, ".bz2": bz2.decompress, ".xz": lzma.decompress}.get(path.suffix.lower())
     try:
         return decompress(stored) if decompress else stored
     except (OSError, EOFError, ValueError, zlib.error, lzma.LZMAError) as error:
-        raise ValueError(f"{path} can not be decompressed ({error}); compress it again.") from error
+        raise ValueError(f"{path} cannot be decompressed ({error}); compress it again.") from error
 
 
 def _decoded(stored: bytes, path: Path) -> str:

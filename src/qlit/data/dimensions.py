@@ -1,11 +1,11 @@
-"""How many components a body's embeddings have, read from its files without loading its weights."""
+"""Embedding dimension of a body, read from its files without loading its weights."""
 
 import json
 import struct
 from pathlib import Path
 from typing import Any
 
-# Names of a transformer's hidden size in config.json, and parts of a pooling that are concatenated.
+# Names of a transformer's hidden size in config.json, and of the pooling modes, whose results are concatenated.
 _HIDDEN_SIZES = ("hidden_size", "dim", "d_model", "n_embd")
 _POOLINGS = (
     "pooling_mode_cls_token",
@@ -18,10 +18,10 @@ _POOLINGS = (
 
 
 def embedding_dim_of(folder: Path) -> int | None:
-    """Components D of the embeddings of the body in a folder; None if its files do not tell beyond doubt.
+    """Embedding dimension D of the body in a folder; None if its files leave any doubt.
 
     Args:
-        folder: With modules.json or config.json, as `resolve_body` finds it.
+        folder: Folder with modules.json or config.json, as found by `resolve_body`.
     """
     try:
         dim = _dim_behind_modules(folder)
@@ -32,14 +32,14 @@ def embedding_dim_of(folder: Path) -> int | None:
 
 
 def _dim_behind_modules(folder: Path) -> int | None:
-    """D behind the last module; None if it is of an unknown kind."""
+    """D after the last module; None if a module's kind is unknown."""
     if not (folder / "modules.json").is_file():
-        return _hidden_size(folder)  # which gets a mean pooling
+        return _hidden_size(folder)  # sentence-transformers adds mean pooling
     dim: int | None = None
     for module in json.loads((folder / "modules.json").read_text(encoding="utf-8")):
         kind, place = module["type"].rpartition(".")[2], folder / module["path"]
         if not module["type"].startswith("sentence_transformers."):
-            return None  # a class of the body's own
+            return None  # one of the body's own classes
         if kind == "Transformer":
             dim = _hidden_size(place)
         elif kind == "Pooling":
@@ -54,12 +54,12 @@ def _dim_behind_modules(folder: Path) -> int | None:
 
 
 def _pooled(config: dict[str, Any]) -> int | None:
-    """D behind a pooling: one part for each of its modes."""
+    """D after a pooling module, which concatenates one vector per mode."""
     size = config.get("word_embedding_dimension") or config.get("embedding_dimension")
     if size is None:
         return None
     mode = config.get("pooling_mode")
-    if mode is not None:  # as newer versions write it: one, or several
+    if mode is not None:  # newer versions write one mode or a list of modes
         return int(size) * (1 if isinstance(mode, str) else len(mode))
     return int(size) * sum(bool(config.get(name)) for name in _POOLINGS) or None
 
@@ -70,7 +70,7 @@ def _hidden_size(folder: Path) -> int | None:
 
 
 def _columns(file: Path) -> int | None:
-    """Columns of the only matrix of a safetensors file, whose header tells them."""
+    """Number of columns of the only matrix in a safetensors file, read from the file's header."""
     with file.open("rb") as opened:
         (size,) = struct.unpack("<Q", opened.read(8))
         header = json.loads(opened.read(size))
@@ -79,6 +79,6 @@ def _columns(file: Path) -> int | None:
 
 
 def _read(file: Path) -> dict[str, Any]:
-    """A JSON object; empty if there is no such file."""
+    """Read a JSON object; empty if the file does not exist."""
     found: dict[str, Any] = json.loads(file.read_text(encoding="utf-8")) if file.is_file() else {}
     return found

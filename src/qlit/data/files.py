@@ -1,4 +1,4 @@
-"""Local data files: which files of a folder are read, which are left out, and how their bytes become text."""
+"""Read local data files and folders of data files."""
 
 import re
 from collections import Counter
@@ -19,9 +19,9 @@ _READERS = {".tsv": table_of_tsv, ".csv": table_of_csv, ".jsonl": table_of_json_
 SUFFIXES = (*_READERS, ".parquet", *(f"{text}{end}" for text in _READERS for end in COMPRESSIONS))
 _FORMATS = "{0}.tsv, {0}.csv, {0}.jsonl, {0}.json, {0}.parquet, or one of the first four compressed as .gz, .bz2 or .xz"
 _SPLIT_ORDER = {"train": 0, "dev": 1, "validation": 1, "valid": 1, "test": 2}
-# What `qlit predict` writes. Its labels are a model's: a model trained or tested on them would be judged by another.
+# Columns of the output of `qlit predict`. Its labels come from a model, so they are refused as training or test data.
 PREDICTION_COLUMNS = ("text", "label", "probability")
-# Files that lie beside data and hold none; everything else that is not read is named in a notice.
+# Files often found in data folders that contain no data. A notice lists every other file that is not read.
 _NO_DATA_SUFFIXES = {
     *(".md", ".rst", ".pdf", ".bib", ".html", ".png", ".jpg", ".jpeg", ".svg"),
     *(".py", ".ipynb", ".r", ".sh", ".yaml", ".yml", ".toml", ".lock", ".md5", ".sha256"),
@@ -32,7 +32,7 @@ _NO_DATA_NAMES = re.compile(
 
 
 def read_path(path: Path, *, text_column: str, label_column: str) -> Found:
-    """All rows of a file, or of every data file directly in a folder, and notices of everything that is left out.
+    """Read all rows of a file, or of every data file directly in a folder, with notices about omitted files.
 
     The files of a folder are pooled in the order train, dev (validation, valid), test, then the others by name.
 
@@ -41,9 +41,9 @@ def read_path(path: Path, *, text_column: str, label_column: str) -> Found:
         text_column: Column of the sentences.
         label_column: Column of the labels.
     Raises:
-        ValueError: If nothing there has a known format, a split is there in two formats, a column is missing, or a
-            file is broken or holds predictions of ours.
-        OSError: If a file can not be read.
+        ValueError: If no file has a known format, a split exists in two formats, a column is missing, or a file is
+            broken or contains predictions of qlit.
+        OSError: If a file cannot be read.
     """
     if path.is_dir():
         return _read_folder(path, text_column, label_column)
@@ -63,15 +63,17 @@ def _read_folder(folder: Path, text_column: str, label_column: str) -> Found:
         except NoTableError:
             left_out.append(f"{shown_name(file)} (no list of objects)")
     if not tables:
-        there = f"; it holds {enumerated(left_out)}" if left_out else ""
-        raise ValueError(f"{folder} holds no data file; it needs at least one of {_FORMATS.format('*')}{there}.")
+        there = f"; it contains {enumerated(left_out)}" if left_out else ""
+        raise ValueError(f"{folder} contains no data file; it needs at least one of {_FORMATS.format('*')}{there}.")
     labelled = {file: table for file, table in tables.items() if _is_labelled(table, text_column, label_column)}
     if not labelled:
         file, table = next(iter(tables.items()))
         _require_labelled(table, file, text_column, label_column)
     unlabelled = []
     for file, table in tables.items():
-        has_sentences = text_column in table.columns or len(table.columns) == 1  # the latter may have no header
+        has_sentences = (
+            text_column in table.columns or len(table.columns) == 1
+        )  # a file of sentences may have no header
         if file in labelled:
             left_out += [] if table.rows else [f"{shown_name(file)} (no rows)"]
         elif _holds_predictions(table):
@@ -88,11 +90,11 @@ def _read_folder(folder: Path, text_column: str, label_column: str) -> Found:
 
 
 def _contents(folder: Path) -> tuple[list[Path], list[Path]]:
-    """Files of a folder that are read, in their order, and entries that may hold data but are not read."""
+    """Data files of a folder, in reading order, and entries that may contain data but are not read."""
     try:
         entries = sorted(folder.iterdir(), key=lambda entry: entry.name)
     except OSError as error:
-        raise OSError(f"The folder {folder} can not be read ({error.strerror}).") from error
+        raise OSError(f"The folder {folder} cannot be read ({error.strerror}).") from error
     files, others = [], []
     for entry in entries:
         if entry.name.startswith("."):
@@ -111,11 +113,11 @@ def _holds_data_files(folder: Path) -> bool:
     try:
         return any(entry.name.lower().endswith((*SUFFIXES, ".arrow", ".txt")) for entry in folder.iterdir())
     except OSError:
-        return True  # nobody knows
+        return True  # unknown, so mention the folder
 
 
 def _split_rank(path: Path) -> int:
-    stem = re.split(r"[-_.]", path.stem.lower())[0]  # train-00000-of-00001.parquet is train
+    stem = re.split(r"[-_.]", path.stem.lower())[0]  # "train" for train-00000-of-00001.parquet
     return _SPLIT_ORDER.get(stem, len(_SPLIT_ORDER))
 
 
@@ -124,7 +126,7 @@ def _refuse_doubled(folder: Path, files: Sequence[Path]) -> None:
     for stem, count in Counter(stems.values()).items():
         if count > 1:
             doubled = enumerated([file.name for file in files if stems[file] == stem])
-            raise ValueError(f"{folder} holds {doubled}, which would be pooled; leave one of them.")
+            raise ValueError(f"{folder} contains {doubled}, which would be pooled; keep only one of them.")
 
 
 def _suffix(path: Path) -> str:
@@ -135,7 +137,7 @@ def _suffix(path: Path) -> str:
 def _read_file(path: Path, text_column: str, label_column: str) -> Table:
     suffix = _suffix(path)
     if not suffix:
-        raise ValueError(f"{path} is of no known format: its name must end with one of {_FORMATS.format('')}.")
+        raise ValueError(f"{path} has an unknown format: its name must end with one of {_FORMATS.format('')}.")
     if suffix == ".parquet":
         return table_of_parquet(path, text_column, label_column)
     read = next(_READERS[kind] for kind in _READERS if kind == suffix or suffix.startswith(f"{kind}."))
@@ -154,13 +156,13 @@ def _require_labelled(table: Table, path: Path, text_column: str, label_column: 
     require_columns(table.columns, path, text_column, label_column)
     if _holds_predictions(table):
         raise ValueError(
-            f"{path} holds predictions of qlit (columns {', '.join(PREDICTION_COLUMNS)}), whose labels are a model's; "
-            "to use them as data nevertheless, remove the column probability."
+            f"{path} contains predictions of qlit (columns {', '.join(PREDICTION_COLUMNS)}), whose labels come from a "
+            "model; to use them as data nevertheless, remove the column probability."
         )
 
 
 def _reading_notices(tables: dict[Path, Table]) -> list[Notice]:
-    """What reading changed or may have missed, over all files of a source: one notice a kind."""
+    """Notices about what reading changed or may have missed: one per kind, over all files of a source."""
     notices = []
     unquoted = [
         f"{table.num_unquoted:,} of {table.num_rows:,} rows of {shown_name(file)}"
@@ -168,7 +170,7 @@ def _reading_notices(tables: dict[Path, Table]) -> list[Notice]:
         if table.num_unquoted
     ]
     if unquoted:
-        text = f"Quotes around fields, as pandas and CSV writers put them, were taken off in {enumerated(unquoted)}."
+        text = f"Quotes around fields, as written by pandas and CSV writers, were removed in {enumerated(unquoted)}."
         notices.append(Notice("quotes", text))
     doubtful = [
         f"{table.num_doubtful:,} {'row' if table.num_doubtful == 1 else 'rows'} of {shown_name(file)}"
@@ -178,7 +180,7 @@ def _reading_notices(tables: dict[Path, Table]) -> list[Notice]:
     if doubtful:
         text = (
             f"Quotes in {enumerated(doubtful)} look like those of CSV writers, but others in the file do not, so all "
-            "quotes are taken as characters of the sentences."
+            "quotes are read as characters of the sentences."
         )
         notices.append(Notice("doubtful_quotes", text))
     empty = [f"{table.num_empty:,} in {shown_name(file)}" for file, table in tables.items() if table.num_empty]

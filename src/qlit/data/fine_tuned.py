@@ -1,4 +1,4 @@
-"""What a fine-tuned body has seen, kept in its folder, so that no run tests on what its body was trained on."""
+"""Record of the sentences that a fine-tuned body was trained on, so that no run tests on them."""
 
 import json
 from collections.abc import Collection, Iterable, Mapping
@@ -15,20 +15,20 @@ _FILE = "qlit.json"
 
 
 def write_record(folder: Path, seen: Iterable[str], facts: Mapping[str, Any], *, before: Collection[str] = ()) -> None:
-    """Write into a body's folder which sentences it has seen, as hashes, and how it was made, as plain values.
+    """Write a record into a body's folder: hashes of the sentences it was fine-tuned on, and its settings.
 
     Args:
         folder: The body's folder.
         seen: Sentences it was fine-tuned on.
-        facts: How it was made.
-        before: Hashes of the sentences that the body had seen before.
+        facts: Settings of the fine-tuning, as plain values.
+        before: Hashes of the sentences of earlier fine-tunings.
     """
     record = {**facts, "seen": sorted({*before, *sentence_keys(seen)})}
     (folder / _FILE).write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
 
 
 def seen_by(body: BodyFolder) -> frozenset[str]:
-    """Hashes of the labelled sentences that a body has seen; none for a body that qlit did not fine-tune.
+    """Hashes of the labelled sentences a body was fine-tuned on; empty if qlit did not fine-tune it.
 
     Raises:
         ValueError: If its record cannot be read.
@@ -40,14 +40,15 @@ def seen_by(body: BodyFolder) -> frozenset[str]:
         return frozenset(json.loads(file.read_text(encoding="utf-8"))["seen"])
     except (ValueError, KeyError, TypeError) as error:
         raise ValueError(
-            f"{file} does not say which sentences the body {body.name} was fine-tuned on: make it again."
+            f"{file} does not list the sentences that the body {body.name} was fine-tuned on: fine-tune it again."
         ) from error
 
 
 def check_unseen(body: BodyFolder, data: LabelledTexts, split: Split) -> None:
-    """Refuse a split that validates or tests on sentences that its body was fine-tuned on.
+    """Raise a ValueError if a split validates or tests on sentences that its body was fine-tuned on.
 
-    Sentences that also train are let through: they are duplicates in the data set, which the split counts.
+    Sentences that are also in the training part are allowed: they are duplicates in the data set, and the split reports
+    them.
 
     Raises:
         ValueError: If there are such sentences.
@@ -66,6 +67,6 @@ def check_unseen(body: BodyFolder, data: LabelledTexts, split: Split) -> None:
         way_out = "" if validated else ", or leave them out of the test with `--data.unseen_only true`"
         raise ValueError(
             f"The body {body.name} was fine-tuned on {validated + tested} of the sentences that this split validates "
-            "or tests on: take the `source`, `num_per_label`, `train_fraction` and `seed` it was made with, or "
-            f"fine-tune one on this split{way_out}."
+            "or tests on: use the `source`, `num_per_label`, `train_fraction` and `seed` of its fine-tuning, or "
+            f"fine-tune a body on this split{way_out}."
         )

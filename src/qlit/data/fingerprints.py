@@ -1,4 +1,4 @@
-"""Fingerprints of bodies: equal files, equal fingerprint, wherever they lie."""
+"""Fingerprints of bodies: equal files have equal fingerprints in any folder."""
 
 import hashlib
 import os
@@ -14,24 +14,22 @@ _MODEL_SUFFIXES = {".json", ".txt", ".safetensors", ".bin", ".model"}
 
 
 def body_fingerprint(folder: Path, *, memo: Path | None = None) -> str:
-    """SHA-256 over names and contents of the model's files: the same weights and settings, the same fingerprint.
-
-    Of a body with code of its own, its Python files are among them.
+    """SHA-256 over the names and contents of the model's files, and of the body's own Python files if it runs any.
 
     Args:
         folder: Folder of the body.
-        memo: Folder to remember the result in, by the `file_stamp` of every file; None for never. What changed within
-            the last seconds is not remembered: such a stamp may stay while the file changes once more.
+        memo: Folder that stores results, keyed by the `file_stamp` of every file; None to store nothing. Results for
+            files that changed in the last seconds are not stored, because another change could leave the same stamp.
     Returns:
         64 hex digits.
     Raises:
-        ValueError: If the folder holds no model file, or its modules.json cannot be read.
-    Cost: reads all weights, about 1 s for 440 MB; next to nothing if remembered.
+        ValueError: If the folder contains no model file, or its modules.json cannot be read.
+    Cost: reads all weights, about 1 s for 440 MB; negligible if the result is stored.
     """
     folder = folder.resolve()
     files = sorted(_model_files(folder))
     if not files:
-        raise ValueError(f"{folder} holds no model file ({', '.join(sorted(_MODEL_SUFFIXES))}).")
+        raise ValueError(f"{folder} contains no model file ({', '.join(sorted(_MODEL_SUFFIXES))}).")
     stamps = [file_stamp(file) for file in files]
     remembered = memo / hashlib.sha256(repr(stamps).encode()).hexdigest() if memo and are_settled(stamps) else None
     if remembered and (found := _recalled(remembered)) is not None:
@@ -43,7 +41,7 @@ def body_fingerprint(folder: Path, *, memo: Path | None = None) -> str:
         digest.update(f"{file.relative_to(folder).as_posix()}\n{content}\n".encode())
     fingerprint = digest.hexdigest()
     if remembered:
-        with suppress(OSError):  # it only saves time; where nothing can be written, it is computed each time
+        with suppress(OSError):  # storing only saves time: without it, the fingerprint is computed every time
             remembered.parent.mkdir(parents=True, exist_ok=True)
             temporary = remembered.with_suffix(f".{os.getpid()}")
             temporary.write_text(f"{fingerprint} {_checksum(fingerprint)}")
@@ -52,7 +50,7 @@ def body_fingerprint(folder: Path, *, memo: Path | None = None) -> str:
 
 
 def _recalled(remembered: Path) -> str | None:
-    """A fingerprint that was written; None if there is none, or its checksum is not its own."""
+    """Read a stored fingerprint; None if there is none, or its checksum is wrong."""
     try:
         fingerprint, checksum = remembered.read_text().split()
     except (OSError, ValueError):

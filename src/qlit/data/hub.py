@@ -1,4 +1,4 @@
-"""The Hugging Face hub: is it there, and the files of a body from it. Its cache is asked before the network."""
+"""Get a body from the Hugging Face hub or its local cache, and check whether the hub answers."""
 
 import threading
 from pathlib import Path, PurePosixPath
@@ -6,7 +6,7 @@ from pathlib import Path, PurePosixPath
 from qlit.data.own_code import code_elsewhere, code_files, has_code
 
 PROBE_TIMEOUT_S = 5.0
-# What a sentence-transformers model is loaded from, and weights of the same name for other frameworks.
+# Files that a sentence-transformers model is loaded from, and unused files, such as weights for other frameworks.
 _MODEL_FILES = ["*.json", "*.txt", "*.model", "*.safetensors", "*.bin"]
 _CODE_FILES = ["*.py"]
 _UNUSED_FILES = ["onnx/*", "openvino/*", "*.msgpack", "*.h5", "*.ot", "training_args.bin", "openvino_model.bin"]
@@ -24,14 +24,14 @@ def is_offline() -> bool:
 
 
 def require_hub(what: str, ways_out: str, *, offline: bool | None = None) -> None:
-    """Return if the hub answers; one request, `PROBE_TIMEOUT_S` for each step of it and twice that in all.
+    """Raise a ConnectionError unless the hub answers one request within twice `PROBE_TIMEOUT_S`.
 
-    Without this a download that can not work is retried by the libraries for minutes.
+    Without this check, the libraries retry a hopeless download for minutes.
 
     Args:
-        what: What is wanted from the hub, as the message names it: "the body owner/name".
-        ways_out: What to do without the hub.
-        offline: Whether the network is forbidden; None asks `is_offline`.
+        what: The wanted thing, for the message: "the body owner/name".
+        ways_out: Advice for work without the hub, for the message.
+        offline: Whether the network is forbidden; None to use `is_offline`.
     Raises:
         ConnectionError: If the network is forbidden, or the endpoint (HF_ENDPOINT) does not answer or answers with a
             server error.
@@ -40,31 +40,31 @@ def require_hub(what: str, ways_out: str, *, offline: bool | None = None) -> Non
 
     if is_offline() if offline is None else offline:
         raise ConnectionError(
-            f"The environment forbids the network (HF_HUB_OFFLINE or its like is set), and {what} is not in the "
+            f"The environment forbids the network (HF_HUB_OFFLINE or similar is set), and {what} is not in the "
             f"Hugging Face cache in {constants.HF_HOME}: unset it, or {ways_out}."
         )
     if reason := _why_unreachable(constants.ENDPOINT):
         raise ConnectionError(
-            f"The Hugging Face hub at {constants.ENDPOINT} can not be reached ({reason}), and {what} is not in the "
+            f"The Hugging Face hub at {constants.ENDPOINT} cannot be reached ({reason}), and {what} is not in the "
             f"Hugging Face cache in {constants.HF_HOME}: {ways_out}."
         )
 
 
 def _why_unreachable(endpoint: str) -> str:
-    """Empty if the endpoint answers, else the reason."""
+    """Reason why the endpoint does not answer; empty if it answers."""
     from huggingface_hub import get_session
 
     outcome: list[str] = []
 
     def ask() -> None:
         try:
-            # The hub's own session: the same proxies and certificates as the download that follows.
+            # The hub's own session uses the same proxies and certificates as the download.
             status = get_session().head(endpoint, timeout=PROBE_TIMEOUT_S).status_code
             outcome.append(f"it answers with status {status}" if status >= 500 else "")
-        except Exception as error:  # whichever HTTP client the installed huggingface_hub is built on
+        except Exception as error:  # the type depends on huggingface_hub's HTTP client
             outcome.append(f"{type(error).__name__}: {error}")
 
-    # In a thread, for no HTTP timeout covers a name server that does not answer.
+    # In a thread, because no HTTP timeout covers a name server that does not answer.
     thread = threading.Thread(target=ask, daemon=True)
     thread.start()
     thread.join(2 * PROBE_TIMEOUT_S)
@@ -72,17 +72,17 @@ def _why_unreachable(endpoint: str) -> str:
 
 
 def download_body(name: str, *, with_code: bool = False) -> Path:
-    """The local folder of a hub model: from the cache if it is there, else downloaded.
+    """Find a hub model in the local cache, or download it; return its folder.
 
-    Weights for other frameworks, and pytorch_model.bin beside safetensors, are left out.
+    Weights for other frameworks are not downloaded, nor is pytorch_model.bin if there are safetensors.
 
     Args:
         name: `owner/name`.
-        with_code: Whether to take its Python files too, if it has code of its own.
+        with_code: Whether to get its Python files too, if it has its own code.
     Raises:
         ConnectionError: If it is not cached and the hub does not answer, or the network is forbidden.
-        ValueError: If the hub has no such model, or does not give it to you, or `name` cannot be one.
-        OSError: If what is downloaded cannot be written.
+        ValueError: If the hub has no such model, or this user has no access to it, or `name` is not a valid hub name.
+        OSError: If the download cannot be written.
     """
     from huggingface_hub import HfApi, constants, snapshot_download
     from huggingface_hub.errors import (
@@ -98,8 +98,8 @@ def download_body(name: str, *, with_code: bool = False) -> Path:
         validate_repo_id(name)
     except HFValidationError as error:
         raise ValueError(
-            f"There is no body folder {name} (in {Path.cwd()}), and no model on the Hugging Face hub can have that "
-            "name: check the path, or the name."
+            f"There is no body folder {name} (in {Path.cwd()}), and {name} is not a valid name on the Hugging Face "
+            "hub: check the path or the name."
         ) from error
     if (cached := _cached_body(name, with_code=with_code)) is not None:
         return cached
@@ -116,14 +116,14 @@ def download_body(name: str, *, with_code: bool = False) -> Path:
         raise ValueError(
             f"There is no body {name} at {constants.ENDPOINT}, or it is private: check the name, or set HF_TOKEN."
         ) from error
-    except (HfHubHTTPError, LocalEntryNotFoundError) as error:  # the latter if the connection breaks off
+    except (HfHubHTTPError, LocalEntryNotFoundError) as error:  # LocalEntryNotFoundError if the connection breaks
         raise ConnectionError(
-            f"The Hugging Face hub at {constants.ENDPOINT} did not give the body {name} ({error}): {BODY_WAYS_OUT}."
+            f"The download of the body {name} from {constants.ENDPOINT} failed ({error}): {BODY_WAYS_OUT}."
         ) from error
     except OSError as error:
         raise OSError(
             f"The body {name} cannot be downloaded to the Hugging Face cache in {constants.HF_HUB_CACHE} ({error}): "
-            "set HF_HOME to a folder that can be written and has space."
+            "set HF_HOME to a writable folder with enough space."
         ) from error
 
 
@@ -135,13 +135,13 @@ def _cached_body(name: str, *, with_code: bool) -> Path | None:
         unused = [
             *_UNUSED_FILES,
             "*.bin",
-        ]  # which of these are needed is not known offline: weights are looked for below
+        ]  # offline, the needed files are not known; the weights are checked below
         found = snapshot_download(name, local_files_only=True, allow_patterns=_MODEL_FILES, ignore_patterns=unused)
-    except LocalEntryNotFoundError:  # nothing there, or an interrupted download
+    except LocalEntryNotFoundError:  # not cached, or the download was interrupted
         return None
     folder = Path(found)
     has_weights = any(folder.rglob("*.safetensors")) or any(folder.rglob("pytorch_model*.bin"))
-    # A body that was downloaded without its code is there without it.
+    # An earlier download without `with_code` left out the Python files.
     lacks_code = with_code and has_code(folder) and not code_elsewhere(folder) and not code_files(folder)
     return folder if has_weights and not lacks_code else None
 

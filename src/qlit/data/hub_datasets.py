@@ -1,4 +1,4 @@
-"""Rows of a data set on the Hugging Face hub, all splits pooled."""
+"""Read data sets of the Hugging Face hub."""
 
 import logging
 from collections.abc import Iterator, Sequence
@@ -11,14 +11,14 @@ from qlit.data.quoting import error_text, quoted, quoted_list
 from qlit.data.rows import Found, Part, Row, Unlabelled
 
 _WAYS_OUT = (
-    "give a local file or folder, or 'sample', or owner/name:config if a configuration of it is cached, "
+    "give a local file or folder, or 'sample', or owner/name:config if one of its configurations is cached, "
     "or set HF_HOME to a copy of the Hugging Face cache of a machine that has it"
 )
 _SPLIT_ORDER = ("train", "dev", "validation", "valid", "test")
 
 
 def read_hub(source: str, *, text_column: str, label_column: str) -> Found:
-    """All rows of a hub data set by split, and the names of its classes if it has them.
+    """Read all rows of a hub data set by split, and the names of its classes if it has them.
 
     Args:
         source: `owner/name` or `owner/name:config`.
@@ -26,7 +26,7 @@ def read_hub(source: str, *, text_column: str, label_column: str) -> Found:
         label_column: Column of the labels.
     Raises:
         ConnectionError: If it is not cached and the hub does not answer, or the network is forbidden.
-        ValueError: If there is no such data set, configuration or column, or it can not be read.
+        ValueError: If there is no such data set, configuration or column, or it cannot be read.
     """
     from datasets import ClassLabel
 
@@ -63,14 +63,14 @@ def read_hub(source: str, *, text_column: str, label_column: str) -> Found:
 
 
 def _load(name: str, config: str | None) -> Any:
-    """The splits by name: from the cache if they are there, else from the hub."""
+    """Load the splits, by name, from the cache or else from the hub."""
     import datasets
     from datasets.exceptions import DatasetNotFoundError, DatasetsError
 
     cached = _load_cached(name, config)
     if cached is not None:
         return cached
-    # A name like my/data may be meant as a path, whatever is wrong with the hub.
+    # The user may have meant a name like my/data as a path.
     path = source_in_words(f"{name}:{config}" if config else name)
     no_path = f"There is no file or folder {path}. As a Hugging Face data set: "
     what = f"the data set {name}" + (f" ({config})" if config else "")
@@ -85,7 +85,7 @@ def _load(name: str, config: str | None) -> Any:
             "set HF_TOKEN, or give a local file or folder."
         ) from error
     except (DatasetsError, ValueError, OSError, RuntimeError) as error:
-        raise ValueError(f"{no_path}{what} can not be read: {error_text(error)}") from error
+        raise ValueError(f"{no_path}{what} cannot be read: {error_text(error)}") from error
 
 
 def _load_cached(name: str, config: str | None) -> Any | None:
@@ -94,16 +94,16 @@ def _load_cached(name: str, config: str | None) -> Any | None:
     try:
         with _only_cached():
             splits = datasets.load_dataset(name, config)
-    except (ConnectionError, FileNotFoundError, ValueError):  # how datasets says that it is not cached
+    except (ConnectionError, FileNotFoundError, ValueError):  # `datasets` raises any of these if it is not cached
         return None
-    # With no configuration asked for, the cache gives the one that was used last, whatever the hub's default is.
+    # Without a configuration, the cache returns the one used last, which may not be the hub's default.
     used = next(iter(splits.values())).info.config_name
     return splits if used in (config, "default") else None
 
 
 @contextmanager
 def _only_cached() -> Iterator[None]:
-    """Keep `datasets` from the network, and from warning that it was kept from it."""
+    """Use `datasets` without the network and without its warnings about that."""
     import datasets
 
     logger = logging.getLogger("datasets")

@@ -1,4 +1,4 @@
-"""Labels matched by name: data numbered as a checkpoint numbers its classes."""
+"""Match the labels of data with the classes of a checkpoint by name."""
 
 from collections.abc import Sequence
 
@@ -8,20 +8,20 @@ _MOST_NAMES = 5
 
 
 def names_of(names: Sequence[str]) -> str:
-    """Some labels as text, the first few of many."""
+    """List labels as text; only the first few if there are many."""
     shown = ", ".join(map(quoted, names[:_MOST_NAMES]))
     return shown if len(names) <= _MOST_NAMES else f"{shown} and {len(names) - _MOST_NAMES} more"
 
 
 def match_labels(found: Sequence[str], known: Sequence[str], where: str) -> list[int]:
-    """The classes of some labels in a checkpoint's numbering, which may have more.
+    """Numbers of labels in a checkpoint's classes, of which the data may lack some.
 
     Args:
         found: Names of labels in the data.
         known: Names of the checkpoint's classes, in their order.
-        where: What the data is called.
+        where: Name of the data, for the message.
     Raises:
-        ValueError: If a label is none of the checkpoint's.
+        ValueError: If the checkpoint does not know a label.
     """
     number = {name: k for k, name in enumerate(known)}
     if unknown := [name for name in found if name not in number]:

@@ -1,4 +1,4 @@
-"""Splits compared with the split of a checkpoint, so that no score is of sentences that made the checkpoint."""
+"""Compare a split with a checkpoint's split, so that no sentence that trained the checkpoint is scored."""
 
 from dataclasses import dataclass, replace
 from typing import Literal
@@ -14,13 +14,13 @@ Stage = Literal["fit", "validate", "test"]
 
 @dataclass(frozen=True)
 class Comparison:
-    """A split beside the origin of a checkpoint.
+    """A split and the origin of a checkpoint that it is used with.
 
     Args:
-        origin: What the checkpoint records.
+        origin: Origin recorded in the checkpoint.
         data: The data, with the checkpoint's labels.
-        split: Its split.
-        seed: The split's.
+        split: Split of the data.
+        seed: Seed of the split.
     """
 
     origin: Origin
@@ -29,16 +29,17 @@ class Comparison:
     seed: int
 
     def checked(self, stage: Stage, *, unseen_only: bool) -> tuple[Split, list[Notice]]:
-        """The split that may be resumed, validated or tested, and what a user should know about it.
+        """Check whether the checkpoint may be used with the split; return the split to use and notices about it.
 
         Args:
-            stage: What is done with the checkpoint: it is resumed ("fit"), validated or tested.
-            unseen_only: Whether to validate on sentences that are new to the checkpoint alone. From a test they have
-                been left out before.
+            stage: Use of the checkpoint: resume ("fit"), "validate" or "test".
+            unseen_only: Whether to validate only on sentences that are new to the checkpoint. (For a test, the split
+                has already left out the others.)
         Raises:
-            ValueError: If a resume would change training or validation sentences; if sentences would be scored that
-                trained or validated the checkpoint; or if that is not known, because an older qlit did not record them.
-        Cost: nothing worth mentioning where the split is the checkpoint's own.
+            ValueError: If a resume would change training or validation sentences; if sentences that trained or
+                validated the checkpoint would be scored; or if this is unknown, because an older qlit wrote the
+                checkpoint.
+        Cost: negligible if the split is the checkpoint's own.
         """
         if self.origin.fingerprint == self.split.fingerprint:
             return self.split, []
@@ -54,7 +55,7 @@ class Comparison:
     ) -> tuple[Split, list[Notice]]:
         data, split, own = self.data, self.split, Sentences.of(self.data, self.split)
         if own.validated == made_it.validated if stage == "validate" else own.both == made_it.both:
-            # What the checkpoint's own split scores; a duplicate that it holds is the split's to report.
+            # The checkpoint's own split scores the same sentences; the split itself reports its duplicates.
             return split, [] if stage == "validate" and own.digest == made_it.digest else [self._same_sentences()]
         part, name = (split.test, "test") if stage == "test" else (split.validation, "validation")
         texts = [data.texts[k] for k in part]
@@ -64,13 +65,13 @@ class Comparison:
             raise ValueError(
                 f"Of the {len(part):,} {name} sentences, {num_trained:,} trained the checkpoint and "
                 f"{num_seen - num_trained:,} chose its best epoch, because it was trained on {self._theirs()} and this "
-                f"is {self._ours()}: take the data and the `data` settings of its run, or score the other sentences "
-                "alone with `--data.unseen_only true`."
+                f"is {self._ours()}: use the data and the `data` settings of its run, or score only the other "
+                "sentences with `--data.unseen_only true`."
             )
         if num_seen == len(part):
             raise ValueError(
                 f"All {len(part):,} {name} sentences trained the checkpoint or chose its best epoch, and `unseen_only` "
-                "leaves them out; take other data."
+                "leaves them out; use other data."
             )
         notices = [
             Notice(
@@ -99,7 +100,7 @@ class Comparison:
 
     def _check_resume(self, made_it: Sentences) -> None:
         if digest_of(self.data, self.split) == made_it.digest:
-            return  # other test sentences alone, such as another `max_test`
+            return  # only the test sentences differ, for example because of another `max_test`
         train, validation = ([self.data.texts[k] for k in part] for part in (self.split.train, self.split.validation))
         new = int((~are_seen(train, made_it.trained)).sum())
         new_validation = int((~are_seen(validation, made_it.validated)).sum())
@@ -113,13 +114,13 @@ class Comparison:
         )
         raise ValueError(
             f"The checkpoint was trained on {self._theirs()} and cannot be resumed on {self._ours()}: {differences}; "
-            "take the data and the `data` settings of its run, or begin a new run without --ckpt_path."
+            "use the data and the `data` settings of its run, or start a new run without --ckpt_path."
         )
 
     def _unrecorded(self, stage: Stage, *, unseen_only: bool) -> list[Notice]:
-        """Of a checkpoint that records no more than the fingerprint of its split, or not even that."""
+        """Notices for a checkpoint that records at most the fingerprint of its split."""
         origin = self.origin
-        unknown = "an older qlit wrote it, which does not record the sentences that trained it or chose its best epoch"
+        unknown = "an older qlit wrote it and did not record the sentences that trained it or chose its best epoch"
         if origin.fingerprint in former_fingerprints(self.data, self.split, self.seed):
             text = (
                 f"The test sentences are not those of the checkpoint's own split, {origin.fingerprint}; its training "
@@ -129,11 +130,11 @@ class Comparison:
         if origin.fingerprint and (stage == "fit" or unseen_only or origin.dataset == self.data.name):
             raise ValueError(
                 f"The checkpoint was trained on {self._theirs()} and cannot be {_DONE[stage]} {self._ours()}, because "
-                f"{unknown}; take the data and the `data` settings of its run."
+                f"{unknown}; use the data and the `data` settings of its run."
             )
         text = (
-            f"The checkpoint was trained on {self._theirs()}; {unknown}, so whether some of them are among those of "
-            f"{self.data.name} is not known."
+            f"The checkpoint was trained on {self._theirs()}; {unknown}, so it is unknown whether {self.data.name} "
+            "contains some of them."
         )
         return [Notice("other_split", text)]
 

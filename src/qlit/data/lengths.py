@@ -1,4 +1,4 @@
-"""How much of a sentence a body reads: what is longer than its max_seq_length is cut off.
+"""Count the tokens of sentences, and find the sentences that a body truncates.
 
 Shapes: N sentences.
 """
@@ -18,31 +18,31 @@ if TYPE_CHECKING:
     from sentence_transformers import SentenceTransformer
 
 Lengths = NDArray[np.int64]
-"""Shape (N, 3), a row a sentence: its tokens, the most that the body reads (0 for no limit), and of a sentence that has
-as many or more a hash of those that are read, else 0. A row of `NOT_COUNTED` is not known yet."""
+"""Token counts, shape (N, 3). Columns: number of tokens; the body's limit (0 for none); a hash of the tokens that are
+read if the sentence reaches the limit, else 0. A row of `NOT_COUNTED` is not known yet."""
 
 COLUMNS = 3
 NOT_COUNTED = -1
-_NO_LIMIT = 10**9  # transformers writes 1e30 where a tokenizer has no limit
+_NO_LIMIT = 10**9  # transformers writes 1e30 if a tokenizer has no limit
 _BATCH_SIZE = 256
 
 
 def lengths_of(model: "SentenceTransformer", texts: Sequence[str]) -> Lengths:
-    """Count the tokens of sentences, as the body reads them: prompt and special tokens included.
+    """Count the tokens of sentences, including the body's prompt and special tokens.
 
-    A body whose first module tells no tokens, such as one with code of its own, counts as one without a limit.
+    A body whose first module returns no tokens, for example one with its own code, is treated as unlimited.
 
     Args:
         model: From `load_body`.
         texts: N sentences.
-    Cost: a tokenization of all sentences, and one more of those that are cut; about 0.1 s for 1,000 short ones.
+    Cost: tokenizes all sentences once, and truncated ones twice; about 0.1 s for 1,000 short sentences.
     """
     rows = np.zeros((len(texts), COLUMNS), dtype=np.int64)
     limit = _limit(model)
     if limit is None:
         return rows
     rows[:, 1] = limit
-    order = sorted(range(len(texts)), key=lambda row: len(texts[row]))  # alike in length, they need little padding
+    order = sorted(range(len(texts)), key=lambda row: len(texts[row]))  # similar lengths need little padding
     for first in range(0, len(order), _BATCH_SIZE):
         batch = order[first : first + _BATCH_SIZE]
         for row, read in zip(batch, _tokens_of(model, [texts[row] for row in batch]), strict=True):
@@ -56,17 +56,17 @@ def lengths_of(model: "SentenceTransformer", texts: Sequence[str]) -> Lengths:
 
 
 def is_cut(lengths: Lengths) -> NDArray[np.bool_]:
-    """Which sentences are cut, shape (N,)."""
+    """Whether each sentence is truncated, shape (N,)."""
     return np.asarray((lengths[:, 1] > 0) & (lengths[:, 0] > lengths[:, 1]))
 
 
 def cut_notice(body: str, parts: Mapping[str, Lengths], texts: Sequence[str]) -> Notice | None:
-    """What a user should know of sentences that are cut; None if there are none.
+    """Notice about truncated sentences; None if there are none.
 
     Args:
         body: Name of the body.
-        parts: Lengths of the sentences of each part, by the part's name as it stands before "sentences"; may be empty.
-        texts: The sentences of all parts, in their order.
+        parts: Lengths of the sentences, by the name of their part ("training", or "" for no name).
+        texts: The sentences of all parts, in the same order.
     """
     lengths = np.concatenate([*parts.values()])
     cut = is_cut(lengths)
@@ -80,13 +80,14 @@ def cut_notice(body: str, parts: Mapping[str, Lengths], texts: Sequence[str]) ->
     )
     if alike := _num_alike(lengths, cut, texts):
         text += (
-            f" {alike:,} of them differ from another sentence only in what is cut off, so both have the same embedding."
+            f" {alike:,} of them differ from another sentence only in the part that is cut off, so both have the same "
+            "embedding."
         )
     return Notice("cut_sentences", text)
 
 
 def _num_alike(lengths: Lengths, cut: NDArray[np.bool_], texts: Sequence[str]) -> int:
-    """Cut sentences of which the body reads the same as of another, different sentence."""
+    """Number of truncated sentences whose remaining tokens equal those of a different sentence."""
     read: dict[int, set[str]] = {}
     for row in np.flatnonzero(lengths[:, 2]).tolist():
         read.setdefault(int(lengths[row, 2]), set()).add(texts[row])
@@ -126,19 +127,19 @@ def _without_limit(model: Any) -> Iterator[None]:
 
 
 def _tokens_of(model: Any, texts: list[str]) -> list[NDArray[np.int64]]:
-    """The tokens that the body reads of each text."""
+    """Token ids that the body reads, one array per text."""
     prompt = model.prompts.get(model.default_prompt_name) if model.default_prompt_name else None
     if hasattr(model, "preprocess"):
         features = model.preprocess(texts, prompt=prompt)
     else:  # sentence-transformers 5
         features = model.tokenize([f"{prompt or ''}{text}" for text in texts])
     ids = np.asarray(features["input_ids"], dtype=np.int64)
-    if "offsets" in features:  # of a static embedding: one after the other
+    if "offsets" in features:  # a static embedding concatenates the ids of all texts
         return np.split(ids, np.asarray(features["offsets"])[1:])
     is_token = np.asarray(features["attention_mask"], dtype=bool)
     return [row[read] for row, read in zip(ids, is_token, strict=True)]
 
 
 def _hash(tokens: NDArray[np.int64]) -> int:
-    """Not 0, which stands for none."""
+    """Positive hash of token ids; 0 means that there is no hash."""
     return int.from_bytes(hashlib.blake2b(tokens.tobytes(), digest_size=7).digest(), "big") + 1

@@ -1,13 +1,13 @@
-"""Notices: what a user should know about a result, such as rows that were left out."""
+"""Notices: facts about a result that a user should know, such as omitted rows."""
 
 from typing import NamedTuple
 
 
 class Notice(NamedTuple):
-    """One fact about the data or the training, printed once in the summary and kept in the run.
+    """One fact about the data or the training; the summary prints it and the run stores it.
 
     Args:
-        key: Short name; the run has the text as its tag `notice.<key>`.
+        key: Short name; the run stores the text in its tag `notice.<key>`.
         text: One sentence, with counts.
     """
 

@@ -1,4 +1,4 @@
-"""What a checkpoint records of the data and the sentences that made it."""
+"""Origin of a checkpoint: its data set, its labels, and hashes of the sentences that it was trained on."""
 
 import hashlib
 from collections.abc import Iterable, Mapping
@@ -12,11 +12,11 @@ from qlit.data.splits import Split
 
 @dataclass(frozen=True)
 class Sentences:
-    """The sentences that made a checkpoint.
+    """Hashes of the sentences that a checkpoint was trained and validated on.
 
     Args:
-        trained: Hashes of those that trained it.
-        validated: Hashes of those that validated it, by which its best epoch was chosen.
+        trained: Hashes of the training sentences.
+        validated: Hashes of the validation sentences, which chose its best epoch.
         digest: 16 hex digits over both and their labels, in their order.
     """
 
@@ -26,25 +26,25 @@ class Sentences:
 
     @classmethod
     def of(cls, data: LabelledTexts, split: Split) -> Self:
-        """Those of a model that is trained on a split."""
+        """Hashes for a model that is trained on a split."""
         trained, validated = (sentence_keys(data.texts[k] for k in part) for part in (split.train, split.validation))
         return cls(trained, validated, digest_of(data, split))
 
     @property
     def both(self) -> frozenset[str]:
-        """Hashes of all of them."""
+        """Hashes of the training and validation sentences."""
         return self.trained | self.validated
 
 
 @dataclass(frozen=True)
 class Origin:
-    """Where a checkpoint comes from.
+    """Data that a checkpoint was trained on.
 
     Args:
-        label_names: Names of its classes, in their order; None where it does not record them.
+        label_names: Names of its classes, in their order; None if not recorded.
         dataset: Name of its data set.
-        fingerprint: Of its split; empty where it does not record it.
-        sentences: Its sentences; None in checkpoints of an older qlit.
+        fingerprint: Fingerprint of its split; empty if not recorded.
+        sentences: Hashes of its sentences; None in checkpoints of an older qlit.
     """
 
     label_names: tuple[str, ...] | None
@@ -58,7 +58,7 @@ class Origin:
         return cls(data.label_names, data.name, split.fingerprint, Sentences.of(data, split))
 
     def notes(self) -> dict[str, Any]:
-        """As plain values for a checkpoint, 16 bytes a sentence."""
+        """Convert to plain values for a checkpoint, 16 bytes per sentence."""
         notes: dict[str, Any] = {
             "label_names": None if self.label_names is None else list(self.label_names),
             "dataset": self.dataset,
@@ -71,7 +71,7 @@ class Origin:
 
     @classmethod
     def from_notes(cls, notes: Mapping[str, Any]) -> Self:
-        """What a checkpoint's notes record; older ones record less."""
+        """Read the plain values in a checkpoint; older checkpoints record less."""
         names, sentences = notes.get("label_names"), notes.get("sentences")
         return cls(
             None if names is None else tuple(names),

@@ -1,4 +1,4 @@
-"""Python code that a body brings along, found in its settings without running any of it."""
+"""Find the Python code that a body contains, from its settings and without running it."""
 
 import json
 from collections.abc import Iterator
@@ -12,15 +12,15 @@ _AUTO_MAP_FILES = ("config.json", "tokenizer_config.json", "processor_config.jso
 
 
 def code_needed(folder: Path) -> list[str]:
-    """Classes that a body cannot be loaded without and that neither sentence-transformers nor torch has.
+    """Classes that a body needs but that neither sentence-transformers nor torch provides.
 
-    Not found here: an architecture that only an `auto_map` describes, for which transformers has to be asked; it runs
-    no code unasked.
+    An architecture that only an `auto_map` describes is not found here, because only transformers knows whether it
+    needs it; transformers does not run such code without permission.
 
     Args:
         folder: Folder of the body.
     Returns:
-        Each with its file: "my_norm.MyNorm in modules.json".
+        Classes with the files that name them: "my_norm.MyNorm in modules.json".
     Raises:
         ValueError: If its modules.json cannot be read.
     """
@@ -30,7 +30,7 @@ def code_needed(folder: Path) -> list[str]:
 
 
 def has_code(folder: Path) -> bool:
-    """Whether a body names code of its own, needed or not.
+    """Whether a body's settings name its own code, needed or not.
 
     Raises:
         ValueError: If its modules.json cannot be read.
@@ -39,7 +39,7 @@ def has_code(folder: Path) -> bool:
 
 
 def code_files(folder: Path) -> list[Path]:
-    """Python files of a body with code of its own; none of another, which runs none of what lies in its folder.
+    """Python files of a body that has its own code; empty for other bodies, whose Python files are never run.
 
     Raises:
         ValueError: If its modules.json cannot be read.
@@ -50,7 +50,7 @@ def code_files(folder: Path) -> list[Path]:
 
 
 def code_elsewhere(folder: Path) -> list[str]:
-    """Repositories of the hub, `owner/name`, that the code of a body lies in, other than its own folder."""
+    """Other hub repositories, `owner/name`, that contain code of a body."""
     references = [value for auto_map in _auto_maps(folder) for value in _texts(auto_map)]
     return sorted({reference.partition("--")[0] for reference in references if "--" in reference})
 
@@ -63,20 +63,20 @@ def _modules(folder: Path) -> Iterator[str]:
         yield from [str(module["type"]) for module in json.loads(file.read_text(encoding="utf-8"))]
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise ValueError(
-            f"{file} is no list of a sentence transformer's modules: copy or save the body again."
+            f"{file} is not a list of sentence-transformers modules: copy or save the body again."
         ) from error
 
 
 def _of_modules(folder: Path) -> Iterator[tuple[str, str]]:
-    """Import paths in the settings of single modules, which sentence-transformers follows."""
+    """Import paths in the settings of single modules, which sentence-transformers imports."""
     for file in sorted(folder.rglob("*config.json")):
         if is_hidden(file, folder):
             continue
         settings = _settings(file)
-        names = [settings.get("activation_function")]  # of a Dense module; those of transformers have no dot
+        names = [settings.get("activation_function")]  # in a Dense module; names of transformers have no dot
         if file.name == "wordembedding_config.json":
             names.append(settings.get("tokenizer_class"))
-        if isinstance(types := settings.get("types"), dict) and "structure" in settings:  # of a Router
+        if isinstance(types := settings.get("types"), dict) and "structure" in settings:  # in a Router
             names += types.values()
         yield from (
             (name, file.relative_to(folder).as_posix()) for name in names if isinstance(name, str) and "." in name
@@ -102,7 +102,7 @@ def _texts(value: Any) -> Iterator[str]:
 
 
 def _settings(file: Path) -> dict[str, Any]:
-    """What a JSON file says; nothing of one that cannot be read, which is no concern before the body is loaded."""
+    """Read a JSON object; empty if it cannot be read, because loading the body reports that."""
     try:
         found = json.loads(file.read_text(encoding="utf-8"))
     except (OSError, ValueError):

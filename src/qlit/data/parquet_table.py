@@ -1,4 +1,4 @@
-"""Parquet files as tables."""
+"""Read Parquet files as tables."""
 
 from pathlib import Path
 
@@ -8,14 +8,14 @@ from qlit.data.tables import Table, positions
 
 
 def table_of_parquet(path: Path, text_column: str, label_column: str) -> Table:
-    """The table of a Parquet file.
+    """Read a Parquet file.
 
     Args:
         path: The file.
         text_column: Column of the sentences.
         label_column: Column of the labels.
     Raises:
-        ValueError: If it is not such a file or broken, or a wanted column occurs twice.
+        ValueError: If it is broken or not a Parquet file, or one of the two columns occurs twice.
     """
     import pyarrow as pa  # takes a third of a second
     import pyarrow.parquet as pq
@@ -30,5 +30,5 @@ def table_of_parquet(path: Path, text_column: str, label_column: str) -> Table:
     except UnicodeDecodeError as error:
         raise ValueError(f"A text in {path} is not UTF-8 ({error.reason}); write the file again.") from error
     except (pa.ArrowException, OSError) as error:
-        raise ValueError(f"{path} can not be read as Parquet ({error_text(error)}); write it again.") from error
+        raise ValueError(f"{path} cannot be read as Parquet ({error_text(error)}); write it again.") from error
     return Table(columns, rows, len(rows))

@@ -1,4 +1,4 @@
-"""What the readers of files and of hub data sets return: rows by file or split, before anything is checked."""
+"""Unchecked rows by file or split, as the readers of files and hub data sets return them."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -8,12 +8,12 @@ from qlit.data.notices import Notice
 
 
 class Row(NamedTuple):
-    """One row as it was found.
+    """One unchecked row.
 
     Args:
-        text: The sentence.
-        label: The label's value.
-        place: Where it stands, for messages: "line 3 of train.tsv".
+        text: Value in the sentence column.
+        label: Value in the label column.
+        place: Position of the row, for messages: "line 3 of train.tsv".
     """
 
     text: object
@@ -25,7 +25,7 @@ class Part(NamedTuple):
     """The rows of one file of a folder, or of one split of a hub data set.
 
     Args:
-        name: As messages name it: "train.tsv" or "split 'train'".
+        name: Name in messages: "train.tsv" or "split 'train'".
         rows: Its rows, in order.
     """
 
@@ -34,12 +34,12 @@ class Part(NamedTuple):
 
 
 class Unlabelled(NamedTuple):
-    """Rows without labels, which are left out.
+    """Omitted rows without labels.
 
     Args:
-        name: Their file or split, as messages name it.
+        name: Their file or split, as in `Part`.
         num_rows: Number of rows.
-        reason: How they are recognised: "all labelled -1".
+        reason: Reason for counting them as unlabelled: "all labelled -1".
     """
 
     name: str
@@ -49,12 +49,12 @@ class Unlabelled(NamedTuple):
 
 @dataclass(frozen=True)
 class Found:
-    """All that a source holds.
+    """Content of a data source.
 
     Args:
-        parts: Files or splits with a label column, in the order in which they are pooled.
+        parts: Files or splits with a label column, in pooling order.
         unlabelled: Files or splits without a label column.
-        notices: What a user should know about the reading, such as files that were left out.
+        notices: Facts about the reading that a user should know, such as omitted files.
         class_names: Names of the classes 0, 1, ... if the source has them.
     """
 

@@ -1,4 +1,4 @@
-"""Which sentences are the same: hashes of those that a model has seen, and duplicates in a split."""
+"""Recognise equal sentences: hashes of sentences that a model has seen, and duplicates in a split."""
 
 import hashlib
 from collections import defaultdict
@@ -9,11 +9,11 @@ from numpy.typing import NDArray
 
 from qlit.data.notices import Notice
 
-KEY_DIGITS = 16  # 64 bits: ten thousand sentences share none
+KEY_DIGITS = 16  # 64 bits, so that ten thousand sentences have different hashes
 
 
 def folded(text: str) -> str:
-    """The sentence as it is compared with others: without case, and with single blanks for any white space."""
+    """Normalise a sentence for comparison: ignore case, and replace any white space by single spaces."""
     return " ".join(text.split()).casefold()
 
 
@@ -23,19 +23,19 @@ def sentence_key(text: str) -> str:
 
 
 def sentence_keys(texts: Iterable[str]) -> frozenset[str]:
-    """The hashes of some sentences."""
+    """Hashes of sentences, as by `sentence_key`."""
     return frozenset(map(sentence_key, texts))
 
 
 def counted(count: int) -> str:
-    """`1 is`, `2 are`."""
+    """A count with its verb: "1 is", "2 are"."""
     return f"{count:,} {'is' if count == 1 else 'are'}"
 
 
 def are_seen(texts: Sequence[str], seen: Collection[str]) -> NDArray[np.bool_]:
-    """Whether the hash of each of N sentences is among those `seen`, shape (N,).
+    """Whether the hash of each of N sentences is in `seen`, shape (N,).
 
-    The hash of the very text counts as well: records of bodies that were fine-tuned by an older qlit have these.
+    The hash of the unnormalised text counts as well, because records written by an older qlit contain those.
     """
     if not seen:
         return np.zeros(len(texts), dtype=np.bool_)
@@ -45,7 +45,7 @@ def are_seen(texts: Sequence[str], seen: Collection[str]) -> NDArray[np.bool_]:
 def duplicate_notices(
     texts: Sequence[str], labels: Sequence[int], train: Iterable[int], validation: Iterable[int], test: Iterable[int]
 ) -> list[Notice]:
-    """Notices of sentences that a split both learns from and scores, and of sentences with several labels.
+    """Notices about sentences that a split both trains on and scores, and about sentences with several labels.
 
     Args:
         texts: N sentences of the data set.

@@ -1,4 +1,4 @@
-"""Sentences to label or to encode: from arguments, a file or standard input, read in the same way."""
+"""Read sentences from arguments, a file or standard input."""
 
 import sys
 from collections.abc import Sequence
@@ -6,17 +6,17 @@ from pathlib import Path
 
 
 def read_sentences(given: Sequence[str], file: str | None) -> list[str]:
-    """The sentences of a command line.
+    """Read the sentences that a command line gives.
 
-    Files and standard input are UTF-8, whatever the locale is, with or without a byte order mark; a line ends with
-    a newline, a carriage return, or both.
+    Files and standard input are UTF-8 in every locale, with or without a byte order mark. A line ends with a newline,
+    a carriage return, or both.
 
     Args:
         given: Sentences given as arguments.
-        file: A file with one sentence a line; "-" for standard input. Without it and without `given`, standard input
-            is read.
+        file: File with one sentence per line; "-" for standard input. Without `file` and `given`, standard input is
+            read.
     Raises:
-        FileNotFoundError: If there is no such file.
+        FileNotFoundError: If the file does not exist.
         ValueError: If both are given, there is no sentence, a line is blank, or something is not UTF-8 text.
     """
     if given and file:
@@ -44,11 +44,11 @@ def read_sentences(given: Sequence[str], file: str | None) -> list[str]:
 
 
 def check_is_text(sentence: str, name: str) -> None:
-    """Raise a ValueError if a sentence holds bytes of the command line that are not UTF-8.
+    """Raise a ValueError if a sentence contains bytes from the command line that are not UTF-8.
 
     Args:
         sentence: The sentence.
-        name: How to call it in the message.
+        name: Name of the sentence in the message.
     """
     if any("\ud800" <= character <= "\udfff" for character in sentence):
         raise ValueError(f"Sentences must be UTF-8 text, but {name} has bytes that are not.")
@@ -60,4 +60,4 @@ def _lines(content: bytes, name: str) -> list[str]:
     except UnicodeDecodeError as error:
         raise ValueError(f"{name} is not UTF-8 text ({error}); convert it first, for example with iconv.") from error
     text = text.replace("\r\n", "\n").replace("\r", "\n")
-    return text.removesuffix("\n").split("\n") if text else []  # `splitlines` would cut at U+2028 and the like too
+    return text.removesuffix("\n").split("\n") if text else []  # `splitlines` would also split at U+2028

@@ -1,4 +1,4 @@
-"""TSV and CSV files as tables."""
+"""Read TSV and CSV files as tables."""
 
 import csv
 import io
@@ -13,21 +13,22 @@ from qlit.data.tsv import Record, looks_quoted, read_tsv
 
 
 def table_of_tsv(content: str, path: Path, text_column: str, label_column: str) -> Table:
-    """The table of a TSV file; a header is not needed if there are two fields, and the second occurs again.
+    """Read a TSV file. Without a header it must have two fields, and the second one of the first line must recur.
 
     Args:
-        content: Its decoded text, line ends as they are.
+        content: Its decoded text, with its own line ends.
         path: Its path, for messages.
         text_column: Column of the sentences.
         label_column: Column of the labels.
     Raises:
-        ValueError: If it is empty or broken, a row is ragged, or a wanted column occurs twice.
+        ValueError: If it is empty or broken, a row has the wrong number of fields, or one of the two columns occurs
+            twice.
     """
     return _table(read_tsv(content), path, text_column, label_column, is_tsv=True)
 
 
 def table_of_csv(content: str, path: Path, text_column: str, label_column: str) -> Table:
-    """The table of a CSV file; as `table_of_tsv`."""
+    """Read a CSV file; as `table_of_tsv`."""
     return _table(_read_csv(content, path), path, text_column, label_column)
 
 
@@ -42,7 +43,7 @@ def _read_csv(content: str, path: Path) -> list[Record]:
                 end = reader.line_num
         except csv.Error as error:
             raise ValueError(
-                f"{path} is not valid CSV ({error}) in the row that begins in line {end + 1}; check its quote "
+                f"{path} is not valid CSV ({error}) in the row that starts in line {end + 1}; check its quote "
                 "characters, or use .tsv."
             ) from error
     return records
@@ -50,8 +51,8 @@ def _read_csv(content: str, path: Path) -> list[Record]:
 
 @contextmanager
 def _no_field_limit() -> Iterator[None]:
-    """Lift the csv module's limit of 131,072 characters a field."""
-    before = csv.field_size_limit(min(sys.maxsize, 2**31 - 1))  # a C long, which Windows has in 32 bits
+    """Lift the csv module's limit of 131,072 characters per field."""
+    before = csv.field_size_limit(min(sys.maxsize, 2**31 - 1))  # the limit is a C long, which has 32 bits on Windows
     try:
         yield
     finally:
@@ -69,16 +70,19 @@ def _table(records: list[Record], path: Path, text_column: str, label_column: st
     if text_column in head and label_column in head:
         columns = head
     elif len(head) == 2 and any(len(r.fields) == 2 and r.fields[1] == head[1] for r in body):
-        columns, body = [text_column, label_column], filled  # no header: the second field is a label that occurs again
+        columns, body = (
+            [text_column, label_column],
+            filled,
+        )  # no header, because the second field is a label that recurs
     elif len(head) == 1 and head[0] != text_column:
-        columns, body = head, filled  # perhaps sentences alone, without a header
+        columns, body = head, filled  # possibly only sentences, without a header
     else:
         columns = head
     for record in body:
         if len(record.fields) != len(head):
             raise ValueError(
                 f"Line {record.line} of {path.name} has {_fields(record.fields)} where the first line has "
-                f"{len(head)}; a sentence that holds the separator needs .jsonl, or .csv with quotes."
+                f"{len(head)}; a sentence that contains the separator needs .jsonl, or .csv with quotes."
             )
     pairs = ((r.fields, r.line) for r in body)
     at = positions(columns, path, text_column, label_column)

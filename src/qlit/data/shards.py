@@ -1,4 +1,4 @@
-"""Shards: small files of sentence vectors and lengths, each whole or absent, and known to be broken if it is."""
+"""Shards: small files of sentence vectors and lengths, written atomically and protected by checksums."""
 
 import contextlib
 import hashlib
@@ -17,11 +17,11 @@ _TEMPORARY = ".tmp"
 
 
 class Stored(NamedTuple):
-    """What is kept of a sentence.
+    """Stored embedding and length of a sentence.
 
     Args:
-        vector: Its embedding, shape (D,).
-        length: Its row of `Lengths`; `NOT_COUNTED` in shards of qlit before it counted tokens.
+        vector: Embedding, shape (D,).
+        length: Row of `Lengths`; `NOT_COUNTED` in shards of an older qlit, which did not count tokens.
     """
 
     vector: Vectors
@@ -29,12 +29,12 @@ class Stored(NamedTuple):
 
     @property
     def is_counted(self) -> bool:
-        """Whether its length is known."""
+        """Whether the length is known."""
         return bool(self.length[0] != NOT_COUNTED)
 
 
 def write_shard(folder: Path, keys: Sequence[bytes], vectors: Vectors, lengths: Lengths) -> Path:
-    """Write one shard, atomically: it is there as a whole or not at all.
+    """Write one shard atomically.
 
     Args:
         folder: An existing folder.
@@ -44,7 +44,7 @@ def write_shard(folder: Path, keys: Sequence[bytes], vectors: Vectors, lengths: 
     Returns:
         Its file, named after the keys.
     Raises:
-        OSError: If it can not be written.
+        OSError: If it cannot be written.
     """
     from safetensors.numpy import save
 
@@ -59,7 +59,7 @@ def write_shard(folder: Path, keys: Sequence[bytes], vectors: Vectors, lengths: 
         with temporary.open("wb") as file:
             file.write(save(arrays, metadata=checksums))
             file.flush()
-            os.fsync(file.fileno())  # else a power cut can leave the name without the content
+            os.fsync(file.fileno())  # otherwise a power cut can leave an empty file of this name
         temporary.replace(path)
     except BaseException:
         with contextlib.suppress(OSError):
@@ -69,14 +69,14 @@ def write_shard(folder: Path, keys: Sequence[bytes], vectors: Vectors, lengths: 
 
 
 def read_shards(folder: Path, wanted: Collection[bytes]) -> tuple[dict[bytes, Stored], list[Path]]:
-    """What is stored of the `wanted` keys, and the shards that are broken.
+    """Read what is stored for the `wanted` keys, and find broken shards.
 
     Args:
-        folder: May be missing, which is empty.
+        folder: Folder of shards; a missing folder counts as empty.
         wanted: Keys of 32 bytes.
     Returns:
-        What is stored, by key; and files whose content is not what was written.
-    Cost: reads the keys of every shard, and all of those with a wanted key.
+        Stored values by key; and broken files, whose checksums are wrong.
+    Cost: reads the keys of every shard, and the whole of every shard with a wanted key.
     """
     found: dict[bytes, Stored] = {}
     broken: list[Path] = []
@@ -85,18 +85,18 @@ def read_shards(folder: Path, wanted: Collection[bytes]) -> tuple[dict[bytes, St
         try:
             found.update(_read_shard(path, wanted - found.keys()))
         except FileNotFoundError:
-            continue  # removed by another process since
+            continue  # another process has removed it
         except _BrokenShardError:
             broken.append(path)
     return found, broken
 
 
 def add_lengths(folder: Path, lengths: Mapping[bytes, Lengths]) -> None:
-    """Write lengths into the shards that hold their keys; vectors stay as they are. For the one who holds the lock.
+    """Add lengths to the shards that contain their keys; vectors do not change. The caller must hold the lock.
 
     Args:
-        folder: Of shards.
-        lengths: A row by key.
+        folder: Folder of shards.
+        lengths: Rows of `Lengths` by key.
     Raises:
         OSError: If a shard cannot be written.
     """
@@ -113,7 +113,7 @@ def add_lengths(folder: Path, lengths: Mapping[bytes, Lengths]) -> None:
 
 
 def remove_temporary(folder: Path) -> None:
-    """Remove what writers that were killed left. Only for the one who holds the folder's lock."""
+    """Remove temporary files of killed writers. The caller must hold the folder's lock."""
     for path in folder.glob(f"*{_TEMPORARY}"):
         path.unlink(missing_ok=True)
 
@@ -128,7 +128,7 @@ def _read_shard(path: Path, wanted: Collection[bytes]) -> dict[bytes, Stored]:
 
 
 def _read_whole(path: Path, wanted: Collection[bytes] | None = None) -> tuple[list[bytes], Vectors, Lengths]:
-    """Keys, vectors and lengths of a shard; nothing of one that holds no `wanted` key."""
+    """Read keys, vectors and lengths of a shard; empty if it contains no `wanted` key."""
     from safetensors import SafetensorError, safe_open
 
     try:
@@ -138,7 +138,7 @@ def _read_whole(path: Path, wanted: Collection[bytes] | None = None) -> tuple[li
             if wanted is not None and not any(key in wanted for key in keys):
                 return [], np.zeros((0, 0), np.float32), np.zeros((0, COLUMNS), np.int64)
             vectors = _checked(shard.get_tensor("vectors"), checksums.get("vectors"))
-            if "lengths" not in checksums:  # of qlit before it counted tokens
+            if "lengths" not in checksums:  # written by an older qlit, which did not count tokens
                 return keys, vectors, np.full((len(keys), COLUMNS), NOT_COUNTED, np.int64)
             return keys, vectors, _checked(shard.get_tensor("lengths"), checksums["lengths"])
     except SafetensorError as error:

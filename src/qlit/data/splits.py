@@ -1,4 +1,4 @@
-"""Few-shot splits: so many sentences a label, most for training, some for validation, the rest for testing."""
+"""Few-shot splits: a few sentences per label for training and validation, and all others for testing."""
 
 import hashlib
 from collections.abc import Collection, Iterable
@@ -23,16 +23,16 @@ from qlit.data.seen import are_seen, counted, duplicate_notices, sentence_keys
 
 @dataclass(frozen=True, eq=False)
 class Split:
-    """Which sentences train, validate and test.
+    """Training, validation and test sentences of a data set.
 
     Args:
         train: Indices into the data set, in the order drawn.
         validation: Indices, in the order drawn.
         test: Indices, ascending.
         fingerprint: 16 hex digits over the data set's sentences and labels and the three index arrays.
-        num_leaked: Test sentences whose very text is also in train or validation. They are kept, as the published
-            counts keep them, unless `unseen_only` leaves them out; 0 in a data set without duplicates.
-        notices: What a user should know about the split.
+        num_leaked: Number of test sentences whose exact text is also in training or validation. They stay in the test,
+            as in the published counts, unless `unseen_only` removes them.
+        notices: Facts about the split that a user should know.
     """
 
     train: Indices
@@ -63,23 +63,25 @@ def draw_split(
     unseen_only: bool = False,
     seen: Collection[str] = (),
 ) -> Split:
-    """Draw `num_per_label` sentences of each label, cut them in two, and leave the rest for testing.
+    """Draw `num_per_label` sentences per label for training and validation, and use the rest for testing.
 
-    The cut is a plain permutation, as published, or stratified. SST-2 gives 435 / 77 / 9,101 either way.
+    The drawn sentences are divided by a plain permutation, as published, or stratified by label. For SST-2, both give
+    435 / 77 / 9,101 sentences.
 
     Args:
-        data: The data set. Labels without any sentence are left alone.
-        num_per_label: Sentences drawn of each label, at least 2.
-        train_fraction: Share of the drawn ones that trains, in (0, 1), rounded down.
+        data: The data set. Labels without any sentence are ignored.
+        num_per_label: Sentences to draw per label, at least 2.
+        train_fraction: Fraction of the drawn sentences used for training, in (0, 1); the number is rounded down.
         seed: Non-negative; the same seed draws the same split on every platform and numpy version.
-        max_test: Test on a random subset of at most this many; None for all. A larger one holds the smaller.
-        stratified: Cut label by label: every label has its share of the validation sentences, at least one. The drawn
-            sentences and the test are those of the plain cut.
-        unseen_only: Leave sentences out of the test that are also trained or validated on, or are among `seen`.
-        seen: Hashes (`qlit.data.seen.sentence_key`) of more sentences that `unseen_only` leaves out.
+        max_test: Test on a random subset of at most this many sentences; None for all. A larger subset contains every
+            smaller one.
+        stratified: Divide label by label, so that every label has its share of the validation sentences, at least one.
+            The drawn sentences and the test sentences are the same as without it.
+        unseen_only: Remove sentences from the test that are also in training, in validation or in `seen`.
+        seen: Hashes (`qlit.data.seen.sentence_key`) of further sentences that `unseen_only` removes.
     Raises:
-        ValueError: If a setting is out of range, a label has too few sentences, nothing is left to test, or training
-            or validation lacks a label.
+        ValueError: If a setting is out of range, a label has too few sentences, no sentence is left to test, or a label
+            is missing in training or validation.
     Source: arXiv:2504.08732, which splits the drawn sentences "as 85%/15%".
     """
     check_settings(num_per_label=num_per_label, train_fraction=train_fraction, seed=seed, max_test=max_test)
@@ -96,7 +98,7 @@ def draw_split(
 
     stream = np.random.PCG64(seed)
     order, drawn = _drawn(labels, present, num_per_label, stream)
-    # Shuffled again: of a frequent label, sentences are left from the front of the order on, of a rare one at its end.
+    # Shuffled again, because the remaining sentences of a rare label are all at the end of the order.
     rest = _shuffled(np.sort(order[~np.isin(order, drawn)]), stream)
     if not len(rest):
         raise ValueError(
@@ -119,8 +121,8 @@ def draw_split(
         notices.append(
             Notice(
                 "lacking_labels",
-                f"The test set ({len(test):,} sentences) has none of label {names_of(lacking_names)}: its accuracy "
-                "says nothing about it.",
+                f"The test set ({len(test):,} sentences) has no sentence of label {names_of(lacking_names)}: its "
+                "accuracy says nothing about this label.",
             )
         )
     notices += duplicate_notices(data.texts, data.labels, train, validation, test)
@@ -142,9 +144,9 @@ def split_fingerprint(data: LabelledTexts, parts: Iterable[Indices]) -> str:
 
 
 def former_fingerprints(data: LabelledTexts, split: Split, seed: int) -> set[str]:
-    """Fingerprints of the splits with the same training and validation that older checkpoints may record.
+    """Fingerprints that older checkpoints may record for a split with the same training and validation sentences.
 
-    They are those of a test of all sentences, and of as many as here, before `max_test` drew them at random.
+    An older qlit tested on all remaining sentences, or on the first ones, because `max_test` was not random.
     """
     order = _shuffled(np.arange(len(data)), np.random.PCG64(seed))
     left = order[~np.isin(order, np.concatenate([split.train, split.validation]))]
@@ -155,8 +157,9 @@ def former_fingerprints(data: LabelledTexts, split: Split, seed: int) -> set[str
 def _drawn(
     labels: Indices, present: Iterable[int], num_per_label: int, stream: np.random.PCG64
 ) -> tuple[Indices, Indices]:
-    """All sentences in random order, and the first of each label in another; indices."""
-    # Only the generator's raw 64-bit stream is used: numpy promises it for ever, unlike `Generator.permutation`.
+    """Indices of all sentences in random order, and of the first ones per label in another random order."""
+    # Only the generator's raw 64-bit stream is used: numpy guarantees that it never changes, unlike
+    # `Generator.permutation`.
     order = _shuffled(np.arange(len(labels)), stream)
     by_label = [order[labels[order] == label][:num_per_label] for label in present]
     return order, _shuffled(np.concatenate(by_label), stream)
@@ -170,7 +173,7 @@ def _check_plain(
     train_fraction: float,
     seed: int,
 ) -> None:
-    """Raise a ValueError if training or validation lacks a label."""
+    """Raise a ValueError if a label is missing in training or validation."""
     labels = np.asarray(data.labels, dtype=np.int64)
     for name, indices in zip(("Training", "Validation"), parts, strict=True):
         if lacking := set(present) - set(labels[indices].tolist()):
@@ -182,23 +185,23 @@ def _check_plain(
                 num_per_label=num_per_label,
                 train_fraction=train_fraction,
                 suffices=lambda n: _suffices(labels, present, n, train_fraction, seed),
-                most=rarest - (rarest * len(present) == len(labels)),  # one at least is left to test
+                most=rarest - (rarest * len(present) == len(labels)),  # at least one sentence must be left to test
             )
 
 
 def _suffices(labels: Indices, present: list[int], num_per_label: int, train_fraction: float, seed: int) -> bool:
-    """Whether the plain cut of so many sentences a label has every label in training and in validation."""
+    """Whether the plain cut with this `num_per_label` has every label in training and in validation."""
     num_train, _ = train_and_validation_sizes(len(present), num_per_label=num_per_label, train_fraction=train_fraction)
     _, drawn = _drawn(labels, present, num_per_label, np.random.PCG64(seed))
     return all(set(labels[part].tolist()) == set(present) for part in plain_cut(drawn, num_train))
 
 
 def _unseen(data: LabelledTexts, rest: Indices, seen: Collection[str]) -> tuple[Indices, list[Notice]]:
-    """Those of the sentences left to test that are not among `seen`, and a notice of the others."""
+    """Remove the sentences in `seen` from the remaining ones, with a notice about the removed ones."""
     left = rest[~are_seen([data.texts[k] for k in rest], seen)]
     if not len(left):
         raise ValueError(
-            f"All {len(rest):,} sentences that {data.name} has left to test are also trained or validated on, and "
+            f"All {len(rest):,} sentences of {data.name} that are left to test are also trained or validated on, and "
             "`unseen_only` leaves them out; test on other data."
         )
     num_seen = len(rest) - len(left)

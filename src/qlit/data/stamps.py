@@ -1,15 +1,15 @@
-"""File stamps: by what a file is taken for unchanged, so that its content need not be read again."""
+"""File stamps, which detect changed files without reading their content."""
 
 import time
 from collections.abc import Iterable
 from pathlib import Path
 from typing import NamedTuple
 
-_SETTLED_NS = 2_000_000_000  # file systems count time in steps of up to 2 s
+_SETTLED_NS = 2_000_000_000  # file systems record times in steps of up to 2 s
 
 
 class FileStamp(NamedTuple):
-    """By what a file is taken for unchanged. A copy with the time of change of another file has its own `ctime_ns`."""
+    """Facts that change with a file's content. A copy that preserves the modification time has another `ctime_ns`."""
 
     path: str
     size: int
@@ -25,6 +25,6 @@ def file_stamp(file: Path) -> FileStamp:
 
 
 def are_settled(stamps: Iterable[FileStamp]) -> bool:
-    """Whether files changed long enough ago that any later change gives them another stamp."""
+    """Whether the last changes were long enough ago that another change would change a stamp."""
     newest = max((max(stamp.mtime_ns, stamp.ctime_ns) for stamp in stamps), default=0)
     return time.time_ns() - newest > _SETTLED_NS

@@ -1,4 +1,4 @@
-"""Tables: what the readers of all file formats return, and the columns that they must have."""
+"""Tables that the readers of all file formats return, and checks of their columns."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -11,20 +11,20 @@ _SEPARATORS = {",": "commas", ";": "semicolons", "\t": "tabs"}
 
 
 class NoTableError(ValueError):
-    """The file is not broken, but holds something else than a table."""
+    """A readable file that contains no table."""
 
 
 @dataclass(frozen=True)
 class Table:
-    """What one file holds.
+    """Content of one file.
 
     Args:
-        columns: Names of all its columns.
-        rows: Its rows; empty if it lacks the column of the sentences or that of the labels.
-        num_rows: Number of its rows, also if it lacks a column.
-        num_unquoted: Rows of a TSV file around whose fields quotes were taken off.
-        num_doubtful: Rows of a plain TSV file that look quoted; their quotes are kept.
-        num_empty: Empty lines between its rows, which are skipped.
+        columns: Names of all columns.
+        rows: Rows; empty if the sentence column or the label column is missing.
+        num_rows: Number of rows, even if a column is missing.
+        num_unquoted: Number of rows of a TSV file whose fields had quotes that were removed.
+        num_doubtful: Number of rows of a plain TSV file that look quoted; their quotes stay.
+        num_empty: Number of skipped empty lines between the rows.
     """
 
     columns: Sequence[str]
@@ -38,7 +38,7 @@ class Table:
 def require_columns(
     columns: Sequence[str], where: Path, text_column: str, label_column: str, *, way_out: str = ""
 ) -> None:
-    """Raise a ValueError that names the missing column, if one is missing, and what to do (`way_out` beside others)."""
+    """Raise a ValueError if a column is missing; the message names it and the remedies (`way_out` adds one)."""
     refuse_other_separator(columns, where, text_column, label_column)
     for column, option in ((text_column, "text_column"), (label_column, "label_column")):
         if column in columns:
@@ -48,7 +48,7 @@ def require_columns(
 
 
 def refuse_other_separator(columns: Sequence[str], where: Path, text_column: str, label_column: str) -> None:
-    """Raise a ValueError if the only column is the whole head: fields have another separator than the suffix says."""
+    """Raise a ValueError if the separator does not fit the file's suffix, so that the header is one column."""
     if len(columns) != 1:
         return
     for separator, name in _SEPARATORS.items():
@@ -59,10 +59,10 @@ def refuse_other_separator(columns: Sequence[str], where: Path, text_column: str
 
 
 def positions(columns: Sequence[str], path: Path, text_column: str, label_column: str) -> tuple[int, int] | None:
-    """Indices of the two columns, or None if one is missing; a ValueError if one occurs twice."""
+    """Indices of the two columns; None if one is missing; raises a ValueError if one occurs twice."""
     for column in (text_column, label_column):
         if list(columns).count(column) > 1:
-            raise ValueError(f"{path} has several columns {quoted(column)}; leave one of them.")
+            raise ValueError(f"{path} has several columns {quoted(column)}; keep only one of them.")
     if text_column in columns and label_column in columns:
         return columns.index(text_column), columns.index(label_column)
     return None

@@ -1,4 +1,4 @@
-"""A body that is trained together with the head."""
+"""Trainable body, for training the body together with the head."""
 
 from collections.abc import Sequence
 
@@ -12,14 +12,14 @@ _NO_ROWS = "no_rows"
 
 
 class TrainableBody(nn.Module):
-    """A sentence transformer as a plain module: token features in, embeddings with gradients out.
+    """Sentence transformer as a module that maps token features to embeddings with gradients.
 
-    In evaluation mode it gives what the frozen body gives.
+    In evaluation mode its embeddings equal those of the frozen body.
 
     Args:
-        folder: From `resolve_body`. Loaded to the CPU; move the module as any other.
+        folder: From `resolve_body`. The module is loaded to the CPU and can be moved like any other module.
     Raises:
-        ValueError: If the body puts a default prompt before every sentence, which is not supported here.
+        ValueError: If the body adds a default prompt to every sentence, which is not supported here.
     """
 
     def __init__(self, folder: BodyFolder) -> None:
@@ -30,22 +30,22 @@ class TrainableBody(nn.Module):
                 f"The body {folder.name} has a default prompt ({self.model.default_prompt_name!r}), which training it "
                 "does not support; use it frozen, or another body."
             )
-        # sentence-transformers 6 renamed this and `tokenize`; version 5 has the old names only.
+        # sentence-transformers 6 renamed this method and `tokenize`; version 5 has only the old names.
         renamed = hasattr(self.model, "get_embedding_dimension")
         dim = self.model.get_embedding_dimension() if renamed else self.model.get_sentence_embedding_dimension()
         assert isinstance(dim, int), f"{folder.name} does not tell its embedding dimension"
         self.embedding_dim: int = dim
-        """Components D of an embedding."""
+        """Embedding dimension D."""
 
     def lengths(self, texts: Sequence[str]) -> Lengths:
-        """How many tokens N sentences have, and how many of them are read; shape (N, 3)."""
+        """Token counts of N sentences, as described at `Lengths`, shape (N, 3)."""
         return lengths_of(self.model, texts)
 
     def tokenize(self, texts: Sequence[str]) -> dict[str, Tensor]:
-        """Token features of B sentences, padded to the longest, cut at the body's own max_seq_length; on the CPU.
+        """Token features of B sentences, padded to the longest, truncated to the body's max_seq_length; on the CPU.
 
-        No transformer runs an empty batch, which a process is given where rows are fewer than processes: its features
-        are those of a stand-in, and marked, so that the embeddings have no row.
+        A process gets an empty batch if there are fewer rows than processes, but transformers cannot run one. An empty
+        batch therefore becomes the features of a placeholder sentence with a mark, and `forward` returns no row for it.
         """
         if not texts:
             return {**self.tokenize(["."]), _NO_ROWS: torch.ones(1)}
@@ -59,22 +59,22 @@ class TrainableBody(nn.Module):
         Args:
             features: From `tokenize`, on the module's device.
         """
-        given = dict(features)  # the model writes into what it is given
+        given = dict(features)  # a copy, because the model modifies its argument
         is_empty = given.pop(_NO_ROWS, None) is not None
         embeddings: Tensor = self.model(given)["sentence_embedding"]
         return embeddings[: 0 if is_empty else None, : self.embedding_dim]
 
     def freeze_unused(self, texts: Sequence[str]) -> bool:
-        """Take parameters out of training that no embedding depends on, such as a pooler that mean pooling passes by.
+        """Freeze parameters that no embedding depends on, such as a pooler that mean pooling does not use.
 
-        They have no gradient: they would never move, would count as trained, and DDP would wait for them. One of
-        several parts that a body chooses from (an expert) stays as it is: other sentences may use it.
+        They get no gradient, so they would never change, would be counted as trained, and would block DDP. Unused
+        experts among several that a body chooses from stay trainable, because other sentences may use them.
 
         Args:
             texts: Some sentences, at least one.
         Returns:
-            Whether parameters that stay in training are used by some sentences only.
-        Cost: a forward and a backward pass of `texts`; draws no random numbers.
+            Whether some sentences do not use all of the trainable parameters.
+        Cost: one forward and one backward pass of `texts`; draws no random numbers.
         """
         named = {name: parameter for name, parameter in self.named_parameters() if parameter.requires_grad}
         device, was_training = next(iter(named.values())).device, self.training
@@ -91,7 +91,7 @@ class TrainableBody(nn.Module):
         return bool(optional)
 
     def _is_one_of_several(self, name: str, used: Sequence[str]) -> bool:
-        """Whether a parameter belongs to an entry of a list of modules whose other entries are used."""
+        """Whether a parameter belongs to an entry of a module list with other entries in use."""
         parts = name.split(".")
         lists = [
             ".".join(parts[:k])

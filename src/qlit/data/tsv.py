@@ -1,15 +1,15 @@
-"""Tab-separated values, in the two dialects that exist: plain, and quoted as CSV writers quote.
+"""Read tab-separated values in both dialects: plain, and quoted like CSV.
 
 In a plain file a quote is a character of the sentence (SST-2, GLUE). pandas, Excel and R put quotes around some or all
-fields and double the quotes inside. Nothing in a file says which dialect it is, but its quotes do: a writer quotes by a
-rule, and quotes of sentences follow none.
+fields and double the quotes inside. A file does not say which dialect it has. It is recognised by its quotes, because
+a writer sets quotes by a rule and the quotes in sentences follow no rule.
 """
 
 import re
 from collections.abc import Sequence
 from typing import NamedTuple
 
-# A field and its end. Quantifiers are possessive: a plain file is recognised in one pass.
+# A field and its end. The quantifiers are possessive, so that a plain file is recognised in one pass.
 _DOUBLED = re.compile(r'(?:"([^"]*+(?:""[^"]*+)*+)"(?:\r(?=\n|\Z))?|([^"\t\n]*+))(\t|\n|\Z)')
 _ESCAPED = re.compile(r'(?:"([^"]*+(?:(?<=\\)"[^"]*+)*+)"(?:\r(?=\n|\Z))?|([^"\t\n]*+))(\t|\n|\Z)')
 _NEEDS_QUOTES = re.compile(r'["\t\n\r]')
@@ -17,12 +17,12 @@ _LOOKS_QUOTED = re.compile(r'"[^"]*+(?:""[^"]*+)++"')
 
 
 class Record(NamedTuple):
-    """One line of a table, or several if a field holds line breaks.
+    """One record of a table: one line, or several if a field contains line breaks.
 
     Args:
         line: Number of its first line, from 1.
-        fields: Its fields, without quotes that only mark their ends.
-        quoted: Indices of the fields that had such quotes.
+        fields: Its fields, without the quotes around them.
+        quoted: Indices of the fields that had quotes around them.
     """
 
     line: int
@@ -31,15 +31,15 @@ class Record(NamedTuple):
 
 
 def read_tsv(content: str) -> list[Record]:
-    """All records of a TSV file, empty lines included.
+    """Read all records of a TSV file, including empty lines.
 
-    The file is quoted if every quote in it stands around a field or is doubled inside such a field, and if the fields
-    in quotes are those that a writer would quote: all that hold a quote, tab or line break (pandas, csv), or a comma
-    too (Excel), or all of the same columns (R). Otherwise it is plain, and every character is kept. It is plain also
-    if quotes without a doubled one inside would join lines that are a table as they are.
+    A file counts as quoted if every quote is around a field or doubled inside such a field, and if the quoted fields
+    follow the rule of some writer: all fields with a quote, tab or line break (pandas, csv), or also with a comma
+    (Excel), or all fields of some columns (R). Otherwise the file is plain, and every character belongs to a field. A
+    file is also plain if its lines are a table and reading it as quoted would join lines without any doubled quote.
 
     Args:
-        content: The decoded file. Lines end with LF or CRLF; with CR, if no other line end occurs.
+        content: The decoded file. Lines end with LF or CRLF, or with CR if no other line end occurs.
     """
     if "\n" not in content.rstrip("\n"):
         content = content.replace("\r", "\n")
@@ -53,12 +53,12 @@ def read_tsv(content: str) -> list[Record]:
 
 
 def looks_quoted(field: str) -> bool:
-    """Whether a field of a plain file is in quotes and has doubled quotes inside, as CSV writers write it."""
+    """Whether a field of a plain file looks quoted by a CSV writer: quotes around it and doubled quotes inside."""
     return field.startswith('"') and _LOOKS_QUOTED.fullmatch(field) is not None
 
 
 def _parsed(content: str, dialect: re.Pattern[str], escape: str) -> list[Record] | None:
-    """The records in a quoted dialect; None if a quote is anywhere else than around a field or escaped inside it."""
+    """Read records in a quoted dialect; None if a quote is neither around a field nor escaped inside it."""
     records: list[Record] = []
     fields: list[str] = []
     quoted: list[int] = []
@@ -86,9 +86,9 @@ def _parsed(content: str, dialect: re.Pattern[str], escape: str) -> list[Record]
 
 
 def _is_speech(records: list[Record], plain: list[Record]) -> bool:
-    """Whether quotes are of speech that begins in one sentence of a plain file and ends in another.
+    """Whether the quotes belong to speech that starts in one sentence of a plain file and ends in another.
 
-    The plain lines are a table then, which quotes without a doubled one inside would join to other records.
+    In this case the plain lines are a table, and reading them as quoted would join lines without any doubled quote.
     """
     if any('"' in record.fields[k] for record in records for k in record.quoted):
         return False
@@ -106,7 +106,7 @@ def _is_written(records: list[Record], escape: str) -> bool:
         has_reason = all(_NEEDS_QUOTES.search(field) or "," in field for field in quoted)
         if len(quoted) > 1 and has_reason and not any("," in field for field in plain):
             return True  # Excel
-    # All fields of some columns, the head's included; the head may have more in quotes, as all of its fields are text.
+    # R quotes all fields of text columns, and all fields of the header.
     full = [record for record in records if any(record.fields)]
     columns = frozenset.intersection(*(record.quoted for record in full)) if full else frozenset()
     return bool(columns) and all(record.quoted <= columns for record in full[1:])

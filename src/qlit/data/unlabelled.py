@@ -1,4 +1,4 @@
-"""Rows that have no label: -1 as a mark of unlabelled rows, told apart from -1 as a class."""
+"""Remove unlabelled rows, and distinguish -1 as a mark of unlabelled rows from -1 as a class."""
 
 import math
 from collections.abc import Sequence
@@ -8,11 +8,11 @@ from qlit.data.notices import Notice
 from qlit.data.quoting import enumerated, joined, quoted
 from qlit.data.rows import Found, Row, Unlabelled
 
-_MISSING = ("", "nan", "<na>")  # as text files have it from pandas, whose letters may be large or small
+_MISSING = ("", "nan", "<na>")  # missing values in text files written by pandas, in lower case
 
 
 def label_value(row: Row) -> str:
-    """The label as text without spaces around it, "" if it is missing.
+    """Label of a row as text without surrounding spaces; "" if it is missing.
 
     Raises:
         ValueError: If it is neither text nor a whole number.
@@ -20,7 +20,7 @@ def label_value(row: Row) -> str:
     label = row.label
     if label is None or (isinstance(label, float) and math.isnan(label)):
         return ""
-    if label == -1.0:  # beside missing labels, pandas makes numbers of whole ones
+    if label == -1.0:  # pandas turns whole numbers into floats if a label is missing
         return "-1"
     if not isinstance(label, str | int):
         raise ValueError(
@@ -32,16 +32,16 @@ def label_value(row: Row) -> str:
 
 
 def labelled_rows(found: Found, known: Sequence[str] = ()) -> tuple[list[Row], list[str], list[Notice]]:
-    """Rows with their labels, without those that are marked as unlabelled, and notices of what was left out.
+    """Remove unlabelled rows; return the labelled rows, their labels, and notices about the removed rows.
 
-    Left out are all rows of a file or split whose labels are all missing or all -1, if another one has at least two
-    labels; and rows labelled -1 where the other labels are text, or class numbers of the Hugging Face hub, or numbers
-    that alternate while all -1 of the file stand in one block, as where a test set was appended. Otherwise -1 is a
-    class, as in -1 / 1 and -1 / 0 / 1.
+    A file or split counts as unlabelled if all of its labels are missing or all are -1, and another file or split has
+    at least two labels. A row with the label -1 counts as unlabelled if the other labels are text; or are class numbers
+    of the Hugging Face hub; or are numbers in mixed order while all -1 of the file are in one block, as after a test
+    set was appended. Otherwise -1 is a class, as in -1 / 1 and -1 / 0 / 1.
 
     Args:
         found: From `read_path` or `read_hub`.
-        known: Names of the classes of a checkpoint, or none; if -1 is one of them, it is a class here too.
+        known: Names of a checkpoint's classes, or none; if -1 is one of them, it is a class here too.
     Returns:
         Rows; their labels as text, "" for a missing one; notices.
     Raises:
@@ -84,7 +84,7 @@ def labelled_rows(found: Found, known: Sequence[str] = ()) -> tuple[list[Row], l
         notices.append(
             Notice(
                 "minus_one",
-                f"The label -1 of {labels.count('-1'):,} sentences is a class here, beside "
+                f"The label -1 of {labels.count('-1'):,} sentences is read as a class, like "
                 f"{joined(sorted(others))}; if it marks sentences without a label, remove them.",
             )
         )
@@ -92,26 +92,26 @@ def labelled_rows(found: Found, known: Sequence[str] = ()) -> tuple[list[Row], l
 
 
 def _is_mark(parts: Sequence[Sequence[str]], others: set[str]) -> bool:
-    """Whether -1 marks unlabelled rows, judged by the labels of all files or splits."""
+    """Whether -1 marks unlabelled rows, decided from the labels of all files or splits."""
     if len(others) < 2 or any(_number(value) < 0 for value in others):
-        return False  # -1 is needed as a class, or is a step of a scale like -2 .. 2
+        return False  # -1 is needed as a class, or belongs to a scale such as -2 .. 2
     if any(math.isnan(_number(value)) for value in others):
         return True  # the classes have names
     is_mixed = [("-1" in values and {*values} != {"-1"}) for values in parts]
     if any(is_mixed):
         return all(_is_block(values) for values, mixed in zip(parts, is_mixed, strict=True) if mixed)
-    return any(len({*values}) > 1 for values in parts)  # else there is a file for every class
+    return any(len({*values}) > 1 for values in parts)  # otherwise there is one file per class
 
 
 def _is_block(values: Sequence[str]) -> bool:
-    """Whether all -1 stand in one block while the other labels alternate, which those of sorted classes do not."""
+    """Whether all -1 are in one block while the other labels are in mixed order (not sorted by class)."""
     others = [value for value in values if value != "-1"]
     num_blocks = sum(value == "-1" for value, _ in groupby(values))
     return num_blocks == 1 and sum(1 for _ in groupby(others)) > len({*others})
 
 
 def _number(value: str) -> float:
-    """The number that a label is, nan for a name."""
+    """Numeric value of a label; nan for a name."""
     try:
         return float(value)
     except ValueError:
