@@ -39,7 +39,7 @@ COMMANDS = {
 }
 READERS = ["predict", "export", "compare", "describe", "table", "status", "study export", "reap"]
 NO_SPACE = "No space left on device: standard output; free space there."
-NO_FOLDER = "the current folder was deleted; change to one that exists (cd), and run the command again."
+NO_FOLDER = "the current folder was deleted; change to an existing folder (cd), and run the command again."
 READ_ONLY = "Read-only file system"
 NO_HOME = "MLflow needs a home folder, but HOME is not set"
 CASES: dict[tuple[str, str], tuple[int, str]] = {
@@ -57,9 +57,9 @@ CASES: dict[tuple[str, str], tuple[int, str]] = {
     ("fit", "no streams"): (0, ""),
     ("fit", "full streams"): (1, ""),
     ("fit", "no readers"): (141, ""),
-    ("fit", "small files"): (1, "SQLite says `disk I/O error` of a database"),
+    ("fit", "small files"): (1, "SQLite says `disk I/O error` about a database"),
     ("fit", "unwritable home"): (0, ""),
-    ("fit", "no TMPDIR"): (1, "no folder for temporary files can be written"),
+    ("fit", "no TMPDIR"): (1, "no folder for temporary files is writable"),
     ("export", "small files"): (0, ""),
     ("new worker", "no streams"): (0, ""),
 }  # fmt: skip

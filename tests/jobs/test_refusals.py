@@ -168,7 +168,7 @@ def test_a_bug_in_our_own_lines_keeps_its_traceback(monkeypatch, capsys, line):
         (OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), "/a/b"), "No space left on device: /a/b"),
         (MemoryError(), "there is not enough memory; a smaller data.batch_size or model needs less."),
         (torch.OutOfMemoryError("CUDA out of memory. Tried"), "there is not enough memory (CUDA out of memory); a"),
-        (yaml.YAMLError("while parsing"), "a file or value that is no YAML: while parsing"),
+        (yaml.YAMLError("while parsing"), "a file or value is not YAML: while parsing"),
     ],
     ids=lambda value: type(value).__name__,
 )

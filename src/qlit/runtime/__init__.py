@@ -1,4 +1,4 @@
-"""Process-level helpers that know neither MLflow nor Lightning: errors, retries, signals, secrets."""
+"""Helpers for processes, independent of MLflow and Lightning: errors, retries, signals, secrets, YAML."""
 
 __all__ = [
     "allowed",

@@ -1,4 +1,4 @@
-"""Code that the command line allows to be imported: `--allow my_heads`."""
+"""Names of code that the command line allows to be imported: `--allow my_heads`."""
 
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -10,10 +10,10 @@ _allowed: tuple[str, ...] = ()
 
 
 def split_allowed(arguments: Sequence[str]) -> tuple[list[str], tuple[str, ...]]:
-    """Take `--allow NAME` and `--allow=NAME` out of a command line.
+    """Remove `--allow NAME` and `--allow=NAME` from a command line.
 
     Args:
-        arguments: Words of a command line; those after a lone `--` are left alone.
+        arguments: Words of a command line. Words after a separate `--` are not changed.
     Returns:
         The other words, and the names.
     Raises:
@@ -35,7 +35,7 @@ def split_allowed(arguments: Sequence[str]) -> tuple[list[str], tuple[str, ...]]
             others.append(word)
     for name in names:
         if not is_dotted_name(name):
-            raise UsageError(f"{OPTION} needs a module or a class, my_heads or my_heads.Head say, but got {name!r}.")
+            raise UsageError(f"{OPTION} needs a module or a class, such as my_heads.Head, but got {name!r}.")
     return others, tuple(names)
 
 
@@ -44,7 +44,7 @@ def allowing(names: Iterable[str]) -> Iterator[None]:
     """Allow modules and classes while a command runs.
 
     Args:
-        names: Dotted names. One stands for itself and for everything below it.
+        names: Dotted names. A name allows itself and everything below it.
     """
     global _allowed
     before, _allowed = _allowed, tuple(names)
@@ -60,15 +60,15 @@ def is_allowed(name: str) -> bool:
 
 
 def allowed_names() -> tuple[str, ...]:
-    """The names that the command line allows."""
+    """Names that the command line allows."""
     return _allowed
 
 
 def allow_options(names: Iterable[str] | None = None) -> list[str]:
-    """The words that allow names on another command line; without an argument, those that this process allows."""
+    """Command-line words that allow names in another process; by default the names that this process allows."""
     return [word for name in (_allowed if names is None else names) for word in (OPTION, name)]
 
 
 def is_dotted_name(text: object) -> bool:
-    """Whether a value is one or more ASCII identifiers with dots between them."""
+    """Whether a value is a string of ASCII identifiers separated by dots."""
     return isinstance(text, str) and text.isascii() and all(part.isidentifier() for part in text.split("."))

@@ -1,4 +1,4 @@
-"""The git checkout that a package runs from, and the version that names its commit."""
+"""Find the git checkout that a package runs from, and name its commit in the version."""
 
 import os
 import shutil
@@ -15,7 +15,7 @@ class Checkout:
     """A git checkout that tracks a package's files.
 
     Args:
-        commit: Full hash of its commit; `UNKNOWN` where git is missing or fails.
+        commit: Full hash of its commit; `UNKNOWN` if git is missing or fails.
         dirty: Whether the package's files differ from that commit: "true", "false" or `UNKNOWN`.
     """
 
@@ -24,9 +24,9 @@ class Checkout:
 
 
 def checkout_of(package: Path) -> Checkout | None:
-    """The checkout that a package's folder lies in; None if there is none or git does not track the folder.
+    """Checkout that contains a package's folder; None if there is none or git does not track the folder.
 
-    An installed package may lie in an environment inside a checkout of something else, whose commit says nothing.
+    An environment may be inside the checkout of another project, whose commit says nothing about an installed package.
     """
     if not any((folder / ".git").exists() for folder in package.parents):
         return None
@@ -44,15 +44,15 @@ def checkout_of(package: Path) -> Checkout | None:
 
 
 def version_without_commit(version: str, checkout: Checkout | None) -> str:
-    """The installed version, without its part after "+" where the code runs from a checkout.
+    """Installed version, without its part after "+" if the code runs from a checkout.
 
-    An editable installation keeps the version of the commit at which it was installed; the checkout may have moved on.
+    An editable installation keeps the version of the commit at which it was installed, but the checkout may change.
     """
     return version if checkout is None else version.partition("+")[0]
 
 
 def version_that_runs(version: str, checkout: Checkout | None) -> str:
-    """The installed version, with the commit of the code that runs, for people."""
+    """Installed version and commit of the running code, for display."""
     if checkout is None:
         return version
     changed = ", with changes" if checkout.dirty == "true" else ""
@@ -60,7 +60,7 @@ def version_that_runs(version: str, checkout: Checkout | None) -> str:
 
 
 def _run(*command: str) -> str:
-    environment = {**os.environ, "GIT_OPTIONAL_LOCKS": "0"}  # looking must not write into the checkout
+    environment = {**os.environ, "GIT_OPTIONAL_LOCKS": "0"}  # do not write into the checkout
     done = subprocess.run(
         command, capture_output=True, text=True, check=True, timeout=_TIMEOUT_S, env=environment, errors="replace"
     )

@@ -1,7 +1,7 @@
-"""What a signal must not break off, such as a call on MLflow's database.
+"""Defer signal exceptions until a critical section ends.
 
-An exception that a signal's handler raises in the middle of a commit leaves a connection that holds the database's lock
-while the exception lives, and one that is raised when a run was just made leaves nobody to close it.
+An exception that a signal handler raises during a database commit would leave a connection that keeps the database
+locked. An exception directly after the creation of a run would leave a run that no process closes.
 """
 
 import threading
@@ -14,9 +14,9 @@ _waiting: BaseException | None = None
 
 @contextmanager
 def undivided() -> Iterator[None]:
-    """While entered, what `raise_when_whole` is given waits, and is raised at the end.
+    """Defer exceptions passed to `raise_when_whole` until the end of the context.
 
-    Signals are handled in the main thread alone; in others this changes nothing.
+    Python runs signal handlers only in the main thread, so in other threads this has no effect.
     """
     global _depth, _waiting
     if threading.current_thread() is not threading.main_thread():
@@ -33,7 +33,10 @@ def undivided() -> Iterator[None]:
 
 
 def raise_when_whole(error: BaseException) -> None:
-    """For handlers of signals: raise `error`, now or at the end of what is undivided; a second one is not held up."""
+    """Raise `error` now, or at the end of the critical section; for signal handlers.
+
+    A second error is raised at once, also inside the critical section.
+    """
     global _waiting
     if _depth and _waiting is None:
         _waiting = error

@@ -1,4 +1,4 @@
-"""What all figures look like. matplotlib without pyplot: no global state, no window, safe in a training process."""
+"""Style of all figures. It uses matplotlib without pyplot: no global state, no window, safe in a training process."""
 
 import textwrap
 from typing import Any
@@ -7,16 +7,16 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.layout_engine import ConstrainedLayoutEngine
 
-# Okabe and Ito's colours stay apart for colour-blind readers; markers and dashes tell them apart in grey too.
+# Okabe and Ito's colours are distinct for colour-blind readers; markers and dashes make them distinct in grey too.
 BLUE, ORANGE, GREY = "#0072B2", "#D55E00", "#666666"
 _TITLE_PT, _NOTE_PT = 13, 8.5
 
 
 def titled_figure(width: float, height: float, title: str, note: str | None) -> Figure:
-    """An empty figure (inches) with a title and, under it, the note."""
+    """Create an empty figure (sizes in inches) with a title and a note below it."""
     lines = textwrap.wrap(note or "", int(width * 16))
     header = (1.9 * _TITLE_PT + 1.35 * _NOTE_PT * len(lines)) / 72  # inches
-    # matplotlib makes room for a title of one size only, so the place of title and note is kept free by hand.
+    # matplotlib reserves space for one title size only, so the space of title and note is reserved here.
     layout = ConstrainedLayoutEngine(rect=(0, 0, 1, height / (height + header)))
     figure = Figure(figsize=(width, height + header), dpi=120, layout=layout)
     FigureCanvasAgg(figure)
@@ -28,7 +28,7 @@ def titled_figure(width: float, height: float, title: str, note: str | None) -> 
 
 
 def clean(axes: Any) -> None:
-    """Take away of some axes what says nothing."""
+    """Remove decoration without information from axes."""
     axes.spines[["top", "right"]].set_visible(False)
     axes.grid(alpha=0.25)
     axes.set_axisbelow(True)

@@ -1,4 +1,4 @@
-"""Locks between the processes of one machine, which a process that was asked to stop does not wait for."""
+"""File locks between the processes of one machine; a stopping process does not wait long for them."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -8,17 +8,17 @@ from filelock import FileLock, Timeout
 
 from qlit.runtime.retry import has_retried_after_stop
 
-_TIMEOUT_S = 120.0  # creating tables under a lock takes seconds; queueing behind others is normal
+_TIMEOUT_S = 120.0  # creating tables under a lock takes seconds, and several processes may queue
 
 
 @contextmanager
 def file_lock(path: Path) -> Iterator[None]:
-    """Hold a lock, waiting for up to 120 s, and no longer than `patiently` does after a signal.
+    """Hold a lock; wait for it for at most 120 s, and after a stop signal no longer than `patiently` retries.
 
     Args:
-        path: File of the lock; it is created and stays.
+        path: Lock file; it is created and not removed.
     Raises:
-        TimeoutError: If other processes hold it for too long.
+        TimeoutError: If other processes hold the lock for too long.
     """
     lock = FileLock(path)
     try:

@@ -1,8 +1,8 @@
-"""SIGINT, SIGTERM and SIGHUP: raised as an exception, or remembered between trainings, and never lost.
+"""Handle SIGINT, SIGTERM and SIGHUP: raise an exception, or remember the signal until a training can stop.
 
-Python drops what a signal's handler raises while an object is being finalised ("Exception ignored in ..."). So both
-classes also remember the signal, and a training asks them from time to time with `raise_if_lost`. A critical section
-comes to its end first.
+Python ignores the exception of a signal handler that runs while an object is finalised ("Exception ignored in ...").
+Both classes therefore also remember the signal, and a training checks for it regularly with `raise_if_lost`. A critical
+section always ends before the exception is raised.
 """
 
 import os
@@ -17,11 +17,11 @@ from typing import Any, Self
 from qlit.runtime.critical_section import raise_when_whole
 
 _STOPPING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-_ONE_PRESS_S = 0.5  # a terminal and a wrapper such as `timeout` may both pass on one Ctrl-C
+_ONE_PRESS_S = 0.5  # a terminal and a wrapper such as `timeout` may both deliver the same Ctrl-C
 
 
 class StoppedBySignal(SystemExit):
-    """A signal ended a command. Lightning lets a SystemExit through, and the run ends as KILLED."""
+    """Exit after a signal. Lightning does not catch a SystemExit, and the run ends as KILLED."""
 
     def __init__(self, stopped_by: signal.Signals) -> None:
         super().__init__(128 + stopped_by)
@@ -49,16 +49,16 @@ def seconds_since_stop() -> float | None:
 
 
 def raise_if_lost() -> None:
-    """Raise the `StoppedBySignal` of a signal after which the program went on."""
+    """Raise `StoppedBySignal` if a signal arrived but its exception was lost."""
     if _Asked.by is not None:
         raise StoppedBySignal(_Asked.by)
 
 
 class RaisingSignals:
-    """While entered, the first SIGINT, SIGTERM or SIGHUP raises `StoppedBySignal`; a second one ends the process.
+    """Raise `StoppedBySignal` at the first SIGINT, SIGTERM or SIGHUP; end the process at the second.
 
-    Signals that are ignored or handled by somebody else are left alone, as are all in other threads than the main one.
-    An error that comes up after a signal is a consequence of it, and is replaced.
+    Signals that are ignored or have another handler are not changed, and outside the main thread none is. An error
+    raised after a signal counts as a consequence of the signal, and becomes a `StoppedBySignal`.
     """
 
     def __init__(self) -> None:
@@ -81,7 +81,7 @@ class RaisingSignals:
 
     @contextmanager
     def ending(self, name: str) -> Iterator[None]:
-        """Where a signal ends the process `name` at once: imports that an exception breaks off leave broken modules."""
+        """End the process `name` at once on a signal, because an exception during imports leaves broken modules."""
         self._ends_as = name
         try:
             yield
@@ -103,10 +103,10 @@ class RaisingSignals:
 
 
 class Interrupts:
-    """While entered, takes SIGINT, SIGTERM and, unless it is ignored (nohup), SIGHUP of this process.
+    """Handle SIGINT, SIGTERM and, unless it is ignored (nohup), SIGHUP of this process.
 
-    A storage must not be left in the middle of a change, so the first signal is only remembered, in `signal`, unless
-    the process is inside `raising`.
+    A change of a storage must not be interrupted. The first signal is therefore only remembered, in `signal`, except
+    inside `raising`.
     """
 
     def __init__(self) -> None:
@@ -127,7 +127,7 @@ class Interrupts:
 
     @contextmanager
     def raising(self) -> Iterator[None]:
-        """Where a signal, also one that came just before, raises `StoppedBySignal`, once."""
+        """Raise `StoppedBySignal` once at a signal, also if it arrived before the context."""
         self._raises = True
         try:
             if self.signal is not None:
@@ -137,7 +137,7 @@ class Interrupts:
             self._raises = False
 
     def raise_if_lost(self) -> None:
-        """Raise the `StoppedBySignal` of a signal after which a training went on."""
+        """Raise `StoppedBySignal` if a signal arrived but its exception was lost."""
         if self.signal is not None:
             raise StoppedBySignal(self.signal)
 

@@ -4,7 +4,7 @@ from math import sqrt
 
 
 def wilson_interval(accuracy: float, num_samples: int, z: float = 1.959964) -> tuple[float, float]:
-    """Interval that covers a proportion seen in `num_samples` trials with 95 % confidence, both ends in [0, 1].
+    """95 % confidence interval of a proportion observed in `num_samples` trials; both ends are in [0, 1].
 
     Source: Wilson (1927), score interval; z is the 97.5 % point of the standard normal distribution.
 
@@ -16,5 +16,5 @@ def wilson_interval(accuracy: float, num_samples: int, z: float = 1.959964) -> t
     shrink = 1 + z**2 / num_samples
     center = (accuracy + z**2 / (2 * num_samples)) / shrink
     half = z * sqrt(accuracy * (1 - accuracy) / num_samples + z**2 / (4 * num_samples**2)) / shrink
-    # At an accuracy of 0 or 1 an end is that accuracy, but for rounding.
+    # At an accuracy of 0 or 1, one end equals the accuracy up to rounding.
     return min(max(0.0, center - half), accuracy), max(min(1.0, center + half), accuracy)

@@ -1,4 +1,4 @@
-"""Temporary names for files that are written beside their place and renamed into it."""
+"""Temporary names for files that are written next to their target and then renamed."""
 
 import hashlib
 import os
@@ -16,10 +16,9 @@ _swept: set[Path] = set()
 
 
 def part_of(target: Path) -> Path:
-    """A hidden name beside `target` that no other process uses.
+    """Hidden file name next to `target` that no other process uses.
 
-    The first call for a target removes the files of such names that processes of this machine left when they were
-    killed.
+    The first call for a target removes the temporary files of killed processes of this machine.
     """
     stem = f".{target.name[:_NAME_CHARS]}"
     if target not in _swept:
@@ -33,7 +32,7 @@ def _sweep(folder: Path, stem: str) -> None:
     with suppress(OSError):
         for path in folder.iterdir():
             found = ours.fullmatch(path.name)
-            # Older versions used the same name in every process.
+            # An older qlit used the same name in every process.
             if path.name == f"{stem}.part" or (found and not _is_alive(int(found[1]), found[2])):
                 path.unlink(missing_ok=True)
 
@@ -43,7 +42,7 @@ def _is_alive(pid: int, token: str) -> bool:
 
 
 def _machine() -> str:
-    """Host and PID namespace, within which a process id means one process, in eight characters."""
+    """Hash, in eight characters, of the host and the PID namespace, in which process ids are unique."""
     try:
         space = str(Path("/proc/self/ns/pid").readlink())
     except OSError:

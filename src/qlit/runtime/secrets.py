@@ -1,4 +1,4 @@
-"""Take credentials out of text before it is stored or shown."""
+"""Remove credentials from text before it is stored or shown."""
 
 import json
 import os
@@ -10,8 +10,8 @@ from urllib.parse import quote, quote_plus, unquote, urlsplit
 
 HIDDEN = "***"
 _SCHEME = r"(?i:\b[a-z][a-z0-9+.-]{0,30})://"
-# A name or a token before the host. A password behind a name may hold an "@", and (where somebody did not encode it)
-# spaces, slashes and quotes too; a port is none.
+# A user name or a token before the host. A password after a user name may contain "@" and, if it is not encoded,
+# spaces, slashes and quotes. A port is not a password.
 _USERINFO = re.compile(
     rf"({_SCHEME})(?:[^\s/'\"?#]+@|(?=[^\s/:@'\"\[]*:(?!\s|\d{{1,5}}(?:[/\s?#'\",;)\]}}]|$)))"
     r"(?:(?!\w://)[^\n])+@(?=[\w.\[-]))"
@@ -28,7 +28,7 @@ _QUERY = re.compile(
 _ASSIGNED = re.compile(
     rf"(?i)({_SECRET_NAME}['\"]?\]?\s?=\s?)(?!(?:None|null|True|False)\b)(?:{_QUOTED}|(?!=)(?:\\.|[^\s&,;'\")}}\]])+)"
 )
-# A key of YAML or JSON, whose value is the rest of its line or of its place between braces. Nulls are none.
+# A key of YAML or JSON, whose value extends to the end of the line or of the braces. Null is not a secret.
 _KEY = r"(?i)((?:^|[{,\[]|\\n)[ \t]*(?:- +)*['\"]?[\w.-]*" + _SECRET_NAME + r"['\"]?[ \t]*:[ \t]+)"
 _NO_VALUE = r"(?!(?:null|none|~|''|\"\"|true|false)?[ \t]*(?:[,}\n]|\\n|$))"
 _FLOW = re.compile(_KEY.replace(r"^|", "") + _NO_VALUE + rf"(?:{_QUOTED}|[^,}}\n]+)", re.MULTILINE)
@@ -38,7 +38,7 @@ _HEADER = re.compile(
     r"(?i)(\b(?:proxy-)?authorization['\"]?\s*[:=]\s*['\"]?)(?:(?:bearer|basic|digest|token|negotiate)\s+)?[^\s'\",]+"
 )
 _BEARER = re.compile(r"(?i)(\bbearer\s+)(?=\S*\d)[\w.~+/-]{8,}=*")
-# Tokens that are known by their form: of Hugging Face, GitHub, GitLab, Slack, OpenAI, AWS and JSON web tokens.
+# Tokens recognised by their form: Hugging Face, GitHub, GitLab, Slack, OpenAI, AWS and JSON web tokens.
 _TOKEN = re.compile(
     r"\b(?:hf_[A-Za-z0-9]{16,}|gh[opsur]_[A-Za-z0-9]{20,}|github_pat_\w{20,}|glpat-[\w-]{16,}|xox[abp]-[\w-]{10,}|"
     r"sk-[A-Za-z0-9-]{20,}|AKIA[A-Z0-9]{16}|eyJ[\w-]{8,}\.eyJ[\w-]{8,}\.[\w-]+)"
@@ -46,21 +46,21 @@ _TOKEN = re.compile(
 _VARIABLES = ("PASSWORD", "PASSWD", "PASSPHRASE", "TOKEN", "SECRET", "CREDENTIALS",
               "API_KEY", "ACCESS_KEY", "PRIVATE_KEY")  # fmt: skip
 _OPTION = re.compile(rf"--?[\w.-]*{_SECRET_NAME}", re.IGNORECASE)
-_LEAST_CHARS = 6  # a shorter secret of a variable would blank out ordinary words; as a whole word it may be shorter
+_LEAST_CHARS = 6  # a shorter secret could be part of an ordinary word, so it is only replaced as a whole word
 _LEAST_WORD = 4
 _known: set[str] = set()
 
 
 def scrub(text: str) -> str:
-    """`text` without the credentials that it holds, each as `***`.
+    """Replace every credential in `text` by `***`.
 
     Args:
-        text: Anything that is to be stored or shown: a URI, a message, a config as YAML or JSON.
+        text: Text to store or show: a URI, a message, a config as YAML or JSON.
     Returns:
-        `text` without user names and passwords in URIs, values of keys and query parameters called password, token,
-        secret or alike, `Authorization` headers, tokens of a known form, and secrets of the environment: values of
-        variables whose names end as `_VARIABLES`, and passwords of URIs in variables or given to `remember`. A secret
-        without any of these marks is not recognised.
+        `text` without user names and passwords in URIs; values of keys and query parameters named password, token,
+        secret or similar; `Authorization` headers; tokens of a known form; and secrets of the environment, which are
+        variables whose names end with an entry of `_VARIABLES` and passwords of URIs in variables or passed to
+        `remember`. Other secrets are not recognised.
     """
     for secret in _secrets():
         if secret in text:
@@ -77,7 +77,7 @@ def scrub(text: str) -> str:
 
 
 def scrub_command(words: Sequence[str]) -> str:
-    """A command line as one would type it, without credentials: those of `scrub`, and values of options for them."""
+    """Quote a command line for a shell, without the credentials that `scrub` finds and the values of secret options."""
     shown = []
     is_secret = False
     for word in words:
@@ -92,25 +92,25 @@ def scrub_command(words: Sequence[str]) -> str:
 
 
 def has_credentials(uri: str) -> bool:
-    """Whether a URI holds what `scrub` takes out of it."""
+    """Whether a URI contains credentials that `scrub` removes."""
     return scrub(uri) != uri
 
 
 def remember(uri: str) -> None:
-    """Let `scrub` find the password of a URI also where it stands alone, as in a library's message."""
+    """Let `scrub` also remove the password of this URI where it occurs alone, as in a library's message."""
     _known.update(_passwords_of(uri))
 
 
 def check_uri(uri: str, name: str) -> None:
-    """Raise a ValueError, without the URI, if it cannot be parsed, as one whose password is not percent-encoded.
+    """Raise a ValueError if a URI cannot be parsed, for example because its password is not percent-encoded.
 
     Args:
-        uri: With a scheme and a host.
-        name: Of its setting, for the message.
+        uri: URI with a scheme and a host; the message does not contain it.
+        name: Name of the setting, for the message.
     """
     try:
         parts = urlsplit(uri)
-        _ = None if "," in parts.netloc else parts.port  # several hosts of PostgreSQL
+        _ = None if "," in parts.netloc else parts.port  # PostgreSQL allows several hosts
         is_right = parts.username is None or bool(parts.hostname)
     except ValueError:
         is_right = False
@@ -122,7 +122,7 @@ def check_uri(uri: str, name: str) -> None:
 
 
 def _secrets() -> tuple[str, ...]:
-    """Secrets of the environment and of remembered URIs, also as they stand in URIs and quotes; the longest first."""
+    """Secrets of the environment and of remembered URIs, plain and encoded; the longest first."""
     found = set(_known)
     for name, value in os.environ.items():
         if name.upper().endswith(_VARIABLES):

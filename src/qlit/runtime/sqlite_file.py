@@ -1,4 +1,4 @@
-"""SQLite files: damaged ones are noticed before they are used."""
+"""Check SQLite files for damage before they are used."""
 
 import sqlite3
 from contextlib import closing
@@ -10,9 +10,9 @@ _SHOWN_CHARS = 80
 
 
 def check_database(path: Path, name: str) -> None:
-    """Raise a ValueError if a file is no SQLite database or its schema is damaged. An empty file is a database.
+    """Raise a ValueError if a file is not an SQLite database or its schema is damaged; an empty file is accepted.
 
-    Damage elsewhere in the file is not found: that would need reading all of it.
+    Damage elsewhere in the file is not found, because this would require reading all of it.
 
     Args:
         path: An existing file.
@@ -25,8 +25,8 @@ def check_database(path: Path, name: str) -> None:
             connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
     except sqlite3.DatabaseError as error:
         if not any(words in str(error) for words in DAMAGED):
-            return  # such as one that is locked or may not be read: whoever opens it reports that
+            return  # for example a locked or unreadable file; the code that opens it reports that
         raise ValueError(
             f"{name} {path} is damaged ({str(error)[:_SHOWN_CHARS]}). Restore it from a backup, or move it away to "
-            "begin with an empty one."
+            "start with an empty one."
         ) from error

@@ -1,4 +1,4 @@
-"""Standard streams of a command: opened where they are closed, and no reason to lose work if they cannot be written."""
+"""Prepare the standard streams of a command, so that a closed or unwritable stream does not stop its work."""
 
 import io
 import os
@@ -10,7 +10,7 @@ _NAMES = ("stdin", "stdout", "stderr")
 
 
 class _LossyFile(io.FileIO):
-    """Drops what cannot be written, such as a line for a full disk or a closed pipe, and keeps the first error."""
+    """File that discards output it cannot write (full disk, closed pipe) and remembers the first error."""
 
     error: OSError | None = None
 
@@ -29,11 +29,11 @@ class _LossyFile(io.FileIO):
 
 
 def prepare_streams() -> None:
-    """Open closed standard streams on the null device, and let no error in writing to one end the work.
+    """Open closed standard streams on the null device, and ignore errors in writing to standard streams.
 
-    Python has None for a closed stream, which print and progress bars of libraries do not expect. The next file that
-    the process opens would also take its number, and receive what libraries written in C print. A stream that
-    somebody has replaced, such as a test, gets its encoding errors replaced and is left alone otherwise.
+    Python sets a closed stream to None, which the progress bars of libraries do not expect. Moreover, the next file
+    that the process opens would get the stream's number and receive the output of C libraries. For a stream that other
+    code has replaced, such as a test, only the handling of encoding errors changes.
     """
     for number, name in enumerate(_NAMES):
         stream = getattr(sys, name)
@@ -44,14 +44,14 @@ def prepare_streams() -> None:
             if stream is getattr(sys, f"__{name}__"):
                 setattr(sys, name, _lossy(number, stream))
             else:
-                # A path or a sentence that the terminal's encoding lacks must not end a training.
+                # A character that the terminal's encoding lacks must not end a training.
                 stream.reconfigure(errors="backslashreplace")
             if (file := _lossy_file(getattr(sys, name))) is not None:
                 file.error = None
 
 
 def lost_output() -> OSError | None:
-    """Write what standard output still holds; the error of the first part of it that was lost, if any was."""
+    """Flush standard output; return the first error with which output was lost, or None."""
     sys.stdout.flush()
     file = _lossy_file(sys.stdout)
     if file is None or file.error is None:
@@ -60,7 +60,7 @@ def lost_output() -> OSError | None:
 
 
 def _open_null(number: int) -> None:
-    """Open the null device as a file number that is closed."""
+    """Open the null device with the number of a closed file."""
     try:
         os.fstat(number)
     except OSError:
@@ -68,7 +68,7 @@ def _open_null(number: int) -> None:
         if opened != number:
             os.dup2(opened, number)
             os.close(opened)
-        os.set_inheritable(number, True)  # as a standard stream of processes that this one starts
+        os.set_inheritable(number, True)  # child processes inherit their standard streams
 
 
 def _lossy(number: int, stream: io.TextIOWrapper) -> io.TextIOWrapper:

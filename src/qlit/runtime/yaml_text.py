@@ -1,4 +1,4 @@
-"""YAML and JSON that a person gives: checked for size, depth, aliases and repeated keys before it is loaded."""
+"""Load YAML and JSON of users after checks of size, depth, aliases and repeated keys."""
 
 import os
 import select
@@ -10,35 +10,35 @@ from typing import Any
 import yaml
 
 MAX_BYTES = 2**20
-"""Bytes of a file; a table of 10,000 rows has as many."""
+"""Largest file, in bytes; enough for a table of 10,000 rows."""
 MAX_DEPTH = 64
 MAX_VALUES = 50_000
-"""Keys and values of a file, counting what an alias names as often as it is used."""
+"""Most keys and values in a file; the content of an alias counts at every use."""
 MAX_SCALAR_CHARS = 20_000
 MAX_DIGITS = 100
 
 _Loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _PIPE_WAIT_S = 5.0
-# What PyYAML's constructors raise for a value that its tag or its look promises, and is not: `!!int x`, 2024-13-41.
+# Errors of PyYAML's constructors for a value that does not match its tag or its form: `!!int x`, 2024-13-41.
 _OF_CONSTRUCTORS = (ValueError, TypeError, KeyError, IndexError, AttributeError, OverflowError)
 _SHOWN_CHARS = 60
 
 
 class YamlTextError(ValueError):
-    """A file or value that is not read: too large, too deep, ambiguous, or no YAML."""
+    """A file or value is too large, too deep, ambiguous, or not YAML."""
 
 
 def read_text(path: str | Path, name: str) -> str:
-    """The text of a small UTF-8 file, with or without a byte order mark.
+    """Read a small UTF-8 file, with or without a byte order mark.
 
     Args:
-        path: The file; a pipe is read too.
-        name: How a message calls it, such as "the config a.yaml".
+        path: File or pipe.
+        name: Name in messages, such as "the config a.yaml".
     Raises:
-        YamlTextError: If it is no file or pipe, larger than `MAX_BYTES`, or no UTF-8 text.
+        YamlTextError: If it is neither a file nor a pipe, is larger than `MAX_BYTES`, or is not UTF-8 text.
         OSError: If it cannot be opened.
     """
-    # Without blocking: a pipe that nobody writes to would be waited for without end.
+    # Without blocking, because a pipe without a writer would block forever.
     descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
     try:
         mode = os.fstat(descriptor).st_mode
@@ -59,18 +59,18 @@ def read_text(path: str | Path, name: str) -> str:
 
 
 def read_yaml(path: str | Path, name: str) -> Any:
-    """The content of a YAML or JSON file; arguments and errors as of `read_text` and `load_yaml`."""
+    """Load a YAML or JSON file; arguments and errors as in `read_text` and `load_yaml`."""
     return load_yaml(read_text(path, name), name)
 
 
 def load_yaml(text: str, name: str) -> Any:
-    """YAML or JSON as plain values: null, booleans, numbers, texts, lists, and dictionaries with texts as keys.
+    """Load YAML or JSON as plain values: null, booleans, numbers, strings, lists, and dictionaries with string keys.
 
     Args:
-        text: The text; YAML 1.1.
-        name: How a message calls it.
+        text: Text in YAML 1.1.
+        name: Name in messages.
     Raises:
-        YamlTextError: If it is no YAML, or as `check_yaml`, or has other values or keys, such as dates.
+        YamlTextError: If it is not YAML, or fails `check_yaml`, or has other values or keys, such as dates.
     """
     value = loaded(text, name, safe_load)
     _check_plain(value, name)
@@ -78,12 +78,12 @@ def load_yaml(text: str, name: str) -> Any:
 
 
 def safe_load(text: str) -> Any:
-    """`yaml.safe_load`, by libyaml where PyYAML has it."""
+    """`yaml.safe_load`, with libyaml if PyYAML has it."""
     return yaml.load(text, _Loader)
 
 
 def loaded(text: str, name: str, load: Callable[[str], Any]) -> Any:
-    """What `load` makes of a text that `check_yaml` accepts; errors as of `load_yaml`."""
+    """Apply `check_yaml` and then `load` to a text; errors as in `load_yaml`."""
     try:
         check_yaml(text, name)
         return load(text)
@@ -93,11 +93,11 @@ def loaded(text: str, name: str, load: Callable[[str], Any]) -> Any:
         raise
     except _OF_CONSTRUCTORS as error:
         said = f": {shortened(str(error))}" if isinstance(error, ValueError) else ""
-        raise YamlTextError(f"{name} has a value that is not what its tag or its look says{said}.") from error
+        raise YamlTextError(f"{name} has a value that does not match its tag or its form{said}.") from error
 
 
 def problem_of(error: yaml.YAMLError) -> str:
-    """What PyYAML found wrong, and the line; without the text around it, which may be of a wrong file."""
+    """PyYAML's description of a problem and its line, without the text around it, which may be confidential."""
     mark = getattr(error, "problem_mark", None)
     problem = getattr(error, "problem", None) or getattr(error, "reason", None) or "it cannot be read"
     return f"{shortened(str(problem))}{_line(mark)}"
@@ -108,12 +108,12 @@ def _line(mark: Any) -> str:
 
 
 def check_yaml(text: str, name: str) -> None:
-    """Look through a text for what would take much time or memory to load, or be lost by loading it.
+    """Check that loading a text needs little time and memory and loses nothing.
 
     Raises:
-        YamlTextError: If it is too deep, has too many values, aliases that name themselves, several documents, or a
-            key twice.
-        yaml.YAMLError: If it is no YAML.
+        YamlTextError: If it is too deep, or has too many values, an alias inside its own content, several documents, or
+            a repeated key.
+        yaml.YAMLError: If it is not YAML.
     """
     if len(text) <= MAX_DIGITS and text.isalnum():
         return
@@ -129,7 +129,7 @@ def check_yaml(text: str, name: str) -> None:
 
 
 class _Counted:
-    """The collections that are open, and the values so far."""
+    """Open collections and the number of values so far."""
 
     def __init__(self, name: str) -> None:
         self._name = name
@@ -147,7 +147,7 @@ class _Counted:
         if isinstance(event, yaml.AliasEvent):
             if any(each.anchor == event.anchor for each in self._open):
                 raise YamlTextError(
-                    f"In {self._name}, *{shortened(str(event.anchor))} in line {line} stands inside of what it names."
+                    f"In {self._name}, *{shortened(str(event.anchor))} in line {line} is inside the value it names."
                 )
             self._count(self._sizes.get(str(event.anchor), 1), line)
         else:
@@ -158,7 +158,7 @@ class _Counted:
             is_mapping = isinstance(event, yaml.MappingStartEvent)
             self._open.append(_Collection(event.anchor, self._num_values - 1, is_mapping=is_mapping))
             if len(self._open) > MAX_DEPTH:
-                raise YamlTextError(f"{self._name} has more than {MAX_DEPTH} levels in one another, in line {line}.")
+                raise YamlTextError(f"{self._name} has more than {MAX_DEPTH} nested levels, in line {line}.")
         elif isinstance(event, yaml.ScalarEvent):
             if event.anchor is not None:
                 self._sizes[event.anchor] = 1
@@ -168,11 +168,11 @@ class _Counted:
                 )
             if len(event.value) > MAX_SCALAR_CHARS or event.value.count("[") + event.value.count("{") > MAX_DEPTH:
                 raise YamlTextError(f"In {self._name}, {self._place()} is too long or too deep, in line {line}.")
-            if "\0" in event.value:  # written as an escape; no path or name may hold it
+            if "\0" in event.value:  # written as an escape; paths and names must not contain it
                 raise YamlTextError(f"In {self._name}, {self._place()} has a NUL character, in line {line}.")
 
     def _place(self) -> str:
-        """The keys to the value at hand, with dots."""
+        """Keys of the current value, joined by dots."""
         keys = [each.key for each in self._open if each.key is not None]
         return shortened(".".join(keys)) or "a value"
 
@@ -185,7 +185,7 @@ class _Counted:
 
 
 class _Collection:
-    """A list or mapping that is open; of a mapping, the keys with their lines."""
+    """An open list or mapping; for a mapping, its keys with their lines."""
 
     def __init__(self, anchor: str | None, before: int, *, is_mapping: bool) -> None:
         self.anchor, self.before = anchor, before
@@ -208,14 +208,14 @@ class _Collection:
 
 
 def _content(descriptor: int, name: str) -> bytes:
-    """All bytes of an open file, or the first that are more than `MAX_BYTES`."""
+    """Read an open file, but at most one byte more than `MAX_BYTES`."""
     content = b""
     while len(content) <= MAX_BYTES:
         try:
             chunk = os.read(descriptor, MAX_BYTES + 1 - len(content))
         except BlockingIOError:
             if not select.select([descriptor], [], [], _PIPE_WAIT_S)[0]:
-                raise YamlTextError(f"{name} is a pipe that gives nothing for {_PIPE_WAIT_S:g} s.") from None
+                raise YamlTextError(f"{name} is a pipe that delivered nothing for {_PIPE_WAIT_S:g} s.") from None
             continue
         if not chunk:
             break
@@ -238,7 +238,7 @@ def _check_plain(value: Any, name: str) -> None:
 
 
 def shortened(text: str, most: int = _SHOWN_CHARS) -> str:
-    """A text in one line of at most `most` characters, dots in the middle of a longer one."""
+    """A text on one line of at most `most` characters; a longer one has "..." in place of its middle."""
     ends = text if len(text) <= 4 * most else text[: 2 * most] + text[-2 * most :]
     line = " ".join(ends.split())
     if len(line) <= most and ends is text:

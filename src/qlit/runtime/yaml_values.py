@@ -1,6 +1,6 @@
-"""Values of a study file, as what they have to be.
+"""Check the type and range of values in YAML files.
 
-Each function raises ValueError with one sentence that names the place (`where`) if a value is something else.
+Every function raises a ValueError with one sentence that names the place (`where`) of an invalid value.
 """
 
 import math
@@ -13,43 +13,43 @@ from qlit.runtime.yaml_text import shortened
 
 
 def mapping(value: Any, where: str, known: Sequence[str] | None = None) -> dict[str, Any]:
-    """Keys with values; of the `known` keys alone, where they are given."""
+    """Require a mapping, with no other keys than `known` if these are given."""
     if not isinstance(value, Mapping):
         raise ValueError(f"{where} must be keys with values, but got {shown(value)}.")
     if known is not None and (unknown := [key for key in value if key not in known]):
-        raise ValueError(f"{where} has no key {shown(unknown[0])}; there are {', '.join(known)}.")
+        raise ValueError(f"{where} has the unknown key {shown(unknown[0])}; known are {', '.join(known)}.")
     return dict(value)
 
 
 def shown(value: Any) -> str:
-    """A value as a message shows it: at most 60 characters, null for None."""
+    """A value for a message: at most 60 characters, null for None."""
     return "null" if value is None else shortened(repr(value))
 
 
 def section(value: Any, where: str, known: Sequence[str] | None = None) -> dict[str, Any]:
-    """`mapping`, or no keys for null."""
+    """`mapping`, or an empty one for null."""
     return {} if value is None else mapping(value, where, known)
 
 
 def text(value: Any, where: str) -> str:
-    """A text that is not empty."""
+    """Require a non-empty text."""
     if not isinstance(value, str) or not value.strip():
         raise ValueError(f"{where} must be a text, but got {shown(value)}.")
     return value
 
 
 def plain_key(key: str) -> str:
-    """A config key without `init_args`, which may be left out: two spellings of one key are equal so."""
+    """A config key without `init_args`, which is optional, so that both spellings of a key are equal."""
     return key.replace(".init_args.", ".")
 
 
 def listed(value: Any) -> list[Any]:
-    """A list, or one of a single value."""
+    """A list unchanged, or a single value as a list."""
     return list(value) if isinstance(value, list) else [value]
 
 
 def numeric(value: Any) -> Any:
-    """A value, 1e-3 as a number: YAML 1.1 reads it, without a dot, as text, but who writes it means the number."""
+    """Convert text such as 1e-3 to a number, because YAML 1.1 reads it, without a dot, as text."""
     if isinstance(value, list):
         return [numeric(each) for each in value]
     is_number = isinstance(value, str) and re.fullmatch(r"[-+]?\d+[eE][-+]?\d+", value)
@@ -57,12 +57,12 @@ def numeric(value: Any) -> Any:
 
 
 def number(value: Any, where: str, least: float | None = None, most: float | None = None) -> Any:
-    """A finite number, whole or not, of `least` at least and `most` at most."""
+    """Require a finite number between `least` and `most`."""
     return _checked(value, where, least, most, (int, float), "a number")
 
 
 def whole(value: Any, where: str, least: int, most: int | None = None) -> int:
-    """A whole number of `least` at least and `most` at most."""
+    """Require a whole number between `least` and `most`."""
     found: int = _checked(value, where, least, most, (int,), "a whole number")
     return found
 
@@ -74,18 +74,18 @@ def _checked(
     is_of_kind = isinstance(value, int | float) and isinstance(value, kinds) and not isinstance(value, bool)
     is_of_kind = is_of_kind and math.isfinite(value)
     if not is_of_kind or (least is not None and value < least):
-        bound = "" if least is None else f" of {least} at least"
+        bound = "" if least is None else f" of at least {least}"
         raise ValueError(f"{where} must be {what}{bound}, but got {shown(value)}.")
     if most is not None and value > most:
-        raise ValueError(f"{where} must be {what} of {most:,} at most, but got {shown(value)}.")
+        raise ValueError(f"{where} must be {what} of at most {most:,}, but got {shown(value)}.")
     return value
 
 
 def home_expanded(value: Any) -> Path:
-    """A path with `~` at its beginning replaced by the home folder.
+    """Expand `~` at the start of a path.
 
     Raises:
-        ValueError: If there is no home folder of that name.
+        ValueError: If this home folder does not exist.
     """
     try:
         return Path(str(value)).expanduser()

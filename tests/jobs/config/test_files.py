@@ -79,9 +79,9 @@ def test_a_wrong_file_is_never_quoted(said, tmp_path, options, sentence):
         ("data: [1]", "In the config other.yaml, data must be keys with values, but got [1]."),
         ("", "must be keys with values, but it is empty"),
         ("# nothing", "must be keys with values, but it holds nothing but comments"),
-        ("a: &a [*a]", "*a in line 1 stands inside of what it names."),
+        ("a: &a [*a]", "*a in line 1 is inside the value it names."),
         ("model: {lr: [1}", "the config other.yaml is not YAML: did not find expected ',' or ']' in line 1."),
-        ("[" * 100_000, "more than 64 levels in one another"),
+        ("[" * 100_000, "more than 64 nested levels"),
         ("data: {source: '" + "[" * 100_000 + "'}", "data.source is too long or too deep, in line 1"),
     ],
     ids=range(10),
@@ -93,7 +93,7 @@ def test_a_config_that_is_ambiguous_empty_or_deep_is_refused(said, tmp_path, tex
 
 def test_a_value_that_is_deep_is_refused(said):
     for option in ("--model.lr", "--data", "--model.head", "--model.head.pqc.measured_wires"):
-        assert "levels in one another" in said(option, "[" * 100_000)
+        assert "nested levels" in said(option, "[" * 100_000)
 
 
 def test_a_config_is_utf_8_whatever_the_locale_is(parsed, said, tmp_path):
