@@ -43,7 +43,9 @@ def test_a_difference_that_changes_sign_is_within_noise():
 def test_few_splits_with_large_and_uneven_differences_are_told_as_such():
     (pair,) = compare([model("a", (0.6, 0.6)), model("b", (0.75, 0.95))]).pairs
     assert pair.is_noise
-    ending = "paired over 2 splits), is within noise of so few splits, although the test sentences of each favour b."
+    ending = (
+        "paired over 2 splits), is within noise of so few splits, although the test sentences of every split favour b."
+    )
     assert pair.verdict.endswith(ending)
     (other,) = compare([model("b", (0.75, 0.95)), model("a", (0.6, 0.6))]).pairs
     assert other.verdict == pair.verdict
@@ -67,7 +69,9 @@ def test_a_single_split_is_judged_by_its_sentences():
 def test_the_tuning_budget_is_told():
     few, many = {"trainer.max_epochs": "5", "parameters.total": "353"}, {"trainer.max_epochs": "800"}
     equal = compare([model("a", LOW, params=few), model("b", LOW, params=few)])
-    assert equal.budget.startswith("Equal tuning budget: one setting, 5 epochs each; the epoch of the best validation")
+    assert equal.budget.startswith(
+        "Equal tuning budget: one setting, 5 epochs per model; the epoch of the best validation"
+    )
     assert equal.models[0].num_parameters == 353
     longer = compare([model("a", LOW, params=few), model("b", LOW, params=many)])
     assert longer.budget.startswith("The tuning budgets differ: a had one setting, 5 epochs; b had one setting, 800")
@@ -80,12 +84,12 @@ def test_the_tuning_budget_is_told():
 @pytest.mark.parametrize(
     ("other", "message"),
     [
-        ((fake_run("b0", [1, 0], split="s1", dataset="other"),), r"are of different data, set \(d\) and other"),
+        ((fake_run("b0", [1, 0], split="s1", dataset="other"),), r"read different data, set \(d\) and other"),
         (
             (fake_run("b0", [1, 0], split="s1", tags={DATA: "e"}),),
-            r"are of different data, set \(d\) and set \(e\)",
+            r"read different data, set \(d\) and set \(e\)",
         ),
-        ((fake_run("b0", [1, 0], split="s1"),), r"are of different splits, s0 and s1; .* `data.seed` included"),
+        ((fake_run("b0", [1, 0], split="s1"),), r"have different splits, s0 and s1; .* including `data.seed`"),
         ((fake_run("b0", [1, 0], first_index=1),), "were tested on different sentences of the same split"),
         ((fake_run("b0", [1, 0]), fake_run("b1", [1, 0], split="s1")), "but a has 1 and b has 2"),
     ],
@@ -108,9 +112,9 @@ def labelled(run_id, labels, *, names=("no", "yes"), **options):
 @pytest.mark.parametrize(
     ("second", "message"),
     [
-        (labelled("a1", [1, 0], split="s1"), "1 of the 2 test sentences that both have are labelled differently"),
-        (labelled("a1", [1, 1], split="s1", names=("bad", "good")), "The runs a0 and a1 of a are of different data"),
-        (fake_run("a1", [1, 1], split="s1", tags={DATA: "e"}), "The runs a0 and a1 of a are of different data"),
+        (labelled("a1", [1, 0], split="s1"), "1 of their 2 common test sentences have different labels"),
+        (labelled("a1", [1, 1], split="s1", names=("bad", "good")), "The runs a0 and a1 of a read different data"),
+        (fake_run("a1", [1, 1], split="s1", tags={DATA: "e"}), "The runs a0 and a1 of a read different data"),
         (fake_run("a1", [1, 1], split="s1", tags={BODY: "e"}), "a0 and a1 of a have bodies with different files"),
     ],
 )
@@ -125,10 +129,10 @@ def test_bodies_that_differ_are_named():
     same = compare([one, Model("b", one.runs)])
     assert same.bodies == ""
     told = compare([one, two]).bodies
-    assert told == "The bodies differ, by the contents of their files: a c, b d."
+    assert told == "The files of the bodies differ: a c, b d."
     assert told in comparison_text(compare([one, two]))
 
 
 def test_one_model_is_no_comparison():
-    with pytest.raises(ValueError, match="needs two models at least, but got 1"):
+    with pytest.raises(ValueError, match="needs at least two models, but got 1"):
         compare([model("a", LOW)])

@@ -26,7 +26,7 @@ def test_the_table_has_every_model_pair_and_verdict(three):
         assert f"\n{pair.second} - {pair.first} " in text
         assert pair.verdict in text
     assert "b is better on 3 of 3 splits, a on 0." in text
-    assert "Each interval holds by itself; of 3 together one is wrong more often." in text
+    assert "Every interval has its own confidence of 95 %; that one of these 3 is wrong is more likely." in text
     assert text.endswith(three.budget)
 
 

@@ -1,4 +1,4 @@
-"""Runs against runs: paired statistics, verdicts, published order, files of tables."""
+"""Compare runs: paired statistics, verdicts, published order, table files."""
 
 __all__ = [
     "comparison",

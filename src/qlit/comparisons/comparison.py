@@ -1,4 +1,4 @@
-"""A fair comparison of models: the same splits, paired differences, and a plain word on what is noise."""
+"""Compare models fairly: on the same splits, with paired differences and a verdict on noise."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -29,8 +29,8 @@ class Model:
     """A model and its runs.
 
     Args:
-        name: How it is called in tables.
-        runs: One a split, in an order that is the same for all models of a comparison.
+        name: Name in tables.
+        runs: One run per split, in the same order of splits for all models of a comparison.
     """
 
     name: str
@@ -38,24 +38,24 @@ class Model:
 
     @property
     def accuracies(self) -> NDArray[np.float64]:
-        """Test accuracy of each run, in [0, 1], shape (S,)."""
+        """Test accuracies of the runs, in [0, 1], shape (S,)."""
         return np.array([run.predictions.is_right.mean() for run in self.runs])
 
 
 def compare(models: Sequence[Model]) -> Comparison:
     """Compare models pair by pair.
 
-    Intervals over splits take the luck of splits, starting parameters and shots into account; the test sentences of
-    two splits of one data set are mostly the same, so they tell nothing of other sentences. McNemar's test and the
-    bootstrap take the luck of the sentences into account, for models trained on that one split.
+    Intervals over splits cover the chance of splits, starting parameters and shots. They say nothing about other
+    sentences, because the test sentences of two splits of one data set are mostly the same. McNemar's test and the
+    bootstrap cover the chance of the test sentences, for models trained on one split.
 
     Args:
-        models: At least two, of as many runs each: the k-th runs of all must be of one split.
+        models: At least two models with equal numbers of runs; the k-th runs of all models must have the same split.
     Raises:
-        ValueError: If they cannot be compared fairly.
+        ValueError: If a fair comparison is impossible.
     """
     if len(models) < 2:
-        raise ValueError(f"A comparison needs two models at least, but got {len(models)}.")
+        raise ValueError(f"A comparison needs at least two models, but got {len(models)}.")
     check_same_splits([(model.name, model.runs) for model in models])
     results = tuple(model_result(model) for model in models)
     return Comparison(
@@ -70,10 +70,10 @@ def compare(models: Sequence[Model]) -> Comparison:
 
 
 def model_result(model: Model) -> ModelResult:
-    """What one model reached over its runs.
+    """Summarise the runs of one model.
 
     Raises:
-        ValueError: If a run's tag `tuning.num_settings` is no whole number.
+        ValueError: If a run's tag `tuning.num_settings` is not a whole number.
     """
     accuracies, run = model.accuracies, model.runs[0]
     mean = float(accuracies.mean())
@@ -100,7 +100,7 @@ def _num_settings(run: KeptRun) -> int:
 
 
 def compare_pair(first: Model, second: Model) -> PairResult:
-    """Compare two models whose k-th runs are of one split, which is not checked here; `compare` checks."""
+    """Compare two models whose k-th runs have the same split. Only `compare` checks this."""
     splits = tuple(_split_result(*runs) for runs in zip(first.runs, second.runs, strict=True))
     differences = [split.difference for split in splits]
     interval = t_interval(differences, DIFFERENCE)
@@ -126,7 +126,7 @@ def _split_result(first: KeptRun, second: KeptRun) -> SplitResult:
     test = mcnemar(ours, theirs)
     return SplitResult(
         split_fingerprint=first.predictions.split_fingerprint,
-        # From whole numbers, so that equal differences are equal to the last bit.
+        # Computed from whole numbers, so that equal differences are bit-identical.
         difference=(test.only_second - test.only_first) / len(ours),
         low=low,
         high=high,

@@ -1,4 +1,4 @@
-"""Which runs are of one model."""
+"""Group runs that belong to the same model."""
 
 from collections.abc import Sequence
 
@@ -8,14 +8,14 @@ from qlit.tracking.kept_runs import KeptRun
 
 
 def models_of_runs(runs: Sequence[KeptRun]) -> list[Model]:
-    """Runs that differ in their seeds alone as one model; if all do, each as a model of its own.
+    """Group runs that differ only in their seeds as one model; if all of them do, make every run a model.
 
     Args:
         runs: Runs, in any order.
     Returns:
-        Models in the order in which they first occur, their runs in the order of splits and seeds.
+        Models in order of first occurrence, with their runs in order of splits and seeds.
     Raises:
-        ValueError: If a run is given twice.
+        ValueError: If a run occurs twice.
     """
     groups: dict[str, list[KeptRun]] = {}
     for number, run in enumerate(runs):
@@ -33,13 +33,13 @@ def models_of_runs(runs: Sequence[KeptRun]) -> list[Model]:
 
 
 def _family(run: KeptRun) -> str:
-    """What runs of one model have in common: settings, contents and numerics, after a resumption those of its end."""
-    tags, old = run.tags, "config.hash_without_seeds"  # of older versions: settings alone
+    """Key that runs of one model share: settings, contents and numerics, at the end of a resumed training."""
+    tags, old = run.tags, "config.hash_without_seeds"  # tag of an older qlit, over the settings only
     return tags.get(f"resumed.{HASH_WITHOUT_SEEDS}") or tags.get(HASH_WITHOUT_SEEDS) or tags.get(old) or run.run_id
 
 
 def _name(runs: Sequence[KeptRun]) -> str:
-    """What a series called one of them, or else the first run's name."""
+    """Name that a series gave to one of the runs, or else the name of the first run."""
     return next((run.tags["series.model"] for run in runs if "series.model" in run.tags), runs[0].name)
 
 

@@ -1,4 +1,4 @@
-"""Whether models come out in the order in which they were published."""
+"""Compare the order of models by accuracy with the published order."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -13,11 +13,11 @@ from qlit.tracking.kept_runs import KeptRun
 
 @dataclass(frozen=True)
 class RankedModel:
-    """A model with what was published of it.
+    """A model with its published accuracy.
 
     Args:
-        name: Its name.
-        published: Published accuracy, in any unit that is the same for all.
+        name: Name of the model.
+        published: Published accuracy, in the same unit for all models.
         runs: Its runs by seed, at least one.
     """
 
@@ -28,14 +28,13 @@ class RankedModel:
 
 @dataclass(frozen=True)
 class Ordering:
-    """How the order of models agrees with the published one, pair by pair.
+    """Agreement of the models' order with the published order, pair by pair.
 
     Args:
-        agreeing: (better, worse) that differ beyond noise, as published.
-        reversed: (better, worse) that differ beyond noise, the other way round.
+        agreeing: Pairs (better, worse) that differ beyond noise, in the published order.
+        reversed: Pairs (better, worse) that differ beyond noise, in the opposite order.
         noisy: Pairs whose difference is within noise.
-        kendall_tau: Rank correlation (tau-b) of mean and published accuracies, in [-1, 1]; None where one of them does
-            not vary.
+        kendall_tau: Rank correlation (tau-b) of mean and published accuracies, in [-1, 1]; None if either is constant.
     """
 
     agreeing: tuple[tuple[str, str], ...]
@@ -45,10 +44,10 @@ class Ordering:
 
 
 def ordering_of(models: Sequence[RankedModel]) -> Ordering:
-    """Compare all pairs on the seeds that both have; pairs without such, or of equal published accuracy, are left out.
+    """Compare all pairs on their common seeds, except pairs without a common seed or with equal published accuracy.
 
     Raises:
-        ValueError: If runs of one seed are of different splits or data.
+        ValueError: If runs with the same seed have different splits or data.
     """
     found: dict[str, list[tuple[str, str]]] = {"agreeing": [], "reversed": [], "noisy": []}
     for pair in combinations(models, 2):

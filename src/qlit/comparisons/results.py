@@ -1,27 +1,27 @@
-"""What a comparison found."""
+"""Results of a comparison."""
 
 from dataclasses import dataclass
 
 from qlit.comparisons.statistics import McNemar
 
 SIGNIFICANCE = 0.05
-"""Below this p value a difference on one split is none of chance."""
+"""Significance level of the difference on one split."""
 
 
 @dataclass(frozen=True)
 class ModelResult:
-    """What one model reached.
+    """Results of one model.
 
     Args:
-        name: Its name.
-        run_ids: Its runs.
-        accuracies: Test accuracy of each, in [0, 1].
-        mean: Of the accuracies.
-        low, high: 95 % interval, in [0, 1]: Student's t over several runs, cut at the ends of that range, Wilson's over
-            the sentences of a single one.
-        num_parameters: Trainable parameters, None if its runs do not say.
-        max_epochs: Epochs that it was given, None if it is not trained by epochs.
-        num_settings: Settings that were tried to find its own: the tag `tuning.num_settings`, or 1.
+        name: Name of the model.
+        run_ids: Ids of its runs.
+        accuracies: Test accuracies of the runs, in [0, 1].
+        mean: Mean accuracy.
+        low, high: 95 % interval, in [0, 1]: Student's t over several runs, cut to this range, or Wilson's over the
+            sentences of a single run.
+        num_parameters: Trainable parameters; None if its runs do not record them.
+        max_epochs: Maximum number of epochs; None if it is not trained in epochs.
+        num_settings: Number of settings tried in its tuning: the tag `tuning.num_settings`, or 1.
     """
 
     name: str
@@ -40,9 +40,9 @@ class SplitResult:
     """Two models on the test sentences of one split.
 
     Args:
-        split_fingerprint: The split.
-        difference: Of the accuracies, second minus first.
-        low, high: Its 95 % interval, paired bootstrap over the sentences.
+        split_fingerprint: Fingerprint of the split.
+        difference: Difference of the accuracies, second minus first.
+        low, high: 95 % interval of the difference, by paired bootstrap over the sentences.
         cohens_h: Effect size of two proportions.
         mcnemar: McNemar's test.
     """
@@ -60,15 +60,15 @@ class PairResult:
     """Two models, paired by split.
 
     Args:
-        first, second: Their names; differences are second minus first.
+        first, second: Names of the models; differences are second minus first.
         difference: Mean difference of the accuracies.
-        low, high: Its 95 % interval over splits (paired t), cut at -1 and 1; None with a single split.
-        p_value: Of the paired t test; None with a single split or where all differences are equal.
+        low, high: 95 % interval of the difference over splits (paired t), cut at -1 and 1; None with a single split.
+        p_value: p value of the paired t test; None with a single split or if all differences are equal.
         cohens_dz: Effect size of the paired differences; None in the same cases.
-        splits: The comparison on each split.
-        is_noise: Whether the difference is within noise: the interval over splits holds 0, or with a single split
-            McNemar's mid-p is 0.05 or more.
-        verdict: That in a sentence.
+        splits: Results on every split.
+        is_noise: Whether the difference is within noise: the interval over splits contains 0 or, with a single split,
+            McNemar's mid-p is at least 0.05.
+        verdict: One sentence on the difference.
     """
 
     first: str
@@ -89,12 +89,12 @@ class Comparison:
 
     Args:
         dataset: Name of the data set.
-        num_test: Test sentences of each split.
-        num_splits: Splits.
-        models: Each model.
-        pairs: Each pair, in the models' order.
-        budget: One sentence on what was spent to tune and train them.
-        bodies: One sentence on their bodies, if the files of those differ.
+        num_test: Number of test sentences per split.
+        num_splits: Number of splits.
+        models: Results of the models.
+        pairs: Results of all pairs, in the models' order.
+        budget: One sentence on the tuning and training budgets.
+        bodies: One sentence on the bodies if their files differ, else "".
     """
 
     dataset: str

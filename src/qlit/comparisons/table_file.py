@@ -1,4 +1,4 @@
-"""A table that is to be made: rows of models with what was published of them, as a YAML file lists them."""
+"""Read table files: YAML lists of models with their configs and published results."""
 
 from collections import Counter
 from dataclasses import dataclass, fields
@@ -14,13 +14,13 @@ class PlannedRow:
     """One model of a table.
 
     Args:
-        name: How it is called.
-        config: Its config file; relative paths start at the folder of the table's file.
-        published: Published test accuracy, per cent.
-        options: Keys of the config with other values, in full: "model.head.pqc.num_qubits".
-        parameters: Published number of trainable parameters, None if there is none.
-        seeds: Train with the seeds 0 to `seeds` - 1, at least 1.
-        epochs: Epochs of each training; None for those of the config, as of models that are fitted once.
+        name: Name of the row.
+        config: Config file; a relative path starts at the folder of the table file.
+        published: Published test accuracy in per cent.
+        options: Config keys with other values; full keys such as "model.head.pqc.num_qubits".
+        parameters: Published number of trainable parameters; None if not published.
+        seeds: Number of seeds, at least 1; the seeds are 0 to `seeds` - 1.
+        epochs: Epochs per training; None to use the config's, also for models that are fitted in one step.
     """
 
     name: str
@@ -34,11 +34,11 @@ class PlannedRow:
 
 @dataclass(frozen=True)
 class Plan:
-    """A table.
+    """Content of a table file.
 
     Args:
-        title: Its title.
-        rows: Its rows, whose names differ.
+        title: Title of the table.
+        rows: Rows, with different names.
     """
 
     title: str
@@ -59,11 +59,11 @@ _NEEDED = ("name", "config", "published")
 
 
 def read_plan(path: str | Path) -> Plan:
-    """The plan in a YAML file: `title`, and `rows` with the keys of `PlannedRow`.
+    """Read a table file: `title`, and `rows` with the keys of `PlannedRow`.
 
     Raises:
-        FileNotFoundError: If there is no such file.
-        ValueError: If it is no plan.
+        FileNotFoundError: If the file does not exist.
+        ValueError: If it is not a valid table file.
     """
     file = Path(path)
     if not file.is_file():
@@ -91,14 +91,14 @@ def _row(file: Path, number: int, row: Any) -> PlannedRow:
         raise ValueError(f"{where} lacks `{missing[0]}`.")
     for key, value in row.items():
         if not isinstance(value, _TYPES[key]) or isinstance(value, bool):
-            raise ValueError(f"{where} has {key}: {shown(value)}, which is of the wrong kind.")
+            raise ValueError(f"{where} has {key}: {shown(value)}, which has the wrong type.")
     for key, least, most in _BOUNDS:
         if key in row and not least <= row[key] <= most:
-            told = f"{key} >= {least}" if row[key] < least else f"{key} <= {most:,}"
-            raise ValueError(f"`{told}` must hold, but {where[0].lower()}{where[1:]} has {key}: {shown(row[key])}.")
+            bound = f"{key} >= {least}" if row[key] < least else f"{key} <= {most:,}"
+            raise ValueError(f"`{bound}` must hold, but {where[0].lower()}{where[1:]} has {key}: {shown(row[key])}.")
     for key in ("name", "config"):
         if not row[key].strip():
             raise ValueError(f"{where} has no `{key}`: it is empty.")
     if strange := [key for key in row.get("options", {}) if not isinstance(key, str)]:
-        raise ValueError(f"{where} has {shown(strange[0])} among its `options`, which is no key of a config.")
+        raise ValueError(f"{where} has {shown(strange[0])} among its `options`, which is not a config key.")
     return PlannedRow(**{"options": {}, **row, "config": file.parent / home_expanded(row["config"])})

@@ -1,4 +1,4 @@
-"""What a comparison found, in plain sentences."""
+"""Describe the result of a comparison in sentences."""
 
 from collections.abc import Sequence
 
@@ -16,13 +16,13 @@ def verdict_of(
     *,
     is_noise: bool,
 ) -> str:
-    """Whether two models differ, in a sentence.
+    """One sentence that says whether two models differ.
 
     Args:
-        first, second: Their names.
+        first, second: Names of the models.
         mean: Mean difference of the accuracies, second minus first.
-        interval: Its 95 % interval over splits; None with a single split.
-        splits: The comparison on each split.
+        interval: 95 % interval of the difference over splits; None with a single split.
+        splits: Results on every split.
         is_noise: Whether the difference is within noise.
     """
     better, worse = (second, first) if mean >= 0 else (first, second)
@@ -36,7 +36,7 @@ def verdict_of(
     ends = (low, high) if mean >= 0 else (-high, -low)
     shown = f"95 % interval {100 * ends[0]:.2f} to {100 * ends[1]:.2f}, {what}"
     if is_noise and interval is not None and _told_apart_on_each(splits):
-        caveat = f" of so few splits, although the test sentences of each favour {better}"
+        caveat = f" of so few splits, although the test sentences of every split favour {better}"
     if is_noise:
         return f"The difference between {better} and {worse}, {points} ({shown}), is within noise{caveat}."
     return f"{better} is better than {worse} by {points} ({shown}){caveat}."
@@ -49,7 +49,7 @@ def _told_apart_on_each(splits: Sequence[SplitResult]) -> bool:
 
 
 def budget_of(models: Sequence[ModelResult]) -> str:
-    """What was spent to tune and train models, in a sentence."""
+    """One sentence on the tuning and training budgets of models."""
     parts = []
     for model in models:
         settings = "one setting" if model.num_settings == 1 else f"the best of {model.num_settings} settings"
@@ -57,7 +57,7 @@ def budget_of(models: Sequence[ModelResult]) -> str:
         parts.append(f"{settings}{epochs}")
     trained = {model.max_epochs for model in models} - {None}
     if len({model.num_settings for model in models}) == 1 and len(trained) <= 1:
-        longest = max(parts, key=len)  # with its epochs, where another model has none
-        return f"Equal tuning budget: {longest} each{_TESTED if trained else ''}."
-    told = "; ".join(f"{model.name} had {part}" for model, part in zip(models, parts, strict=True))
-    return f"The tuning budgets differ: {told}{_TESTED if trained else ''}."
+        longest = max(parts, key=len)  # the one with epochs, if another model has none
+        return f"Equal tuning budget: {longest} per model{_TESTED if trained else ''}."
+    spent = "; ".join(f"{model.name} had {part}" for model, part in zip(models, parts, strict=True))
+    return f"The tuning budgets differ: {spent}{_TESTED if trained else ''}."

@@ -1,4 +1,4 @@
-"""Results as text, tables and pictures for people."""
+"""Results as text, tables, figures and HTML pages."""
 
 __all__ = [
     "comparison_figure",

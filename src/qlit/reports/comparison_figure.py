@@ -1,4 +1,4 @@
-"""A comparison as a picture: each model's runs, and the differences with their intervals."""
+"""Figure of a comparison: the runs of every model, and paired differences with intervals."""
 
 import textwrap
 from typing import Any
@@ -13,9 +13,9 @@ _NAME_CHARS = 22
 
 
 def comparison_figure(comparison: Comparison) -> Figure:
-    """Accuracies of all runs, those of one split joined by a line; under them paired differences against zero.
+    """Draw the accuracies of all runs, and below them the paired differences.
 
-    Bars are 95 % intervals: over splits, or over the sentences of a single split.
+    Lines join the runs of one split. Bars are 95 % intervals over splits, or over the sentences of a single split.
     """
     num_models, num_pairs = len(comparison.models), len(comparison.pairs)
     splits = "1 split" if comparison.num_splits == 1 else f"{comparison.num_splits} splits"
@@ -45,7 +45,7 @@ def _draw_accuracies(axes: Any, comparison: Comparison) -> None:
     axes.set_xticks(places, [_wrapped(model.name) for model in comparison.models])
     axes.set_xlim(-0.4, len(places) - 0.35)
     low, high = axes.get_ylim()
-    axes.set_ylim(max(low, -1), min(high, 101))  # caps of bars at the ends of the range stay visible
+    axes.set_ylim(max(low, -1), min(high, 101))  # keep bar caps at the ends of the range visible
     axes.set_ylabel("test accuracy, %")
     clean(axes)
 

@@ -1,4 +1,4 @@
-"""A comparison as a table for the terminal."""
+"""Text of a comparison for the terminal."""
 
 from qlit.comparisons.results import SIGNIFICANCE, Comparison, ModelResult, PairResult, SplitResult
 
@@ -6,7 +6,7 @@ _CUT = "Intervals over splits are cut where accuracies end, at 0 and 100 %, and 
 
 
 def comparison_text(comparison: Comparison) -> str:
-    """Models, differences and verdicts, as lines of text; accuracies in per cent, differences in points."""
+    """Format models, differences and verdicts; accuracies in per cent, differences in percentage points."""
     splits = "1 split" if comparison.num_splits == 1 else f"{comparison.num_splits} splits"
     lines = [f"{comparison.dataset}: {comparison.num_test:,} test sentences of {splits}, the same for every model", ""]
     lines += _models(comparison.models)
@@ -18,7 +18,10 @@ def comparison_text(comparison: Comparison) -> str:
             "Intervals over splits are cut where accuracies end, at 0 and 100 %; those of differences at 100 points."
         )
     if len(comparison.pairs) > 1:
-        lines.append(f"Each interval holds by itself; of {len(comparison.pairs)} together one is wrong more often.")
+        lines.append(
+            f"Every interval has its own confidence of 95 %; that one of these {len(comparison.pairs)} is wrong is "
+            "more likely."
+        )
     lines += [comparison.bodies] if comparison.bodies else []
     return "\n".join([*lines, comparison.budget])
 
@@ -49,7 +52,7 @@ def _pairs(pairs: tuple[PairResult, ...]) -> list[str]:
 
 
 def _sentences(comparison: Comparison) -> list[str]:
-    """The sentences of a single split, or how many splits tell a pair apart by their sentences."""
+    """Results of the test sentences: in detail for a single split, else the number of splits with a difference."""
     lines = []
     for pair in comparison.pairs:
         if comparison.num_splits == 1:
@@ -58,14 +61,14 @@ def _sentences(comparison: Comparison) -> list[str]:
             told_apart = [split for split in pair.splits if split.mcnemar.mid_p < SIGNIFICANCE]
             ahead = sum(split.difference > 0 for split in told_apart)
             lines.append(
-                f"By its sentences alone (McNemar, mid-p < {SIGNIFICANCE}): {pair.second} is better on {ahead} of "
+                f"Tested on every split alone (McNemar, mid-p < {SIGNIFICANCE}): {pair.second} is better on {ahead} of "
                 f"{len(pair.splits)} splits, {pair.first} on {len(told_apart) - ahead}."
             )
     return [*lines, ""]
 
 
 def _is_any_cut(comparison: Comparison) -> bool:
-    """Whether an interval over splits ends where its values end."""
+    """Whether an interval over splits was cut at the end of its range."""
     if comparison.num_splits == 1:
         return False
     models = [end for model in comparison.models for end in ((model.low, 0.0), (model.high, 1.0))]

@@ -1,4 +1,4 @@
-"""Our numbers beside the published ones, as Markdown."""
+"""Markdown table of our results and the published ones."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -16,15 +16,15 @@ _HEADER = (
 
 
 def published_table(plan: Plan, runs: Sequence[Mapping[int, KeptRun]], diverged: Sequence[Sequence[int]] = ()) -> str:
-    """A table with published and our accuracies, what they stand on, and how the orders agree.
+    """Format published and our accuracies, the data behind them, and the agreement of the two orders.
 
     Args:
-        plan: The rows.
-        runs: Of each row, by seed; a row without any is told as not run.
-        diverged: Of each row, the seeds whose training diverged; such a row has no mean, as that of the other seeds
-            would be too high, and is not ordered.
+        plan: The table file.
+        runs: Runs of every row, by seed. A row without runs is reported as not run.
+        diverged: Seeds of every row whose training diverged. Such a row gets no mean and no place in the order, because
+            the mean of the other seeds would be too high.
     Raises:
-        ValueError: If runs of one seed are of different splits or data.
+        ValueError: If runs with the same seed have different splits or data.
     """
     diverged = diverged or [() for _ in plan.rows]
     runs = [{} if seeds else of_row for of_row, seeds in zip(runs, diverged, strict=True)]
@@ -32,8 +32,8 @@ def published_table(plan: Plan, runs: Sequence[Mapping[int, KeptRun]], diverged:
     lines = [f"# {plan.title}", "", *_HEADER]
     for row, result, seeds in zip(plan.rows, results, diverged, strict=True):
         if seeds:
-            told = f"seed{'s' * (len(seeds) > 1)} {', '.join(map(str, seeds))} diverged"
-            lines.append(f"| {row.name} | {_count(row.parameters)} | {row.published:.2f} % | {told} | | | |")
+            ours = f"seed{'s' * (len(seeds) > 1)} {', '.join(map(str, seeds))} diverged"
+            lines.append(f"| {row.name} | {_count(row.parameters)} | {row.published:.2f} % | {ours} | | | |")
             continue
         if result is None:
             lines.append(f"| {row.name} | {_count(row.parameters)} | {row.published:.2f} % | not run | | | |")
@@ -75,8 +75,8 @@ def _data(ran: Sequence[RankedModel]) -> str:
     bodies = sorted({Path(run.params.get("data.body", "unknown")).name for run in runs})
     return (
         f"Ours: {', '.join(datasets)} with {', '.join(bodies)}, {' or '.join(f'{size:,}' for size in sizes)} test "
-        "sentences of each split; the epoch of the best validation accuracy is tested. Intervals: Student's t over "
-        "splits, cut at 0 and 100 %, or Wilson's over the test sentences of a single one."
+        "sentences per split; the epoch with the best validation accuracy is tested. Intervals: Student's t over "
+        "splits, cut at 0 and 100 %, or Wilson's over the test sentences of a single split."
     )
 
 
@@ -84,7 +84,7 @@ def _ordering(found: Ordering) -> list[str]:
     num_pairs = len(found.agreeing) + len(found.reversed) + len(found.noisy)
     tau = "" if found.kendall_tau is None else f" Kendall's tau of all rows is {found.kendall_tau:+.2f}."
     lines = [
-        f"Order: of {num_pairs} pair{'s' * (num_pairs != 1)} of rows, compared on the splits that both have, "
+        f"Order: of {num_pairs} pair{'s' * (num_pairs != 1)} of rows, compared on their common splits, "
         f"{len(found.agreeing)} are ordered as published, {len(found.reversed)} the other way round, and "
         f"{len(found.noisy)} within noise.{tau}"
     ]

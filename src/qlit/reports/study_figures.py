@@ -1,4 +1,4 @@
-"""A study as pictures: slices, level means, importances, accuracy against parameters."""
+"""Figures of a study: slices, level means, importances, two objectives."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -16,15 +16,15 @@ from qlit.studies.effects import LevelMean
 
 _COLUMNS = 3
 _MOST_CHARACTERS = 18
-"""Of the labels under a slice that fit beside each other; numbers lie closer than that where they are not even."""
+"""Most characters of tick labels that fit under a slice; unevenly spaced numbers may be closer than assumed here."""
 
 
 def slices_figure(study: Study, results: Sequence[CellResult], metric: str) -> Figure:
-    """Every training's score over each factor; a line through the means of a factor's levels."""
+    """Draw the score of every training over every factor, with a line through the means of the levels."""
     rows = math.ceil(len(study.factors) / _COLUMNS)
     columns = min(_COLUMNS, len(study.factors))
     note = "Points are trainings, the line joins the means of a factor's levels."
-    figure = titled_figure(3.6 * columns, 2.7 * rows, f"{study.name}: {metric} over each factor", note)
+    figure = titled_figure(3.6 * columns, 2.7 * rows, f"{study.name}: {metric} over every factor", note)
     axes = figure.subplots(rows, columns, squeeze=False, sharey=True).ravel()
     for place, factor in zip(axes, study.factors, strict=False):
         _draw_slice(place, factor, results, metric)
@@ -52,15 +52,15 @@ def _draw_slice(axes: Any, factor: Factor, results: Sequence[CellResult], metric
     elif factor.levels:
         labels = [str(level) for level in place]
         axes.set_xticks(list(place.values()), labels, fontsize=7)
-        if sum(map(len, labels)) > _MOST_CHARACTERS:  # they would run into each other
+        if sum(map(len, labels)) > _MOST_CHARACTERS:  # the labels would overlap
             axes.tick_params(axis="x", labelrotation=90)
     axes.set_xlabel(factor.name)
     clean(axes)
 
 
 def level_means_figure(study: Study, means: Sequence[LevelMean], metric: str) -> Figure:
-    """Mean of each level with its 95 % interval over the cells, factor by factor."""
-    note = "Bars: 95 % interval of the mean over the cells with that level; it holds what the other factors do."
+    """Draw the mean of every level with its 95 % interval over the cells."""
+    note = "Bars: 95 % interval of the mean over the cells with that level; it includes the effects of other factors."
     figure = titled_figure(7.0, 0.8 + 0.27 * len(means), f"{study.name}: main effects on {metric}", note)
     axes = figure.subplots()
     factors = list(dict.fromkeys(each.factor for each in means))
@@ -83,9 +83,9 @@ def level_means_figure(study: Study, means: Sequence[LevelMean], metric: str) ->
 
 
 def importances_figure(study: Study, found: Mapping[str, Mapping[str, float]]) -> Figure:
-    """Importances of the factors by each measure; bars of one measure add up to 1."""
+    """Draw the importances of the factors; the bars of every measure add up to 1."""
     names = list(next(iter(found.values())))
-    note = "PED-ANOVA: what decides whether a trial is among the best. fANOVA: shares of the variance of all trials."
+    note = "PED-ANOVA: importance for being among the best trials. fANOVA: shares of the variance of all trials."
     figure = titled_figure(7.0, 0.9 + 0.42 * len(names), f"{study.name}: importances", note)
     axes = figure.subplots()
     height = 0.8 / len(found)
@@ -102,10 +102,10 @@ def importances_figure(study: Study, found: Mapping[str, Mapping[str, float]]) -
 
 
 def pareto_figure(study: Study, results: Sequence[CellResult], objectives: tuple[Objective, Objective]) -> Figure:
-    """Two objectives of all cells against each other, and the front of those that no other beats in both."""
+    """Draw two objectives of all cells against each other, with the Pareto front."""
     first, second = objectives
     title = f"{study.name}: {first.metric} against {second.metric}"
-    figure = titled_figure(6.4, 4.0, title, "The line joins the cells that no other beats in both.")
+    figure = titled_figure(6.4, 4.0, title, "The line joins the cells that no other cell beats in both objectives.")
     axes = figure.subplots()
     axes.plot(
         [each.mean(second.metric) for each in results], [each.mean(first.metric) for each in results],

@@ -1,4 +1,4 @@
-"""The report of a study: one HTML page that needs no other file, with its pictures and tables beside it."""
+"""Report of a study: one self-contained HTML page, plus its figures and tables as files."""
 
 import base64
 import io
@@ -37,11 +37,11 @@ _STYLE = (
 
 @dataclass(frozen=True)
 class Report:
-    """A report before it is written.
+    """Content of a report.
 
     Args:
         html: The page.
-        figures: Its pictures by name.
+        figures: Figures by name.
         tables: CSV texts by name.
     """
 
@@ -50,7 +50,7 @@ class Report:
     tables: dict[str, str]
 
     def write(self, folder: Path) -> Path:
-        """Write `report.html`, the pictures as PNG and the tables as CSV into a folder; the page's path."""
+        """Write `report.html`, the figures as PNG and the tables as CSV into a folder; return the path of the page."""
         folder.mkdir(parents=True, exist_ok=True)
         for name, figure in self.figures.items():
             figure.savefig(folder / f"{name}.png")
@@ -62,7 +62,7 @@ class Report:
 
 
 def report_of(trials: Trials) -> Report:
-    """The report of what is done so far.
+    """Report on the finished trials of a study.
 
     Raises:
         ValueError: If no trial is finished.
@@ -97,7 +97,7 @@ def report_of(trials: Trials) -> Report:
 
 
 def _against(objectives: Sequence[Objective], results: Sequence[CellResult]) -> tuple[Objective, Objective] | None:
-    """What the first objective is drawn against: the second, or else the parameters, where they differ."""
+    """Objectives of the Pareto figure: the first one, and the second one or the number of parameters if it varies."""
     second = objectives[1] if len(objectives) > 1 else Objective("parameters", "minimize")
     known = {each.mean(second.metric) for each in results if each.values(second.metric)}
     return (objectives[0], second) if len(known) > 1 and len(results) > 1 else None
@@ -112,17 +112,17 @@ def _page(
 ) -> str:
     study, counts = trials.definition, trials.counts()
     metric, chosen = study.objectives[0].metric, results[0]
-    told = ", ".join(f"{count} {state}" for state, count in counts.items() if count)
+    states = ", ".join(f"{count} {state}" for state, count in counts.items() if count)
     parts = [
         f"<h1>{escape(study.name)}</h1>",
         f"<p>{escape(design_text(study))} over {len(study.factors)} factors, {len(study.replicates)} replicate(s) a "
-        f"cell; trials: {told}.</p>",
+        f"cell; trials: {states}.</p>",
         "<h2>The chosen cell</h2>",
-        f"<p>{escape(levels_text(chosen.cell))}: {escape(metric)} {chosen.text(metric)}, the best of {len(results)} "
-        f"cells and therefore too high by itself; test/accuracy {chosen.text('test/accuracy')}, which chose "
-        "nothing.</p>",
-        "<p>Intervals are 95 %: Student's over the replicates, cut where a score's values end, or of a single one "
-        "Wilson's over its sentences.</p>",
+        f"<p>{escape(levels_text(chosen.cell))}: {escape(metric)} {chosen.text(metric)}. This is the best of "
+        f"{len(results)} cells and therefore biased upwards; test/accuracy {chosen.text('test/accuracy')} is not, "
+        "because it did not take part in the choice.</p>",
+        "<p>Intervals are 95 %: Student's over the replicates, cut to the range of the score, or Wilson's over the "
+        "sentences of a single replicate.</p>",
     ]
     parts += _diverged(trials)
     if "pareto" in figures:
@@ -141,7 +141,7 @@ def _page(
         parts += ["<h2>The search</h2>", search_text(trials, results)]
     if weights:
         parts += [_picture(figures["importances"], "importances"), _table(_importance_rows(weights))]
-    parts += [_picture(figures["slices"], "score over each factor"), "<h2>Cells</h2>"]
+    parts += [_picture(figures["slices"], "score over every factor"), "<h2>Cells</h2>"]
     parts.append(_table(_cell_rows(trials, results[:_MOST_ROWS])))
     if len(results) > _MOST_ROWS:
         parts.append(f"<p>The best {_MOST_ROWS} of {len(results)}; all are in trainings.csv.</p>")
@@ -153,13 +153,13 @@ def _page(
 
 
 def _diverged(trials: Trials) -> list[str]:
-    """HTML of the cells of which a training diverged; empty without any."""
+    """HTML list of the cells with a diverged training; empty if there is none."""
     found = diverged_trainings(trials.all())
     if not found:
         return []
     rows = [{"cell": levels_text(each.cell), "trial": each.trial, "why": each.reason} for each in found[:_MOST_ROWS]]
     count = len({each.key for each in found})
-    return [f"<h2>Diverged</h2><p>{count} cell(s) are left out of all that follows.</p>", _table(rows)]
+    return [f"<h2>Diverged</h2><p>{count} cell(s) are excluded from the rest of the report.</p>", _table(rows)]
 
 
 def _cell_rows(trials: Trials, results: Sequence[CellResult]) -> list[dict[str, Any]]:

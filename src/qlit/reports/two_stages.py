@@ -1,4 +1,4 @@
-"""The part of a two-stage study's report that tells what was searched and why, and what the search added."""
+"""Sections of a two-stage study's report: the kept factors, the reasons, and the gain of the search."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -15,14 +15,14 @@ from qlit.studies.trials.trials import Trials
 
 @dataclass(frozen=True)
 class Parts:
-    """What the parts of a report look at; of a study of one stage all of them at all of it.
+    """Studies and cells that the sections of a report use; a study of one stage uses all cells in all sections.
 
     Args:
-        screening: The study whose factors are compared: each with its two levels.
-        screened: The cells that are compared.
-        search: The study whose factors are drawn: those that are searched, or all before the search.
-        searched: The cells that are drawn.
-        trials: Optuna's study, of which importances are told.
+        screening: Study with the two levels of every factor, for the analysis of effects.
+        screened: Cells of the screening.
+        search: Study with the searched factors (all factors before the search), for the figures.
+        searched: Cells of the search.
+        trials: Optuna's study, for the importances.
     """
 
     screening: Study
@@ -33,7 +33,7 @@ class Parts:
 
 
 def parts_of(trials: Trials, results: Sequence[CellResult]) -> Parts:
-    """The results of each stage with the study of it."""
+    """Split the results of a study by stage."""
     study = trials.definition
     if study.design.screen is None:
         return Parts(study, list(results), study, list(results), trials.study)
@@ -46,9 +46,9 @@ def parts_of(trials: Trials, results: Sequence[CellResult]) -> Parts:
 
 
 def screened_rows(screened: Screened | None) -> list[dict[str, Any]]:
-    """A row a factor: its effect with interval and p value, by what it is judged, and what became of it."""
+    """One row per factor: its effect with interval and p value, the deciding p value, and the decision."""
 
-    def told(value: float | None, spec: str) -> str:
+    def formatted(value: float | None, spec: str) -> str:
         return "" if value is None else format(value, spec)
 
     return [
@@ -56,11 +56,11 @@ def screened_rows(screened: Screened | None) -> list[dict[str, Any]]:
             "factor": each.name,
             "levels": f"{each.levels[0]}, {each.levels[1]}",
             "second minus first": f"{each.difference:+.4f}",
-            "low": told(each.low, "+.4f"),
-            "high": told(each.high, "+.4f"),
-            "p": told(each.p, ".2g"),
+            "low": formatted(each.low, "+.4f"),
+            "high": formatted(each.high, "+.4f"),
+            "p": formatted(each.p, ".2g"),
             "judged by": each.by,
-            "its p": told(each.by_p, ".2g"),
+            "its p": formatted(each.by_p, ".2g"),
             "then": "searched" if each.is_kept else f"stays at {each.better}",
         }
         for each in (screened.factors if screened else ())
@@ -74,23 +74,22 @@ def design_text(study: Study) -> str:
 
 
 def rule_text(study: Study) -> str:
-    """By which rule factors are kept, in a sentence of HTML."""
+    """One sentence of HTML with the rule by which factors are kept."""
     design = study.design
     if design.significance is None:
-        kept = f"{design.keep}, whatever their p values"
-        return f"Kept: factors with the largest effects, of their own or with another one; {kept}."
-    most = "" if design.keep is None else f", the {design.keep} largest at most"
+        return f"Kept: the {design.keep} factors with the largest main effects or interactions, at any p value."
+    most = "" if design.keep is None else f", at most the {design.keep} largest"
     return (
-        f"Kept: factors with an effect, of their own or with another one, of p &lt; {design.significance:g}{most}; "
+        f"Kept: factors with a main effect or interaction with p &lt; {design.significance:g}{most}; "
         "p values are not corrected for their number."
     )
 
 
 def search_text(trials: Trials, results: Sequence[CellResult]) -> str:
-    """HTML of what was searched, and the best of both stages; `results` the best first."""
+    """HTML with the searched factors and the best cell of both stages; `results` is sorted, best first."""
     study, screened = trials.definition, trials.screened
     if screened is None:
-        return "<p>The search begins when all cells of the screening are trained.</p>"
+        return "<p>The search starts when all cells of the screening are trained.</p>"
     if not screened.kept:
         return "<p>No factor matters by this rule, so nothing was searched.</p>"
     metric = study.objectives[0].metric
@@ -99,7 +98,7 @@ def search_text(trials: Trials, results: Sequence[CellResult]) -> str:
         ends.append(f"{escape(levels_text(screened.fixed))} stay")
     best = []
     for name, stage in (("screening", SCREENING), ("search", SEARCH)):
-        mine = [each for each in results if each.stage == stage]
-        if mine:
-            best.append(f"The best of the {len(mine)} cells of the {name}: {escape(metric)} {mine[0].text(metric)}.")
+        cells = [each for each in results if each.stage == stage]
+        if cells:
+            best.append(f"The best of the {len(cells)} cells of the {name}: {escape(metric)} {cells[0].text(metric)}.")
     return f"<p>{study.design.sampling.kind} over {'; '.join(ends)}. {' '.join(best)}</p>"
