@@ -130,7 +130,7 @@ def test_a_checkpoint_of_another_shape_is_refused(refused, tmp_path, capsys):
     checkpoint.rename(kept)
     shutil.rmtree(tmp_path / "mlruns")
     said = refused("--model.head.pqc.num_main_layers", "3", "--ckpt_path", str(kept))
-    assert "The checkpoint is of another model than the config" in said
+    assert "The model in the checkpoint differs from the config" in said
     assert "head.pqc.theta has shape (28,) there and (32,) here" in said
 
 

@@ -83,7 +83,11 @@ def test_an_estimator_that_does_not_converge_says_so_in_the_terminal_and_in_the_
         ("svc", ["--model.head.C", "0"], "`C > 0` must hold, but got C=0.0."),
         ("svc", ["--model.head.gamma", "-1"], "`gamma > 0` must hold, but got gamma=-1.0"),
         ("svc", ["--model.head.gamma", "wide"], "gamma"),
-        ("svc", ["--trainer.max_epochs", "5"], "SVCHead is fitted once, so `trainer.max_epochs` must be 1, but is 5."),
+        (
+            "svc",
+            ["--trainer.max_epochs", "5"],
+            "SVCHead is fitted only once, so `trainer.max_epochs` must be 1, but is 5.",
+        ),
         ("svc", ["--data.trainable_body", "true"], "set `trainable_body: false`"),
         ("svc", ["--model.head.Gamma", "1"], "unknown key 'Gamma' in model.head; did you mean 'gamma'?"),
         ("logistic_regression", [], "have 384 features, but the model was made for num_features=768"),

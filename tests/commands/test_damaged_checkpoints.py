@@ -119,7 +119,7 @@ def test_a_record_that_is_marked_as_a_folder_is_not_read_as_whatever_lies_in_mem
     entry = content.index(b"PK\x01\x02", content.rindex(b"/data/0") - 60)
     content[entry + 38] |= 0x10  # the attribute of a folder, which no checksum covers
     path.write_bytes(content)
-    with pytest.raises(ValueError, match="is damaged: it was cut short or changed after it was written"):
+    with pytest.raises(ValueError, match="is damaged: it was truncated or changed after it was written"):
         read_checkpoint(path)
 
 

@@ -337,7 +337,7 @@ def test_a_checkpoint_whose_weights_are_not_of_its_config_is_refused(two, refuse
     other["state_dict"]["head.pqc.theta"] = torch.zeros(3)
     torch.save(other, tmp_path / "other.ckpt")
     said = refused(tmp_path / "other.ckpt", "good film")
-    assert said.startswith("The checkpoint is of another model than the config: head.pqc.theta has shape (3,) there")
+    assert said.startswith("The model in the checkpoint differs from the config: head.pqc.theta has shape (3,) there")
 
 
 def test_a_body_of_another_width_is_refused(make, refused):

@@ -66,7 +66,7 @@ def test_a_fit_shows_what_it_is_asked_to_show_and_one_progress_bar(tmp_path):
     assert "Metric val/loss improved" in err
     assert "Trainable params" in out + err
     assert "Epoch 0:" in out
-    assert "what is kept and tested is not averaged" in out
+    assert "the checkpoints and the test use weights without averaging" in out
     assert "epochs:" not in err  # our own bar
     assert "GPU available" not in err
     folder = tmp_path / "mlruns" / "runs" / only_run(tmp_path).info.run_id

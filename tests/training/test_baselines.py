@@ -48,11 +48,11 @@ def test_a_fit_scores_every_split_and_leaves_a_checkpoint(data, tmp_path, make):
 @pytest.mark.parametrize(
     ("settings", "options", "message"),
     [
-        ({"max_epochs": 800}, {}, r"SVCHead is fitted once, so `trainer.max_epochs` must be 1, but is 800\."),
+        ({"max_epochs": 800}, {}, r"SVCHead is fitted only once, so `trainer.max_epochs` must be 1, but is 800\."),
         (
             {"max_epochs": 1},
             {"trainable_body": True},
-            "SVCHead is fitted once, but a trainable body moves its embeddings",
+            "SVCHead is fitted only once, but a trainable body changes the embeddings",
         ),
     ],
 )

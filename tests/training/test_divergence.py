@@ -47,7 +47,7 @@ def test_the_epochs_before_are_kept_and_the_fit_ends(data, tmp_path, monkeypatch
     assert diverged_tags(module.divergence.epoch) == {"diverged": "true", "diverged.epoch": "2"}
     assert module.notices == [module.divergence.notice]
     assert "diverged in epoch 2 (counted from 0): the validation loss is not a finite number" in module.divergence.text
-    assert "what is kept is of earlier epochs" in module.divergence.text
+    assert "the checkpoints are from earlier epochs" in module.divergence.text
     assert running.current_epoch == 3  # epochs that came to their end
     assert [epoch for epoch, _ in module.history["val/accuracy"]] == [0, 1]
     for name in ("best", "last"):
@@ -61,7 +61,7 @@ def test_a_fit_that_diverges_at_once_keeps_nothing(data, tmp_path, monkeypatch):
     module, running = fitted(data, tmp_path, monkeypatch, Spoil(0))
     assert module.divergence.epoch == 0
     assert not [name for name in module.history if name.startswith("val/")]
-    assert "there is no earlier epoch to keep" in module.divergence.text
+    assert "there is no earlier epoch to use" in module.divergence.text
     assert "Lower the learning rate (`model.lr`, here 0.0025)" in module.divergence.text
     assert not list(tmp_path.glob("*.ckpt"))
     assert running.checkpoint_callback.best_model_path == running.checkpoint_callback.last_model_path == ""
@@ -72,7 +72,7 @@ def test_a_fit_without_validation_is_watched_too(data, tmp_path, monkeypatch):
                        callbacks=[Spoil(1)])  # fmt: skip
     assert module.divergence.epoch == 1
     assert "the training loss is not a finite number" in module.divergence.text
-    assert "what is kept is of earlier epochs" in module.divergence.text
+    assert "the checkpoints are from earlier epochs" in module.divergence.text
 
 
 def test_a_weight_that_the_loss_does_not_show_is_noticed(data, tmp_path, monkeypatch):

@@ -107,7 +107,7 @@ def weights(**changes):
     ],
 )
 def test_weights_of_another_model_are_refused_in_one_sentence(saved, problem):
-    message = f"^The checkpoint is of another model than the config: {problem}. Use the config of its run, which"
+    message = f"^The model in the checkpoint differs from the config: {problem}. Use the config of its run: leave"
     with pytest.raises(ValueError, match=message):
         check_weights(SentenceClassifier(head()), saved)
 

@@ -1,4 +1,4 @@
-"""Everything that knows Lightning."""
+"""Training with Lightning: data module, classifier, loop, scores, checkpoints, figures."""
 
 __all__ = [
     "checkpoints",

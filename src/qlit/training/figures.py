@@ -1,4 +1,4 @@
-"""Figures of one run. matplotlib without pyplot: no global state, no window, safe in a training process."""
+"""Figures of one run. They use matplotlib without pyplot: no global state, no window, safe in a training process."""
 
 import textwrap
 from collections.abc import Mapping, Sequence
@@ -24,25 +24,25 @@ _METRICS = ("loss", "accuracy")
 def training_curves(
     history: Mapping[str, Sequence[tuple[float, float]]], *, best_epoch: float | None = None, note: str | None = None
 ) -> Figure:
-    """Loss and accuracy over the epochs, with the best epoch marked.
+    """Draw loss and accuracy over the epochs, and mark the best epoch.
 
     Args:
         history: (epoch, value) by name; the names are "train/loss", "val/loss", "train/accuracy", "val/accuracy",
-            and any of them may be missing. Accuracies lie in [0, 1]. Epoch e ends at e; what lies within it is a
-            fraction between e - 1 and e.
-        best_epoch: Place of the best checkpoint, which is marked; None marks nothing.
+            and any of them may be missing. Accuracies are in [0, 1]. Epoch e ends at e; positions within it are
+            fractions between e - 1 and e.
+        best_epoch: Position of the best checkpoint; None to mark nothing.
         note: Small text under the title.
     Returns:
-        The figure, with one panel per metric that is there.
+        The figure, with one panel per available metric.
     Raises:
-        ValueError: If there is nothing to draw or a name is none of the four.
+        ValueError: If there is nothing to draw or a name is unknown.
     """
     known = [f"{stage}/{metric}" for metric in _METRICS for stage in _STAGES]
     if unknown := sorted(set(history) - set(known)):
         raise ValueError(f"The names in `history` must be among {known}, but got {unknown}.")
     metrics = [metric for metric in _METRICS if any(history.get(f"{stage}/{metric}") for stage in _STAGES)]
     if not metrics:
-        raise ValueError(f"`history` must hold at least one value, but got {dict(history)!r}.")
+        raise ValueError(f"`history` must contain at least one value, but got {dict(history)!r}.")
     title = "Training" if best_epoch is None else f"Training, best epoch {ceil(best_epoch)} (dotted)"
     figure = titled_figure(4.4 * len(metrics), 3.6, title, note)
     for axes, metric in zip(np.atleast_1d(figure.subplots(1, len(metrics))), metrics, strict=True):
@@ -54,7 +54,7 @@ def training_curves(
         if best_epoch is not None:
             axes.axvline(best_epoch, color=GREY, linewidth=1, linestyle=":", zorder=0)
         axes.set(xlabel="epoch", ylabel=metric)
-        if axes.get_xlim()[1] - axes.get_xlim()[0] < 1:  # one epoch only
+        if axes.get_xlim()[1] - axes.get_xlim()[0] < 1:  # only one epoch
             axes.set_xlim(np.mean(axes.get_xlim()) + np.array([-1, 1]))
         axes.xaxis.set_major_locator(MaxNLocator(integer=True))
         axes.legend(frameon=False)
@@ -63,14 +63,14 @@ def training_curves(
 
 
 def confusion_matrix(counts: npt.ArrayLike, label_names: Sequence[str], *, note: str | None = None) -> Figure:
-    """A confusion matrix with counts and row percentages in its cells.
+    """Draw a confusion matrix with counts and row percentages in its cells.
 
     Args:
-        counts: Examples of true class (row) and predicted class (column), shape (k, k), not negative.
+        counts: Numbers of examples by true class (row) and predicted class (column), shape (k, k), not negative.
         label_names: The k names of the classes.
         note: Small text under the title.
     Raises:
-        ValueError: If `counts` is not square, is negative somewhere, or does not fit `label_names`.
+        ValueError: If `counts` is not square, has a negative entry, or does not fit `label_names`.
     """
     counts = np.asarray(counts)
     k = len(label_names)
@@ -110,20 +110,19 @@ def reliability_diagram(
     num_bins: int = CALIBRATION_BINS,
     note: str | None = None,
 ) -> Figure:
-    """How often what was predicted with probability p came true.
+    """Draw the observed frequency over the predicted probability.
 
     Args:
-        probabilities: Predicted probabilities, shape (N,), in [0, 1]: of the positive class, or of the chosen one.
-        labels: Whether it came true, 0 or 1, shape (N,).
-        calibration_error: Their expected calibration error as the scores have it, for the title (`Scores`;
-            arXiv:1706.04599, eq. 3).
-        num_bins: Bins of equal width, those of the calibration error.
+        probabilities: Predicted probabilities, shape (N,), in [0, 1], of the positive or of the chosen class.
+        labels: Whether the prediction was true, 0 or 1, shape (N,).
+        calibration_error: Expected calibration error from `Scores`, for the title (arXiv:1706.04599, eq. 3).
+        num_bins: Number of bins of equal width, as for the calibration error.
         note: Small text under the title.
     Raises:
-        ValueError: If the arrays are empty, differ in length or leave their ranges.
+        ValueError: If the arrays are empty, differ in length or contain values out of range.
     """
     probabilities, labels = _checked(probabilities, labels)
-    # As torchmetrics does it, to the last bit; but a probability of 1 lies in the last bin, not in one of its own.
+    # Bit-identical to torchmetrics, except that a probability of 1 belongs to the last bin and not to an extra one.
     ends = torch.linspace(0, 1, num_bins + 1)
     bins = (torch.bucketize(torch.from_numpy(probabilities).float(), ends, right=True) - 1).numpy()
     bins = np.minimum(bins, num_bins - 1)
@@ -149,14 +148,14 @@ def reliability_diagram(
 
 
 def roc_curve(probabilities: npt.ArrayLike, labels: npt.ArrayLike, *, note: str | None = None) -> Figure:
-    """True against false positive rate over all thresholds, with the area under the curve in the title.
+    """Draw the true over the false positive rate for all thresholds, with the area under the curve in the title.
 
     Args:
         probabilities: Predicted probability of the positive class, shape (N,), in [0, 1].
         labels: True class, 0 or 1, shape (N,); both must occur.
         note: Small text under the title.
     Raises:
-        ValueError: If the arrays are empty, differ in length or leave their ranges, or one class does not occur.
+        ValueError: If the arrays are empty, differ in length or contain values out of range, or a class is missing.
     """
     probabilities, labels = _checked(probabilities, labels)
     positives = int(labels.sum())
@@ -182,7 +181,7 @@ def _checked(probabilities: npt.ArrayLike, labels: npt.ArrayLike) -> tuple[npt.N
     p, y = np.asarray(probabilities, dtype=float), np.asarray(labels, dtype=float)
     if p.ndim != 1 or p.shape != y.shape or not len(p):
         raise ValueError(f"Both arrays must be (N,) with N > 0, but got shapes {p.shape} and {y.shape}.")
-    if not ((p >= 0) & (p <= 1)).all():  # also False for NaN
+    if not ((p >= 0) & (p <= 1)).all():  # also false for NaN
         raise ValueError(f"`probabilities` must lie in [0, 1], but got values from {p.min()} to {p.max()}.")
     if not np.isin(y, (0, 1)).all():
         raise ValueError(f"`labels` must be 0 or 1, but got {np.unique(y)[:10]}.")

@@ -1,4 +1,4 @@
-"""Learning rates and batch sizes that Lightning's finders choose before the first epoch: told as what was used."""
+"""Record learning rates and batch sizes that Lightning's finders choose before the first epoch."""
 
 from collections.abc import Iterable, Mapping
 from copy import deepcopy
@@ -16,17 +16,17 @@ _NAMES = tuple(each.__name__ for each in (BatchSizeFinder, LearningRateFinder))
 
 
 def finders(callbacks: Iterable[Callback]) -> list[Callback]:
-    """Those that choose a setting before the first epoch, and do nothing after it."""
+    """Callbacks that choose a setting before the first epoch and do nothing later."""
     return [each for each in callbacks if type(each) in (BatchSizeFinder, LearningRateFinder)]
 
 
 def found_settings(trainer: Trainer, config: Mapping[str, Any], *, is_resumed: bool) -> dict[str, Any]:
-    """The settings, by name, that a training uses and that are not those of its config.
+    """Settings of a training that differ from its config, by name.
 
     Args:
-        trainer: At the start of the training.
-        config: The resolved config, nested.
-        is_resumed: Whether the optimiser's rates are restored ones, which a schedule has changed.
+        trainer: Trainer at the start of the training.
+        config: The resolved, nested config.
+        is_resumed: Whether the optimiser's learning rates were restored, so that a schedule has changed them.
     """
     module, data = trainer.lightning_module, trainer.datamodule  # type: ignore[attr-defined]
     assert isinstance(module, SentenceClassifier)
@@ -34,19 +34,19 @@ def found_settings(trainer: Trainer, config: Mapping[str, Any], *, is_resumed: b
     used: dict[str, Any] = {"data.batch_size": data.batch_size, "data.eval_batch_size": data.eval_batch_size}
     used |= {"model.lr": module.lr, "model.body_lr": module.body_lr}
     if trainer.optimizers and not is_resumed:
-        # A learning rate that was found is that of the body too.
+        # The finder sets the learning rate of the body, too.
         rates = [group["lr"] for group in trainer.optimizers[0].param_groups]
         used |= dict(zip(("model.lr", "model.body_lr"), rates, strict=False))
     return {name: value for name, value in used.items() if _of(config, name) not in (None, value)}
 
 
 def take_found(module: SentenceClassifier, data: SentenceDataModule, config_yaml: str) -> dict[str, Any]:
-    """Give a training that goes on the settings that were found before its first epoch; return them by name.
+    """Apply the settings that were found before the first epoch to a resumed training; return them by name.
 
     Args:
-        module: Of the training.
-        data: Of the training.
-        config_yaml: The config that its checkpoint carries.
+        module: Module of the training.
+        data: Data of the training.
+        config_yaml: Config in the checkpoint.
     """
     config = yaml.safe_load(config_yaml)
     values = {name: value for name in _SETTINGS if (value := _of(config, name)) is not None}
@@ -57,7 +57,7 @@ def take_found(module: SentenceClassifier, data: SentenceDataModule, config_yaml
 
 
 def used_config(config: Mapping[str, Any], values: Mapping[str, Any]) -> dict[str, Any]:
-    """A config with the settings that were found in place of the finders, so that it gives the same training."""
+    """Replace the finders in a config by the settings that they found, so that it repeats the training."""
     used = deepcopy(dict(config))
     for name, value in values.items():
         section, _, key = name.partition(".")
@@ -71,7 +71,7 @@ def used_config(config: Mapping[str, Any], values: Mapping[str, Any]) -> dict[st
 
 
 def used_yaml(config_yaml: str, values: Mapping[str, Any]) -> str:
-    """The same of a config as YAML text."""
+    """`used_config` for a config as YAML text."""
     return yaml.safe_dump(used_config(yaml.safe_load(config_yaml), values), sort_keys=False)
 
 

@@ -1,4 +1,4 @@
-"""The LightningModule: (trainable body,) head, loss, optimiser, scores; and what a checkpoint says of itself."""
+"""LightningModule with a head, an optional trainable body, loss, optimiser, scores, and notes for checkpoints."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -37,20 +37,20 @@ _OF_FIT: tuple[Part, ...] = ("train", "validation", "test")
 
 Stage = Literal["train", "val", "test"]
 
-_NUM_LOOKED_AT = 8  # training sentences that tell which parameters of a body are used
+_NUM_LOOKED_AT = 8  # training sentences used to find the unused parameters of a body
 _PARTS: dict[Stage, str] = {"train": "training", "val": "validation", "test": "test"}
 
 
 @final
 class SentenceClassifier(pl.LightningModule):
-    """Trains a head on sentence embeddings, and the body with it if the data module's body is trainable.
+    """Train a head on sentence embeddings, together with the body if the data module's body is trainable.
 
-    An `EstimatorHead` is fitted before the first epoch, and no gradient step is made.
+    An `EstimatorHead` is fitted before the first epoch, without gradient steps.
 
     Args:
         head: The head: embedding -> logits.
         lr: Learning rate of the head (L), > 0.
-        lr_decay: Factor on all learning rates after each epoch (gamma), in (0, 1]; 1 for none.
+        lr_decay: Factor applied to all learning rates after every epoch (gamma), in (0, 1]; 1 for no decay.
         weight_decay: L2 penalty of Adam (rho), >= 0.
         body_lr: Learning rate of a trainable body, > 0.
 
@@ -83,25 +83,25 @@ class SentenceClassifier(pl.LightningModule):
         self.scores = nn.ModuleDict(
             {f"{stage}_scores": Scores(head.num_classes, full=stage != "train") for stage in stages}
         )
-        # In a tuple, so that it is not registered twice; what was fitted has no parameters.
+        # In a tuple, so that torch does not register it twice.
         self._of_head = (next(chain(head.parameters(), head.buffers())),)
         self.automatic_optimization = not isinstance(head, EstimatorHead)
         self.checkpoint_notes: dict[str, Any] = {}
-        """Plain values that every checkpoint carries: config, label names, run; see `CHECKPOINT_KEY`."""
+        """Plain values for every checkpoint: config, label names, run; see `CHECKPOINT_KEY`."""
         self.is_tested = True
-        """Whether a test follows a fit, whose embeddings then have to be usable too."""
+        """Whether a test follows the fit, so that the test embeddings must be usable, too."""
         self.notices: list[Notice] = []
-        """What a user should know about the training; printed in the summary and kept in the run."""
+        """Notices about the training, for the summary and the run."""
         self.divergence: Divergence | None = None
-        """What first was not a finite number, in training or in an evaluation; the same in all processes."""
+        """First number that was not finite, in training or in an evaluation; the same in all processes."""
         self.history: dict[str, list[tuple[float, float]]] = {}
-        """(epoch, value) of every finite training and validation score; carried by checkpoints, so a resume continues
-        it.
+        """(epoch, value) of every finite training and validation score; checkpoints contain it, so that a resumed
+        training continues it.
 
-        A validation in the middle of an epoch has a fraction as its epoch: 1.5 lies halfway from the end of epoch 1 to
+        A validation in the middle of an epoch has a fraction as its epoch: 1.5 is halfway from the end of epoch 1 to
         the end of epoch 2."""
         self.evaluations: dict[Stage, Evaluation] = {}
-        """The latest validation ("val") and test ("test") whose scores are finite, of the weights at hand or of earlier
+        """Latest validation ("val") and test ("test") with finite scores; their weights may be older than the present
         ones."""
 
     def forward(self, inputs: Any) -> Tensor:
@@ -119,7 +119,7 @@ class SentenceClassifier(pl.LightningModule):
 
         Args:
             parts: Embeddings, shape (N, D), and their N sentences, by the name of the part; None for the embeddings of
-                a trainable body, which move.
+                a trainable body, which change.
         """
         known = {name: (part[0].to(self._of_head[0]), part[1]) for name, part in parts.items() if part[0] is not None}
         check_usable(self.head, known)
@@ -137,7 +137,7 @@ class SentenceClassifier(pl.LightningModule):
                 self._prepare_body(self.body, data)
 
     def _prepare_body(self, body: TrainableBody, data: SentenceDataModule) -> None:
-        body.train()  # it was loaded for evaluation, and Lightning keeps modules as they are
+        body.train()  # it was loaded in evaluation mode, which Lightning does not change
         uses_vary = body.freeze_unused([data.texts.texts[k] for k in data.split.train[:_NUM_LOOKED_AT]])
         if uses_vary and isinstance(self.trainer.strategy, DDPStrategy):
             self.trainer.strategy._ddp_kwargs.setdefault("find_unused_parameters", True)
@@ -152,8 +152,8 @@ class SentenceClassifier(pl.LightningModule):
         groups: list[dict[str, Any]] = [{"params": list(self.head.parameters()), "lr": self.lr}]
         if self.body is not None:
             groups.append({"params": list(self.body.parameters()), "lr": self.body_lr})
-        # One fused call on the CPU, where a handful of small parameters is all overhead. Elsewhere torch chooses, and
-        # under mixed precision Lightning clips no gradients of a fused optimiser.
+        # Fused on the CPU, where the overhead of a few small parameters dominates. Elsewhere torch chooses, because
+        # Lightning does not clip gradients of a fused optimiser under mixed precision.
         is_mixed = isinstance(self.trainer.precision_plugin, MixedPrecision)
         fused = True if self.device.type == "cpu" and not is_mixed else None
         optimizer = torch.optim.Adam(groups, lr=self.lr, weight_decay=self.weight_decay, fused=fused)
@@ -163,18 +163,18 @@ class SentenceClassifier(pl.LightningModule):
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "epoch"}}
 
     def on_train_epoch_start(self) -> None:
-        self.scores_of("train").clear()  # a search for a learning rate ends in the middle of an epoch
-        # Every epoch starts from its own seed, so that a resumed run draws what an undisturbed one would (dropout).
+        self.scores_of("train").clear()  # the search for a learning rate stops in the middle of an epoch
+        # Every epoch starts with its own seed, so that a resumed run has the same dropout as an uninterrupted one.
         seed = seed_of("dropout", self.current_epoch, self.global_rank)
         if self.device.type == "cpu":
-            torch.default_generator.manual_seed(seed)  # what is below, without its look at other devices
+            torch.default_generator.manual_seed(seed)  # as `torch.manual_seed`, without other devices
         else:
             torch.manual_seed(seed)
 
     def training_step(self, batch: Batch) -> Tensor:
         losses = self._losses("train", batch)
-        # DDP averages gradients over processes; parts of a batch may be uneven, so the mean over the whole batch is
-        # the sum of parts, each scaled by the number of processes.
+        # DDP averages gradients over processes, but the parts of a batch may differ in size. The mean over the whole
+        # batch is therefore a sum of parts, scaled by the number of processes.
         return losses.sum() * (self.trainer.world_size / batch.num_rows)
 
     def validation_step(self, batch: Batch) -> None:
@@ -184,7 +184,7 @@ class SentenceClassifier(pl.LightningModule):
         self._losses("test", batch)
 
     def _losses(self, stage: Stage, batch: Batch) -> Tensor:
-        # Training sees new shots every epoch; an evaluation is the same whenever it is made.
+        # Training draws new shots every epoch; an evaluation always draws the same ones.
         epoch = self.current_epoch if stage == "train" else 0
         self.head.seed_shots(seed_of(stage, epoch, batch.number), batch.first_row, batch.num_rows)
         try:
@@ -205,7 +205,7 @@ class SentenceClassifier(pl.LightningModule):
         return losses
 
     def _check_moved(self, stage: Stage, batch: Batch) -> None:
-        """Raise a ValueError that names a sentence if a trainable body gave zeros where the head cannot take them."""
+        """Raise a ValueError that names a sentence if a trainable body returned zeros that the head cannot use."""
         given = {
             "train": self.trainer.train_dataloader,
             "val": self.trainer.val_dataloaders,
@@ -225,7 +225,7 @@ class SentenceClassifier(pl.LightningModule):
         return scores
 
     def on_validation_start(self) -> None:
-        if self.trainer.state.fn == "validate":  # a fit has checked them before
+        if self.trainer.state.fn == "validate":  # a fit has already checked them
             self.check_usable({"validation": self.trainer.datamodule.part("validation")})  # type: ignore[attr-defined]
 
     def on_test_start(self) -> None:
@@ -238,14 +238,14 @@ class SentenceClassifier(pl.LightningModule):
         self.scores_of("test").clear()
 
     def on_train_epoch_end(self) -> None:
-        if not self.scores_of("train").is_empty:  # as after the last batch of an epoch that is resumed
+        if not self.scores_of("train").is_empty:  # empty if the training was resumed after the last batch of an epoch
             self._record_scores("train", self.scores_of("train").compute(), self.current_epoch)
         if (name := weight_beyond(math.inf, head=self.head, body=self.body)) is not None:
             self._note_divergence(f"the weight {name}")
 
     def on_validation_epoch_end(self) -> None:
         values = self.scores_of("val").compute()
-        if self.trainer.sanity_checking:  # the untrained model: no epoch, and nothing to record
+        if self.trainer.sanity_checking:  # a check of the untrained model, whose scores are not recorded
             return
         num_samples = len(self.trainer.datamodule.split.validation)  # type: ignore[attr-defined]
         selection = selection_of(values["accuracy"], values["loss"], num_samples)
@@ -260,18 +260,17 @@ class SentenceClassifier(pl.LightningModule):
         self._evaluated("test", self.current_epoch, plain)
 
     def _record_scores(self, stage: Stage, values: dict[str, Tensor], position: float) -> dict[str, float]:
-        """Hand scores to callbacks, loggers and history; return them as plain numbers with their names."""
+        """Pass scores to callbacks, loggers and history; return them as plain numbers by name."""
         named = {f"{stage}/{name}": value for name, value in values.items()}
         plain = {name: value.item() for name, value in named.items()}
         is_finite = self.scores_of(stage).is_finite
         if not is_finite:
             self._note_divergence(f"the {_PARTS[stage]} loss", evaluated=None if stage == "train" else _PARTS[stage])
         if self.trainer.state.fn != "fit" and not self.trainer.barebones:
-            # Loggers count steps in batches unless told otherwise; curves over epochs are what people compare.
+            # Loggers count steps in batches by default, but curves over epochs are comparable.
             self.log_dict({**named, "step": float(self.current_epoch)})
             return plain
-        # `log_dict` would keep, reduce and copy each value as a metric of its own: some 5 ms an epoch for what is one
-        # number each already.
+        # `log_dict` would store, reduce and copy every value as a metric of its own, which takes about 5 ms per epoch.
         self.trainer.callback_metrics.update(named)
         step = step_of(self.trainer)
         for logger in self.trainer.loggers:
@@ -292,15 +291,15 @@ class SentenceClassifier(pl.LightningModule):
         planned = len(getattr(trainer.datamodule.split, word))  # type: ignore[attr-defined]
         self.notices[:] = [each for each in self.notices if each.key != f"{word}_limited"]
         if num_seen < planned:
-            text = f"The {word} saw {num_seen:,} of {planned:,} sentences, as batches were limited."
+            text = f"The {word} used {num_seen:,} of {planned:,} sentences, because batches were limited."
             self.add_notice(Notice(f"{word}_limited", text))
 
     def add_notice(self, notice: Notice) -> None:
-        """Add a notice, in place of an earlier one with its key."""
+        """Add a notice; it replaces an earlier one with the same key."""
         self.notices[:] = [each for each in self.notices if each.key != notice.key] + [notice]
 
     def _note_divergence(self, what: str, *, evaluated: str | None = None) -> None:
-        """Note what is not finite, and end a fit with this epoch."""
+        """Record a number that is not finite, and stop a fit after this epoch."""
         if self.divergence is None:
             if self.trainer.state.fn == "fit":
                 lr = None if isinstance(self.head, EstimatorHead) else self.lr
@@ -315,16 +314,16 @@ class SentenceClassifier(pl.LightningModule):
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         latest = self.evaluations.get("val")
-        is_own = latest is not None and latest.step == self.trainer.global_step  # of the weights that are saved
+        is_own = latest is not None and latest.step == self.trainer.global_step  # belongs to the saved weights
         validation = latest.as_dict() if latest is not None and is_own else None
         checkpoint[CHECKPOINT_KEY] = {**self.checkpoint_notes, "history": self.history, "validation": validation}
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         check_weights(self, checkpoint.get("state_dict", {}))
-        if self.trainer.state.fn == "fit":  # resumed; a test loads the best epoch's weights, and history goes on
+        if self.trainer.state.fn == "fit":  # resumed; a test loads the best weights but keeps the history
             self.history = checkpoint.get(CHECKPOINT_KEY, {}).get("history", {})
             self.evaluations = {}
-            if self.divergence is not None:  # of a search for a learning rate, after which all is restored
+            if self.divergence is not None:  # from the search for a learning rate, which then restores everything
                 self.notices.remove(self.divergence.notice)
                 self.divergence = None
             validation = Evaluation.of_checkpoint(checkpoint)

@@ -1,10 +1,10 @@
-"""Where a training stands: the place of a validation among epochs, and the step under which scores are logged."""
+"""Position of a training: in epochs for validations, and as the step of logged scores."""
 
 from lightning.pytorch import Trainer
 
 
 def validates_within_epochs(trainer: Trainer) -> bool:
-    """Whether a fit validates at other moments than the end of an epoch."""
+    """Whether a fit validates at other times than the end of an epoch."""
     return (
         trainer.val_check_interval != 1.0
         or trainer.check_val_every_n_epoch is None
@@ -13,9 +13,9 @@ def validates_within_epochs(trainer: Trainer) -> bool:
 
 
 def position_of(trainer: Trainer) -> float:
-    """Place of a validation that is made now on an axis of epochs, on which epoch e ends at e.
+    """Present position in epochs, where epoch e ends at e.
 
-    A validation in the middle of an epoch has a fraction: 1.5 lies halfway from the end of epoch 1 to that of epoch 2.
+    In the middle of an epoch it is a fraction: 1.5 is halfway from the end of epoch 1 to the end of epoch 2.
     """
     if not validates_within_epochs(trainer):
         return trainer.current_epoch
@@ -24,7 +24,7 @@ def position_of(trainer: Trainer) -> float:
 
 
 def step_of(trainer: Trainer) -> int:
-    """Step of what a fit logs now: the epoch; batches seen so far where an epoch has several validations."""
+    """Present step for logging: the epoch, or the number of batches if an epoch has several validations."""
     if not validates_within_epochs(trainer):
         return trainer.current_epoch
     return int(trainer.fit_loop.epoch_loop.batch_progress.total.ready)

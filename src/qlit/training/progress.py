@@ -1,4 +1,4 @@
-"""One line of progress over epochs: cheap, and readable in a terminal and in a log file."""
+"""Progress bar over epochs: cheap, and readable in a terminal and in a log file."""
 
 import sys
 from typing import Any
@@ -10,7 +10,7 @@ from qlit.training.module import SentenceClassifier
 
 
 class EpochProgress(pl.Callback):
-    """A bar over epochs with the last losses and accuracies and the best validation accuracy, on stderr."""
+    """Progress bar over epochs with the last losses and accuracies and the best validation accuracy, on stderr."""
 
     def __init__(self) -> None:
         self._bar: Any = None
@@ -26,7 +26,7 @@ class EpochProgress(pl.Callback):
                 dynamic_ncols=True,
             )
 
-    # The module's scores of an epoch are complete when the next one begins.
+    # The module's scores of an epoch are complete when the next epoch starts.
     def on_train_epoch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         self._show(trainer.current_epoch, pl_module)
 

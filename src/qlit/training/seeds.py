@@ -1,4 +1,4 @@
-"""Seeds of a run by purpose, epoch and batch: the same in every process and after a resume."""
+"""Seeds of a run by purpose, epoch and batch; equal in all processes and after a resume."""
 
 import os
 from functools import lru_cache
@@ -12,16 +12,16 @@ _AT_ONCE = 64
 
 
 def seed_of(purpose: Purpose, epoch: int, number: int) -> int:
-    """The seed, in 63 bits, of one batch (or process) of one epoch, from the run's own seed.
+    """Seed, of 63 bits, for one batch (or process) of one epoch, derived from the run's seed.
 
     Args:
-        purpose: What is drawn with it: shots of one of the three splits, or dropout.
+        purpose: Use of the seed: shots of one of the three splits, or dropout.
         epoch: Epoch.
-        number: Number of the batch in the epoch; for dropout, of the process.
-    Cost: seeds are drawn 64 at a time, so next to nothing.
+        number: Number of the batch in the epoch; for dropout, number of the process.
+    Cost: negligible, because seeds are drawn 64 at a time.
     """
     first, rest = divmod(number, _AT_ONCE)
-    run_seed = int(os.environ.get("PL_GLOBAL_SEED", "0"))  # where Lightning keeps it, for child processes too
+    run_seed = int(os.environ.get("PL_GLOBAL_SEED", "0"))  # set by Lightning, also for child processes
     return _seeds(run_seed, get_args(Purpose).index(purpose), epoch, first)[rest]
 
 

@@ -1,4 +1,4 @@
-"""Embeddings that a head cannot take, found before the work and named by their sentences."""
+"""Find sentences whose embeddings a head cannot use, before the training or scoring starts."""
 
 from collections.abc import Mapping, Sequence
 
@@ -10,13 +10,13 @@ from qlit.heads import Head
 
 
 def check_usable(head: Head, parts: Mapping[str, tuple[Tensor, Sequence[str]]]) -> None:
-    """Raise if a head cannot take embeddings, such as those of zeros in amplitude encoding.
+    """Raise a ValueError if a head cannot use some embeddings, such as zeros in amplitude encoding.
 
     Args:
-        head: After `fit_center`, or with a checkpoint's weights.
+        head: Head after `fit_center`, or with a checkpoint's weights.
         parts: Embeddings, shape (N, D), and their N sentences, by the name of the part; may be empty.
     Raises:
-        ValueError: If there are such embeddings; names the first sentence, and says how many there are.
+        ValueError: If there are such embeddings; the message gives the first sentence and their number.
     Cost: one pass over the embeddings.
     """
     unusable, num_sentences = list[tuple[str, str]](), 0
@@ -28,5 +28,5 @@ def check_usable(head: Head, parts: Mapping[str, tuple[Tensor, Sequence[str]]]) 
         sentence, part = unusable[0]
         raise ValueError(
             f"{type(head).__name__} needs {head.needs}, but {len(unusable):,} of {num_sentences:,} sentences have "
-            f"others, the first being {quoted(sentence)}{part}: leave them out, or take another body or head."
+            f"others, the first being {quoted(sentence)}{part}: leave them out, or use another body or head."
         )

@@ -55,7 +55,7 @@ def test_a_learning_rate_and_a_weight_decay_that_are_given_win_with_the_decay_so
     (notice,) = module.notices
     assert notice.key == "resumed"
     assert "after epoch 1 with other settings: model.lr 0.2 instead of 0.01, model.weight_decay 0.1" in notice.text
-    assert "goes on at 0.05." in notice.text
+    assert "continues at 0.05." in notice.text
 
 
 @pytest.mark.parametrize(("before", "now", "rate"), [(0.5, 0.9, 0.25 * 0.9), (1.0, 0.5, 0.5), (0.5, 1.0, 0.25)])
@@ -138,7 +138,7 @@ def test_a_best_checkpoint_that_stayed_behind_is_told_and_the_resumed_one_takes_
     assert left.best.epoch == torch.load(new / "best.ckpt", weights_only=True)["epoch"] == 2
     (notice,) = module.notices
     accuracy = keeping.best.scores["val/accuracy"]
-    assert f"(epoch 0, validation accuracy {accuracy:.2%}) is not beside" in notice.text
+    assert f"(epoch 0, validation accuracy {accuracy:.2%}) is not next to" in notice.text
     assert "best from epoch 2 on" in notice.text
 
 

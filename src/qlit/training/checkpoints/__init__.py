@@ -1,4 +1,4 @@
-"""Checkpoints: written whole, read intact, found again, gone on from."""
+"""Write checkpoints atomically, check and load them, find them after a move, and resume from them."""
 
 __all__ = [
     "best_and_last",

@@ -1,4 +1,4 @@
-"""The checkpoints of a run: the best validation's, and one to go on from."""
+"""Write the checkpoints of a run: the best one, and the last one to resume from."""
 
 import time
 from pathlib import Path
@@ -19,16 +19,16 @@ _LAST_EVERY_S = 1.0
 
 @final
 class BestAndLast(ModelCheckpoint):
-    """Keeps `best.ckpt`, the highest validation accuracy and among equals the lowest loss, and `last.ckpt`.
+    """Write `best.ckpt`, with the highest validation accuracy and among equals the lowest loss, and `last.ckpt`.
 
-    `best.ckpt` has the weights that were validated: those at the end of an epoch, or in the middle of one where epochs
-    have several validations. `last.ckpt` is the state at the end of an epoch: of every one that ends a second or more
-    after the previous writing, and of the last one. (Lightning's own `save_last` writes it only with a new best.) Of an
-    epoch in which the training diverged neither is written.
+    `best.ckpt` has the weights of the best validation, which may be in the middle of an epoch. `last.ckpt` has the
+    state at the end of an epoch. It is written after every epoch that ends at least a second after the previous write,
+    and after the last one. (Lightning's own `save_last` writes it only with a new best.) Neither is written for an
+    epoch in which the training diverged.
 
     Args:
-        resumed_from: Checkpoint from which the training goes on. The best checkpoint until then is found by its own
-            content, wherever the folder was before, and is copied to the run's folder if it is not there.
+        resumed_from: Checkpoint from which the training is resumed. The best checkpoint so far is recognised by its
+            content even if the folder was moved, and is copied to the run's folder if it is elsewhere.
     """
 
     def __init__(self, resumed_from: str | Path | None = None) -> None:
@@ -41,21 +41,21 @@ class BestAndLast(ModelCheckpoint):
             auto_insert_metric_name=False,
         )
         self.best: Evaluation | None = None
-        """What the weights in `best.ckpt` reached; None while there is no such file."""
+        """Evaluation of the weights in `best.ckpt`; None while there is no such file."""
         self._resumed_from = None if resumed_from is None else Path(resumed_from)
         self._state: dict[str, Any] = {}
         self._due = 0.0
 
     @property
     def state_key(self) -> str:
-        return "BestAndLast"  # asked for with every hook; ModelCheckpoint builds a long one from its settings
+        return "BestAndLast"  # used with every hook, so short; ModelCheckpoint would build a long key from its settings
 
     def state_dict(self) -> dict[str, Any]:
         best = None if self.best is None else self.best.as_dict()
         return {"best": best, "best_model_path": self.best_model_path, "best_model_score": self.best_model_score}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        self._state = state_dict  # of the run before; it may lie elsewhere by now, see `on_fit_start`
+        self._state = state_dict  # of the resumed run, whose folder may have moved; see `on_fit_start`
 
     def on_fit_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         assert isinstance(pl_module, SentenceClassifier)
@@ -81,13 +81,13 @@ class BestAndLast(ModelCheckpoint):
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         assert isinstance(pl_module, SentenceClassifier)
         if pl_module.divergence is not None:
-            return  # what is not finite is no state to go on from
+            return  # a training cannot be resumed from a state that is not finite
         if trainer.fast_dev_run:  # type: ignore[attr-defined]
             return
         if not validates_within_epochs(trainer):
             self._keep_if_best(trainer, pl_module)
         now = time.monotonic()
-        if trainer.strategy.broadcast(_is_last_epoch(trainer) or now >= self._due):  # all processes write, or none
+        if trainer.strategy.broadcast(_is_last_epoch(trainer) or now >= self._due):  # all processes must decide alike
             self.last_model_path = self.format_checkpoint_name({}, self.CHECKPOINT_NAME_LAST)
             trainer.save_checkpoint(self.last_model_path)
             self._due = now + _LAST_EVERY_S
@@ -97,11 +97,11 @@ class BestAndLast(ModelCheckpoint):
         if trainer.fast_dev_run or module.divergence is not None:  # type: ignore[attr-defined]
             return
         if found is None or found.step != trainer.global_step:
-            return  # what was validated is not the weights at hand
+            return  # the validation did not score the present weights
         if self.best is not None and self.best.num_seen not in (None, found.num_seen):
             text = (
-                f"The best checkpoint is that of epoch {found.epoch} or later: before, it was chosen on "
-                f"{self.best.num_seen:,} validation sentences instead of {found.num_seen:,}."
+                f"The best checkpoint is from epoch {found.epoch} or later: earlier epochs were validated on "
+                f"{self.best.num_seen:,} sentences instead of {found.num_seen:,}."
             )
             module.add_notice(Notice("best_restarted", text))
         elif self.best is not None and not found.is_better_than(self.best):

@@ -1,4 +1,4 @@
-"""The best checkpoint of a training that goes on: found by its content, wherever its folder lies by now."""
+"""Find the best checkpoint of a resumed training by its content, also if its folder was moved."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -13,11 +13,11 @@ _NAME = "best.ckpt"
 
 @dataclass(frozen=True)
 class EarlierBest:
-    """What became of the best checkpoint of a training that goes on.
+    """Best checkpoint of a resumed training.
 
     Args:
-        best: What `best.ckpt` in the run's folder reached; None if there is no such file.
-        lost: What is lost, as a sentence; empty if nothing is.
+        best: Evaluation of `best.ckpt` in the run's folder; None if there is no such file.
+        lost: One sentence if the best checkpoint was lost, else "".
     """
 
     best: Evaluation | None
@@ -25,19 +25,19 @@ class EarlierBest:
 
 
 def find_best(resumed_from: Path, folder: Path, state: Mapping[str, Any], *, run_id: str | None = None) -> EarlierBest:
-    """Find the best checkpoint of a training that goes on, and put it into the folder of its run.
+    """Find the best checkpoint of a resumed training, and copy it to the folder of its run.
 
-    It is `best.ckpt` beside the checkpoint that is resumed, or in the folder, or where it was written. If it is at
-    none of these places, the resumed checkpoint takes its place, provided that its weights were validated.
+    Candidates are `best.ckpt` next to the resumed checkpoint, in the run's folder, and at its original path. If none of
+    them fits and the weights of the resumed checkpoint were validated, the resumed checkpoint becomes the best one.
 
     Args:
-        resumed_from: The checkpoint that is resumed.
-        folder: Of the run that goes on.
-        state: What the resumed checkpoint says of the best: `best` (older ones lack it), `best_model_path`.
-        run_id: Of the run that goes on; a copied checkpoint gets it, so that it resumes this run.
+        resumed_from: The checkpoint to resume from.
+        folder: Folder of the resumed run.
+        state: Record of the best checkpoint in the resumed one: `best` (missing in older ones), `best_model_path`.
+        run_id: Id of the resumed run. It is written into the copy, so that a resume of the copy continues this run.
     """
     resumed = _read(resumed_from)
-    assert resumed is not None, "Lightning has read it too"
+    assert resumed is not None, "Lightning has already read this checkpoint"
     own = Evaluation.of_checkpoint(resumed)
     recorded = Evaluation(**state["best"]) if state.get("best") else None
     written = Path(state.get("best_model_path") or _NAME)
@@ -46,7 +46,7 @@ def find_best(resumed_from: Path, folder: Path, state: Mapping[str, Any], *, run
         if checkpoint is None or not _are_of_one_run(checkpoint, resumed):
             continue
         found = Evaluation.of_checkpoint(checkpoint, is_best=True)
-        if found is None or (path == written and recorded not in (None, found)):  # replaced by another run since
+        if found is None or (path == written and recorded not in (None, found)):  # another run has replaced it
             continue
         _put(checkpoint, path, folder, run_id)
         return EarlierBest(found)
@@ -60,7 +60,7 @@ def find_best(resumed_from: Path, folder: Path, state: Mapping[str, Any], *, run
     since = int(resumed["epoch"]) + (0 if own is not None else 1)
     return EarlierBest(
         own,
-        f"The best checkpoint until now{was} is not beside {resumed_from}, or is damaged: {_NAME} is the best from "
+        f"The best checkpoint so far{was} is not next to {resumed_from}, or is damaged: {_NAME} will be the best from "
         f"epoch {since} on.",
     )
 
@@ -76,7 +76,7 @@ def _read(path: Path) -> dict[str, Any] | None:
 
 
 def _are_of_one_run(one: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
-    """Whether two checkpoints are of one run and one split, as far as they tell."""
+    """Whether two checkpoints record the same run and the same split."""
     notes = one[CHECKPOINT_KEY], other[CHECKPOINT_KEY]
     return all(notes[0].get(key) == notes[1].get(key) for key in ("run_id", "split_fingerprint"))
 

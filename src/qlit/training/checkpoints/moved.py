@@ -1,4 +1,4 @@
-"""Checkpoints that a callback kept, found again after their folder was moved."""
+"""Find the checkpoints of a callback after their folder was moved."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -8,14 +8,14 @@ from lightning.pytorch.callbacks import ModelCheckpoint
 
 
 def with_found_paths(state: Mapping[str, Any], callback: ModelCheckpoint, beside: Path) -> dict[str, Any]:
-    """The state of a `ModelCheckpoint`, with the paths at which its files lie now; files that are gone are left out.
+    """Update the paths in the state of a `ModelCheckpoint` to the present places of its files; drop missing files.
 
-    Lightning forgets all scores where the folder is another, and then overwrites better checkpoints with worse ones.
+    If the folder has changed, Lightning forgets all scores and then overwrites better checkpoints with worse ones.
 
     Args:
-        state: As a checkpoint carries it.
-        callback: The callback that is to get it.
-        beside: Folder of the checkpoint that is resumed.
+        state: State in the checkpoint.
+        callback: Callback that will load the state.
+        beside: Folder of the checkpoint to resume from.
     """
     if state.get("dirpath") == callback.dirpath:
         return dict(state)

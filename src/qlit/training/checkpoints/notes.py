@@ -1,4 +1,4 @@
-"""Structure of a checkpoint, checked once when it is read, so that no part of a malformed one is taken for another."""
+"""Check the structure of a checkpoint once after it was read."""
 
 import re
 from collections.abc import Callable, Mapping
@@ -16,10 +16,10 @@ _SHOWN_CHARS = 40
 
 
 def check_structure(checkpoint: Mapping[str, Any]) -> None:
-    """Raise a ValueError that names the first part of a checkpoint which no version of qlit writes.
+    """Raise a ValueError that names the first malformed part of a checkpoint.
 
     Args:
-        checkpoint: As `torch.load` returns it. Parts that older versions do not write may be missing.
+        checkpoint: Checkpoint as `torch.load` returns it. Parts that older versions did not write may be missing.
     """
     for name, rule in _PARTS.items():
         if name in checkpoint:
@@ -39,17 +39,17 @@ def check_structure(checkpoint: Mapping[str, Any]) -> None:
 
 
 def check_label_names(notes: Mapping[str, Any], num_classes: int) -> list[str]:
-    """The names of a checkpoint's labels, one a class.
+    """Label names in a checkpoint, one per class.
 
     Raises:
-        ValueError: If the notes lack them, or have another number of them.
+        ValueError: If the notes contain no names, or another number of names.
     """
     names: list[str] | None = notes.get("label_names")
     if names is None or len(names) != num_classes:
         found = "none" if names is None else f"{len(names):,}"
         raise ValueError(
             f"The checkpoint must have a label name for each of the {num_classes} classes of its head, but has "
-            f"{found}. Train again, or take another checkpoint."
+            f"{found}. Train again, or use another checkpoint."
         )
     return names
 
@@ -71,7 +71,7 @@ def _is_config(value: Any) -> bool:
 
 
 def _is_hashes(value: Any) -> bool:
-    return isinstance(value, str)  # 16 characters a sentence
+    return isinstance(value, str)  # 16 characters per sentence
 
 
 def _is_id(value: Any) -> bool:
@@ -150,7 +150,7 @@ def _is_optimizer(value: Any) -> bool:
 
 
 def _is_progress(value: Any) -> bool:
-    """Whether the counts that a resume reads are there; the rest is Lightning's."""
+    """Whether the counts that a resume needs are valid; Lightning checks the others."""
     fit = value.get("fit_loop") if isinstance(value, dict) else None
     if not isinstance(fit, dict):
         return False
@@ -167,7 +167,7 @@ def _is_progress(value: Any) -> bool:
 
 
 def _is_loop(value: Any) -> bool:
-    """Whether a loop has its own state, and counts alone in the states of its progress."""
+    """Whether a loop has a state, and the states of its progress contain only counts."""
     return (
         isinstance(value, dict)
         and isinstance(value.get("state_dict"), dict)

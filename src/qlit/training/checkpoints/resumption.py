@@ -1,4 +1,4 @@
-"""A training that goes on: it uses the settings that are given now, not those that its checkpoint restores."""
+"""Resume a training with the present settings, not with those stored in its checkpoint."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -16,7 +16,7 @@ from qlit.training.evaluation import CHECKPOINT_KEY
 from qlit.training.module import SentenceClassifier
 
 _SECTIONS = ("model", "data", "trainer")
-# How long to train, and what no number depends on: they may differ without a word.
+# The length of the training and settings that change no result; they may differ without a notice.
 _FREE = frozenset(
     {
         "data.cache_dir",
@@ -34,16 +34,16 @@ _SHOWN = 6
 
 @final
 class Resumption(Callback):
-    """Lets the given settings win over those that a checkpoint restores, and tells which have changed.
+    """Replace settings restored from a checkpoint by the present ones, and add a notice that names the changes.
 
-    Lightning restores the optimiser's and the scheduler's numbers, and what callbacks keep of their own settings
-    (the patience of `EarlyStopping`). A learning rate that was changed is multiplied by the decay so far; a changed
-    decay acts from now on.
+    Lightning restores the settings of the optimiser and the scheduler, and settings in the states of callbacks (the
+    patience of `EarlyStopping`). A changed learning rate is multiplied by the decay so far; a changed decay applies
+    from now on.
 
     Args:
         resumed_from: The checkpoint.
-        config_yaml: The resolved config of now, as checkpoints carry it.
-        callbacks: Those that the config asks for, in its order.
+        config_yaml: Resolved config of this command, in the form stored in checkpoints.
+        callbacks: Callbacks of the config, in its order.
     """
 
     def __init__(self, resumed_from: str | Path, config_yaml: str, callbacks: Sequence[Callback]) -> None:
@@ -53,7 +53,7 @@ class Resumption(Callback):
         self._callbacks = callbacks
         self._epoch = 0
         self.changes: dict[str, tuple[Any, Any]] = {}
-        """(before, now) of every setting that has changed, by its name."""
+        """Old and new value of every changed setting, by its name."""
 
     def on_load_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:
         if trainer.state.fn != "fit" or self._before is not None:
@@ -85,14 +85,14 @@ class Resumption(Callback):
         more = f" and {len(parts) - _SHOWN} more" if len(parts) > _SHOWN else ""
         text = f"Resumed after epoch {self._epoch} with other settings: {', '.join(parts[:_SHOWN])}{more}."
         if trainer.optimizers and {"model.lr", "model.lr_decay"} & self.changes.keys():
-            text += f" The learning rate goes on at {trainer.optimizers[0].param_groups[0]['lr']:.6g}."
+            text += f" The learning rate continues at {trainer.optimizers[0].param_groups[0]['lr']:.6g}."
         return text
 
 
 def changed_settings(before: Mapping[str, Any], now: Mapping[str, Any]) -> dict[str, tuple[Any, Any]]:
-    """(before, now) of the settings that both configs have with different values, by their names with dots.
+    """Old and new values of settings that differ between two configs, by dotted names.
 
-    How long to train, and where things are kept, is left out.
+    The length of the training and the places of files are ignored.
     """
     flat = [
         {**_flat({name: config.get(name) for name in _SECTIONS}), "seed_everything": config.get("seed_everything")}
@@ -127,7 +127,7 @@ def _give_settings(
     now: Sequence[dict[str, Any]],
     callbacks: Sequence[Callback],
 ) -> None:
-    """Put changed settings of callbacks into the states that are restored, where these hold settings."""
+    """Write changed settings of callbacks into their restored states, if these contain the settings."""
     for callback, entry in zip(callbacks, now, strict=False):
         state = states.get(callback.state_key)
         if not isinstance(state, dict):
@@ -140,8 +140,8 @@ def _give_settings(
 
 
 def _set_optimizer(trainer: Trainer, module: SentenceClassifier, before: Mapping[str, Any]) -> None:
-    """Give the restored optimiser and scheduler the settings of the module."""
-    made = module.configure_optimizers()  # as it would be without a checkpoint
+    """Apply the settings of the module to the restored optimiser and scheduler."""
+    made = module.configure_optimizers()  # the optimiser of a new training
     fresh = made["optimizer"] if isinstance(made, dict) else made
     (optimizer, *_), rates = trainer.optimizers, (before.get("lr"), before.get("body_lr"))
     for group, given, rate in zip(optimizer.param_groups, fresh.param_groups, rates, strict=False):

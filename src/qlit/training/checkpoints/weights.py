@@ -1,13 +1,15 @@
-"""Weights of a checkpoint, compared with the module that is to get them."""
+"""Check that the weights of a checkpoint fit a module."""
 
 import torch
 from torch import Tensor, nn
 
 
 def check_weights(module: nn.Module, saved: dict[str, Tensor]) -> None:
-    """Raise one clear ValueError if a checkpoint's weights are not those of this module, or are not finite."""
+    """Raise a ValueError if a checkpoint's weights do not fit the module, or are not finite."""
     own = dict(module.named_parameters())
-    saved = {name: tensor for name, tensor in saved.items() if not name.endswith(".mean")}  # sized when loaded
+    saved = {
+        name: tensor for name, tensor in saved.items() if not name.endswith(".mean")
+    }  # gets its size during loading
     buffers = {name for name, _ in module.named_buffers()}
     missing = sorted(own.keys() - saved.keys())
     unknown = sorted(saved.keys() - own.keys() - buffers)
@@ -20,12 +22,12 @@ def check_weights(module: nn.Module, saved: dict[str, Tensor]) -> None:
     problems += sorted(differing)[:1]
     if problems:
         raise ValueError(
-            f"The checkpoint is of another model than the config: {'; '.join(problems)}. Use the config of its run, "
-            "which a checkpoint carries itself: leave --config out."
+            f"The model in the checkpoint differs from the config: {'; '.join(problems)}. Use the config of its run: "
+            "leave out --config, because the checkpoint contains it."
         )
     for name, tensor in saved.items():
         if name in own.keys() | buffers and tensor.is_floating_point() and not torch.isfinite(tensor).all():
             raise ValueError(
-                f"The checkpoint's weight {name} is not finite: its training diverged, and what it says means nothing. "
-                "Train again with a lower learning rate (`model.lr`)."
+                f"The checkpoint's weight {name} is not finite: its training diverged, so its results are "
+                "meaningless. Train again with a lower learning rate (`model.lr`)."
             )
