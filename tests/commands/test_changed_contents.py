@@ -153,7 +153,7 @@ def test_a_study_goes_on_with_what_it_began_with_alone(folder, said):
         status, out, err = study(verb, "--config", "s.yaml")
         assert (status, out) == (1, "")
         assert err.splitlines()[-1].startswith(
-            "qlit study: Study 's' cannot go on: the data has changed since it began"
+            "qlit study: Study 's' cannot continue: the data has changed since it started"
         )
     for verb in ("status", "best", "export"):
         status, out, err = study(verb, "--config", "s.yaml")

@@ -230,7 +230,7 @@ def test_a_killed_worker_and_a_stopped_command_lose_nothing(tmp_path, said, monk
     assert len(runs) == 3
     _, out, _ = said(tmp_path, "status", *study)
     assert "2 of 2 trials done" in out
-    assert "its process ended without a word" in out
+    assert "its process ended without a message" in out
 
 
 @pytest.mark.parametrize(
@@ -242,12 +242,12 @@ def test_a_killed_worker_and_a_stopped_command_lose_nothing(tmp_path, said, monk
         ({}, ["run", "--config", "tiny.yaml", "--workers", "0"], "`--workers >= 1` must hold, but got 0."),
         ({}, ["run", "--config", "tiny.yaml", "--model.lr", "3"], "--model.lr is a factor of study 'tiny'"),
         ({}, ["run", "--config", "tiny.yaml", "--data.seed", "3"], "a study sets data.seed itself"),
-        ({}, ["run", "--config", "tiny.yaml", "--storage", "redis://x"], "`storage` must begin with journal:"),
+        ({}, ["run", "--config", "tiny.yaml", "--storage", "redis://x"], "`storage` must start with journal:"),
         ({"factors": {"model.lrr": [1, 2]}}, ["run", "--config", "tiny.yaml"],
          "unknown option --model.lrr; did you mean '--model.lr'?"),
         ({"factors": {"model.lr": {"low": 2, "high": 1}}}, ["run", "--config", "tiny.yaml"], "The range of factor"),
         ({"factors": {f"model.x{k}": list(range(20)) for k in range(5)}}, ["run", "--config", "tiny.yaml"],
-         "The full factorial has more than 100,000 cells"),
+         "already has more than 100,000 cells"),
         ({"overrides": {**OVERRIDES, "trainer.num_nodes": 2}}, ["run", "--config", "tiny.yaml"],
          "A study trains each trial on one machine, but tiny has num_nodes 2"),
         ({"overrides": {**OVERRIDES, "trainer.max_epochs": 1_000_000}}, ["run", "--config", "tiny.yaml"],

@@ -117,7 +117,7 @@ def test_a_space_filling_design_has_no_cell_twice():
             two_levels(17),
             "full_factorial",
             {},
-            f"has more than {MAX_CELLS:,} cells already with the factors up to 'f16'",
+            f"of the factors up to 'f16' already has more than {MAX_CELLS:,} cells",
         ),
         (
             two_levels(30),

@@ -74,7 +74,7 @@ def test_the_difference_over_a_range_has_its_sign_however_its_ends_are_written()
 def test_too_few_trainings_for_interactions_give_main_effects_and_say_so():
     found = anova(STUDY, cells(1), "val/accuracy")
     assert {each.name for each in found.effects} == {"a", "b.c", "d"}
-    assert "Interactions are not told apart" in found.note
+    assert "These cells cannot separate interactions" in found.note
 
 
 def test_a_screening_finds_the_factors_that_matter_among_ten():
@@ -89,7 +89,7 @@ def test_a_screening_finds_the_factors_that_matter_among_ten():
     found = anova(study, results, "val/loss")
     assert [each.name for each in found.effects[:1]] == ["f3"]
     assert {each.name for each in found.effects} == {factor.name for factor in factors}  # interactions are confounded
-    assert "Interactions are not told apart" in found.note
+    assert "These cells cannot separate interactions" in found.note
     assert found.effects[0].difference == pytest.approx(0.5, abs=0.05)
 
 

@@ -1,4 +1,4 @@
-"""Many runs looked at together: statistics and fair comparisons."""
+"""Studies: designs and searches over config keys, their cells and the effects of their factors."""
 
 __all__ = [
     "cell_results",

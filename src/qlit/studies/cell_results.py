@@ -1,4 +1,4 @@
-"""What the cells of a study reached, over their replicates, and which are chosen: on validation scores alone."""
+"""Results of a study's cells over their replicates, and the choice of the best ones by validation scores."""
 
 import csv
 import io
@@ -30,9 +30,9 @@ class Training:
     """One training of a cell.
 
     Args:
-        replicate: Its seed and split.
-        run_id: Its MLflow run.
-        scores: What it reached, by name.
+        replicate: Seed and split.
+        run_id: Id of its MLflow run.
+        scores: Scores by name.
     """
 
     replicate: Replicate
@@ -45,11 +45,11 @@ class CellResult:
     """A cell and its finished trainings.
 
     Args:
-        key: What it is recognised by.
-        cell: The levels of its factors.
-        trainings: One a replicate at most.
+        key: Key that identifies the cell.
+        cell: Levels of the factors.
+        trainings: At most one per replicate.
         trials: Numbers of its trials.
-        stage: Of a two-stage study, in which it was first trained: `screening` or `search`.
+        stage: Stage of a two-stage study in which it was first trained: `screening` or `search`.
     """
 
     key: str
@@ -59,16 +59,16 @@ class CellResult:
     stage: str | None = None
 
     def values(self, metric: str) -> list[float]:
-        """Of the trainings that have this score."""
+        """Values of a score, for the trainings that have it."""
         return [each.scores[metric] for each in self.trainings if metric in each.scores]
 
     def mean(self, metric: str) -> float:
-        """Over the replicates; NaN without any."""
+        """Mean over the replicates; NaN if there is none."""
         values = self.values(metric)
         return float(np.mean(values)) if values else float("nan")
 
     def interval(self, metric: str) -> tuple[float, float] | None:
-        """95 %: Student's over replicates, within what the score can be; of one, Wilson's; None if not known."""
+        """95 % interval: Student's over replicates, within the score's range; Wilson's for one; None if unknown."""
         values = self.values(metric)
         if len(values) > 1:
             return t_interval(values, range_of(metric))
@@ -78,33 +78,33 @@ class CellResult:
         return wilson_interval(values[0], int(self.trainings[0].scores[sentences]))
 
     def text(self, metric: str) -> str:
-        """Mean and interval, `0.8512 (0.8440 to 0.8585)`; counts without decimals."""
+        """Format mean and interval, `0.8512 (0.8440 to 0.8585)`; counts have no decimals."""
         interval, mean = self.interval(metric), self.mean(metric)
         spread = f" ({interval[0]:.4f} to {interval[1]:.4f})" if interval else ""
         return f"{mean:.4f}{spread}" if abs(mean) < 100 else f"{mean:,.0f}"
 
 
 def note_of(replicate: Replicate) -> str:
-    """The name under which a trial keeps what a replicate reached."""
+    """Name of the attribute in which a trial stores the result of a replicate."""
     return f"{RESULT} {replicate.seed} {replicate.split}"
 
 
 def results_of(trials: Sequence[FrozenTrial]) -> list[CellResult]:
-    """The cells that have a finished training and none that diverged, in the order of their first trial.
+    """Cells with a finished and without a diverged training, in the order of their first trial.
 
-    What is left of a cell of which a replicate diverged would be a mean over the lucky ones.
+    Without its diverged replicates, the mean of a cell would be too high.
     """
     left_out = {each.key for each in diverged_trainings(trials)}
     return [each for each in all_results(trials) if each.key not in left_out]
 
 
 def diverged_trainings(trials: Sequence[FrozenTrial]) -> list[DivergedTraining]:
-    """The trainings that diverged, in the order of their trials."""
+    """Diverged trainings, in the order of their trials."""
     return [each for trial in trials for each in diverged_of(trial)]
 
 
 def all_results(trials: Sequence[FrozenTrial]) -> list[CellResult]:
-    """The cells that have a finished training, also those of which another one diverged."""
+    """Cells with a finished training, even if another training of the cell diverged."""
     found: dict[str, list[FrozenTrial]] = {}
     for trial in trials:
         if trial.state == TrialState.COMPLETE or is_diverged(trial):
@@ -130,7 +130,7 @@ def _trainings(trial: FrozenTrial) -> list[Training]:
 
 
 def ranked(results: Sequence[CellResult], objective: Objective) -> list[CellResult]:
-    """The best first, by the mean over replicates; among equals the one of lower validation loss."""
+    """Sort cells by the mean over replicates, best first; among equals, lower validation loss first."""
     sign = -1 if objective.direction == "maximize" else 1
     return sorted(results, key=lambda each: (sign * each.mean(objective.metric), _last(each.mean("val/loss"))))
 
@@ -140,7 +140,7 @@ def _last(value: float) -> float:
 
 
 def pareto_front(results: Sequence[CellResult], objectives: Sequence[Objective]) -> list[CellResult]:
-    """The cells that no other cell beats in one objective without losing in another."""
+    """Cells of the Pareto front: no other cell is better in one objective without being worse in another."""
     signs = np.array([1 if each.direction == "maximize" else -1 for each in objectives])
     means = [signs * [result.mean(each.metric) for each in objectives] for result in results]
     return [
@@ -153,9 +153,9 @@ def pareto_front(results: Sequence[CellResult], objectives: Sequence[Objective])
 def table_of(
     study: Study, results: Sequence[CellResult], diverged: Sequence[DivergedTraining] = ()
 ) -> list[dict[str, Any]]:
-    """A row a training: factors, replicate, run and scores; a factor that is not active in a cell is empty.
+    """One row per training: factors, replicate, run and scores; inactive factors of a cell are empty.
 
-    Where trainings diverged a last column says so: their rows have no scores.
+    If trainings diverged, a last column marks them; their rows have no scores.
     """
     names = sorted({name for result in results for each in result.trainings for name in each.scores})
     has_stages = any(
@@ -188,7 +188,7 @@ def table_of(
 
 
 def csv_of(rows: Sequence[dict[str, Any]]) -> str:
-    """Rows with equal keys as CSV with a header; empty without rows."""
+    """Format rows with equal keys as CSV with a header; empty without rows."""
     out = io.StringIO()
     if rows:
         writer = csv.DictWriter(out, list(rows[0]), lineterminator="\n")
@@ -198,5 +198,5 @@ def csv_of(rows: Sequence[dict[str, Any]]) -> str:
 
 
 def levels_text(cell: dict[str, Scalar]) -> str:
-    """`qubits 10, lr 0.001`."""
+    """Format the levels of a cell: `qubits 10, lr 0.001`."""
     return ", ".join(f"{name.rpartition('.')[2]} {level}" for name, level in cell.items())

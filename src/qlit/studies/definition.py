@@ -1,4 +1,4 @@
-"""What a study is: factors, a design over them, replicates, objectives; plain values, checked when they are made."""
+"""Definition of a study: factors, design, replicates, objectives; plain values, checked when they are created."""
 
 import json
 import math
@@ -16,31 +16,30 @@ from qlit.studies.overrides import SERVER
 
 MAX_STEPS = 100_000
 MAX_WHOLE = 2**53
-"""Whole numbers that a sampler can tell from their neighbours."""
+"""Largest whole number that a sampler can distinguish from its neighbours."""
 Scalar = bool | int | float | str | None
 Cell = dict[str, Scalar]
-"""The level of each factor that is active in it, by the factor's name."""
+"""Levels of the active factors, by the factor's name."""
 
 
 @dataclass(frozen=True)
 class Factor:
-    """Something that a study varies: levels, or a range.
+    """A factor of a study, with levels or a range.
 
     Args:
-        name: How it is called.
-        keys: The config keys that it sets, with dots; all to the same value, or where a level is a list of as many
-            values, each to its own. The key `config` is a further config file.
-        levels: Its levels; none for a range.
+        name: Name of the factor.
+        keys: Dotted config keys that it sets. All get the same value, or one value each if a level is a list of as
+            many values. The key `config` adds a config file.
+        levels: Levels; empty for a range.
         low: Lower end of a range.
         high: Upper end, included.
-        log: Whether a range is spread over its logarithm.
-        step: Distance of the values of a range, from `low` on; None for all of them.
-        when: Levels of other factors under which this one is active, by their names; elsewhere it sets nothing.
-        screen: The two levels, or values of a range, that the screening of a two-stage study compares; none for its
-            ends.
+        log: Whether a range is sampled on a logarithmic scale.
+        step: Distance of the values of a range, starting at `low`; None for all values.
+        when: Levels of other factors for which this one is active, by their names; otherwise it sets nothing.
+        screen: The two levels, or values of a range, for the screening of a two-stage study; empty for the ends.
 
     Raises:
-        ValueError: If it has no or equal levels, an empty range, or is screened at what it does not have.
+        ValueError: If it has no or equal levels, an empty range, or a `screen` that is not among its values.
     """
 
     name: str
@@ -58,7 +57,9 @@ class Factor:
         if self.screen and (len(self.screen) != 2 or self.screen[0] == self.screen[1]):
             raise ValueError(f"Factor {self.name!r} is screened at two levels, not at {shown(list(self.screen))}.")
         if foreign := [level for level in self.screen if not self._has(level)]:
-            raise ValueError(f"Factor {self.name!r} is screened at {shown(foreign[0])}, which is none of its values.")
+            raise ValueError(
+                f"Factor {self.name!r} is screened at {shown(foreign[0])}, which is not one of its values."
+            )
 
     def _check_domain(self) -> None:
         if len(set(self.labels)) < len(self.labels):
@@ -68,7 +69,7 @@ class Factor:
         if not self.low < self.high or not math.isfinite(self.high - self.low):
             raise ValueError(f"The range of factor {self.name!r} is empty: low={self.low}, high={self.high}.")
         if self.log and self.low <= 0:
-            raise ValueError(f"A logarithmic range must be above 0, but factor {self.name!r} begins at {self.low}.")
+            raise ValueError(f"A logarithmic range must be above 0, but factor {self.name!r} starts at {self.low}.")
         if self.step is not None and not 0 < self.step <= self.high - self.low:
             raise ValueError(f"The step of factor {self.name!r} must fit into its range, but got {self.step}.")
         if self.is_integer and max(abs(self.low), abs(self.high)) > MAX_WHOLE:
@@ -77,11 +78,11 @@ class Factor:
             )
         if self.step is not None and self.num_steps >= MAX_STEPS:
             raise ValueError(
-                f"The step {self.step} of factor {self.name!r} makes more than {MAX_STEPS:,} values; leave it out for "
+                f"The step {self.step} of factor {self.name!r} gives more than {MAX_STEPS:,} values; leave it out for "
                 "all values of the range."
             )
         if self.log and self.step is not None:
-            raise ValueError(f"Factor {self.name!r} is logarithmic, so it has no step; leave one of both out.")
+            raise ValueError(f"Factor {self.name!r} is logarithmic, so it cannot have a step; remove one of the two.")
 
     @property
     def is_range(self) -> bool:
@@ -89,13 +90,13 @@ class Factor:
 
     @property
     def is_integer(self) -> bool:
-        """Whether a range holds whole numbers: both ends, and the step if there is one, are written as such."""
+        """Whether a range contains whole numbers: both ends, and the step if any, are written as whole numbers."""
         ends = (self.low, self.high, *(() if self.step is None else (self.step,)))
         return self.is_range and all(isinstance(end, int) for end in ends)
 
     @property
     def ends(self) -> tuple[Scalar, Scalar]:
-        """Its first and last level; of a range the lowest and the highest value, as a trial has them: 0.0, not 0."""
+        """First and last level; for a range its lowest and highest value in the form used by trials: 0.0, not 0."""
         if not self.is_range:
             return self.labels[0], self.labels[-1]
         if self.step is not None:
@@ -104,16 +105,16 @@ class Factor:
 
     @property
     def num_steps(self) -> int:
-        """How often the step, or 1 without one, fits into the range."""
+        """Number of steps (of size 1 by default) that fit into the range."""
         return math.floor((self.high - self.low) / (self.step or 1) * (1 + 1e-12))
 
     def value(self, number: float) -> Scalar:
-        """A number as a value of the range: whole where its values are; 0.3 where it is 0.1 + 2 * 0.1."""
+        """Convert a number to a value of the range: a whole number if the range is; 0.3 for 0.1 + 2 * 0.1."""
         return round(number) if self.is_integer else float(f"{number:.12g}")
 
     @cached_property
     def labels(self) -> tuple[Scalar, ...]:
-        """The levels as plain values; a list as its JSON text."""
+        """Levels as plain values; a list becomes its JSON text."""
         return tuple(map(_label, self.levels))
 
     def _has(self, level: Any) -> bool:
@@ -126,14 +127,14 @@ class Factor:
 
     @property
     def screened(self) -> "Factor":
-        """This factor with no other levels than the two that a screening compares."""
+        """This factor with only the two levels that the screening compares."""
         if not self.screen:
             return replace(self, levels=self.levels or self.ends)
         as_had = self.value if self.is_range else lambda level: self.levels[self.levels.index(level)]
         return replace(self, levels=tuple(map(as_had, self.screen)), screen=())
 
     def settings(self, level: Scalar) -> dict[str, Any]:
-        """What a level, a label or a value of the range, sets: values by config key."""
+        """Values by config key for a level, given as a label or a value of the range."""
         if self.is_range:
             return dict.fromkeys(self.keys, level)
         value = self.levels[self.labels.index(level)]
@@ -142,7 +143,7 @@ class Factor:
         return dict.fromkeys(self.keys, value)
 
     def is_active(self, cell: Mapping[str, Scalar]) -> bool:
-        """Whether it sets anything beside these levels of other factors."""
+        """Whether this factor is active with these levels of other factors."""
         return all(name in cell and cell[name] in levels for name, levels in self.when.items())
 
 
@@ -155,8 +156,8 @@ class Replicate:
     """One repetition of a cell.
 
     Args:
-        seed: `seed_everything`: starting parameters and shots.
-        split: `data.seed`: which sentences train, and the order of batches.
+        seed: Value of `seed_everything`, for starting parameters and shots.
+        split: Value of `data.seed`, for the split and the order of batches.
     """
 
     seed: int
@@ -165,11 +166,11 @@ class Replicate:
 
 @dataclass(frozen=True)
 class Objective:
-    """What a study wants of a training.
+    """Objective of a study.
 
     Args:
         metric: A validation score (`val/accuracy`) of the best epoch, or `parameters` or `gates`.
-        direction: Whether more or less of it is better.
+        direction: `maximize` or `minimize`.
     """
 
     metric: str = "val/accuracy"
@@ -178,12 +179,12 @@ class Objective:
 
 @dataclass(frozen=True)
 class Pruner:
-    """When a search gives up a trial before its last epoch, by its validation accuracy.
+    """Rule by which a search stops a trial before its last epoch, because of its validation accuracy.
 
     Args:
-        kind: `none`; `median`: below the median of the earlier trials at that epoch; `halving`: not among the best
-            third at epochs `warmup_epochs`, 3 and 9 times that, and so on.
-        warmup_epochs: Epochs before it looks.
+        kind: `none`; `median`: stop below the median of the earlier trials at the same epoch; `halving`: stop if not
+            among the best third at epochs `warmup_epochs`, 3 and 9 times that, and so on.
+        warmup_epochs: Epochs before the first decision.
     """
 
     kind: str = "none"
@@ -192,21 +193,21 @@ class Pruner:
 
 @dataclass(frozen=True)
 class Study:
-    """A study, as its file describes it.
+    """Content of a study file.
 
     Args:
-        name: How it is called, in the storage and in MLflow.
-        base: Config files; later ones win.
+        name: Name in the storage and in MLflow.
+        base: Config files; later ones override earlier ones.
         overrides: Values by config key, for all cells.
-        factors: What is varied.
-        design: Over the factors.
+        factors: Factors to vary.
+        design: Design over the factors.
         replicates: Repetitions of every cell.
-        objectives: What is wanted; the first decides which cell is best.
-        pruner: Of a search.
-        hours: After so many hours of `qlit study run` no trial is begun; None for no limit.
-        retries: How often a trial whose process died is tried again.
-        storage: Where trials are kept; None for a journal file under mlruns/studies/.
-        folder: From which the configs of a factor of configs are taken.
+        objectives: Objectives; the first one decides which cell is best.
+        pruner: Pruner of a search.
+        hours: `qlit study run` starts no trial after this many hours; None for no limit.
+        retries: Number of retries of a trial whose process died.
+        storage: Storage of the trials; None for a journal file under mlruns/studies/.
+        folder: Folder from which the paths of configs among the levels start.
     """
 
     name: str
@@ -224,16 +225,16 @@ class Study:
 
     @property
     def fingerprint(self) -> str:
-        """16 hex digits over what its cells and their values mean: all but name, budget, retries, storage and server.
+        """16 hex digits over everything that defines the cells: all but name, budget, retries, storage and server.
 
-        Not over where the data and the body lie: their contents are noted by themselves. Configs that are levels count
-        by what they hold.
+        The places of the data and the body do not count, because the trials record their contents. Configs among the
+        levels count with their content.
         """
         return self._fingerprint((*_PLACES, SERVER))
 
     @property
     def fingerprints(self) -> tuple[str, ...]:
-        """This fingerprint, and those that older versions noted."""
+        """This fingerprint, and those that older versions of qlit recorded."""
         return self.fingerprint, self._fingerprint(_PLACES), self.named_fingerprint
 
     def _fingerprint(self, places: Sequence[str]) -> str:
@@ -247,7 +248,7 @@ class Study:
 
     @property
     def named_fingerprint(self) -> str:
-        """The fingerprint that older versions noted, over the names of data and body and of configs that are levels."""
+        """Fingerprint of older versions, which covers the names of the data, the body and configs among the levels."""
         return digest(self._parts([plain_config(path) for path in self.base], dict(self.overrides)))
 
     def _parts(self, base: list[Any], overrides: dict[str, Any]) -> list[Any]:
@@ -261,23 +262,23 @@ class Study:
             [[each.metric, each.direction] for each in self.objectives],
             [self.pruner.kind, self.pruner.warmup_epochs],
         ]  # fmt: skip
-        if self.design.screen is not None:  # the others keep the fingerprint that they always had
+        if self.design.screen is not None:  # other designs keep the fingerprint of older versions
             parts.append([each.screen for each in self.factors])
         return parts
 
     @property
     def screening(self) -> "Study":
-        """The first stage of a two-stage study, as a study of its own: each factor with its two levels.
+        """First stage of a two-stage study as a study of its own, in which every factor has two levels.
 
         Raises:
-            ValueError: If it has no two stages.
+            ValueError: If the study does not have two stages.
         """
         if self.design.screen is None:
             raise ValueError(f"Study {self.name!r} has no screening: its design is {self.design.kind}.")
         return replace(self, factors=tuple(each.screened for each in self.factors), design=self.design.screen)
 
     def settings(self, cell: Mapping[str, Scalar]) -> dict[str, Any]:
-        """Values by config key of a cell: the overrides, and what its levels set."""
+        """Values of a cell by config key: the overrides and the values of its levels."""
         found = dict(self.overrides)
         for factor in self.factors:
             if factor.name in cell:
@@ -289,21 +290,21 @@ _PLACES = ("data.source", "data.text_column", "data.label_column", "data.body", 
 
 
 def plain_config(path: Path, what: str = "the config") -> dict[str, Any]:
-    """The content of a config file.
+    """Read a config file.
 
     Raises:
-        ValueError: If it is none; a message calls it `what`.
+        ValueError: If it is not a config; the message calls it `what`.
     """
     name = f"{what} {path}"
-    # Dates are as good here as the texts that a fit reads them as.
+    # A fit reads dates as text, but this does not matter here.
     config = loaded(read_text(path, name), name, safe_load)
     if not isinstance(config, dict):
-        raise ValueError(f"{name} must be keys with values, but is none; check the path.")
+        raise ValueError(f"{name} must be keys with values, but is not; check the path.")
     return config
 
 
 def _without(config: Any, places: Sequence[str]) -> Any:
-    """A config without keys that have dots in their names, nested or written with dots."""
+    """A config without the given dotted keys, whether they are nested or written with dots."""
     if not isinstance(config, dict):
         return config
     left = {key: value for key, value in config.items() if key not in places}
@@ -311,6 +312,6 @@ def _without(config: Any, places: Sequence[str]) -> Any:
         if isinstance(left.get(section), dict):
             kept = {key: value for key, value in left[section].items() if f"{section}.{key}" not in places}
             left[section] = kept
-            if not kept and section == "tracking":  # one that names nothing else may be left out
+            if not kept and section == "tracking":  # an empty tracking section is optional
                 del left[section]
     return left

@@ -1,4 +1,4 @@
-"""Designs: the cells of a study, before the first training. The plans are pydoe's and scipy's.
+"""Cells of a study's design, computed by pydoe and scipy.
 
 Shapes: N cells, F factors.
 """
@@ -12,14 +12,14 @@ from qlit.studies.definition import Cell, Factor, Scalar, Study
 from qlit.studies.design_kinds import MAX_CELLS, Design
 
 _MAX_LEVELS = 2_000_000
-"""Levels of all cells together."""
+"""Most levels in all cells together."""
 
 
 def cells_of(study: Study) -> list[Cell]:
-    """The cells of a study's design, in the order they are trained, all different; of two stages those of the first.
+    """Different cells of a study's design, in training order; for a two-stage design the cells of the screening.
 
     Raises:
-        ValueError: If there is no such design for these factors, or it is too large.
+        ValueError: If the design does not exist for these factors, or is too large.
     """
     if study.design.screen is not None:
         study = study.screening
@@ -27,15 +27,15 @@ def cells_of(study: Study) -> list[Cell]:
 
 
 def _full_factorial(factors: Sequence[Factor], design: Design) -> list[Cell]:  # noqa: ARG001 - one signature for all
-    """Every combination; the first factors vary slowest, and a factor only where its condition holds."""
+    """All combinations; the first factors vary slowest, and a factor varies only if its condition holds."""
     cells: list[Cell] = [{}]
     for number, factor in enumerate(factors, 1):
         levels, before = _listed_levels(factor), cells
         num_cells = sum(len(levels) if factor.is_active(cell) else 1 for cell in before)
         if num_cells > MAX_CELLS:
             raise ValueError(
-                f"The full factorial has more than {MAX_CELLS:,} cells already with the factors up to {factor.name!r}. "
-                "Take fewer levels, or another design: plackett_burman to screen, tpe to search."
+                f"The full factorial of the factors up to {factor.name!r} already has more than {MAX_CELLS:,} cells. "
+                "Use fewer levels, or another design: plackett_burman to screen, tpe to search."
             )
         _check_levels(num_cells, number)
         cells = [
@@ -50,7 +50,7 @@ def _check_levels(num_cells: int, num_factors: int) -> None:
     if num_cells * num_factors > _MAX_LEVELS:
         raise ValueError(
             f"`design` has {num_cells:,} cells of {num_factors} factors, more than {_MAX_LEVELS:,} levels in all; "
-            "take fewer of either."
+            "use fewer cells or factors."
         )
 
 
@@ -59,8 +59,8 @@ def _listed_levels(factor: Factor) -> list[Scalar]:
         return list(factor.labels)
     if factor.num_steps >= MAX_CELLS:
         raise ValueError(
-            f"Factor {factor.name!r} has {factor.num_steps + 1:,} values, but a design takes {MAX_CELLS:,} at most: "
-            "list some, or give a larger `step`."
+            f"Factor {factor.name!r} has {factor.num_steps + 1:,} values, but a design allows at most {MAX_CELLS:,}: "
+            "list some of them, or set a larger `step`."
         )
     step = factor.step if factor.step is not None else 1
     return [factor.value(factor.low + number * step) for number in range(factor.num_steps + 1)]
@@ -69,13 +69,13 @@ def _listed_levels(factor: Factor) -> list[Scalar]:
 def _fractional_factorial(factors: Sequence[Factor], design: Design) -> list[Cell]:
     from pydoe import ff2n, fracfact_by_res
 
-    if len(factors) < design.resolution:  # a fraction of so few factors would confound what is asked to be clear
+    if len(factors) < design.resolution:  # with so few factors, every fraction has a lower resolution
         return _of_signs(factors, ff2n(len(factors)))
     try:
         signs = fracfact_by_res(len(factors), design.resolution)
     except ValueError as error:
         raise ValueError(
-            f"There is no fractional factorial of resolution {design.resolution} for {len(factors)} factors; take 3, 4 "
+            f"There is no fractional factorial of resolution {design.resolution} for {len(factors)} factors; use 3, 4 "
             "or 5."
         ) from error
     return _of_signs(factors, signs)
@@ -88,7 +88,7 @@ def _plackett_burman(factors: Sequence[Factor], design: Design) -> list[Cell]:  
         signs = pbdesign(len(factors))
     except ValueError as error:
         raise ValueError(
-            f"There is no Plackett-Burman design for {len(factors)} factors; take a fractional_factorial."
+            f"There is no Plackett-Burman design for {len(factors)} factors; use a fractional_factorial."
         ) from error
     return _of_signs(factors, signs)
 
@@ -116,7 +116,7 @@ def _sobol(factors: Sequence[Factor], design: Design) -> list[Cell]:
 
 
 def _of_points(factors: Sequence[Factor], points_NF: NDArray[np.float64]) -> list[Cell]:
-    """Cells at points of the unit cube, [0, 1); points that share a cell, as few levels may make them, once."""
+    """Cells at points of the unit cube, [0, 1); several points in one cell give the cell once."""
     cells = [
         {factor.name: level_at(factor, float(point)) for factor, point in zip(factors, row, strict=True)}
         for row in points_NF
@@ -125,7 +125,7 @@ def _of_points(factors: Sequence[Factor], points_NF: NDArray[np.float64]) -> lis
 
 
 def level_at(factor: Factor, point: float) -> Scalar:
-    """The level of a factor at a point of [0, 1): equal parts for levels and steps, a range evenly or by its log."""
+    """Level of a factor at a point of [0, 1): equal parts for levels and steps; a linear or logarithmic range."""
     if not factor.is_range:
         return factor.labels[int(point * len(factor.levels))]
     if not factor.log and (factor.is_integer or factor.step is not None):
@@ -146,7 +146,7 @@ DESIGNERS: dict[str, Callable[[Sequence[Factor], Design], list[Cell]]] = {
 
 
 def num_trainings(study: Study) -> int:
-    """How often a study trains at most: if nothing is pruned, and in two stages if the first finds what to search."""
+    """Largest number of trainings of a study: without pruning and, for two stages, with a search."""
     cells = study.design.sampling.size if study.design.sampling.is_search else 0
     if not study.design.is_search:
         cells += len(cells_of(study))

@@ -1,4 +1,4 @@
-"""Which factors of a study matter: means of levels, analysis of variance (statsmodels), importances (Optuna)."""
+"""Effects of a study's factors: level means, analysis of variance (statsmodels), importances (Optuna)."""
 
 import itertools
 import warnings
@@ -16,20 +16,20 @@ from qlit.studies.definition import Scalar, Study
 from qlit.studies.trials.diverged import is_diverged
 
 LEAST_RESIDUAL_DF = 3
-"""With fewer degrees of freedom left over, an F test would find next to nothing."""
+"""Fewest residual degrees of freedom; with fewer, an F test would have almost no power."""
 
 
 @dataclass(frozen=True)
 class LevelMean:
-    """What the cells with one level of a factor reached.
+    """Mean score of the cells with one level of a factor.
 
     Args:
-        factor: The factor.
-        level: Its level.
-        mean: Over the cells' means.
-        interval: 95 %, Student's over the cells, within what the score can be; it holds what the other factors do. None
-            for one cell.
-        num_cells: How many cells.
+        factor: Name of the factor.
+        level: Level of the factor.
+        mean: Mean of the cells' means.
+        interval: 95 % interval, Student's over the cells, within the score's range; it includes the effects of other
+            factors. None for a single cell.
+        num_cells: Number of cells.
     """
 
     factor: str
@@ -44,16 +44,16 @@ class Effect:
     """A row of an analysis of variance (type II sums of squares).
 
     Args:
-        name: The factor, or two with a cross between them, or `split`, which is a block.
+        name: Name of the factor, or two names with an x between them, or `split` for the block of splits.
         df: Degrees of freedom.
         sum_sq: Sum of squares.
-        share: Of all sums of squares, eta squared.
+        share: Share of the total sum of squares (eta squared).
         f: F value against the residual.
-        p: Its p value, not corrected for how many are looked at.
-        difference: Of a factor of two levels, last against first in its list, the mean difference; otherwise None.
-        low: Lower end of its 95 % interval.
+        p: p value, not corrected for the number of effects.
+        difference: Mean difference of the last and the first level of a factor with two levels; otherwise None.
+        low: Lower end of the 95 % interval of the difference.
         high: Upper end.
-        factors: The factors, or columns, whose effect it is: one or two.
+        factors: Names of the one or two factors, or `split`.
     """
 
     name: str
@@ -73,9 +73,9 @@ class Anova:
     """An analysis of variance.
 
     Args:
-        effects: By share, the largest first.
-        residual_df: Degrees of freedom that are left.
-        note: What is not in it, and why.
+        effects: Effects, largest share first.
+        residual_df: Residual degrees of freedom.
+        note: Effects that are not included, and the reason.
     """
 
     effects: tuple[Effect, ...]
@@ -84,7 +84,7 @@ class Anova:
 
 
 def level_means(study: Study, results: Sequence[CellResult], metric: str) -> list[LevelMean]:
-    """The mean of each level of each factor, over the cells that have it; levels as listed, of a range by size."""
+    """Mean score of every level of every factor; levels in their listed order, values of a range sorted by size."""
     found = []
     for factor in study.factors:
         there = {each.cell[factor.name] for each in results if factor.name in each.cell}
@@ -97,10 +97,10 @@ def level_means(study: Study, results: Sequence[CellResult], metric: str) -> lis
 
 
 def anova(study: Study, results: Sequence[CellResult], metric: str) -> Anova | None:
-    """Main effects, and interactions of two factors where the cells tell them apart; splits are blocks.
+    """Analyse main effects, and interactions of two factors if the cells can separate them; splits are blocks.
 
     Returns:
-        None where there is too little to analyse: factors with one level, conditions, or too few trainings.
+        The analysis; None if it is impossible because of factors with one level, conditions, or too few trainings.
     """
     columns, names = _columns(study, results, metric)
     factors = [name for name in names if name != "split"]
@@ -114,7 +114,7 @@ def anova(study: Study, results: Sequence[CellResult], metric: str) -> Anova | N
     if fitted is None:
         fitted = _fit(columns, main)
         if pairs:
-            note = "Interactions are not told apart from each other, or not from chance, by these cells: main effects."
+            note = "These cells cannot separate interactions from each other, or from chance: only main effects."
     if fitted is None:
         return None
     firsts = {places[each.name]: str(each.ends[0]) for each in study.factors if each.name in places}
@@ -125,7 +125,7 @@ def anova(study: Study, results: Sequence[CellResult], metric: str) -> Anova | N
 def _columns(
     study: Study, results: Sequence[CellResult], metric: str
 ) -> tuple[dict[str, NDArray[np.object_] | NDArray[np.float64]], list[str]]:
-    """Columns x0, x1.. of the factors that vary, and y; and the names of the former."""
+    """Columns x0, x1.. of the varying factors and the column y; and the names of the factors."""
     rows = [
         ({**result.cell, "split": each.replicate.split}, each.scores[metric])
         for result in results
@@ -143,12 +143,12 @@ def _columns(
 
 
 def _fit(columns: dict[str, NDArray[np.object_] | NDArray[np.float64]], terms: Sequence[str]):  # type: ignore[no-untyped-def] # statsmodels has no types
-    """The least squares fit; None where cells do not tell the terms apart, or leave too little over."""
+    """Least squares fit; None if the cells cannot separate the terms, or too few degrees of freedom are left."""
     import pandas as pd
     from statsmodels.formula.api import ols
 
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # statsmodels tells of a matrix without full rank, which is looked at next
+        warnings.simplefilter("ignore")  # statsmodels warns of a matrix without full rank, which is checked next
         fitted = ols("y ~ " + " + ".join(terms), data=pd.DataFrame(columns)).fit()
     is_full_rank = fitted.model.rank == fitted.model.exog.shape[1]
     return fitted if is_full_rank and fitted.df_resid >= LEAST_RESIDUAL_DF else None
@@ -158,9 +158,9 @@ def _effects(fitted, names, columns, firsts) -> tuple[Effect, ...]:  # type: ign
     from statsmodels.stats.anova import anova_lm
 
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", RuntimeWarning)  # all values equal: 0 / 0
+        warnings.simplefilter("ignore", RuntimeWarning)  # 0 / 0 if all values are equal
         table = anova_lm(fitted, typ=2)
-    table["sum_sq"] = table["sum_sq"].clip(lower=0.0)  # of factors that do nothing, a rounding error below
+    table["sum_sq"] = table["sum_sq"].clip(lower=0.0)  # rounding may give a small negative value
     total = float(table["sum_sq"].sum())
     intervals = fitted.conf_int()
     effects = []
@@ -170,7 +170,7 @@ def _effects(fitted, names, columns, firsts) -> tuple[Effect, ...]:  # type: ign
         places = [part.removeprefix("C(").removesuffix(", Sum)") for part in str(term).split(":")]
         difference = low = high = None
         if places[0] in firsts and len(places) == 1 and row["df"] == 1:
-            # Sum coding: the coefficient is the first level, in the order of their texts, against the mean.
+            # Sum coding: the coefficient is the first level, in alphabetical order, minus the mean.
             (name,) = [each for each in fitted.params.index if each.startswith(f"{term}[") and ":" not in each]
             sign = -2 if firsts[places[0]] == min(columns[places[0]]) else 2
             ends = sorted(sign * end for end in intervals.loc[name])
@@ -185,7 +185,7 @@ def _effects(fitted, names, columns, firsts) -> tuple[Effect, ...]:  # type: ign
 
 
 def _within(effects: Sequence[Effect], limits: tuple[float, float]) -> tuple[Effect, ...]:
-    """Effects whose intervals lie within what a difference can be."""
+    """Effects with intervals cut to the range of a difference."""
     found = []
     for each in effects:
         if each.low is not None and each.high is not None:
@@ -196,7 +196,7 @@ def _within(effects: Sequence[Effect], limits: tuple[float, float]) -> tuple[Eff
 
 
 def _of_finite_values(study: optuna.Study) -> optuna.Study:
-    """A study without the trials of an older qlit whose values are not numbers; itself where there are none."""
+    """Exclude trials of an older qlit with values that are not finite numbers."""
     trials = study.get_trials(deepcopy=False)
     if not any(trial.state == TrialState.COMPLETE and is_diverged(trial) for trial in trials):
         return study
@@ -206,10 +206,10 @@ def _of_finite_values(study: optuna.Study) -> optuna.Study:
 
 
 def importances(study: optuna.Study, objective: int = 0) -> dict[str, dict[str, float]]:
-    """Importance of each parameter by two measures that ask different things; empty where neither can be had.
+    """Importances of the factors by two different measures; empty if neither can be computed.
 
-    PED-ANOVA: how much a factor decides whether a trial is among the best. fANOVA: its share of the variance of all
-    trials, in a random forest. Factors that are not part of every cell are left out of both.
+    PED-ANOVA: influence of a factor on whether a trial is among the best. fANOVA: its share of the variance of all
+    trials, in a random forest. Both exclude factors that are not part of every cell.
 
     Source: Watanabe et al., arXiv:2304.10255; Hutter, Hoos, Leyton-Brown (2014), ICML.
     """
@@ -225,6 +225,6 @@ def importances(study: optuna.Study, objective: int = 0) -> dict[str, dict[str, 
             warnings.simplefilter("ignore")  # Optuna's advice on targets and directions
             try:
                 found[name] = optuna.importance.get_param_importances(study, evaluator=evaluator, target=target)
-            except (ValueError, RuntimeError):  # too few trials, or all of one value
+            except (ValueError, RuntimeError):  # too few trials, or all values are equal
                 continue
     return found

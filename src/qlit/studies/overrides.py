@@ -1,4 +1,4 @@
-"""Overrides of a study as its storage keeps them: without credentials and without the server of its runs."""
+"""Overrides of a study in the form that its storage keeps: without credentials and without the tracking server."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -6,25 +6,25 @@ from typing import Any
 from qlit.runtime.secrets import HIDDEN, scrub
 
 SERVER = "tracking.tracking_uri"
-"""Key that no storage chooses: a study file, the command line or the environment names the server every time."""
+"""Key that is never stored: the study file, the command line or the environment must name the server every time."""
 
 
 def stored(overrides: Mapping[str, Any]) -> dict[str, Any]:
-    """The overrides that a storage keeps, without `SERVER` and without credentials."""
+    """Remove `SERVER` and credentials from overrides, for the storage."""
     return {key: _scrubbed(value) for key, value in overrides.items() if key != SERVER}
 
 
 def restored(kept: Any, given: Mapping[str, Any]) -> dict[str, Any]:
-    """The overrides with which a study was begun.
+    """Overrides with which a study was started.
 
     Args:
-        kept: From the storage.
-        given: Of this command, from which `SERVER` and values with credentials are taken.
+        kept: Overrides from the storage.
+        given: Overrides of this command, which supply `SERVER` and values with credentials.
     Raises:
-        ValueError: If the storage keeps something else.
+        ValueError: If the storage contains no valid overrides.
     """
     if not isinstance(kept, dict):
-        raise ValueError("The storage holds no `overrides` of this study: it is damaged. Restore a copy of it.")
+        raise ValueError("The storage contains no `overrides` of this study: it is damaged. Restore a copy of it.")
     found = {key: given.get(key, value) if HIDDEN in str(value) else value for key, value in kept.items()}
     found.pop(SERVER, None)
     return {**found, SERVER: given[SERVER]} if SERVER in given else found

@@ -1,4 +1,4 @@
-"""What the screening of a two-stage study found, as the storage keeps it: made once, the same for all workers."""
+"""Result of a two-stage study's screening; computed once and stored, so that all workers use the same one."""
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
@@ -12,16 +12,17 @@ class JudgedFactor:
     """A factor after the screening.
 
     Args:
-        name: The factor.
-        levels: The two that were compared.
-        difference: Second against first, the mean difference of the objective.
-        low: Lower end of its 95 % interval; None, as `high` and `p`, where no trainings are left over to tell it.
+        name: Name of the factor.
+        levels: The two compared levels.
+        difference: Mean difference of the objective, second minus first level.
+        low: Lower end of the 95 % interval of the difference; None, like `high` and `p`, if there are too few
+            trainings.
         high: Upper end.
-        p: Its p value in the analysis of variance, not corrected for the number of factors.
-        by: The effect that the factor is judged by, the largest that it has a part in: its own, or an interaction.
-        by_p: The p value of that.
-        better: The level with the better mean; the first if they are equal.
-        is_kept: Whether it is searched; if not, it stays at `better`.
+        p: p value in the analysis of variance, not corrected for the number of factors.
+        by: Effect that decides about the factor: the larger of its main effect and its interactions.
+        by_p: p value of that effect.
+        better: Level with the better mean; the first one if the means are equal.
+        is_kept: Whether the factor is searched; otherwise it stays at `better`.
     """
 
     name: str
@@ -41,9 +42,9 @@ class Screened:
     """The factors after the screening.
 
     Args:
-        factors: The ones that matter most first.
-        note: What the analysis of variance could not tell; empty if nothing.
-        starts: Levels of the kept factors from which the search starts, beside the cells of the screening.
+        factors: Factors, most important first.
+        note: Limits of the analysis of variance; empty if there are none.
+        starts: Levels of the kept factors from which the search starts, in addition to the cells of the screening.
     """
 
     factors: tuple[JudgedFactor, ...]
@@ -52,20 +53,20 @@ class Screened:
 
     @property
     def kept(self) -> tuple[str, ...]:
-        """Names of the factors that are searched, the ones that matter most first."""
+        """Names of the searched factors, most important first."""
         return tuple(each.name for each in self.factors if each.is_kept)
 
     @property
     def fixed(self) -> Cell:
-        """The levels of the others."""
+        """Fixed levels of the other factors."""
         return {each.name: each.better for each in self.factors if not each.is_kept}
 
     def plain(self) -> dict[str, Any]:
-        """As JSON can hold it."""
+        """Convert to plain values for JSON."""
         return asdict(self)
 
     @classmethod
     def of(cls, plain: Mapping[str, Any]) -> "Screened":
-        """From what `plain` gave."""
+        """Restore from the plain values of `plain`."""
         factors = (JudgedFactor(**{**each, "levels": tuple(each["levels"])}) for each in plain["factors"])
         return cls(tuple(factors), plain["note"], tuple(plain["starts"]))

@@ -1,7 +1,7 @@
-"""The decision between the two stages of a study: which factors are searched, and what the others stay at.
+"""Decide after the first stage of a two-stage study which factors to search and at which level to fix the others.
 
-Source: Montgomery, Design and Analysis of Experiments, ch. 8: a fractional factorial is a full one in the few factors
-that matter, whatever these are (projection).
+Source: Montgomery, Design and Analysis of Experiments, ch. 8: a fractional factorial is a full factorial in any few
+factors that matter (projection).
 """
 
 import math
@@ -15,20 +15,20 @@ from qlit.studies.trials.diverged import DivergedTraining
 
 
 def screened_by(study: Study, results: Sequence[CellResult], diverged: Sequence[DivergedTraining] = ()) -> Screened:
-    """Judge the factors of a two-stage study by the cells of its screening, all of which are trained.
+    """Judge the factors of a two-stage study from the cells of its finished screening.
 
     Args:
         study: The study.
-        results: What the cells of its screening reached.
-        diverged: Trainings of its screening that diverged. Their cells count as the worst value that another cell
-            reached, so that a level that makes trainings diverge is seen to matter.
+        results: Results of the screening's cells.
+        diverged: Diverged trainings of the screening. Their cells get the worst value of the other cells, so that a
+            level with diverging trainings is found to matter.
     Returns:
-        The factors by the largest effect that each has a part in, its own or an interaction of two where the cells tell
-        those apart; of the factors of one interaction the one with the larger effect of its own comes first.
+        The factors, sorted by the largest effect that they take part in: their main effect or, if the cells can
+        separate them, an interaction of two factors. For a common interaction, the larger main effect comes first.
     """
     first, objective, design = study.screening, study.objectives[0], study.design
     if not results:
-        raise ValueError(f"All cells of the screening of study {study.name!r} diverged; take other levels.")
+        raise ValueError(f"All cells of the screening of study {study.name!r} diverged; use other levels.")
     worst = _as_the_worst(study, results, diverged)
     analysis = anova(first, [*results, *worst], objective.metric)
     means = {(each.factor, each.level): each.mean for each in level_means(first, [*results, *worst], objective.metric)}
@@ -56,17 +56,17 @@ def screened_by(study: Study, results: Sequence[CellResult], diverged: Sequence[
     judged.sort(key=lambda each: each[:2], reverse=True)
     matter = [found.name for _, _, is_significant, found in judged if is_significant][: design.keep]
     factors = tuple(JudgedFactor(**{**vars(found), "is_kept": found.name in matter}) for *_, found in judged)
-    note = analysis.note if analysis else "Too few trainings to tell effects from chance: no intervals, no p values."
+    note = analysis.note if analysis else "Too few trainings to estimate chance: no intervals, no p values."
     if worst:
         count = f"{len(worst)} of {len(worst) + len(results)} cells diverged"
-        note = f"{count}, and count as the worst value that another one reached. {note}".strip()
+        note = f"{count}, and get the worst value of the other cells. {note}".strip()
     return Screened(factors, note, _starts(study, results, factors))
 
 
 def _as_the_worst(
     study: Study, results: Sequence[CellResult], diverged: Sequence[DivergedTraining]
 ) -> list[CellResult]:
-    """Cells that diverged with the worst value that a training of another cell reached."""
+    """Diverged cells with the worst value of the trainings of other cells."""
     objective = study.objectives[0]
     values = [value for result in results for value in result.values(objective.metric)]
     worst = min(values) if objective.direction == "maximize" else max(values)
@@ -84,7 +84,7 @@ def _as_the_worst(
 
 
 def _effects_of(name: str, analysis: Anova | None) -> tuple[Effect | None, Effect | None]:
-    """The main effect of a factor, and the largest effect that it has a part in."""
+    """Main effect of a factor, and the largest effect that it takes part in."""
     mine = [each for each in analysis.effects if name in each.factors] if analysis else []
     own = next((each for each in mine if each.factors == (name,)), None)
     return own, max(mine, key=lambda each: each.sum_sq, default=None)
@@ -96,12 +96,12 @@ def _known(p: float) -> float | None:
 
 def _is_significant(study: Study, found: JudgedFactor) -> bool:
     significance = study.design.significance
-    # Two levels a factor: all effects have one degree of freedom, and the largest has the smallest p value.
+    # With two levels per factor, all effects have one degree of freedom, and the largest has the smallest p value.
     return significance is None or (found.by_p is not None and found.by_p < significance)
 
 
 def _starts(study: Study, results: Sequence[CellResult], factors: Sequence[JudgedFactor]) -> tuple[Cell, ...]:
-    """The better level of every kept factor, and the kept factors as in the best cell, unless trained before."""
+    """Start cells for the search: better levels of the kept factors, and their levels in the best cell, if new."""
     better = {each.name: each.better for each in factors}
     kept = [each.name for each in study.factors if any(each.name == one.name and one.is_kept for one in factors)]
     best = ranked(results, study.objectives[0])[0].cell

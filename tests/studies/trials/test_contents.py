@@ -22,8 +22,8 @@ def finish_one(trials):
 @pytest.mark.parametrize(
     ("change", "what"),
     [
-        ({"data": "e", "settings": "t"}, "the data has changed since it began"),
-        ({"body": "e", "data": "e"}, "the data and the body have changed since it began"),
+        ({"data": "e", "settings": "t"}, "the data has changed since it started"),
+        ({"body": "e", "data": "e"}, "the data and the body have changed since it started"),
         ({"numerics": "2"}, "the way in which qlit computes has changed"),
         ({"settings": "t"}, "the config has changed"),
     ],
@@ -34,7 +34,7 @@ def test_what_has_changed_is_refused_with_a_way_out(tmp_path, change, what):
     finish_one(trials)
     trials.check_contents("{}", FACTS)
     trials.check_contents("{}", {name: FACTS[name] for name in ("data", "body", "numerics")})  # as workers do
-    with pytest.raises(ChangedError, match=f"Study 'small' cannot go on: {what}.*or give the study another `name`"):
+    with pytest.raises(ChangedError, match=f"Study 'small' cannot continue: {what}.*or give the study another `name`"):
         trials_of(tmp_path).check_contents("{}", {**FACTS, **change})
     assert known_contents(trials.study) == {"{}": FACTS}
 
@@ -57,7 +57,7 @@ def test_a_study_of_an_older_version_is_looked_at_but_not_gone_on_with(tmp_path)
     finish_one(trials)
     again = trials_of(tmp_path)
     assert known_contents(again.study) == {}
-    with pytest.raises(ChangedError, match="Study 'small' cannot go on: it was begun by an older qlit"):
+    with pytest.raises(ChangedError, match="Study 'small' cannot continue: it was started by an older qlit"):
         again.check_contents("{}", FACTS)
 
 

@@ -101,7 +101,9 @@ def test_the_line_and_a_way_out_are_named(finished, tmp_path):
     path = tmp_path / "small.journal"
     lines = content.splitlines(keepends=True)
     path.write_bytes(b"".join([*lines[:4], lines[4].replace(b":", b";", 1), *lines[5:]]))
-    with pytest.raises(DamagedJournalError, match=r"is damaged: line 5 is not what was written\. Restore a copy"):
+    with pytest.raises(
+        DamagedJournalError, match=r"is damaged: line 5 was changed after it was written\. Restore a copy"
+    ):
         open_storage(location_of(f"journal:{path}", "small"))
 
 
@@ -111,7 +113,7 @@ def test_what_is_left_of_a_journal_can_be_gone_on_with(finished, tmp_path):
     for each in ("small.journal", ".small.journal.size"):
         (tmp_path / each).write_bytes((finished[0] / each).read_bytes())
     path.write_bytes(content[: len(content) // 2])
-    with pytest.raises(DamagedJournalError, match=r"it was cut short.* remove .*\.small\.journal\.size"):
+    with pytest.raises(DamagedJournalError, match=r"it was truncated.* remove .*\.small\.journal\.size"):
         WholeLinesBackend(path)
     (tmp_path / ".small.journal.size").unlink()
     trials = trials_of(tmp_path)

@@ -148,7 +148,7 @@ def test_a_screening_with_diverged_cells_comes_to_its_search(tmp_path):
             train(trials, claimed)
     assert trials.begin_search() is not None
     screened = trials.screened
-    assert f"{num_diverged} of {NUM_CELLS} cells diverged, and count as the worst value" in screened.note
+    assert f"{num_diverged} of {NUM_CELLS} cells diverged, and get the worst value" in screened.note
     (factor,) = [each for each in screened.factors if each.name == "n"]
     assert factor.better == 1
     assert factor.is_kept
@@ -160,7 +160,7 @@ def test_a_screening_that_diverged_altogether_says_so(tmp_path):
     trials.fill()
     for _ in range(NUM_CELLS):
         diverge(trials, trials.claim())
-    with pytest.raises(ValueError, match=r"All cells of the screening of study 'staged' diverged; take other levels\."):
+    with pytest.raises(ValueError, match=r"All cells of the screening of study 'staged' diverged; use other levels\."):
         trials.begin_search()
 
 
@@ -216,6 +216,6 @@ def test_a_search_does_not_go_on_where_its_sampler_would_take_nan_for_the_best(t
     trials.fill()
     claimed = trials.claim()
     trials.storage.set_trial_state_values(claimed.trial._trial_id, TrialState.COMPLETE, [math.nan])
-    with pytest.raises(ValueError, match="holds trials whose values are not finite numbers"):
+    with pytest.raises(ValueError, match="contains trials of an older qlit whose values are not finite numbers"):
         trials_of(tmp_path, kind="tpe", size=3).fill()
     assert json.loads(json.dumps(trials.counts()))["diverged"] == 1

@@ -75,14 +75,14 @@ def test_a_study_is_whole_after_a_kill_at_any_step(tmp_path, monkeypatch, storag
 
 def test_a_half_made_study_is_none_to_look_at(tmp_path, monkeypatch):
     assert killed_at(2, monkeypatch, "journal", tmp_path)
-    with pytest.raises(ValueError, match=r"There is no study 'small' in .*; begin it with `qlit study run`"):
+    with pytest.raises(ValueError, match=r"There is no study 'small' in .*; start it with `qlit study run`"):
         trials_of(tmp_path, create=False)
 
 
 def test_a_study_of_somebody_else_is_not_taken_for_a_half_made_one(tmp_path):
     location = location_of(url(tmp_path, "sqlite"), "small")
     optuna.create_study(storage=location.url, study_name="small").set_user_attr("mine", 1)
-    with pytest.raises(ValueError, match="holds a study 'small' with other factors"):
+    with pytest.raises(ValueError, match="contains a study 'small' with other factors"):
         Trials(small_study(tmp_path), location)
 
 

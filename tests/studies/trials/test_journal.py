@@ -73,6 +73,6 @@ def test_records_of_several_writers_are_read_by_all(path):
 
 def test_a_file_of_something_else_without_an_end_of_line_stays_as_it_is(tmp_path):
     (tmp_path / "notes.txt").write_text("remember the milk")
-    with pytest.raises(ValueError, match="is no journal of Optuna"):
+    with pytest.raises(ValueError, match="is not a journal of Optuna"):
         open_storage(location_of(f"journal:{tmp_path}/notes.txt", "s"))
     assert (tmp_path / "notes.txt").read_text() == "remember the milk"

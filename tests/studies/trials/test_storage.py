@@ -30,11 +30,11 @@ def test_the_environment_names_a_storage_whose_password_is_in_no_file(monkeypatc
 @pytest.mark.parametrize(
     ("given", "sentence"),
     [
-        ("redis://x", "must begin with journal:, sqlite:/// or postgresql://, but got 'redis://x'"),
+        ("redis://x", "must start with journal:, sqlite:/// or postgresql://, but got 'redis://x'"),
         ("mysql://u:secret@x/d", "but got 'mysql://\\*\\*\\*@x/d'"),
         ("sqlite:///:memory:", "a database in memory"),
         ("sqlite:///", "a database in memory"),
-        ("journal:", "must begin with"),
+        ("journal:", "must start with"),
     ],
 )
 def test_other_storages_are_refused(given, sentence):
@@ -46,14 +46,14 @@ def test_other_storages_are_refused(given, sentence):
 def test_a_file_system_of_several_machines_is_refused(monkeypatch, given):
     parts = [SimpleNamespace(mountpoint="/", fstype="ext4"), SimpleNamespace(mountpoint="/data", fstype="nfs4")]
     monkeypatch.setattr(storage.psutil, "disk_partitions", lambda all: parts)  # noqa: A006, ARG005
-    with pytest.raises(ValueError, match="lies on nfs4, where workers' locks do not hold"):
+    with pytest.raises(ValueError, match="is on nfs4, where file locks are not reliable"):
         location_of(given, "s")
     assert location_of(given.replace("/data", "/home"), "s").path is not None
 
 
 def test_a_file_of_something_else_is_refused(tmp_path):
     for name, prefix, sentence in (
-        ("x.journal", "journal:", "is no journal of Optuna"),
+        ("x.journal", "journal:", "is not a journal of Optuna"),
         ("x.db", "sqlite:///", "Optuna cannot keep trials in .*x.db: "),
     ):
         (tmp_path / name).write_text("something else\n" * 100)
@@ -63,6 +63,6 @@ def test_a_file_of_something_else_is_refused(tmp_path):
 
 def test_a_server_that_does_not_answer_is_told():
     pytest.importorskip("psycopg")
-    with pytest.raises(ConnectionError, match=r"PostgreSQL at 127.0.0.1:1 does not take the connection") as error:
+    with pytest.raises(ConnectionError, match=r"PostgreSQL at 127.0.0.1:1 refused the connection") as error:
         open_storage(location_of("postgresql://me:secret@127.0.0.1:1/qlit", "s"))
     assert "secret" not in str(error.value)

@@ -71,7 +71,7 @@ def test_a_killed_workers_trial_is_noticed_and_done_by_another(tmp_path, storage
     assert trials.recover() == [0]
     assert trials.recover() == []
     assert trials.all()[0].state == TrialState.FAIL
-    assert trials.all()[0].user_attrs["error"] == "its process ended without a word"
+    assert trials.all()[0].user_attrs["error"] == "its process ended without a message"
     again = trials.all()[-1]
     assert (again.user_attrs["restarts"], again.user_attrs["again"]) == (1, 0)
     assert work(trials) == NUM_TRIALS
@@ -197,14 +197,14 @@ def test_stopping_now_reaches_the_processes_that_train(tmp_path):
 
 def test_a_study_of_this_name_with_other_factors_is_refused(tmp_path):
     trials_of(tmp_path)
-    with pytest.raises(ValueError, match="holds a study 'small' with other factors"):
+    with pytest.raises(ValueError, match="contains a study 'small' with other factors"):
         trials_of(tmp_path, kind="tpe", size=3)
 
 
 def test_a_study_that_is_not_there_is_not_made_by_looking(tmp_path):
     study = small_study(tmp_path)
     place = location_of(url(tmp_path, "journal"), study.name)
-    with pytest.raises(ValueError, match=r"There is no study 'small' in .*small.journal yet; begin it with"):
+    with pytest.raises(ValueError, match=r"There is no study 'small' in .*small.journal yet; start it with"):
         Trials(study, place, create=False)
     assert not place.path.exists()
 
@@ -222,7 +222,9 @@ def test_looking_needs_no_overrides_but_going_on_does(tmp_path):
 def test_a_file_is_for_the_workers_of_one_machine(tmp_path, monkeypatch, storage):
     trials_of(tmp_path, storage)
     monkeypatch.setattr("qlit.studies.trials.opening.this_host", lambda: "elsewhere")
-    with pytest.raises(ValueError, match="workers on several machines would corrupt it, but this is elsewhere"):
+    with pytest.raises(
+        ValueError, match="but this is elsewhere, and workers on several machines would corrupt the file"
+    ):
         trials_of(tmp_path, storage)
 
 

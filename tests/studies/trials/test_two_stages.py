@@ -217,5 +217,5 @@ def test_nothing_that_matters_ends_the_study_after_its_screening(tmp_path):
 def test_a_study_with_another_second_stage_is_another_study(tmp_path):
     staged_trials(tmp_path)
     for options in ({"keep": 3}, {"search": Design("tpe", size=13)}, {"significance": 0.05}):
-        with pytest.raises(ValueError, match="holds a study 'staged' with other factors, design"):
+        with pytest.raises(ValueError, match="contains a study 'staged' with other factors, design"):
             staged_trials(tmp_path, **options)

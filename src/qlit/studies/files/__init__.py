@@ -1,4 +1,4 @@
-"""A study file, read into a `Study`."""
+"""Read study files."""
 
 __all__ = [
     "study_file",

@@ -1,4 +1,4 @@
-"""The design of a study file, and whether its factors suit it."""
+"""Read the design of a study file, and check that it fits the factors."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -13,7 +13,7 @@ _SIZED = {"latin_hypercube": "num_cells", "sobol": "num_cells", **dict.fromkeys(
 
 
 def read_design(value: Any) -> Design:
-    """The design that a study file names, or describes.
+    """Read a design, given by its name or its settings.
 
     Raises:
         ValueError: If there is no such design.
@@ -50,13 +50,13 @@ def _two_stage(given: dict[str, Any]) -> Design:
     )
     keep, significance = given.get("keep"), given.get("significance")
     if keep is None and significance is None:
-        raise ValueError(f"the design {TWO_STAGE!r} needs `keep` or `significance`, by which factors are kept.")
+        raise ValueError(f"the design {TWO_STAGE!r} needs `keep` or `significance`, to decide which factors to search.")
     if significance is not None and not 0 < number(significance, "`design.significance`") < 1:
         raise ValueError(f"`design.significance` must be between 0 and 1, but got {significance}.")
     return Design(
         TWO_STAGE,
         screen=_one_stage(screen, "design.screen", TWO_LEVEL),
-        # nsga2 is for several objectives, of which a screening judges by one.
+        # nsga2 is for several objectives, but a screening has only one.
         search=_one_stage(search, "design.search", [kind for kind in SEARCHES if kind != "nsga2"]),
         keep=None if keep is None else whole(keep, "`design.keep`", 1),
         significance=None if significance is None else number(significance, "`design.significance`"),
@@ -64,10 +64,10 @@ def _two_stage(given: dict[str, Any]) -> Design:
 
 
 def check_factors(factors: Sequence[Factor], design: Design) -> None:
-    """Look whether factors can be varied by a design.
+    """Check that a design can vary the factors.
 
     Raises:
-        ValueError: If a factor depends on what is not there, or has no levels that the design could take.
+        ValueError: If a factor depends on a missing factor or level, or its levels do not fit the design.
     """
     _check_keys(factors)
     for place, factor in enumerate(factors):
@@ -75,11 +75,12 @@ def check_factors(factors: Sequence[Factor], design: Design) -> None:
         for other, levels in factor.when.items():
             if other not in earlier or earlier[other].is_range:
                 raise ValueError(
-                    f"factor {factor.name!r} depends on {other!r}, which must be a factor with values above it."
+                    f"factor {factor.name!r} depends on {other!r}, which must be a factor with `values` above it."
                 )
             if unknown := [level for level in levels if level not in earlier[other].labels]:
                 raise ValueError(
-                    f"factor {factor.name!r} depends on {other!r} being {shown(unknown[0])}, which it never is."
+                    f"factor {factor.name!r} depends on {other!r} being {shown(unknown[0])}, which is not one of its "
+                    "values."
                 )
         if factor.when and not (design.is_search or design.kind == "full_factorial"):
             raise ValueError(
@@ -87,28 +88,28 @@ def check_factors(factors: Sequence[Factor], design: Design) -> None:
             )
         if design.sampling.kind == "gp" and factor.is_integer and factor.num_steps >= MAX_CELLS:
             raise ValueError(
-                f"the search 'gp' takes {MAX_CELLS:,} whole numbers at most, but {factor.name!r} has more: give a "
+                f"the search 'gp' allows at most {MAX_CELLS:,} whole numbers, but {factor.name!r} has more: set a "
                 "`step`, or write its ends as 1.0, not 1."
             )
         if design.kind == "full_factorial" and factor.is_range and factor.step is None and not factor.is_integer:
-            raise ValueError(f"a full factorial needs the values of {factor.name!r}: list them, or give a `step`.")
+            raise ValueError(f"a full factorial needs the values of {factor.name!r}: list them, or set a `step`.")
         if factor.screen and design.screen is None:
-            raise ValueError(f"factor {factor.name!r} has `screen`, which only a {TWO_STAGE} design looks at.")
+            raise ValueError(f"factor {factor.name!r} has `screen`, which only a {TWO_STAGE} design uses.")
         if design.screen is not None and len(factor.screened.levels) != 2:
             raise ValueError(
-                f"a screening has two levels a factor, but {factor.name!r} has {len(factor.levels)}; name two of them "
-                "with `screen`."
+                f"a screening has two levels per factor, but {factor.name!r} has {len(factor.levels)}; name two of "
+                "them with `screen`."
             )
         if design.kind in TWO_LEVEL and not factor.is_range and len(factor.levels) != 2:
             raise ValueError(
-                f"a {design.kind} has two levels a factor, but {factor.name!r} has {len(factor.levels)}; name two."
+                f"a {design.kind} has two levels per factor, but {factor.name!r} has {len(factor.levels)}; name two."
             )
 
 
 def _check_keys(factors: Sequence[Factor]) -> None:
-    """Raise a ValueError if two factors set one key, or a key and a part of it, in the same cell.
+    """Raise a ValueError if two factors set the same key, or a key and a part of it, in the same cell.
 
-    A later one may set the key of an earlier one where it depends on it by `when`.
+    A later factor may set the key of an earlier one if it depends on that one by `when`.
     """
     conditions: list[dict[str, set[str]]] = []
     for later in factors:
@@ -120,13 +121,13 @@ def _check_keys(factors: Sequence[Factor]) -> None:
                 for second in map(plain_key, later.keys):
                     if first == second or first.startswith(f"{second}.") or second.startswith(f"{first}."):
                         raise ValueError(
-                            f"the factors {shown(earlier.name)} and {shown(later.name)} both set {shown(second)}; let "
-                            "one of them do it, or give the later one `when`."
+                            f"the factors {shown(earlier.name)} and {shown(later.name)} both set {shown(second)}; "
+                            "remove it from one of them, or give the later one `when`."
                         )
 
 
 def _conditions(factor: Factor, earlier: Sequence[Factor], known: Sequence[dict[str, set[str]]]) -> dict[str, set[str]]:
-    """The levels of earlier factors with which a factor is active, also those that its conditions depend on."""
+    """Levels of earlier factors for which a factor is active, including those that its conditions depend on."""
     found: dict[str, set[str]] = {}
     for other, conditions in zip(earlier, known, strict=True):
         if other.name in factor.when:
@@ -135,25 +136,25 @@ def _conditions(factor: Factor, earlier: Sequence[Factor], known: Sequence[dict[
 
 
 def _exclude(first: dict[str, set[str]], second: dict[str, set[str]]) -> bool:
-    """Whether no cell meets both conditions."""
+    """Whether no cell can satisfy both conditions."""
     return any(name in second and not levels & second[name] for name, levels in first.items())
 
 
 def check_two_stages(study: Study) -> None:
-    """Look whether the screening of a two-stage study can tell which factors matter.
+    """Check that the screening of a two-stage study can decide which factors matter.
 
     Raises:
-        ValueError: If it cannot, or would decide nothing.
+        ValueError: If it cannot, or if there is nothing to decide.
     """
     design, num_factors = study.design, len(study.factors)
     if design.screen is None:
         return
     if len(study.objectives) > 1 or not study.objectives[0].metric.startswith("val/"):
-        raise ValueError(f"a {TWO_STAGE} design has one objective, a `val/` score: by it the screening judges factors.")
+        raise ValueError(f"a {TWO_STAGE} design needs one objective, a `val/` score, to judge the factors by.")
     if design.keep is not None and design.keep >= num_factors:
         raise ValueError(
             f"`design.keep` must be less than the number of factors, {num_factors}, but got {design.keep}; to search "
-            "all of them, take the search alone as the design."
+            "all of them, use the search itself as the design."
         )
     if design.significance is None:
         return
@@ -161,6 +162,6 @@ def check_two_stages(study: Study) -> None:
     left = trainings - num_factors - len({each.split for each in study.replicates})
     if left < LEAST_RESIDUAL_DF:
         raise ValueError(
-            f"{trainings} trainings of {num_factors} factors leave {max(left, 0)} over to tell effects from chance, "
-            f"and `significance` needs {LEAST_RESIDUAL_DF}; give more `replicates`, or `keep` instead."
+            f"{trainings} trainings of {num_factors} factors leave {max(left, 0)} residual degrees of freedom, but "
+            f"`significance` needs {LEAST_RESIDUAL_DF}; set more `replicates`, or `keep` instead."
         )

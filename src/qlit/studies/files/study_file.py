@@ -1,4 +1,4 @@
-"""Study files: YAML, read into a `Study`, with one sentence for whatever is wrong in them."""
+"""Read study files (YAML) with one sentence for every mistake in them."""
 
 import itertools
 import math
@@ -32,19 +32,19 @@ _KEYS = (
 )  # fmt: skip
 _NO_SCORES = ("parameters", "gates")
 SCORES = ("loss", "accuracy", "f1", "auroc", "calibration_error")
-"""Scores of every validation, as `qlit.training.scores.Scores` computes them."""
+"""Scores of a validation, as computed by `qlit.training.scores.Scores`."""
 MAX_FACTORS, MAX_REPLICATES, MAX_HOURS, MAX_RETRIES = 50, 10_000, 100_000, 1000
-"""Beyond all use; checked before a design is made of them."""
+"""Limits beyond any use, checked before a design is computed."""
 
 
 def read_study(path: str | Path) -> Study:
     """Read a study file.
 
     Args:
-        path: The file; the paths in it are taken from its folder.
+        path: The file; relative paths in it start at its folder.
     Raises:
-        FileNotFoundError: If the file, or a config it names, does not exist.
-        ValueError: If it is not as it should be; the message says where and what would be right.
+        FileNotFoundError: If the file, or a config that it names, does not exist.
+        ValueError: If it is invalid; the message says where, and what would be valid.
     """
     file = Path(path)
     if not file.is_file():
@@ -67,7 +67,7 @@ def _study(content: dict[str, Any], file: Path) -> Study:
         plain_config(config, "the base")
     given = mapping(content["factors"], "`factors`")
     if len(given) > MAX_FACTORS:
-        raise ValueError(f"`factors` may be {MAX_FACTORS}, but got {len(given):,}.")
+        raise ValueError(f"There may be at most {MAX_FACTORS} `factors`, but got {len(given):,}.")
     factors = tuple(_factor(str(name), value, file.parent) for name, value in given.items())
     design = read_design(content.get("design", "full_factorial"))
     check_factors(factors, design)
@@ -114,14 +114,14 @@ def _factor(name: str, value: Any, folder: Path) -> Factor:
     screen = tuple(map(numeric, listed(given.get("screen", []))))
     if "values" in given:
         if {"low", "high", "log", "step"} & given.keys():
-            raise ValueError(f"{where} has `values` and a range; give one of them.")
+            raise ValueError(f"{where} has `values` and a range; remove one of them.")
         levels = tuple(map(numeric, listed(given["values"])))
         if not levels:
             raise ValueError(f"{where} has no values.")
         if nan := [level for level in levels if isinstance(level, float) and not math.isfinite(level)]:
             raise ValueError(f"`values` of {where} must be finite, but one is {nan[0]}.")
         if any(has_credentials(str(level)) for level in levels):
-            raise ValueError(f"{where} has a password among its values, which storages keep; leave it out.")
+            raise ValueError(f"{where} has a password among its values, which would be stored; remove it.")
         configs = [folder / home_expanded(text(each, f"`values` of {where}")) for each in levels if "config" in keys]
         if missing := [each for each in configs if not each.is_file()]:
             raise FileNotFoundError(f"There is no config {missing[0]}, a level of {where}.")
@@ -168,7 +168,8 @@ def _replicates(value: Any) -> tuple[Replicate, ...]:
         parts.append(numbers)
     if len(parts[0]) * len(parts[1]) > MAX_REPLICATES:
         raise ValueError(
-            f"`replicates` may be {MAX_REPLICATES:,}, but {len(parts[0]):,} seeds on {len(parts[1]):,} splits are more."
+            f"There may be at most {MAX_REPLICATES:,} `replicates`, but {len(parts[0]):,} seeds on {len(parts[1]):,} "
+            "splits are more."
         )
     return tuple(Replicate(seed, split) for split, seed in itertools.product(parts[1], parts[0]))
 
@@ -177,7 +178,7 @@ def _objective(value: Any) -> Objective:
     given = mapping({"metric": value} if isinstance(value, str) else value, "`objectives`", ("metric", "direction"))
     metric = text(given.get("metric", "val/accuracy"), "`objectives.metric`")
     if metric.startswith("test/"):
-        raise ValueError(f"the objective {shown(metric)} would tune on the test sentences; use its `val/` twin.")
+        raise ValueError(f"the objective {shown(metric)} would tune on the test sentences; use the `val/` score.")
     if metric not in (known := [*(f"val/{name}" for name in SCORES), *_NO_SCORES]):
         raise ValueError(f"an objective is one of {', '.join(known)}, but got {shown(metric)}.")
     less_is_better = metric in _NO_SCORES or "loss" in metric or "error" in metric

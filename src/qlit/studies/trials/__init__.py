@@ -1,4 +1,4 @@
-"""The trials of a study in Optuna's storage: queued, taken by workers, recovered, judged."""
+"""Trials of a study in Optuna's storage: queue, claims of workers, recovery, retries."""
 
 __all__ = [
     "claim",

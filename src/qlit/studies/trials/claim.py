@@ -1,4 +1,4 @@
-"""A trial in the hands of a worker."""
+"""A trial claimed by a worker."""
 
 from dataclasses import dataclass
 
@@ -13,11 +13,11 @@ class Claimed:
     """A trial that this process trains.
 
     Args:
-        trial: Optuna's.
-        cell: The levels of its factors.
-        replicates: What to train it with.
-        restarts: How often it was begun before.
-        stage: Of a two-stage study: `screening` or `search`.
+        trial: Optuna's trial.
+        cell: Levels of the factors.
+        replicates: Replicates to train.
+        restarts: Number of earlier attempts.
+        stage: Stage of a two-stage study: `screening` or `search`.
     """
 
     trial: Trial
@@ -28,5 +28,5 @@ class Claimed:
 
     @property
     def may_be_pruned(self) -> bool:
-        """Whether a pruner may end it early: no cell of a screening, whose effects are told from all cells."""
+        """Whether a pruner may stop it; not in a screening, whose effects need the results of all cells."""
         return self.stage != SCREENING

@@ -1,8 +1,8 @@
-"""Trials whose training diverged: settled, never chosen, and for a sampler worse than all others.
+"""Trials whose training diverged: finished, never chosen, and for a sampler worse than all others.
 
-Optuna has no state for them. As PRUNED ones without a value they are not trained again, and its TPE sampler ranks them
-below every trial with a value. A value that is not a number would make an SQLite storage unreadable, and be taken for
-the best by others.
+Optuna has no state for them. They are stored as PRUNED without a value: these are not trained again, and the TPE
+sampler ranks them below every trial with a value. A value that is not a number would make an SQLite storage unreadable,
+and other storages would treat it as the best value.
 """
 
 import json
@@ -18,10 +18,10 @@ from optuna.trial import FrozenTrial, TrialState
 from qlit.studies.definition import Cell, Replicate
 
 DIVERGED = "diverged"
-"""Mark of a trial that diverged, and of the replicate in it that did: why."""
+"""Attribute of a diverged trial and of its diverged replicate; its value is the reason."""
 
 RESULT = "result"
-"""First word of the names under which a trial keeps what its replicates reached; their seed and split follow."""
+"""First word of the attributes with the results of a trial's replicates; seed and split follow."""
 
 _OLDER = "its scores are not finite numbers (trained by an older qlit)"
 
@@ -31,13 +31,13 @@ class DivergedTraining:
     """A training that diverged.
 
     Args:
-        key: What its cell is recognised by.
-        cell: The levels of its factors.
+        key: Key that identifies its cell.
+        cell: Levels of the factors.
         trial: Number of its trial.
-        reason: What happened, in a sentence.
-        replicate: Its seed and split; None where a storage of an older qlit does not tell.
-        run_id: Its MLflow run; empty in the same case.
-        stage: Of a two-stage study.
+        reason: One sentence about the divergence.
+        replicate: Seed and split; None if an older qlit did not store them.
+        run_id: Id of its MLflow run; empty in the same case.
+        stage: Stage of a two-stage study.
     """
 
     key: str
@@ -50,7 +50,7 @@ class DivergedTraining:
 
 
 def is_diverged(trial: FrozenTrial) -> bool:
-    """Whether a trial diverged; of an older qlit also one that is complete, with values that are not finite."""
+    """Whether a trial diverged; an older qlit stored it as complete with values that are not finite."""
     if trial.state == TrialState.PRUNED:
         return DIVERGED in trial.user_attrs
     return trial.state == TrialState.COMPLETE and not (
@@ -59,7 +59,7 @@ def is_diverged(trial: FrozenTrial) -> bool:
 
 
 def notes_of(trial: FrozenTrial) -> dict[Replicate, dict[str, Any]]:
-    """What the replicates of a trial reached: `run_id` and scores, or `run_id` and why it diverged."""
+    """Results of a trial's replicates: `run_id` and scores, or `run_id` and the reason of the divergence."""
     found = {}
     for name, value in trial.user_attrs.items():
         if name.startswith(f"{RESULT} "):
@@ -69,16 +69,16 @@ def notes_of(trial: FrozenTrial) -> dict[Replicate, dict[str, Any]]:
 
 
 def is_whole(note: Mapping[str, Any]) -> bool:
-    """Whether what a replicate reached are finite scores."""
+    """Whether a replicate's result consists of finite scores."""
     return DIVERGED not in note and all(_is_finite(value) for key, value in note.items() if key != "run_id")
 
 
 def _is_finite(value: float) -> bool:
-    return abs(value) < 1.7976931348623157e308  # False for NaN; as which MLflow keeps infinity
+    return abs(value) < 1.7976931348623157e308  # False for NaN; MLflow stores infinity as the largest double
 
 
 def diverged_of(trial: FrozenTrial) -> list[DivergedTraining]:
-    """The trainings of a trial that diverged; empty of any other."""
+    """Diverged trainings of a trial."""
     if not is_diverged(trial):
         return []
     marks = trial.user_attrs
@@ -98,9 +98,9 @@ def diverged_of(trial: FrozenTrial) -> list[DivergedTraining]:
 
 
 def mend(path: Path) -> int:
-    """Mark the trials of an SQLite storage whose values are not numbers as diverged; how many.
+    """Mark trials of an SQLite storage with values that are not numbers as diverged; return how many.
 
-    SQLite keeps NaN as NULL, which Optuna refuses to read: not one trial of such a file can be read any more.
+    SQLite stores NaN as NULL. Optuna then refuses to read any trial of the file.
     """
     if not path.exists():
         return 0

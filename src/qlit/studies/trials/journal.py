@@ -1,4 +1,4 @@
-"""Optuna's journal file, whose lines are whole, also where a disk was full or a writer was killed within one."""
+"""Backend for Optuna's journal file that never leaves partial lines after a full disk or a killed writer."""
 
 import io
 import json
@@ -17,7 +17,7 @@ from qlit.runtime.retry import write_whole
 
 _BEGIN = b'{"op_code":'
 _CHECKED = re.compile(rb'(.+),"crc":"([0-9a-f]{8})"\}', re.DOTALL)
-# Keys of Optuna's records by the number of their operation; the last ones may be missing.
+# Keys of Optuna's records by operation number; the last keys may be missing.
 _STUDY, _TRIAL = {"study_id"}, {"trial_id"}
 _KEYS: dict[int, tuple[set[str], set[str]]] = {
     0: ({"study_name", "directions"}, set()),
@@ -40,32 +40,32 @@ _KEYS: dict[int, tuple[set[str], set[str]]] = {
 
 
 class DamagedJournalError(ValueError):
-    """A journal that was cut short or changed after it was written."""
+    """A journal was truncated or changed after it was written."""
 
 
 class WholeLinesBackend(JournalFileBackend):
-    """A journal file that a failed write does not spoil.
+    """Journal file that stays readable after failed writes.
 
-    Optuna reads past a last line that is not whole, but its own backend would append the next record to it, and the two
-    in one line make the file unreadable for ever. This one takes what it could not write away again; and what a killed
-    writer left, before it writes: nobody has read that, as a record counts from its line's end on.
+    Optuna ignores a partial last line, but its own backend would append the next record to it, and the resulting line
+    would make the file unreadable. This backend removes what it could not write completely. Before it writes, it also
+    removes the partial line of a killed writer, which no process has read, because a record needs its line end.
 
-    Every record that it writes ends with a CRC-32 of itself, which Optuna ignores, and a small file beside the journal
-    tells its size, so that damage is noticed. Lines of older versions and of other programs have none; their keys are
-    checked.
+    Every record ends with its CRC-32, which Optuna ignores, and a small file next to the journal records the journal's
+    size, so that damage is detected. Lines of older versions and of other programs have no CRC-32; for them, the keys
+    are checked.
 
     Args:
-        path: The file; made if there is none.
+        path: The file; it is created if it does not exist.
     Raises:
-        ValueError: If the file begins as no journal does.
+        ValueError: If the file does not start like a journal.
     """
 
     def __init__(self, path: Path) -> None:
         self._path = path
         self._size_file = path.with_name(f".{path.name}.size")
-        if not path.exists():  # moved or removed: a new journal begins
+        if not path.exists():  # the journal was moved or removed, so a new one starts
             self._size_file.unlink(missing_ok=True)
-        # Optuna's own lock, a symbolic link, stays after a kill, and holds every writer for 30 s.
+        # Optuna's own lock, a symbolic link, remains after a kill and would block every writer for 30 s.
         self._lines_lock = FileLock(f"{path}.append.lock")
         super().__init__(str(path))
         with path.open("rb") as stream:
@@ -77,18 +77,18 @@ class WholeLinesBackend(JournalFileBackend):
             is_cut = _end_of_lines(stream) < known
         if is_cut:
             raise DamagedJournalError(
-                f"The journal {path} is damaged: it was cut short. Restore a copy of it, or give the study another "
-                f"`storage`; to go on with what is left, remove {self._size_file}."
+                f"The journal {path} is damaged: it was truncated. Restore a copy of it, or give the study another "
+                f"`storage`; to continue with the rest, remove {self._size_file}."
             )
 
     def read_logs(self, log_number_from: int) -> Iterator[dict[str, Any]]:  # type: ignore[override]
-        """Records from a number on.
+        """Read the records from a number on.
 
         Raises:
-            DamagedJournalError: If a line is not what was written.
+            DamagedJournalError: If a line was changed after it was written.
         """
         with self._path.open("rb") as stream:
-            size = os.fstat(stream.fileno()).st_size  # what others append meanwhile is read the next time
+            size = os.fstat(stream.fileno()).st_size  # records appended during this read are read the next time
             first = log_number_from if log_number_from in self._log_number_offset else 0
             offset = stream.seek(self._log_number_offset[first])
             for number, line in enumerate(stream, start=first):
@@ -120,12 +120,12 @@ class WholeLinesBackend(JournalFileBackend):
 
     def _damaged(self, number: int) -> DamagedJournalError:
         return DamagedJournalError(
-            f"The journal {self._path} is damaged: line {number + 1} is not what was written. Restore a copy of it, or "
-            "give the study another `storage`."
+            f"The journal {self._path} is damaged: line {number + 1} was changed after it was written. Restore a copy "
+            "of it, or give the study another `storage`."
         )
 
     def _size(self) -> int:
-        """Bytes that the journal had at least; 0 where that is not known."""
+        """Smallest possible size of the journal in bytes; 0 if unknown."""
         try:
             size, crc = self._size_file.read_bytes().split()
             return int(size) if int(crc, 16) == zlib.crc32(size) else 0
@@ -133,7 +133,7 @@ class WholeLinesBackend(JournalFileBackend):
             return 0
 
     def append_logs(self, logs: list[dict[str, Any]]) -> None:
-        """Write records, each a line; all of them, or none and an OSError."""
+        """Write records, one per line: all of them, or none and an OSError."""
         data = b"".join(map(_line, logs))
         with self._lines_lock, self._path.open("r+b", buffering=0) as stream:
             end = _end_of_lines(stream)
@@ -142,7 +142,7 @@ class WholeLinesBackend(JournalFileBackend):
             write_whole(stream, data)
             os.fsync(stream.fileno())
             size = str(end + len(data)).encode()
-            with suppress(OSError):  # a full disk: the size before is a bound too
+            with suppress(OSError):  # on a full disk the former size stays, which is a valid lower bound
                 self._size_file.write_bytes(b"%s %08x" % (size, zlib.crc32(size)))
 
 
@@ -152,7 +152,7 @@ def _line(log: dict[str, Any]) -> bytes:
 
 
 def _is_record(record: Any) -> bool:
-    """Whether a line without a checksum is a record of Optuna's, by its keys and the types of its numbers."""
+    """Whether a line without a checksum is a record of Optuna, judged by its keys and the types of its numbers."""
     if not isinstance(record, dict) or type(record.get("op_code")) is not int or record["op_code"] not in _KEYS:
         return False
     needed, others = _KEYS[record["op_code"]]
@@ -169,15 +169,18 @@ def _is_record(record: Any) -> bool:
 
 
 def _is_result(value: Any) -> bool:
-    """Whether an attribute is what a replicate of a trial reached: its run, and scores or why it diverged."""
+    """Whether an attribute is a valid result of a replicate: its run, and scores or the reason of the divergence."""
     return isinstance(value, dict) and all(
         isinstance(each, str if name in ("run_id", "diverged") else int | float) for name, each in value.items()
     )
 
 
 def _end_of_lines(stream: io.FileIO) -> int:
-    """Size of a file without a last line that is not whole."""
-    size, step = stream.seek(0, os.SEEK_END), 1  # mostly the last byte tells; a part of a line is some hundred bytes
+    """Size of a file without a partial last line."""
+    size, step = (
+        stream.seek(0, os.SEEK_END),
+        1,
+    )  # usually the last byte is a line end; a partial line has some hundred bytes
     while size:
         start = max(0, size - step)
         stream.seek(start)

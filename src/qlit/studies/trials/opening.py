@@ -1,4 +1,4 @@
-"""A study in its storage: made where there is none, or found again and compared with its file."""
+"""Open a study in its storage: create it, or load it and compare it with its file."""
 
 from dataclasses import replace
 from typing import Any
@@ -13,27 +13,27 @@ from qlit.studies.trials.storage import Location, this_host
 
 
 def check_is_there(definition: Study, location: Location) -> None:
-    """Raise a ValueError if a study's storage is a file that does not exist: to look at it would make it."""
+    """Raise a ValueError if a study's storage is a missing file, because opening it would create the file."""
     if location.path is not None and not location.path.exists():
         raise ValueError(_missing(definition, location))
 
 
 def loaded(definition: Study, location: Location, storage: BaseStorage, *, create: bool) -> tuple[Study, optuna.Study]:
-    """A study as it is kept. Under the lock of its setup: of two that find none, one makes it.
+    """Load a study from its storage, or create it. The caller holds the setup lock, so only one process creates it.
 
     Args:
-        definition: The study of the file.
-        location: Where it is kept.
-        storage: The same, open.
-        create: Whether to make the study there if there is none. If not, the study is looked at with the overrides that
-            it was begun with.
+        definition: The study in the file.
+        location: Location of the storage.
+        storage: The open storage.
+        create: Whether to create a missing study. Otherwise the study is opened with the overrides with which it was
+            started.
 
     Returns:
-        The definition with the overrides that hold, and Optuna's study.
+        The definition with the valid overrides, and Optuna's study.
 
     Raises:
-        ValueError: If the storage holds a study of this name with other factors, design, replicates or base, or none
-            and `create` is False; or it is a file that belongs to another machine.
+        ValueError: If the storage contains a study of this name with other factors, design, replicates or base; or
+            contains none, and `create` is false; or is a file that belongs to another machine.
     """
     found = None
     if definition.name in optuna.get_all_study_names(storage):
@@ -53,14 +53,14 @@ def loaded(definition: Study, location: Location, storage: BaseStorage, *, creat
 
 
 def drawing_study(definition: Study, found: optuna.Study, number: int) -> optuna.Study:
-    """A second object of Optuna's for a study, with the sampler that draws one trial.
+    """Second Optuna object for a study, with the sampler that draws one trial.
 
     Args:
         definition: The study.
         found: Optuna's study.
-        number: Of the trial, as of `sampler_of`.
+        number: Number of the trial, as in `sampler_of`.
     """
-    # The first one's storage: for a database Optuna wraps it in a cache, which a second one would have to fill again.
+    # Shares the storage, because Optuna wraps a database in a cache, which another storage object would fill again.
     return optuna.load_study(**{**_options(definition, found._storage), "sampler": sampler_of(definition, number)})
 
 
@@ -85,7 +85,7 @@ def _made(definition: Study, storage: BaseStorage) -> optuna.Study:
 
 
 def _is_half_made(found: optuna.Study) -> bool:
-    """Whether a process was killed while it made this study, before `_made` came to its end and a trial was queued."""
+    """Whether a process was killed while it created this study, before `_made` finished and a trial was queued."""
     marks = found.user_attrs
     if marks.get("host", this_host()) != this_host() or not set(marks) <= {"fingerprint", "overrides", "host"}:
         return False
@@ -95,21 +95,21 @@ def _is_half_made(found: optuna.Study) -> bool:
 
 
 def _check(definition: Study, location: Location, found: optuna.Study) -> None:
-    """Raise a ValueError if a study is not the file's, or may not be worked on from here."""
+    """Raise a ValueError if a study differs from its file, or this machine must not work on it."""
     kept = found.user_attrs
     if kept.get("fingerprint") not in definition.fingerprints:
         raise ValueError(
-            f"The storage holds a study {definition.name!r} with other factors, design, replicates, objectives, base "
-            "config or overrides (options with a dot); give this one another `name`, or another `storage`."
+            f"The storage contains a study {definition.name!r} with other factors, design, replicates, objectives, "
+            "base config or overrides (options with a dot); give this one another `name`, or another `storage`."
         )
     if location.is_one_machines and kept.get("host") != this_host():
         raise ValueError(
-            f"The storage of study {definition.name!r} is a file of {kept.get('host')}, and workers on several "
-            f"machines would corrupt it, but this is {this_host()}. Use PostgreSQL: "
+            f"The storage of study {definition.name!r} is a file of {kept.get('host')}, but this is {this_host()}, and "
+            "workers on several machines would corrupt the file. Use PostgreSQL: "
             "storage: postgresql://USER@HOST/DATABASE."
         )
 
 
 def _missing(definition: Study, location: Location) -> str:
     place = location.path or "the database"
-    return f"There is no study {definition.name!r} in {place} yet; begin it with `qlit study run`."
+    return f"There is no study {definition.name!r} in {place} yet; start it with `qlit study run`."

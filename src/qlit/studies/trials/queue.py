@@ -1,7 +1,7 @@
-"""What a study has yet to train, as trials to queue: the cells of its design, or as many trials as its search has.
+"""Trials that a study must still queue: cells of its design, or trials of its search.
 
-In one stage a trial is one replicate of a cell. In two stages it is a cell with all of its replicates, as a trial of a
-search is: what the sampler sees of both are means over the same replicates.
+In a design with one stage, a trial is one replicate of a cell. In a search and in both stages of a two-stage design, a
+trial is a cell with all of its replicates, so that the sampler always sees means over the same replicates.
 """
 
 from collections.abc import Sequence
@@ -17,7 +17,7 @@ from qlit.studies.trials.diverged import is_diverged
 from qlit.studies.trials.recovery import RESTARTS
 
 SCREENING, SEARCH = "screening", "search"
-"""The two stages, as the mark `stage` of a trial names them."""
+"""Values of a trial's attribute `stage` in a two-stage study."""
 
 _Place = tuple[str, tuple[int, ...]]
 
@@ -25,12 +25,12 @@ _Place = tuple[str, tuple[int, ...]]
 def to_queue(
     study: Study, trials: Sequence[FrozenTrial], screened: Screened | None
 ) -> list[tuple[Cell, dict[str, Any]]]:
-    """The levels and the marks of trials that are neither queued, nor running, nor done.
+    """Levels and attributes of the trials that are neither queued, nor running, nor finished.
 
     Args:
         study: The study.
-        trials: Those that there are.
-        screened: What the screening of a two-stage study found; None before.
+        trials: Existing trials.
+        screened: Result of a two-stage study's screening; None before its end.
     """
     alive = [trial for trial in trials if trial.state != TrialState.FAIL]
     found: list[tuple[Cell, dict[str, Any]]] = []
@@ -48,19 +48,19 @@ def to_queue(
 
 
 def num_searched(study: Study, screened: Screened | None) -> int:
-    """How many trials are chosen one after the other, as far as that is known."""
+    """Number of trials of the search, as far as it is known."""
     if study.design.is_search:
         return study.design.size
     return study.design.sampling.size if screened is not None and screened.kept else 0
 
 
 def num_to_come(study: Study, screened: Screened | None) -> int:
-    """How many more trials the search may have than can be queued yet: those of a study that is being screened."""
+    """Number of search trials that cannot be queued before the screening ends."""
     return study.design.sampling.size if study.design.screen is not None and screened is None else 0
 
 
 def num_given_up(study: Study, trials: Sequence[FrozenTrial], screened: Screened | None) -> int:
-    """Trials that failed and are not queued again."""
+    """Number of failed trials that are not queued again."""
     alive = [trial for trial in trials if trial.state != TrialState.FAIL]
     searched = num_searched(study, screened) - sum(is_searched(study, trial) for trial in alive)
     places = [{_place(trial) for trial in some if not is_searched(study, trial)} for some in (trials, alive)]
@@ -68,19 +68,19 @@ def num_given_up(study: Study, trials: Sequence[FrozenTrial], screened: Screened
 
 
 def is_searched(study: Study, trial: FrozenTrial) -> bool:
-    """Whether a trial is one of a search."""
+    """Whether a trial belongs to a search."""
     return study.design.is_search or trial.user_attrs.get("stage") == SEARCH
 
 
 def is_screened(study: Study, trials: Sequence[FrozenTrial]) -> bool:
-    """Whether all cells of the first of two stages are trained, or their training diverged."""
+    """Whether the trainings of all cells of the screening are finished or diverged."""
     settled = [trial for trial in trials if trial.state == TrialState.COMPLETE or is_diverged(trial)]
     done = {_place(trial) for trial in settled if not is_searched(study, trial)}
     return all(place in done for place, _, _ in _listed(study))
 
 
 def _listed(study: Study) -> list[tuple[_Place, Cell, dict[str, Any]]]:
-    """The trials of the cells that are known before the first of them: place, levels and marks."""
+    """Trials that are known before the study starts: place, levels and attributes."""
     found: list[tuple[_Place, Cell, dict[str, Any]]] = []
     for cell in cells_of(study):
         key = digest(cell)
@@ -95,5 +95,5 @@ def _listed(study: Study) -> list[tuple[_Place, Cell, dict[str, Any]]]:
 
 
 def _place(trial: FrozenTrial) -> _Place:
-    """What a trial of a known cell trains."""
+    """Cell and replicate of a trial that is known before the study starts."""
     return str(trial.user_attrs["cell"]), tuple(trial.user_attrs.get("replicate", ()))

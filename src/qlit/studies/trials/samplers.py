@@ -1,4 +1,4 @@
-"""Optuna's samplers and pruners, as a study names them."""
+"""Create the Optuna samplers and pruners of a study."""
 
 import warnings
 from collections.abc import Iterator
@@ -14,19 +14,19 @@ from qlit.studies.definition import Study
 
 @contextmanager
 def experiments_accepted() -> Iterator[None]:
-    """Without Optuna's warning that an interface may change: its version is pinned, and tests look at what is used."""
+    """Suppress Optuna's warnings about experimental interfaces, which tests cover at the pinned versions."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
         yield
 
 
 def sampler_of(study: Study, number: int = 0) -> BaseSampler:
-    """The sampler that draws one trial of a search; for a design one that is never asked.
+    """Sampler that draws one trial of a search; for a design, a sampler that is never used.
 
     Args:
         study: The study, whose design has the seed.
-        number: Of the trial. What is drawn depends on the seed, this number and the earlier trials, not on the worker
-            that asks: workers cannot draw equal points, and one worker repeats a search anywhere.
+        number: Number of the trial. The point depends on the seed, this number and the earlier trials, but not on the
+            worker. Workers therefore cannot draw equal points, and a search with one worker is reproducible.
     """
     design = study.design.sampling
     seed = int(np.random.SeedSequence((design.seed, number)).generate_state(1)[0])
@@ -34,7 +34,7 @@ def sampler_of(study: Study, number: int = 0) -> BaseSampler:
     with experiments_accepted():
         match design.kind:
             case "tpe":
-                # Conditions make spaces that are parts of each other: each is then modelled for itself.
+                # Conditions give nested search spaces, and every space needs its own model.
                 return optuna.samplers.TPESampler(seed=seed, multivariate=True, group=has_conditions)
             case "gp":
                 return optuna.samplers.GPSampler(seed=seed)
@@ -45,7 +45,7 @@ def sampler_of(study: Study, number: int = 0) -> BaseSampler:
 
 
 def pruner_of(study: Study) -> BasePruner:
-    """The pruner of a study."""
+    """Pruner of a study."""
     match study.pruner.kind:
         case "median":
             return optuna.pruners.MedianPruner(n_warmup_steps=study.pruner.warmup_epochs)

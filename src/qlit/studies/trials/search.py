@@ -1,4 +1,4 @@
-"""Optuna's study of the search alone, for importances of its factors."""
+"""Select the trials of the search from a two-stage study, for the importances of its factors."""
 
 import optuna
 from optuna import Study as OptunaStudy
@@ -11,7 +11,7 @@ __all__ = ["OptunaStudy", "study_of_search"]
 
 
 def study_of_search(trials: Trials) -> OptunaStudy:
-    """A study in memory with the complete trials of the search; the screening varied other factors as well."""
+    """Copy the finished trials of the search to a study in memory, because the screening varied other factors too."""
     found = optuna.create_study(directions=trials.study.directions)
     complete = [trial for trial in trials.all() if trial.state == TrialState.COMPLETE]
     found.add_trials([trial for trial in complete if trial.user_attrs.get("stage") == SEARCH])

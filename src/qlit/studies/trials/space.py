@@ -1,4 +1,4 @@
-"""The factors of a study as Optuna sees them: parameters of a trial."""
+"""Convert the factors of a study to parameters of an Optuna trial."""
 
 from collections.abc import Mapping, Sequence
 
@@ -8,13 +8,13 @@ from qlit.studies.definition import Cell, Factor, Scalar
 
 
 def suggested(trial: Trial, factors: Sequence[Factor], fixed: Mapping[str, Scalar]) -> Cell:
-    """The levels of the active factors: those that are fixed, or were queued with the trial, or else the sampler's."""
+    """Levels of the active factors: fixed levels, levels queued with the trial, or levels drawn by the sampler."""
     cell: Cell = {}
     for factor in factors:
         if not factor.is_active(cell):
             continue
         level: Scalar
-        if factor.name in fixed:  # no parameter of the trial: samplers look at those that trials share
+        if factor.name in fixed:  # not a parameter of the trial, because samplers compare common parameters
             level = fixed[factor.name]
         elif not factor.is_range:
             level = trial.suggest_categorical(factor.name, list(factor.labels))
@@ -28,7 +28,7 @@ def suggested(trial: Trial, factors: Sequence[Factor], fixed: Mapping[str, Scala
 
 
 def queued_cell(trial: FrozenTrial, factors: Sequence[Factor]) -> Cell:
-    """The cell of a trial whose process died, maybe before it noted all of it."""
+    """Cell of a trial whose process died, possibly before it recorded the whole cell."""
     queued = trial.system_attrs.get("fixed_params", {})
     known = {**queued, **trial.params}
     return {each.name: known[each.name] for each in factors if each.name in known}

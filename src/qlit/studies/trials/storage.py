@@ -1,4 +1,4 @@
-"""Where the trials of studies are kept: a journal file, SQLite or PostgreSQL, opened safely by many workers at once."""
+"""Locate and open the storage of trials: a journal file, SQLite or PostgreSQL, shared by many workers."""
 
 import hashlib
 import os
@@ -22,10 +22,10 @@ if TYPE_CHECKING:
 
 ENVIRONMENT = "QLIT_STUDY_STORAGE"
 _BUSY_S = 60.0
-# What Optuna raises for a line that is no record.
+# Errors that Optuna raises for a line that is not a record.
 _NO_RECORD = (ValueError, LookupError, TypeError, AttributeError, AssertionError, OverflowError)
 _PROBE_S = 3.0
-# File systems of several machines: locks of files and of SQLite do not hold there (SQLite's FAQ, question 5).
+# Network file systems, on which locks of files and of SQLite are not reliable (SQLite's FAQ, question 5).
 _SHARED = {"nfs", "nfs4", "cifs", "smb3", "smbfs", "lustre", "gpfs", "beegfs", "ceph", "glusterfs", "afs", "fuse.sshfs"}
 
 
@@ -38,10 +38,10 @@ def quieten_optuna() -> None:
 
 @dataclass(frozen=True)
 class Location:
-    """A place for trials.
+    """Location of a storage of trials.
 
     Args:
-        url: `journal:PATH`, `sqlite:///PATH` or a PostgreSQL URL; may hold credentials, so it is shown by `scrub`.
+        url: `journal:PATH`, `sqlite:///PATH` or a PostgreSQL URL. It may contain credentials: use `scrub` to show it.
         path: The file; None for a server.
     """
 
@@ -54,24 +54,24 @@ class Location:
 
     @property
     def is_one_machines(self) -> bool:
-        """Whether only workers on one machine may use it."""
+        """Whether all workers must be on one machine."""
         return self.path is not None
 
     @property
     def dashboard_argument(self) -> str:
-        """What optuna-dashboard is called with."""
+        """Storage argument for optuna-dashboard."""
         return str(self.path) if self.is_journal else scrub(self.url)
 
 
 def location_of(storage: str | None, study_name: str) -> Location:
-    """The place that a study file's `storage` names.
+    """Location named by a study file's `storage`.
 
     Args:
-        storage: `journal:PATH`, `sqlite:///PATH`, `postgresql://..`; None means the environment's QLIT_STUDY_STORAGE,
-            which may hold a password that a file should not, or without it a journal file under mlruns/studies/.
-        study_name: Names that file.
+        storage: `journal:PATH`, `sqlite:///PATH`, `postgresql://..`; None for the environment variable
+            QLIT_STUDY_STORAGE (which may contain a password), or else a journal file under mlruns/studies/.
+        study_name: Name of that journal file.
     Raises:
-        ValueError: If trials would not be safe there, or it is of no known kind.
+        ValueError: If trials would not be safe there, or the kind of storage is unknown.
     """
     storage = storage or os.environ.get(ENVIRONMENT, "").strip() or f"journal:mlruns/studies/{study_name}.journal"
     kind, _, rest = storage.partition(":")
@@ -79,7 +79,7 @@ def location_of(storage: str | None, study_name: str) -> Location:
         return _file(storage, kind, Path(rest))
     if kind == "sqlite" and rest.startswith("///"):
         if rest in ("///", "///:memory:"):
-            raise ValueError("Trials must outlive a worker, but `storage` is a database in memory; name a file.")
+            raise ValueError("Trials must outlive a worker, but `storage` is a database in memory; use a file.")
         return _file(storage, kind, Path(rest.removeprefix("///")))
     if kind.split("+")[0] == "postgresql":
         check_uri(storage, "storage")
@@ -87,8 +87,8 @@ def location_of(storage: str | None, study_name: str) -> Location:
         # SQLAlchemy's own choice of a driver differs between its versions.
         return Location(f"postgresql+psycopg:{rest}", None)
     raise ValueError(
-        f"`storage` must begin with journal:, sqlite:/// or postgresql://, but got {scrub(storage)!r}. Optuna's tables "
-        "are tried out on these."
+        f"`storage` must start with journal:, sqlite:/// or postgresql://, but got {scrub(storage)!r}. Only these are "
+        "tested."
     )
 
 
@@ -97,24 +97,24 @@ def _file(storage: str, kind: str, path: Path) -> Location:
     file_system = _file_system(path)
     if file_system in _SHARED:
         raise ValueError(
-            f"The storage {storage} lies on {file_system}, where workers' locks do not hold and trials get lost. Use a "
-            "local folder, or PostgreSQL for several machines."
+            f"The storage {storage} is on {file_system}, where file locks are not reliable and trials can get lost. "
+            "Use a local folder, or PostgreSQL for several machines."
         )
     return Location(f"journal:{path}" if kind == "journal" else f"sqlite:///{path}", path)
 
 
 def _file_system(path: Path) -> str:
-    """Type of the file system that a path lies on, or will; empty where that is not known."""
+    """Type of the file system of a path, which need not exist yet; empty if unknown."""
     found = [part for part in psutil.disk_partitions(all=True) if path.is_relative_to(part.mountpoint)]
     return max(found, key=lambda part: len(part.mountpoint)).fstype.lower() if found else ""
 
 
 def open_storage(location: Location) -> "BaseStorage":
-    """Open the storage, made where there is none; safe for workers that start at the same moment.
+    """Open a storage, or create it; safe if several workers start at the same time.
 
     Raises:
         ConnectionError: If a server does not answer.
-        ValueError: If the file is none of Optuna's, or the server's driver is missing.
+        ValueError: If the file is not a storage of Optuna, or the server's driver is missing.
     """
     if location.path is not None:
         location.path.parent.mkdir(parents=True, exist_ok=True)
@@ -123,7 +123,7 @@ def open_storage(location: Location) -> "BaseStorage":
 
 
 def close_storage(storage: "BaseStorage") -> None:
-    """Close the connections of a storage; it opens new ones when it is used again."""
+    """Close the connections of a storage. It opens new ones at the next use."""
     from optuna.storages import RDBStorage
 
     storage.remove_session()
@@ -145,8 +145,8 @@ def _opened(location: Location) -> "BaseStorage":
         except DamagedJournalError:
             raise
         except _NO_RECORD as error:
-            raise ValueError(f"{location.path} is no journal of Optuna; name another file for the trials.") from error
-    options: dict[str, Any] = {"pool_pre_ping": True}  # a restarted server's old connections are noticed and replaced
+            raise ValueError(f"{location.path} is not a journal of Optuna; use another file for the trials.") from error
+    options: dict[str, Any] = {"pool_pre_ping": True}  # replaces connections of a restarted server
     try:
         if location.path is not None:
             options["connect_args"] = {"timeout": _BUSY_S}
@@ -161,7 +161,7 @@ def _opened(location: Location) -> "BaseStorage":
 
 
 def _write_ahead(path: Path) -> None:
-    """Let readers and a writer work at once, with one flush a change instead of three; the file remembers it."""
+    """Set SQLite's write-ahead mode: readers do not block a writer, and a change needs one flush, not three."""
     with closing(sqlite3.connect(path, timeout=_BUSY_S)) as connection:
         connection.execute("PRAGMA journal_mode=WAL")
 
@@ -172,9 +172,9 @@ def _reason(error: BaseException) -> str:
 
 @contextmanager
 def setup_lock(location: Location) -> Iterator[None]:
-    """One process at a time, over all that use this place: on the file's machine, or on the server.
+    """Lock for all processes that use a storage, on the file's machine or on the server.
 
-    Optuna creates tables without one: of several workers that start together on an empty database all but one crash.
+    Optuna creates tables without a lock: if several workers start together on an empty database, all but one crash.
 
     Raises:
         ConnectionError: If the server does not answer.
@@ -199,28 +199,28 @@ def setup_lock(location: Location) -> Iterator[None]:
     try:
         key = int.from_bytes(hashlib.sha256(b"qlit study").digest()[:8], "big", signed=True)
         try:
-            connection.execute("SELECT pg_advisory_lock(%s)", (key,))  # released when the connection closes
-        except psycopg.OperationalError as error:  # the server ends while others have the lock
+            connection.execute("SELECT pg_advisory_lock(%s)", (key,))  # closing the connection releases it
+        except psycopg.OperationalError as error:  # the server stopped while others held the lock
             raise _away(location, error) from error
         yield
     finally:
-        connection.close()  # also one that the server has closed
+        connection.close()  # also if the server has closed it
 
 
 def _away(location: Location, error: BaseException) -> ConnectionError:
     where = urlsplit(location.url)
     return ConnectionError(
-        f"PostgreSQL at {where.hostname or 'its socket'}:{where.port or 5432} does not take the connection: "
+        f"PostgreSQL at {where.hostname or 'its socket'}:{where.port or 5432} refused the connection: "
         f"{scrub(_reason(error))}"
     )
 
 
 @contextmanager
 def claim_lock(location: Location) -> Iterator[None]:
-    """A lock around the claim of a trial where the storage itself does not make that one step.
+    """Lock for the claim of a trial, if the storage does not make it atomic.
 
-    A journal's first claim in the file wins, and PostgreSQL locks the row. SQLite has no such lock: Optuna's look at
-    the state and its change of it are two steps there.
+    The first claim in a journal wins, and PostgreSQL locks the row. For SQLite, Optuna reads and changes the state in
+    two separate steps.
     """
     if location.path is None or location.is_journal:
         yield

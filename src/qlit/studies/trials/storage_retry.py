@@ -1,4 +1,4 @@
-"""Waiting for the storage of trials while it is away: a server that is restarted, a disk that is full."""
+"""Retry calls on the storage of trials after an outage, such as a restarted server or a full disk."""
 
 from collections.abc import Callable
 from typing import TypeVar
@@ -10,19 +10,19 @@ from qlit.runtime import retry
 from qlit.runtime.critical_section import undivided
 
 AWAY = (OperationalError, InterfaceError, StorageInternalError, OSError)
-"""What a storage that is away raises: Optuna's, SQLAlchemy's, and for files and `setup_lock` Python's own."""
+"""Errors of an unreachable storage: Optuna's, SQLAlchemy's, and Python's for files and `setup_lock`."""
 
 _T = TypeVar("_T")
 
 
 def patiently(call: Callable[[], _T]) -> _T:
-    """What a call on the storage returns, tried again for three minutes while the storage is away.
+    """Call the storage and return the result; retry for three minutes while it is unreachable.
 
     Args:
-        call: No signal breaks it off. It may be done twice: of what was done before the storage went, its answer may
-            be lost.
+        call: Function, protected from signals. It must be safe to call twice, because the answer of a successful call
+            can be lost in an outage.
     Raises:
-        OutageError: If it stays away.
+        OutageError: If the storage stays unreachable.
     """
     return retry.patiently(
         undivided()(call),
