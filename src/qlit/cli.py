@@ -1,4 +1,4 @@
-"""The `qlit` command: dispatch only; what a command needs is imported when it is called."""
+"""The `qlit` command. It imports the module of a command only when that command is called."""
 
 import os
 import sys
@@ -9,16 +9,16 @@ from typing import Any
 import qlit
 
 _COMMANDS = {
-    "fit": ("qlit.commands.train", "train a head, test its best checkpoint"),
+    "fit": ("qlit.commands.train", "train a head and test its best checkpoint"),
     "validate": ("qlit.commands.train", "score a checkpoint on the validation split"),
     "test": ("qlit.commands.train", "score a checkpoint on the test split"),
     "predict": ("qlit.commands.predict", "label sentences with a checkpoint"),
-    "finetune": ("qlit.commands.finetune", "fine-tune a body on the training split (SetFit), for any head after it"),
+    "finetune": ("qlit.commands.finetune", "fine-tune a body on the training split (SetFit), for use with any head"),
     "compare": ("qlit.commands.compare", "compare runs, or configs on the same splits, with intervals and tests"),
-    "table": ("qlit.commands.table", "a table of the paper: our numbers beside the published ones"),
+    "table": ("qlit.commands.table", "reproduce a table of the paper: our results beside the published ones"),
     "export": ("qlit.commands.export", "write a checkpoint's circuits on a sentence as OpenQASM 3 programs"),
-    "study": ("qlit.commands.study", "sweeps and searches over config keys, with many workers; see qlit study --help"),
-    "describe": ("qlit.commands.describe", "parameters, gates, memory and time of a model, before a long run"),
+    "study": ("qlit.commands.study", "sweep or search over config keys, with many workers; see qlit study --help"),
+    "describe": ("qlit.commands.describe", "show parameters, gates, memory and time of a model before a long run"),
 }
 
 _HELP = f"""qlit VERSION: quantum, quantum-inspired and classical heads on sentence embeddings (arXiv:2504.08732)
@@ -28,8 +28,8 @@ usage: qlit COMMAND [OPTIONS]    (qlit COMMAND --help lists the options)
 {"".join(f"  {name:<10}{text}{chr(10)}" for name, (_, text) in _COMMANDS.items())}
 every command:
   --allow NAME
-            let a module or class that a checkpoint names be imported, or a function that a config names; repeatable.
-            Read its code before: it can do whatever you can (docs/security.md)
+            allow the import of a module or class that a checkpoint names, or of a function that a config names;
+            repeatable. Read its code first, because it runs with your rights (docs/security.md)
 
 examples:
   qlit fit --config configs/quickstart.yaml
@@ -65,9 +65,10 @@ def _run(command: str, argv: list[str]) -> int:
 
     launchers.take()
 
-    # Small circuits are many short parallel loops. By default OpenMP's threads spin between them, and where another
-    # process has one's core, all wait for it: a 10-qubit step beside one busy process took 277 ms, and 72 ms with
-    # threads that sleep (66 and 55 ms with the machine to itself). Read when torch is imported.
+    # Small circuits are many short parallel loops. By default OpenMP's threads spin between these loops, and if another
+    # process occupies the core of one thread, all threads wait for it. A 10-qubit step next to one busy process took
+    # 277 ms with spinning and 72 ms with sleeping threads (66 and 55 ms on an idle machine). Torch reads this variable
+    # when it is imported.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     others, names = split_allowed(argv)
     with allowing(names), RaisingSignals() as signals:
@@ -78,7 +79,7 @@ def _run(command: str, argv: list[str]) -> int:
 
 
 def _version() -> str:
-    """The version and commit of the code that runs."""
+    """Version and commit of the running code."""
     from pathlib import Path
 
     from qlit.runtime.checkout import checkout_of, version_that_runs
