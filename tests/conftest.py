@@ -4,6 +4,7 @@ import os
 import shutil
 
 import pytest
+from empty_store import copied_tables
 
 # Before anything imports torch: many short parallel loops on few cores, beside other processes (see qlit/cli.py).
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
@@ -68,6 +69,13 @@ def empty_database(tmp_path_factory):
     path = tmp_path_factory.mktemp("template") / "mlflow.db"
     connect(locate(f"sqlite:///{path}"))
     return path
+
+
+@pytest.fixture(scope="module")
+def copied_stores(empty_database):
+    """New stores of this process and of forked ones are copies; interpreters that tests start create theirs."""
+    with copied_tables(empty_database):
+        yield
 
 
 @pytest.fixture

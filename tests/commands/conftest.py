@@ -6,6 +6,10 @@ from qlit.cli import main
 from qlit.studies.trials.storage import ENVIRONMENT
 
 
+@pytest.fixture(scope="module", autouse=True)
+def _tables_of_new_stores_are_copied(copied_stores): ...
+
+
 @pytest.fixture
 def said(monkeypatch, capsys):
     """Run `qlit study` in a folder; return its status and what it wrote."""
