@@ -9,6 +9,7 @@ from pathlib import Path
 
 import torch
 from mlflow import MlflowClient
+from prefork import ForkedCommand
 
 ROOT = Path(__file__).resolve().parents[2]
 QUICKSTART = ROOT / "configs" / "quickstart.yaml"
@@ -39,8 +40,13 @@ def command(*arguments: str) -> list[str]:
     return [sys.executable, "-W", "error::UserWarning:qlit", "-m", "qlit", *arguments]
 
 
-def start(folder: Path, *arguments: str, **environment: str) -> subprocess.Popen[str]:
-    """Start `qlit` in `folder`, in a process group of its own, one thread a process."""
+def start(folder: Path, *arguments: str) -> ForkedCommand:
+    """Start `qlit` in `folder`, in a process group of its own, one thread a process; its imports are done."""
+    return ForkedCommand(folder, arguments, {**os.environ, "OMP_NUM_THREADS": "1"})
+
+
+def start_new(folder: Path, *arguments: str, **environment: str) -> subprocess.Popen[str]:
+    """As `start`, with a new interpreter; for what is decided while modules are imported."""
     return subprocess.Popen(
         command(*arguments),
         cwd=folder,
@@ -52,14 +58,18 @@ def start(folder: Path, *arguments: str, **environment: str) -> subprocess.Popen
     )
 
 
-def finish(process: subprocess.Popen[str]) -> tuple[int, str, str]:
+def finish(process: subprocess.Popen[str] | ForkedCommand) -> tuple[int, str, str]:
     """Exit status, standard output and standard error."""
     out, err = process.communicate(timeout=300)
     return process.returncode, out, err
 
 
-def run(folder: Path, *arguments: str, **environment: str) -> tuple[int, str, str]:
-    return finish(start(folder, *arguments, **environment))
+def run(folder: Path, *arguments: str) -> tuple[int, str, str]:
+    return finish(start(folder, *arguments))
+
+
+def run_new(folder: Path, *arguments: str, **environment: str) -> tuple[int, str, str]:
+    return finish(start_new(folder, *arguments, **environment))
 
 
 def client(folder: Path) -> MlflowClient:
@@ -99,8 +109,12 @@ def last_epoch(folder: Path) -> int:
 
 
 def wait_for_epoch(folder: Path, epoch: int, process: subprocess.Popen[str]) -> None:
-    deadline = time.monotonic() + 120
-    while last_epoch(folder) < epoch:
+    deadline, seen = time.monotonic() + 120, []
+    while True:
+        written = [path.stat().st_mtime_ns for path in folder.glob("mlruns/runs/*/last.ckpt")]
+        if written != seen and last_epoch(folder) >= epoch:
+            return
+        seen = written
         assert process.poll() is None, process.communicate()[1]
         assert time.monotonic() < deadline
         time.sleep(0.02)

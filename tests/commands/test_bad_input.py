@@ -6,7 +6,7 @@ import time
 
 import pytest
 import yaml
-from commands.runs import QUICKSTART, SMALL, all_runs, run
+from commands.runs import QUICKSTART, SMALL, all_runs, run, run_new
 
 from qlit.cli import main
 
@@ -112,7 +112,7 @@ def test_an_unreachable_hub_is_reported_at_once_with_the_offline_ways_out(tmp_pa
             ["--data.source", "SetFit/sst2"],
         ):
             began = time.monotonic()
-            status, _, err = run(tmp_path, "fit", *SMALL, "--trainer.logger", "false", *options, **environment)
+            status, _, err = run_new(tmp_path, "fit", *SMALL, "--trainer.logger", "false", *options, **environment)
             assert status == 1
             assert time.monotonic() - began < 20 + 12  # 20 s for the hub, the rest to start and import
             assert hub in err
@@ -161,7 +161,7 @@ class Breaks(Callback):
 def test_a_run_that_fails_is_marked_failed_with_its_error(tmp_path):
     (tmp_path / "breaking.py").write_text(_BREAKING)
     arguments = ["fit", *SMALL, "--trainer.callbacks+=breaking.Breaks"]
-    status, _, err = run(tmp_path, *arguments, PYTHONPATH=str(tmp_path))
+    status, _, err = run(tmp_path, *arguments)
     assert status == 1
     assert "broken on purpose" in err
     (found,) = all_runs(tmp_path)

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from commands.runs import SMALL, client, history, only_run, run
+from commands.runs import SMALL, client, history, only_run, run_new
 from tolerances import DDP_ATOL
 
 from qlit.tracking.predictions import FILE_NAME, Predictions
@@ -24,7 +24,7 @@ LEFT_OVER = {
 def folders(tmp_path_factory):
     alone, together = tmp_path_factory.mktemp("alone"), tmp_path_factory.mktemp("together")
     for folder, options in ((alone, []), (together, TWO)):
-        status, out, err = run(folder, "fit", *UNEVEN, *options, **LEFT_OVER)
+        status, out, err = run_new(folder, "fit", *UNEVEN, *options, **LEFT_OVER)
         assert status == 0, err
         assert out.count("test accuracy") == 1  # one process prints
     return alone, together
@@ -68,7 +68,7 @@ def test_two_processes_train_a_body(tmp_path, strategy):
         "--data.batch_size", "4", "--data.max_test", "5", "--data.eval_batch_size", "3",
         "--model.head.encoder.pad_with", "0.15", "--model.head.encoder.center", "false",
     ]  # fmt: skip
-    status, out, err = run(tmp_path, "fit", *SMALL, *options, *TWO, "--trainer.strategy", strategy)
+    status, out, err = run_new(tmp_path, "fit", *SMALL, *options, *TWO, "--trainer.strategy", strategy)
     assert status == 0, err
     assert "13 train / 3 validation / 5 test" in out
     assert "test accuracy" in out

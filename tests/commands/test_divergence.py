@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 import yaml
-from commands.runs import QUICKSTART, all_runs, client, only_run, run
+from commands.runs import QUICKSTART, all_runs, client, only_run, run_new
 
 from qlit.cli import main
 
@@ -129,7 +129,7 @@ def test_finite_weights_whose_outputs_are_not_give_no_scores(later, command, cap
 
 def test_two_processes_notice_it_together(tmp_path):
     two = ["--trainer.strategy", "ddp", "--trainer.devices", "2", "--trainer.accelerator", "cpu"]
-    status, out, err = run(tmp_path, "fit", *AT_ONCE, *two)
+    status, out, err = run_new(tmp_path, "fit", *AT_ONCE, *two)
     assert status == 1
     assert out.count("diverged in epoch 0") == 1
     assert "Traceback" not in err

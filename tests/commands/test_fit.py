@@ -4,7 +4,7 @@ import json
 
 import pytest
 import torch
-from commands.runs import SMALL, client, history, only_run, run, weights
+from commands.runs import SMALL, client, history, only_run, run, run_new, weights
 
 from qlit.data import load_texts
 from qlit.tracking.predictions import FILE_NAME, Predictions
@@ -14,7 +14,7 @@ from qlit.tracking.predictions import FILE_NAME, Predictions
 def fitted(tmp_path_factory):
     """A finished run: its folder and what it printed."""
     folder = tmp_path_factory.mktemp("fit")
-    status, out, err = run(folder, "fit", *SMALL)
+    status, out, err = run_new(folder, "fit", *SMALL)
     assert status == 0, err
     return folder, out, err
 
@@ -104,7 +104,7 @@ def test_a_checkpoint_can_be_tested_under_other_shots(fitted):
 
 def test_sentences_are_labelled_with_a_checkpoint_alone(fitted):
     folder, _, _ = fitted
-    status, out, err = run(folder, "predict", best(folder), "A joy from start to finish.", "--format", "jsonl")
+    status, out, err = run_new(folder, "predict", best(folder), "A joy from start to finish.", "--format", "jsonl")
     assert status == 0, err
     row = json.loads(out)
     assert row["text"] == "A joy from start to finish."

@@ -4,7 +4,7 @@ import shutil
 
 import pytest
 import yaml
-from commands.runs import QUICKSTART, SMALL, all_runs, last_epoch, run
+from commands.runs import QUICKSTART, SMALL, all_runs, last_epoch, run_new
 
 from qlit.cli import main
 
@@ -22,7 +22,7 @@ def test_a_series_and_a_score_are_those_of_rank_0(tmp_path):
     options = [option for option in SMALL[2:] if option != "2"]
     small = ["--trainer.max_epochs", "1", *options[options.index("--data.num_per_label") : 7]]
     left_over = {"SLURM_PROCID": "1", "SLURM_NTASKS": "4", "JSM_NAMESPACE_RANK": "1"}
-    status, out, err = run(
+    status, out, err = run_new(
         tmp_path,
         "compare",
         "-c",
@@ -39,7 +39,7 @@ def test_a_series_and_a_score_are_those_of_rank_0(tmp_path):
     runs = all_runs(tmp_path)
     assert [each.info.status for each in runs] == ["FINISHED", "FINISHED"]
     checkpoint = tmp_path / "mlruns" / "runs" / runs[0].info.run_id / "best.ckpt"
-    status, out, err = run(tmp_path, "test", "--ckpt_path", str(checkpoint), RANK="1", WORLD_SIZE="2")
+    status, out, err = run_new(tmp_path, "test", "--ckpt_path", str(checkpoint), RANK="1", WORLD_SIZE="2")
     assert status == 0, err
     assert "test accuracy" in out
     assert len(all_runs(tmp_path)) == 3
