@@ -2,9 +2,11 @@
 
 import os
 import shutil
+import sys
 
 import pytest
 from empty_store import copied_tables
+from memories import MEMORIES
 
 # Before anything imports torch: many short parallel loops on few cores, beside other processes (see qlit/cli.py).
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
@@ -24,22 +26,12 @@ def _embeddings_of_this_session(tmp_path_factory):
         os.environ["QLIT_CACHE"] = before
 
 
-@pytest.fixture(scope="session")
-def _memories_of_the_process():
-    """What modules remember between two calls of one process, which a test must not hand to the next."""
-    from qlit.data import contents
-    from qlit.jobs import summary
-    from qlit.runtime import part_file, secrets
-    from qlit.studies.trials import recovery
-
-    return [secrets._known, contents._known, part_file._swept, recovery._seen, summary._told]
-
-
 @pytest.fixture(autouse=True)
-def _every_test_starts_like_a_new_process(_memories_of_the_process):
+def _every_test_starts_like_a_new_process():
     yield
-    for memory in _memories_of_the_process:
-        memory.clear()
+    for name, memory in MEMORIES.items():
+        if (module := sys.modules.get(name)) is not None:  # importing them all takes six seconds
+            getattr(module, memory).clear()
 
 
 @pytest.fixture(scope="session")

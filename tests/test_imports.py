@@ -9,6 +9,7 @@ from itertools import pairwise
 from pathlib import Path
 
 import pytest
+from memories import MEMORIES
 
 ROOT = Path(__file__).resolve().parents[1]
 PACKAGE = ROOT / "src" / "qlit"
@@ -149,3 +150,8 @@ def test_the_checker_finds_what_is_wrong_and_nothing_else(room, source, found):
 def test_tests_lie_where_their_subjects_lie():
     folders = {path.name for path in (ROOT / "tests").iterdir() if any(path.glob("test_*.py"))}
     assert folders == set(ROOMS)
+
+
+@pytest.mark.parametrize("name", MEMORIES)
+def test_memories_that_tests_empty_are_there(name):
+    assert isinstance(getattr(import_module(name), MEMORIES[name]), dict | set)
