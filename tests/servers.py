@@ -38,7 +38,7 @@ class MlflowServer:
                 [*command, "--workers", "1", *store],
                 stdout=log, stderr=log, env=environment, cwd=self.folder, start_new_session=True,
             )  # fmt: skip
-        for _ in range(600):
+        for _ in range(1800):
             try:
                 urllib.request.urlopen(f"{self.uri}/health", timeout=1).close()
                 return
