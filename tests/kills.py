@@ -37,16 +37,22 @@ from tiny_body import make_tiny_body
 from qlit.cli import main
 from qlit.jobs import training_cli
 from qlit.jobs.study import worker
-from qlit.tracking import delivery
+from qlit.tracking import sync
 from qlit.tracking.config_hash import HASH
 from qlit.tracking.mlflow_store import connect, locate
+from qlit.tracking.run_log import RunLog
 from qlit.tracking.tracker import MLflowTracker
 from qlit.training.checkpoints import earlier_best, files
 from qlit.training.progress import EpochProgress
 
 EPOCHS = 40
-STAGES = ("start", "opening", "opened", "fit", "validation", "checkpoint", "sending", "fitted", "test", "end", "ended")
-STUDY_STAGES = ("opening", "fit", "checkpoint", "sending", "test", "end", "ended", "result")
+SYNC_STAGES = ("logging", "logged", "sending", "sent", "marked")
+STAGES = (
+    *("start", "opening", "opened", "fit", "validation", "checkpoint"),
+    *SYNC_STAGES,
+    *("fitted", "test", "end", "ended"),
+)
+STUDY_STAGES = ("opening", "fit", "checkpoint", *SYNC_STAGES, "test", "end", "ended", "result")
 _DELAYS_S = {"start": 0.5, "opening": 0.05, "fit": 0.5, "test": 0.05, "end": 0.05, "ended": 0.01}
 _LIMIT_S = 120.0
 _STOP_LIMIT_S = 10.0
@@ -97,7 +103,9 @@ class Stages:
         self.wrap(training_cli.SentenceClassifier, "on_validation_epoch_end", "validation")
         for module in (files, earlier_best):
             self.wrap(module, "write_checkpoint", "checkpoint")
-        self.wrap(delivery.Outbox, "put", "sending")
+        self.wrap(RunLog, "append", "logging", "logged")
+        self.wrap(sync, "deliver", "sending", "sent")
+        self.wrap(RunLog, "mark", "", "marked")
         self.wrap(training_cli.QlitCLI, "after_fit", "fitted")
         self.wrap(training_cli.Trainer, "test", "test")
         self.wrap(training_cli.QlitCLI, "_close", "end", "ended")
@@ -353,7 +361,7 @@ def left_over(made: Path) -> str:
         str(path.relative_to(made))
         for folder in ("runs", "artifacts")
         for path in (made / "mlruns" / folder).rglob("*")
-        if path.name.startswith(".") or path.suffix in (".jsonl", ".part", ".tmp")
+        if path.name.startswith(".") or path.suffix in (".cursor", ".part", ".tmp") or path.name == "rejected.jsonl"
     ]
     return f"left over: {found}" if found else ""
 

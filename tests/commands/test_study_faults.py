@@ -142,4 +142,5 @@ def test_an_mlflow_server_that_goes_at_the_worst_moments_gets_all_in_the_end(tmp
         else:
             assert {"study.yaml", "best.txt", "report.html"} <= kept
             assert each.data.metrics["trials/complete"] == 4
-    assert [*(tmp_path / "mlruns").rglob("unsent*.jsonl")] == []
+    assert [*(tmp_path / "mlruns").rglob("log.cursor")] == []
+    assert [*(tmp_path / "mlruns").rglob("rejected.jsonl")] == []

@@ -4,6 +4,7 @@ import json
 import shutil
 import sqlite3
 from contextlib import closing
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -11,9 +12,10 @@ from mlflow import MlflowClient
 
 from qlit.tracking import mlflow_store
 from qlit.tracking.config_hash import HASH
-from qlit.tracking.delivery import Outbox
 from qlit.tracking.kept_runs import KeptRuns
 from qlit.tracking.predictions import Predictions, keep_predictions
+from qlit.tracking.run_log import RunLog
+from qlit.tracking.sync import LogSync
 from qlit.tracking.tracker import MLflowTracker
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning:mlflow")
@@ -142,25 +144,26 @@ def test_one_folder_under_two_names_is_not_moved(one, capsys):
 
 @pytest.mark.parametrize("absolute", [False, True])
 def test_files_that_wait_are_sent_from_the_place_where_they_are_now(tmp_path, absolute):
+    log = RunLog(tmp_path / "one")
+    log.take()
+    log.append(log.file_record(log.content_copy(b"text", "a.txt"), ""))
+    if absolute:  # as an older qlit wrote it
+        record = json.loads(log.file.read_text())
+        path = str(tmp_path / "one" / record["path"])
+        (tmp_path / "one" / "unsent_files.jsonl").write_text(json.dumps({**record, "path": path}) + "\n")
+        log.file.unlink()
+    log.release()
+    (tmp_path / "one").rename(tmp_path / "two")
     sent = []
 
-    def outbox(folder, *, is_up):
-        def deliver(record):
-            if not is_up:
-                raise OSError("away")
-            sent.append(record["path"])
-            assert (tmp_path / "two" / "unsent") in (tmp_path / record["path"]).parents
+    def deliver(record):
+        sent.append(record["path"])
+        assert Path(record["path"]).read_text() == "text"
+        assert tmp_path / "two" / "unsent" in Path(record["path"]).parents
 
-        return Outbox(deliver, folder=folder, answers=lambda: is_up, store_name="store")
-
-    (tmp_path / "a.txt").write_text("text")
-    waiting = outbox(tmp_path / "one", is_up=False)
-    waiting.put({"kind": "file", "path": str(tmp_path / "a.txt"), "name": "a.txt", "folder": ""})
-    if absolute:  # as an older qlit wrote it
-        record = json.loads(waiting.file.read_text())
-        waiting.file.write_text(json.dumps({**record, "path": str(tmp_path / "one" / record["path"])}) + "\n")
-    (tmp_path / "one").rename(tmp_path / "two")
-    (tmp_path / "a.txt").unlink()
-    assert outbox(tmp_path / "two", is_up=True).retry(now=True)
+    moved = RunLog(tmp_path / "two")
+    moved.take()
+    assert LogSync(moved, deliver, answers=lambda: True, store_name="store").sync()
     assert len(sent) == 1
-    assert not list((tmp_path / "two").iterdir())
+    assert moved.finish()
+    assert sorted(path.name for path in (tmp_path / "two").iterdir()) == ["lock", "log.jsonl"]

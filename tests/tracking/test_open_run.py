@@ -1,11 +1,13 @@
 """Runs whose process or store went away at a bad moment, brought to their end by a later one."""
 
+import atexit
 import sqlite3
 
 import pytest
 from mlflow import MlflowClient
 
-from qlit.tracking import mlflow_store, open_run
+from qlit.runtime.retry import when_mlflow_is_there
+from qlit.tracking import mlflow_store, processes
 from qlit.tracking.kept_runs import KeptRuns
 from qlit.tracking.tracker import MLflowTracker
 
@@ -33,6 +35,8 @@ def left_behind(client, monkeypatch, *, closed):
         tracker.log_text("late\n", "a.txt")
         if closed:
             tracker.close()
+    atexit.unregister(tracker._at_exit)
+    tracker._run.log.release()
     client.set_tag(tracker.run_id, "qlit.pid", "999999999")
     return tracker
 
@@ -48,17 +52,17 @@ def test_what_a_dead_process_could_not_send_is_sent_before_its_run_is_ended(
     assert run.info.status == status
     assert run.data.metrics == {"x": 0.5}
     assert (folder / "mlruns" / "artifacts" / tracker.run_id / "artifacts" / "a.txt").read_text() == "late\n"
-    assert list(tracker.run_dir.rglob("*.*")) == []
+    assert sorted(path.name for path in tracker.run_dir.rglob("*")) == ["lock", "log.jsonl"]
 
 
 def test_looking_for_runs_sends_it_too_and_leaves_living_processes_alone(client, monkeypatch):
     dead = left_behind(client, monkeypatch, closed=True)
     alive = left_behind(client, monkeypatch, closed=True)
-    client.set_tag(alive.run_id, "qlit.pid", open_run.processes.process_tags()["qlit.pid"])
+    client.set_tag(alive.run_id, "qlit.pid", processes.process_tags()["qlit.pid"])
     assert KeptRuns().reap("qlit") == []
     assert client.get_run(dead.run_id).info.status == "FINISHED"
     assert client.get_run(alive.run_id).info.status == "RUNNING"
-    assert (alive.run_dir / "unsent.jsonl").exists()
+    assert (alive.run_dir / "log.cursor").exists()
 
 
 def test_the_run_that_a_store_made_before_it_went_is_taken_by_the_next_attempt(client, folder, monkeypatch):
@@ -83,21 +87,23 @@ def test_the_run_that_a_store_made_before_it_went_is_taken_by_the_next_attempt(c
         each.close()
 
 
-def test_the_end_of_a_run_waits_for_its_store_if_told_to(client, monkeypatch):
+def test_the_end_of_a_run_can_be_waited_for(client, monkeypatch):
     tracker = started()
     answers, asked = mlflow_store.answers, 0
 
     def away_at_first(*arguments, **options):
         nonlocal asked
         asked += 1
-        return asked > 6 and answers(*arguments, **options)
+        return asked > 4 and answers(*arguments, **options)
 
     monkeypatch.setattr(mlflow_store, "answers", away_at_first)
-    monkeypatch.setattr(open_run, "_PAUSE_S", 0.001)
     tracker.log_metrics({"x": 0.5})
-    tracker.patience_s = 60.0
     tracker.close()
-    assert asked > 6
+    with pytest.raises(ConnectionError, match=f"run {tracker.run_id} has not all it logged: Conn.*answer"):
+        tracker.sync()
+    when_mlflow_is_there(tracker.sync)
+    assert asked > 4
+    assert not (tracker.run_dir / "log.cursor").exists()
     assert client.get_run(tracker.run_id).info.status == "FINISHED"
     assert client.get_run(tracker.run_id).data.metrics == {"x": 0.5}
 
@@ -115,7 +121,7 @@ def test_the_start_of_a_run_waits_for_its_store_if_told_to(client, monkeypatch, 
 
     monkeypatch.setattr(MlflowClient, "create_run", away_at_first)
     tracker = MLflowTracker()
-    tracker.patience_s = 60.0
+    tracker.opener = when_mlflow_is_there
     assert tracker.experiment is not None  # by which Lightning starts it
     runs = client.search_runs([client.get_experiment_by_name("qlit").experiment_id])
     assert [each.info.run_id for each in runs] == [tracker.run_id]

@@ -29,10 +29,11 @@ from qlit.jobs.recorder import RunRecorder
 from qlit.jobs.run_status import RunStatus
 from qlit.runtime import retry
 from qlit.runtime.retry import OutageError, is_outage
-from qlit.tracking import delivery, open_run
-from qlit.tracking.delivery import Outbox, RefusedError, deliver
+from qlit.tracking import mlflow_store, run_log
 from qlit.tracking.mlflow_store import locate
 from qlit.tracking.records import metrics_record
+from qlit.tracking.run_log import RunLog
+from qlit.tracking.sync import LogSync, RefusedError, deliver
 from qlit.tracking.tracker import MLflowTracker, scrub
 
 
@@ -128,15 +129,15 @@ def test_a_database_is_made_whole_or_not_at_all(folder):
 def test_metrics_are_sent_in_batches(monkeypatch):
     tracker = MLflowTracker()
     tracker.start()
-    sent = []
-    monkeypatch.setattr(tracker, "_put", sent.append)
-    tracker._last_flush = time.monotonic()
+    batches = []
+    monkeypatch.setattr(MlflowClient, "log_batch", lambda *_, metrics=(), **__: batches.append(len(metrics)))
+    tracker._last_sync = time.monotonic()
     for step in range(1001):
         tracker.log_metrics({"x": step}, step)
         tracker.save()  # as Lightning does whenever it has logged anything
-    assert [len(record["values"]) for record in sent] == [1000]
+    assert batches == [1000]
     tracker.finalize("success")
-    assert len(sent[1]["values"]) == 1
+    assert batches == [1000, 1]
     tracker.close()
 
 
@@ -295,9 +296,9 @@ def test_other_ranks_do_nothing(folder, monkeypatch):
 
 
 def killed(tracker):
-    """Let a tracker be as after a SIGKILL: what waits is lost, the lock is free, and nobody closes the run."""
+    """Let a tracker be as after a SIGKILL: the lock is free, and nobody closes the run."""
     atexit.unregister(tracker._at_exit)
-    tracker._run._lock.release()
+    tracker._run.log._lock.release()
     return tracker.run_id
 
 
@@ -306,19 +307,18 @@ def test_a_resumed_run_gets_the_points_that_it_lacks_and_none_twice(folder):
     for step in range(4):
         first.log_metrics({"x": step / 10, "nan": math.nan}, step)
     first.finalize("success")
-    first._last_flush = time.monotonic()
+    first._last_sync = time.monotonic()
     for step in (4, 5):
         first.log_metrics({"x": step / 10, "lr": 0.1}, step)
-    rows = first.unsent_metrics  # as a checkpoint of step 3, say, carries them
-    assert len(rows) == 4
+    client = client_of(folder)
+    assert len(history(client, first.run_id, "x")) == 4  # the others wait
     second = MLflowTracker()
     second.continue_run(killed(first))
     second.start()
-    second.log_again(rows)
+    second.log_again([("x", 0.4, 1000, 4), ("lr", 0.1, 1000, 5)])  # as a checkpoint of an older version has them
     for step in range(7):
         second.log_metrics({"x": step / 10 if step != 2 else 7.0, "nan": math.nan}, step)
     second.close()
-    client = client_of(folder)
     found = history(client, first.run_id, "x")
     assert sorted(found) == sorted([(2, 7.0), *((step, step / 10) for step in range(7))])
     assert [step for step, _ in history(client, first.run_id, "nan")] == list(range(7))
@@ -392,8 +392,8 @@ def test_a_run_that_has_lost_a_record_is_not_finished(folder, monkeypatch, capsy
     assert (tracker.run_dir / ".reserve").stat().st_size == 131072  # for the end of the run
     monkeypatch.setattr(retry, "PATIENCE_S", 0.01)
     with monkeypatch.context() as patch:
-        patch.setattr(open_run.mlflow_store, "answers", lambda *_, **__: False)
-        full_at_first(patch, delivery, "_append_line", times=1000)
+        patch.setattr(mlflow_store, "answers", lambda *_, **__: False)
+        full_at_first(patch, run_log, "write_whole", times=1000)
         tracker.log_metrics({"x": 1.0})
         tracker.finalize("success")
     tracker.close()
@@ -571,66 +571,75 @@ class FlakyStore:
             raise OSError("connection refused")
         self.records.append(record)
 
-    def outbox(self, folder: Path) -> Outbox:
-        return Outbox(self.deliver, folder=folder, answers=lambda: self.up, store_name="store")
+    def taken(self, folder: Path) -> tuple[RunLog, LogSync]:
+        log = RunLog(folder)
+        assert log.take()
+        return log, LogSync(log, self.deliver, answers=lambda: True, store_name="store")
 
 
-def test_an_outbox_keeps_the_order_and_waits_between_attempts(tmp_path, capsys):
+def test_a_log_is_sent_in_order_with_pauses_between_attempts(tmp_path, capsys):
     store = FlakyStore()
-    outbox = store.outbox(tmp_path)
-    outbox.put(metrics_record([("x", 0.0, 1, 0)]))
+    log, mirror = store.taken(tmp_path)
+
+    def put(record):
+        log.append(record)
+        mirror.sync()
+
+    put(metrics_record([("x", 0.0, 1, 0)]))
     store.up = False
     for step in range(1, 6):
-        outbox.put(metrics_record([("x", math.nan if step == 1 else float(step), 1, step)]))
-    outbox.put({"kind": "tags", "values": {"a": "1"}})
-    outbox.put(metrics_record([("x", 6.0, 1, 6)]))
+        put(metrics_record([("x", math.nan if step == 1 else float(step), 1, step)]))
+    put({"kind": "tags", "values": {"a": "1"}})
+    put(metrics_record([("x", 6.0, 1, 6)]))
     assert store.calls == 2  # the one that failed, and none after it
-    assert all(json.loads(line, parse_constant=pytest.fail) for line in outbox.file.read_text().splitlines())
+    assert all(json.loads(line, parse_constant=pytest.fail) for line in log.file.read_text().splitlines())
     store.up = True
-    outbox.put(metrics_record([("x", 7.0, 1, 7)]))
+    put(metrics_record([("x", 7.0, 1, 7)]))
     assert len(store.records) == 1  # it is not yet time
-    assert outbox.retry(now=True)
-    assert outbox.is_empty
+    assert mirror.sync(now=True)
+    assert log.finish()
     steps = [row[3] for record in store.records if record["kind"] == "metrics" for row in record["values"]]
     assert steps == list(range(8))
     assert [record["kind"] for record in store.records] == ["metrics", "metrics", "tags", "metrics"]
     assert capsys.readouterr().err.count("\n") == 2  # one line for the outage, one for its end
 
 
-def test_an_outbox_that_is_cut_off_while_sending_keeps_only_the_rest(tmp_path):
+def test_a_sync_that_is_cut_off_goes_on_with_the_rest(tmp_path):
     store = FlakyStore()
-    store.up = False
-    outbox = store.outbox(tmp_path)
+    log, mirror = store.taken(tmp_path)
     for number in range(3):
-        outbox.put({"kind": "tags", "values": {"number": str(number)}})
-    store.up = True
+        log.append({"kind": "tags", "values": {"number": str(number)}})
 
     def one_only(record):
-        store.up = False
         store.records.append(record)
+        mirror._deliver = store.deliver
+        store.up = False
 
-    assert not Outbox(
-        lambda record: one_only(record) if store.up else store.deliver(record),
-        folder=tmp_path, answers=lambda: True, store_name="store",
-    ).retry(now=True)  # fmt: skip
-    assert len(outbox.file.read_text().splitlines()) == 2
+    mirror._deliver = one_only
+    assert not mirror.sync(now=True)
+    log.release()
     store.up = True
-    assert outbox.retry(now=True)
+    log, mirror = store.taken(tmp_path)  # of another process
+    assert mirror.sync(now=True)
     assert [record["values"]["number"] for record in store.records] == ["0", "1", "2"]
 
 
-def test_an_outbox_sends_what_a_killed_process_left(tmp_path):
-    whole = json.dumps({"kind": "tags", "values": {"a": "1"}})
-    (tmp_path / "unsent.jsonl").write_text(f"{whole}\n{whole[:10]}")  # killed within a line
+def test_what_a_killed_process_left_is_sent(tmp_path):
     store = FlakyStore()
-    outbox = store.outbox(tmp_path)
-    outbox.put({"kind": "tags", "values": {"b": "2"}})
+    log, _ = store.taken(tmp_path)
+    log.append({"kind": "tags", "values": {"a": "1"}})
+    log.release()
+    with log.file.open("ab") as stream:  # killed within a line
+        stream.write(log.file.read_bytes()[:20])
+    log, mirror = store.taken(tmp_path)
+    log.append({"kind": "tags", "values": {"b": "2"}})
+    assert mirror.sync(now=True)
     assert [record["values"] for record in store.records] == [{"a": "1"}, {"b": "2"}]
-    assert outbox.is_empty
+    assert log.finish()
 
 
 def test_what_arrives_twice_is_kept_once(folder):
-    """A reply that is lost makes the outbox send again what has arrived."""
+    """A reply that is lost lets a sync send again what has arrived."""
     tracker = MLflowTracker()
     client = tracker.experiment
     records = [
@@ -645,17 +654,44 @@ def test_what_arrives_twice_is_kept_once(folder):
     assert len(history(client_of(folder), tracker.run_id, "y")) == 1
 
 
+def test_a_log_that_is_sent_again_changes_nothing(folder):
+    tracker = MLflowTracker()
+    for step in range(3):
+        tracker.log_metrics({"x": step / 10, "y": math.nan}, step)
+    tracker.log_hyperparams({"lr": 1})
+    tracker.log_text("a", "a.txt")
+    tracker.close()
+    client = client_of(folder)
+    before = client.get_run(tracker.run_id)
+    (tracker.run_dir / "log.cursor").write_text("cut off")
+    again = MLflowTracker()
+    again.start()  # the run's process is this one, so it is left alone
+    assert (tracker.run_dir / "log.cursor").exists()
+    client.set_tag(tracker.run_id, "qlit.pid", "999999999")
+    third = MLflowTracker()
+    third.start()
+    assert not (tracker.run_dir / "log.cursor").exists()
+    client.set_tag(tracker.run_id, "qlit.pid", before.data.tags["qlit.pid"])
+    assert str(client.get_run(tracker.run_id).to_dictionary()) == str(before.to_dictionary())
+    assert history(client, tracker.run_id, "x") == [(0, 0.0), (1, 0.1), (2, 0.2)]
+    assert len(history(client, tracker.run_id, "y")) == 3
+    for each in (again, third):
+        each.close()
+
+
 def test_files_are_kept_as_they_were(tmp_path):
     store = FlakyStore()
     store.up = False
-    outbox = store.outbox(tmp_path / "run")
+    log, mirror = store.taken(tmp_path / "run")
     (tmp_path / "a.txt").write_text("then")
-    outbox.put({"kind": "file", "path": str(tmp_path / "a.txt"), "name": "a.txt", "folder": ""})
+    log.append(log.file_record(log.file_copy(tmp_path / "a.txt", "a.txt"), ""))
     (tmp_path / "a.txt").write_text("now")
-    kept = tmp_path / "run" / json.loads(outbox.file.read_text())["path"]
+    assert not mirror.sync(now=True)
+    kept = tmp_path / "run" / json.loads(log.file.read_text())["path"]
     assert kept.read_text() == "then"
     store.up = True
-    assert outbox.retry(now=True)
+    assert mirror.sync(now=True)
+    assert store.records[0]["path"] == str(kept)
     assert not kept.exists()
 
 
@@ -669,23 +705,26 @@ def test_files_that_cannot_be_sent_do_not_hold_up_the_numbers(folder, capsys):
     tracker.close()
     assert client_of(folder).get_run(tracker.run_id).data.metrics["x"] == 1.0
     assert client_of(folder).get_run(tracker.run_id).info.status == "FINISHED"
-    assert str(tracker.run_dir / "unsent_files.jsonl") in capsys.readouterr().err
+    err = capsys.readouterr().err
+    assert err.count("The artifact store of MLflow at sqlite:///") == 1
+    assert str(tracker.run_dir / "log.jsonl") in err
     artifacts.unlink()
     again = MLflowTracker(run_id=tracker.run_id)
     again.start()
     again.close()
     assert (artifacts / tracker.run_id / "artifacts" / "a.txt").read_text() == "late\n"
-    assert list(tracker.run_dir.rglob("*.*")) == []
+    assert sorted(path.name for path in tracker.run_dir.rglob("*")) == ["lock", "log.jsonl"]
 
 
 def test_a_refused_file_is_kept_aside(tmp_path):
     def refuse(record):
         raise RefusedError(f"{record['name']} is too large")
 
-    outbox = Outbox(refuse, folder=tmp_path / "run", answers=lambda: True, store_name="store")
-    (tmp_path / "a.txt").write_text("text")
-    outbox.put({"kind": "file", "path": str(tmp_path / "a.txt"), "name": "a.txt", "folder": ""})
-    assert outbox.is_empty
+    log = RunLog(tmp_path / "run")
+    log.take()
+    log.append(log.file_record(log.content_copy(b"text", "a.txt"), ""))
+    assert LogSync(log, refuse, answers=lambda: True, store_name="store").sync()
+    assert log.finish()
     rejected = json.loads((tmp_path / "run" / "rejected.jsonl").read_text())
     assert rejected["reason"] == "a.txt is too large"
     assert (tmp_path / "run" / rejected["path"]).read_text() == "text"
@@ -736,8 +775,8 @@ def test_an_outage_loses_and_doubles_nothing(server, tmp_path, monkeypatch, capf
     assert tracker.ui_command == f"{server.uri}/#/experiments/1/runs/{run_id}"
 
     def try_again():
-        for outbox in (tracker._run._outbox, tracker._run._files):
-            outbox._next_try = 0.0  # as if 30 s had passed
+        for attempts in tracker._run.mirror._attempts.values():
+            attempts.next_s = 0.0  # as if 30 s had passed
 
     def log(*steps):
         for step in steps:
@@ -751,13 +790,12 @@ def test_an_outage_loses_and_doubles_nothing(server, tmp_path, monkeypatch, capf
     tracker.log_hyperparams({"lr": 0.1})
     tracker.log_text("kept\n", "notes/a.txt")
     assert time.monotonic() - started < 5
-    unsent = tracker.run_dir / "unsent.jsonl"
-    assert len(unsent.read_text().splitlines()) == 48
+    cursor, before = tracker.run_dir / "log.cursor", MlflowClient(server.uri)
 
     server.start()
+    assert history(before, run_id, "x") == [(0, 0.0), (1, 0.1), (2, 0.2)]
     try_again()
     log(50)
-    assert not unsent.exists()
     tracker.log_text("kept too\n", "notes/b.txt")
     log(51)
     client = MlflowClient(server.uri)
@@ -777,14 +815,16 @@ def test_an_outage_loses_and_doubles_nothing(server, tmp_path, monkeypatch, capf
     tracker.close()
     lines = capfd.readouterr().err.strip().splitlines()
     assert len(lines) == 8, lines  # of each outage its begin and its end
-    assert str(unsent) in lines[-1]
-    assert f"run_id={run_id}" in lines[-1]
+    assert str(tracker.run_dir / "log.jsonl") in lines[-1]
+    assert "`qlit sync`" in lines[-1]
+    assert cursor.exists()
 
     server.start()
     late = MLflowTracker(tracking_uri=server.uri, experiment="outage", run_id=run_id)
     late.start()
     late.close()
     assert history(client, run_id, "x") == [(step, step / 10) for step in range(57)]
+    assert not cursor.exists()
     run = client.get_run(run_id)
     assert (run.info.status, run.data.params) == ("FINISHED", {"lr": "0.1"})
     assert Path(client.download_artifacts(run_id, "notes/a.txt", str(tmp_path))).read_text() == "kept\n"

@@ -27,7 +27,7 @@ from qlit.jobs.terminal import quieten
 from qlit.runtime.allowed import allow_options
 from qlit.runtime.errors import UsageError
 from qlit.runtime.interrupts import Interrupts, StoppedBySignal
-from qlit.runtime.retry import PATIENCE_S, OutageError, first_line, when_mlflow_is_there, without_waiting
+from qlit.runtime.retry import OutageError, first_line, when_mlflow_is_there, without_waiting
 from qlit.studies.trials.storage import setup_lock
 from qlit.studies.trials.storage_retry import AWAY, patiently
 from qlit.studies.trials.trials import Trials
@@ -162,7 +162,6 @@ def _parent_run(trials: Trials, config: dict[str, Any], file: Path) -> MLflowTra
     )
     try:
         tracker.start()
-        tracker.patience_s = PATIENCE_S  # at its end; at its beginning somebody looks on
         run_id = tracker.run_id
         assert run_id is not None
         patiently(lambda: trials.note_holder(run_id))
@@ -186,6 +185,9 @@ def _closed(
             status = "KILLED"
         finally:
             tracker.close(status)
+            if status == "FINISHED":
+                with suppress(OutageError):
+                    when_mlflow_is_there(tracker.sync)
     kept = KeptRuns(tracking["tracking_uri"])
     with suppress(OutageError), without_waiting():
         # Runs of workers that were killed, or could not reach MLflow at their end; the next run tries it again.

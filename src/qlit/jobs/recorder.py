@@ -40,8 +40,7 @@ class RunRecorder(pl.Callback):
         self.expected = expected
         self._recorded = self._trains = False
         self._used: dict[str, Any] | None = None  # the config with settings that were found, if any were
-        self._tracker: MLflowTracker | None = None
-        self._unsent: list[tuple[str, float, int, int]] = []  # metrics that the resumed checkpoint was past
+        self._unsent: list[tuple[str, float, int, int]] = []  # metrics that a resumed checkpoint carries
         self._comes_from = ""  # the run of a resumed checkpoint, if that comes from another training
 
     def setup(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
@@ -50,7 +49,7 @@ class RunRecorder(pl.Callback):
         if self.expected is not None and (changed := changed_since(self.expected, data.contents)):
             raise ValueError(f"{changed} changed after this command had looked for earlier runs: run it again.")
         identity = identity_tags(self.config, data.contents)
-        tracker = self._tracker = tracker_of(trainer)
+        tracker = tracker_of(trainer)
         if tracker is not None and tracker.run_dir is not None:
             run_dir = tracker.run_dir
         else:
@@ -70,13 +69,11 @@ class RunRecorder(pl.Callback):
             "run_id": tracker.run_id if tracker else None,
         }
 
-    def state_dict(self) -> dict[str, Any]:
-        """Metrics that wait: a run that is killed after the checkpoint has lost them, and is resumed past them."""
-        return {} if self._tracker is None else {"unsent": self._tracker.unsent_metrics}
-
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        # Added: of a training that is complete, the best checkpoint is loaded for the test before these are logged.
-        self._unsent += [(str(name), value, int(when), int(step)) for name, value, when, step in state_dict["unsent"]]
+        # Of older versions, which kept no log: metrics that a kill would have lost. Added: of a training that is
+        # complete, the best checkpoint is loaded for the test before these are logged.
+        rows = state_dict.get("unsent", ())
+        self._unsent += [(str(name), value, int(when), int(step)) for name, value, when, step in rows]
 
     # What the run is told waits until work begins: before, a resume may turn out to be impossible, and the run that was
     # to go on must then be left as it was.

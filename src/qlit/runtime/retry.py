@@ -111,13 +111,13 @@ def _stop_patience_s() -> float:
     return math.inf if since is None else max(0.0, _STOP_PATIENCE_S - since)
 
 
-def when_mlflow_is_there(call: Callable[[], _T], patience_s: float | None = None) -> _T:
+def when_mlflow_is_there(call: Callable[[], _T]) -> _T:
     """Call MLflow and return the result; retry with `patiently` while MLflow is unreachable.
 
     Raises:
         OutageError: If it stays unreachable for longer.
     """
-    return patiently(call, what="MLflow is away", patience_s=patience_s)
+    return patiently(call, what="MLflow is away")
 
 
 def write_whole(stream: io.FileIO, data: bytes) -> None:

@@ -89,18 +89,8 @@ class KeptRuns:
         return KeptRun(run_id, tags.get("mlflow.runName", run_id), dict(run.data.params), tags, predictions)
 
     def _run(self, run_id: str) -> Any:
-        client = self._client
-        if client is not None:
-            from mlflow.exceptions import MlflowException
-
-            try:
-                run = client.get_run(run_id)
-            except MlflowException as error:
-                if error.error_code not in ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE"):
-                    raise
-            else:
-                if run.info.lifecycle_stage == "active":
-                    return run
+        if self._client is not None and (run := mlflow_store.active_run(self._client, run_id)) is not None:
+            return run
         raise ValueError(
             f"There is no run {run_id!r} in MLflow at {scrub(self._store.uri)}; check the id, and the store "
             "(`--tracking.tracking_uri`, MLFLOW_TRACKING_URI, or the folder with mlruns/)."

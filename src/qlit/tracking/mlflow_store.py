@@ -281,21 +281,22 @@ def open_experiment(client: Any, store: Store, name: str) -> str:
     return str(experiment.experiment_id)
 
 
-def has_run(client: Any, run_id: str) -> bool:
-    """Whether the store has a run, be it deleted."""
-    return status_of_run(client, run_id) is not None
-
-
-def status_of_run(client: Any, run_id: str) -> str | None:
-    """RUNNING, FINISHED, FAILED or KILLED; None if there is no such run."""
+def find_run(client: Any, run_id: str) -> Any:
+    """A run as MLflow has it, be it deleted; None if there is none."""
     from mlflow.exceptions import MlflowException
 
     try:
-        return str(client.get_run(run_id).info.status)
+        return client.get_run(run_id)
     except MlflowException as error:
-        if error.error_code != "RESOURCE_DOES_NOT_EXIST":
+        if error.error_code not in ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE"):  # the latter of odd ids
             raise
         return None
+
+
+def active_run(client: Any, run_id: str) -> Any:
+    """A run as MLflow has it; None if there is none, or it was deleted."""
+    run = find_run(client, run_id)
+    return run if run is not None and run.info.lifecycle_stage == "active" else None
 
 
 def experiment_of_run(client: Any, run_id: str, name: str) -> str:
@@ -304,14 +305,9 @@ def experiment_of_run(client: Any, run_id: str, name: str) -> str:
     Raises:
         ValueError: If the run does not exist, was deleted, or lies in another experiment.
     """
-    from mlflow.exceptions import MlflowException
-
-    try:
-        run = client.get_run(run_id)
-    except MlflowException as error:
-        if error.error_code != "RESOURCE_DOES_NOT_EXIST":
-            raise
-        raise ValueError(f"There is no MLflow run {run_id!r} to resume; check `run_id` and the store.") from None
+    run = find_run(client, run_id)
+    if run is None:
+        raise ValueError(f"There is no MLflow run {run_id!r} to resume; check `run_id` and the store.")
     if run.info.lifecycle_stage != "active":
         raise ValueError(
             f"The MLflow run {run_id!r} was deleted. Restore it with `mlflow runs restore --run-id {run_id}`, or "

@@ -59,6 +59,11 @@ def process_is_gone(tags: Mapping[str, Any]) -> bool:
         return False
 
 
+def is_here(tags: Mapping[str, Any]) -> bool:
+    """Whether the process that set these `process_tags` is one of this machine, which can be looked at."""
+    return tags.get("qlit.host") == socket.gethostname() and tags.get("qlit.pid_space") == _pid_space()
+
+
 def _pid_space() -> str:
     """The PID namespace: a container may share the host's name and still count its processes by itself."""
     try:

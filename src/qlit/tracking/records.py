@@ -1,30 +1,52 @@
-"""Records of the outbox: what a run logs, as lines of JSON."""
+"""Events of a run's log, as lines of JSON with a checksum."""
 
 import json
 import math
+import re
+import zlib
 from collections.abc import Iterable, Iterator
 from typing import Any
 
 Record = dict[str, Any]
-"""One thing to log, as JSON: its `kind` (metrics, params, tags, file, reopen, status) and that kind's fields."""
+"""One event, as JSON: its `kind` (metrics, params, tags, file, reopen, status) first, and the fields of that kind."""
 
 DAMAGED = "damaged"
-"""Kind of a line of the outbox that is no record; its `line` is the text."""
+"""Kind of a line that is no event; its `line` is the text."""
 
 METRICS_PER_BATCH = 1000  # the most that MLflow takes at once
+_CHECKED = re.compile(rb'(.+),"crc":"([0-9a-f]{8})"\}\s*', re.DOTALL)
+_FILE = b'{"kind": "file"'
 
 
-def parsed(lines: Iterable[str]) -> Iterator[Record]:
-    """One record per line: an empty one for a blank line, a `DAMAGED` one for a line that is cut off or wrong."""
-    for line in lines:
-        try:
-            record = json.loads(line)
-        except (ValueError, RecursionError):
-            record = None
-        if _is_record(record):
-            yield record
-        else:
-            yield {"kind": DAMAGED, "line": line.rstrip("\n")} if line.strip() else {}
+def to_line(record: Record) -> bytes:
+    """The line of the log that keeps a record."""
+    body = json.dumps(record).encode()
+    return b'%s,"crc":"%08x"}\n' % (body[:-1], zlib.crc32(body))
+
+
+def from_line(line: bytes) -> Record:
+    """The record of a line: an empty one for a blank line, a `DAMAGED` one for a line that is cut off or changed."""
+    checked = _CHECKED.fullmatch(line)
+    if checked is not None and zlib.crc32(body := checked[1] + b"}") == int(checked[2], 16):
+        record: Record = json.loads(body)
+        return record
+    return {"kind": DAMAGED, "line": line.decode(errors="replace").rstrip("\n")} if line.strip() else {}
+
+
+def is_of_file(line: bytes) -> bool:
+    """Whether a line keeps a record of the kind `file`."""
+    return line.startswith(_FILE)
+
+
+def from_old_line(line: str) -> Record:
+    """The record of a line without a checksum, as older versions wrote it."""
+    try:
+        record = json.loads(line)
+    except (ValueError, RecursionError):
+        record = None
+    if _is_record(record):
+        return {"kind": record["kind"], **record}
+    return {"kind": DAMAGED, "line": line.rstrip("\n")} if line.strip() else {}
 
 
 def _is_record(value: Any) -> bool:
@@ -58,23 +80,23 @@ def _is_point(row: Any) -> bool:
     return is_value and isinstance(row[2], int) and isinstance(row[3], int)
 
 
-def merged(records: Iterable[Record]) -> Iterator[tuple[Record, int]]:
-    """Records with the number of lines they stand for: neighbouring metrics become one batch of at most 1000."""
+def merged(records: Iterable[tuple[Record, int]]) -> Iterator[tuple[Record, int]]:
+    """Records with the position at which each ends; neighbouring metrics become one batch of at most 1000."""
     batch: Record = {}
-    num_lines = 0
-    for record in records:
-        is_metrics = record.get("kind") == "metrics"
+    batch_end = 0
+    for record, end in records:
+        is_metrics = record["kind"] == "metrics"
         if batch and is_metrics and len(batch["values"]) + len(record["values"]) <= METRICS_PER_BATCH:
             batch["values"] += record["values"]
-            num_lines += 1
+            batch_end = end
             continue
         if batch:
-            yield batch, num_lines
-        batch, num_lines = (record, 1) if is_metrics else ({}, 0)
+            yield batch, batch_end
+        batch, batch_end = (record, end) if is_metrics else ({}, 0)
         if not is_metrics:
-            yield record, 1
+            yield record, end
     if batch:
-        yield batch, num_lines
+        yield batch, batch_end
 
 
 def metrics_record(values: Iterable[tuple[str, float, int, int]]) -> Record:

@@ -5,10 +5,9 @@ import atexit
 import io
 import math
 import os
-import shutil
-import tempfile
+import secrets
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, get_args
@@ -18,12 +17,12 @@ from lightning.pytorch.loggers.logger import Logger
 from lightning.pytorch.utilities import rank_zero_only
 
 from qlit.runtime.critical_section import undivided
-from qlit.runtime.retry import is_full_disk, say, when_mlflow_is_there, when_there_is_space
+from qlit.runtime.retry import OutageError, is_full_disk, say, when_there_is_space
 from qlit.runtime.secrets import scrub
 from qlit.tracking import mlflow_store
 from qlit.tracking.names import artifact_parts, clean_key, clean_tags, cut, flatten
-from qlit.tracking.open_run import SCRATCH, OpenRun, open_run
-from qlit.tracking.records import Record, metrics_record
+from qlit.tracking.open_run import OpenRun, open_run
+from qlit.tracking.records import METRICS_PER_BATCH, Record, metrics_record
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -32,18 +31,18 @@ __all__ = ["MLflowTracker", "scrub"]
 
 Status = Literal["FINISHED", "FAILED", "KILLED"]
 
-_FLUSH_S, _FLUSH_METRICS = 2.0, 1000
+_SYNC_S = 2.0
 _PARAM_CHARS = 500
 
 
 class MLflowTracker(Logger):
     """Logs one run to MLflow: metrics, parameters, tags and files.
 
-    Nothing happens before `start` (or the first thing logged): no file, no connection. After it, no failure of MLflow
-    ends or holds up the training: what cannot be sent waits in `<run_dir>/unsent.jsonl` (files in
-    `unsent_files.jsonl`), and is sent when MLflow is back, or when a later tracker with this `run_id` starts. The run
-    stays open over fit and test until `close`. On ranks other than zero every method does nothing, and `run_id` and
-    `run_dir` are None.
+    Nothing happens before `start` (or the first thing logged): no file, no connection. After it, everything is written
+    to `<run_dir>/log.jsonl` and sent from there, so no failure of MLflow ends or holds up the training: what cannot be
+    sent is sent when MLflow is back, by `qlit sync`, or when a later tracker with this `run_id` starts. The run stays
+    open over fit and test until `close`. On ranks other than zero every method does nothing, and `run_id` and `run_dir`
+    are None.
 
     Args:
         experiment: Name of the MLflow experiment; created if there is none.
@@ -57,8 +56,6 @@ class MLflowTracker(Logger):
             becomes the tag `resumed.<name>`. For a resumed fit, `null` on the command line begins a new run.
         parent_run_id: The run under which MLflow's UI shows this one.
     """
-
-    patience_s = 0.0  # for which the start of the run, and its end as FINISHED, wait for an MLflow that is away
 
     def __init__(
         self,
@@ -77,9 +74,10 @@ class MLflowTracker(Logger):
             open_run, experiment=experiment, run_name=run_name, tracking_uri=tracking_uri, tags=tags, run_id=run_id
         )
         self._run: OpenRun | None = None  # until `start`
-        self._tried_ms: int | None = None
-        self._metrics: list[tuple[str, float, int, int]] = []
-        self._last_flush, self._closed, self._pid = 0.0, False, 0
+        self.opener: Callable[[Callable[[], None]], None] = lambda begin: begin()
+        """Calls what opens the run, which may be done twice: assign a function that retries it during an outage."""
+        self._key: str | None = None
+        self._num_unsent, self._last_sync, self._closed, self._pid = 0, 0.0, False, 0
 
     @rank_zero_only
     def start(self) -> None:
@@ -91,17 +89,13 @@ class MLflowTracker(Logger):
                 that run does not exist or lies in another experiment.
             RuntimeError: If MLflow refuses for another reason, such as missing rights or an old database schema.
         """
-        if self._run is not None:
-            return
-        if self.patience_s:
-            when_mlflow_is_there(self._begin, self.patience_s)
-        else:
-            self._begin()
+        if self._run is None:
+            self.opener(self._begin)
 
     @undivided()  # a run that is made has somebody to close it
     def _begin(self) -> None:
-        tried_ms, self._tried_ms = self._tried_ms, self._tried_ms or time.time_ns() // 1_000_000
-        self._run = self._open(tried_ms=tried_ms)
+        is_retry, self._key = self._key is not None, self._key or secrets.token_hex(16)
+        self._run = self._open(key=self._key, is_retry=is_retry)
         self._pid = os.getpid()  # of the process that holds the run
         atexit.register(self._at_exit)
 
@@ -135,7 +129,8 @@ class MLflowTracker(Logger):
         if self._run_id is None or not mlflow_store.exists(store):
             return None
         with mlflow_store.creation_lock(store):
-            return mlflow_store.status_of_run(mlflow_store.connect(store), self._run_id)
+            run = mlflow_store.find_run(mlflow_store.connect(store), self._run_id)
+        return None if run is None else str(run.info.status)
 
     @rank_zero_only
     def check(self) -> None:
@@ -164,7 +159,7 @@ class MLflowTracker(Logger):
     @property
     def run_dir(self) -> Path | None:
         """Local folder for the run's checkpoints; None before `start` and on ranks other than zero."""
-        return self._run.folder if self._run else None
+        return self._run.log.folder if self._run else None
 
     @property
     def ui_command(self) -> str:
@@ -190,16 +185,36 @@ class MLflowTracker(Logger):
         return self._run
 
     def _put(self, record: Record) -> None:
-        self._started().put(record)
+        run = self._started()
+        if run.reopening is not None:
+            run.log.append(run.reopening)
+            run.reopening = None
+        run.log.append(record)
+        if record["kind"] == "metrics":
+            self._num_unsent += len(record["values"])
+            self.save()
+        else:
+            self._sync()
 
-    @property
-    def unsent_metrics(self) -> list[tuple[str, float, int, int]]:
-        """(name, value, time in ms since 1970, step) of the metrics that wait, for a checkpoint that is past them."""
-        return list(self._metrics)
+    def _sync(self, *, now: bool = False) -> bool:
+        """Send what MLflow lacks; whether it has everything."""
+        run = self._started()
+        self._num_unsent, self._last_sync = 0, time.monotonic()
+        return run.mirror.sync(now=now) and (not self._closed or run.log.finish())
+
+    @rank_zero_only
+    def sync(self) -> None:
+        """Send what MLflow lacks at once.
+
+        Raises:
+            ConnectionError: If it still lacks something.
+        """
+        if self._run is not None and not self._sync(now=True):
+            raise ConnectionError(f"run {self._run.run_id} has not all it logged: {self._run.mirror.reason}")
 
     @rank_zero_only
     def log_again(self, rows: Iterable[tuple[str, float, int, int]]) -> None:
-        """Log what `unsent_metrics` of an earlier process gave; points that the run has are skipped."""
+        """Log (name, value, time in ms since 1970, step) of metrics; points that a resumed run has are skipped."""
         self._add(rows)
 
     @rank_zero_only
@@ -215,10 +230,9 @@ class MLflowTracker(Logger):
         self._add((clean_key(key), value, now_ms, step or 0) for key, value in finite.items())
 
     def _add(self, rows: Iterable[tuple[str, float, int, int]]) -> None:
-        if self._run is not None:
-            rows = [row for row in rows if self._run.is_new(row[0], row[1], row[3])]
-        self._metrics += rows
-        self.save()
+        run = self._started()
+        if new := [row for row in rows if run.is_new(row[0], row[1], row[3])]:
+            self._put(metrics_record(new))
 
     @rank_zero_only
     def log_hyperparams(self, params: Mapping[str, Any] | argparse.Namespace, *_: Any, **__: Any) -> None:
@@ -294,7 +308,7 @@ class MLflowTracker(Logger):
         except OSError as error:
             if not is_full_disk(error):
                 raise
-            self._started().drop(artifact_path, error)
+            self._started().mirror.drop(artifact_path, error)
 
     @rank_zero_only
     def log_file(self, local_path: str | Path, artifact_dir: str = "") -> None:
@@ -306,39 +320,30 @@ class MLflowTracker(Logger):
         path = Path(local_path)
         if not path.is_file():
             raise FileNotFoundError(f"`local_path` must be a file, but got {str(path)!r}. Log a folder file by file.")
-        self._put_file(path, f"{artifact_dir}/{path.name}")
-
-    def _put_content(self, content: bytes, artifact_path: str, *, optional: bool = False) -> None:
-        run = self._started()
-        folder, name = artifact_parts(artifact_path)
-        scratch = _scratch(run.folder, name, content)
+        log, (folder, name) = self._started().log, artifact_parts(f"{artifact_dir}/{path.name}")
         try:
-            record = {"kind": "file", "path": str(scratch / name), "name": name, "folder": folder, "is_scratch": True}
-            run.put(record, optional=optional)
-        finally:
-            shutil.rmtree(scratch, ignore_errors=True)
+            copy = when_there_is_space(lambda: log.file_copy(path, name))
+        except (OSError, OutageError) as error:
+            say(f"{path} could not be kept ({error}).")
+        else:
+            self._put(log.file_record(copy, folder))
 
-    def _put_file(self, path: Path, artifact_path: str) -> None:
-        folder, name = artifact_parts(artifact_path)
-        self._put({"kind": "file", "path": str(path), "name": name, "folder": folder})
+    def _put_content(self, content: bytes, artifact_path: str, **more: bool) -> None:
+        log, (folder, name) = self._started().log, artifact_parts(artifact_path)
+        self._put(log.file_record(log.content_copy(content, name), folder, **more))
 
     @rank_zero_only
     def save(self) -> None:
-        """Send the metrics that wait if it is time to; Lightning calls this whenever it has logged anything."""
-        if len(self._metrics) >= _FLUSH_METRICS or time.monotonic() - self._last_flush >= _FLUSH_S:
-            self._flush()
-
-    @undivided()  # else a signal loses what is on its way
-    def _flush(self) -> None:
-        self._last_flush = time.monotonic()
-        if self._metrics:
-            metrics, self._metrics = self._metrics, []
-            self._put(metrics_record(metrics))
+        """Send metrics if it is time to; Lightning calls this whenever it has logged anything."""
+        is_due = self._num_unsent >= METRICS_PER_BATCH or time.monotonic() - self._last_sync >= _SYNC_S
+        if self._num_unsent and is_due:
+            self._sync()
 
     @rank_zero_only
     def finalize(self, status: str) -> None:  # noqa: ARG002 - Lightning calls this after fit and test alike
         """Send the metrics that wait; the run stays open until `close`."""
-        self._flush()
+        if self._num_unsent:
+            self._sync()
 
     @rank_zero_only
     @undivided()  # a signal that comes meanwhile leaves neither a part unsent nor a finished run unfinished
@@ -363,42 +368,24 @@ class MLflowTracker(Logger):
         try:
             self._end(self._run, status, error)
         finally:
-            self._run.release()
+            self._run.log.release()
 
     def _end(self, run: OpenRun, status: Status, error: str | None) -> None:
-        run.free_reserve()
-        self._flush()
-        if run.reopening is not None:
+        run.log.free_reserve()
+        if run.reopening is not None:  # nothing was logged
+            run.log.finish()
             return
-        if run.has_lost and status == "FINISHED":
+        if run.log.has_lost and status == "FINISHED":
             status, error = "KILLED", "a part of its record is lost, as the disk was full; resume it from last.ckpt"
         if error:
             self.set_tag("error", error)
-        self._put({"kind": "status", "status": status, "end_time": time.time_ns() // 1_000_000})
-        if waiting := run.settle(self.patience_s if status == "FINISHED" else 0.0):
+        run.log.append({"kind": "status", "status": status, "end_time": time.time_ns() // 1_000_000})
+        if not self._sync(now=True):
             say(
-                f"MLflow still lacks a part of this run. It waits in {' and '.join(map(str, waiting))}, and is sent "
-                "when a later run of this experiment begins in this folder, or a tracker with "
-                f"run_id={run.run_id} starts."
+                f"MLflow still lacks a part of run {run.run_id}. It waits in {run.log.file}, and is sent by "
+                "`qlit sync` in this folder, or when a later run of this experiment begins here."
             )
 
     def _at_exit(self) -> None:
         if os.getpid() == self._pid:  # not a fork of the process that trains
             self.close("FAILED", "the process ended without closing the run")
-
-
-def _scratch(folder: Path, name: str, content: bytes) -> Path:
-    """A new folder with one file: in the folder of the run, or where that disk is full, the system's temporary one."""
-    for place in (folder, None):
-        scratch: Path | None = None
-        try:
-            scratch = Path(tempfile.mkdtemp(prefix=SCRATCH, dir=place))
-            (scratch / name).write_bytes(content)
-        except OSError as error:
-            if scratch is not None:
-                shutil.rmtree(scratch, ignore_errors=True)
-            if place is None or not is_full_disk(error):
-                raise
-        else:
-            return scratch
-    raise AssertionError(folder)

@@ -1,6 +1,7 @@
 """One training of a study: found where it was done before, resumed where it was stopped; in this process."""
 
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,8 @@ from qlit.jobs.cost import circuits_of
 from qlit.jobs.interruption import Interruption
 from qlit.jobs.recorder import kept_best, parameter_counts
 from qlit.jobs.training_cli import QlitCLI
-from qlit.runtime.retry import PATIENCE_S, when_mlflow_is_there
+from qlit.runtime.critical_section import undivided
+from qlit.runtime.retry import OutageError, when_mlflow_is_there
 from qlit.tracking.config_hash import HASH, identity_tags
 from qlit.tracking.kept_runs import KeptRuns
 from qlit.training.datamodule import SentenceDataModule
@@ -238,8 +240,7 @@ class TrialCLI(QlitCLI):
     def instantiate_trainer(self, **kwargs: Any) -> Trainer:
         trainer = super().instantiate_trainer(**kwargs)
         assert self.tracker is not None
-        # Its end too: a run that is looked for by the next trial, or shown, should be complete.
-        self.tracker.patience_s = PATIENCE_S
+        self.tracker.opener = when_mlflow_is_there
         trainer.callbacks.append(self.watch)  # type: ignore[attr-defined]
         return trainer
 
@@ -254,3 +255,11 @@ class TrialCLI(QlitCLI):
         assert self.tracker is not None
         facts = _facts(self.model, self.datamodule)
         self.tracker.log_metrics({f"{_STUDY}{name}": value for name, value in facts.items()})
+
+    @undivided()
+    def _close(self) -> None:
+        super()._close()
+        assert self.tracker is not None
+        # A run that is looked for by the next trial, or shown, should be complete.
+        with suppress(OutageError):
+            when_mlflow_is_there(self.tracker.sync)
