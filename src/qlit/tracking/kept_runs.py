@@ -13,6 +13,8 @@ from qlit.tracking.config_hash import HASH
 from qlit.tracking.diverged import DIVERGED, NOTICE, is_finite
 from qlit.tracking.open_run import reap
 from qlit.tracking.predictions import FILE_NAME, Predictions
+from qlit.tracking.run_log import RunLog
+from qlit.tracking.sync import Synced, sync_left
 
 
 @dataclass(frozen=True, eq=False)
@@ -67,6 +69,21 @@ class KeptRuns:
             with mlflow_store.creation_lock(self._store):
                 self._connected = mlflow_store.connect(self._store)
         return self._connected
+
+    @property
+    def uri(self) -> str:
+        """The store, which may hold credentials."""
+        return self._store.uri
+
+    @property
+    def folder(self) -> Path:
+        """Where the folders of runs lie."""
+        return self._store.root / "runs"
+
+    def sync(self) -> Iterator[Synced]:
+        """Send what the store lacks of the runs in `folder`; what becomes of each of which something waits."""
+        if RunLog.waiting_folders(self._store.root):
+            yield from sync_left(self._store, self._client)
 
     def read(self, run_id: str) -> KeptRun:
         """A run with its test predictions.

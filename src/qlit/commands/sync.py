@@ -1,0 +1,36 @@
+"""`qlit sync`: send to MLflow what it lacks of the runs in this folder."""
+
+from qlit.jobs.config.arguments import CommandParser
+from qlit.runtime.secrets import scrub
+from qlit.tracking.kept_runs import KeptRuns
+
+
+def run(command: str, arguments: list[str]) -> int:
+    """Run `qlit sync` and return its exit status: 1 if MLflow still lacks something."""
+    parser = CommandParser(
+        prog=f"qlit {command}",
+        description="Send to MLflow what it lacks of the runs in this folder after an outage. Every run keeps all that "
+        "it logs in mlruns/runs/ID/log.jsonl; what MLflow has already is not changed.",
+        epilog="Exit status: 0 if MLflow has everything but of runs that are being trained, which send it themselves; "
+        "1 if something still waits.",
+    )
+    parser.add_argument(
+        "--tracking_uri", metavar="URI", help="an MLflow server or database; default: MLFLOW_TRACKING_URI or mlruns/"
+    )
+    kept = KeptRuns(parser.parse(arguments).tracking_uri)
+    store, waits, is_empty = scrub(kept.uri), False, True
+    for synced in kept.sync():
+        is_empty = False
+        waits = waits or synced.state in ("waits", "unknown")
+        sent = "1 event was sent" if synced.num_sent == 1 else f"{synced.num_sent} events were sent"
+        text = {
+            "sent": f"{sent}; MLflow has everything.",
+            "waits": f"{sent}; the others wait in {synced.log}: {synced.reason}.",
+            "running": "a process is training it, which sends its log itself.",
+            "unknown": f"not in MLflow at {store}, or deleted there; name its store with --tracking_uri. It stays in "
+            f"{synced.log}.",
+        }[synced.state]
+        print(f"run {synced.run_id}: {text}", flush=True)
+    if is_empty:
+        print(f"MLflow at {store} has everything of the runs in {kept.folder}.")
+    return 1 if waits else 0
