@@ -72,12 +72,11 @@ def _is_public(parts: list[str]) -> bool:
 
 @cache
 def listed(folder: Path) -> list[str]:
-    """`__all__` of a package, without importing it."""
+    """`__all__` and `MODULES` of a package, without importing it."""
     tree = ast.parse((folder / "__init__.py").read_text(encoding="utf-8"))
-    for node in tree.body:
-        if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "__all__":
-            return list(ast.literal_eval(node.value))
-    return []
+    lists = [node for node in tree.body if isinstance(node, ast.Assign)]
+    values = [node.value for node in lists if ast.unparse(node.targets[0]) in ("__all__", "MODULES")]
+    return [name for value in values for name in ast.literal_eval(value)]
 
 
 def _is_free(name: str) -> bool:

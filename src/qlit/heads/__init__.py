@@ -24,5 +24,7 @@ __all__ = [
     "ReuploadingPQC",
     "SVCHead",
     "SimulatedQuantumEncoder",
-    "programs",
 ]
+
+MODULES = ["programs"]
+"""Modules that other rooms may import; `__all__` is the list of classes that configs and checkpoints may name."""

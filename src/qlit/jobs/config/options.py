@@ -169,7 +169,7 @@ def _known_names() -> list[str]:
     from qlit.training.datamodule import SentenceDataModule
     from qlit.training.module import SentenceClassifier
 
-    public = [kind for name in heads.__all__ if isinstance(kind := getattr(heads, name, None), type)]  # no modules
+    public = [getattr(heads, name) for name in heads.__all__]
     places: list[tuple[str, type]] = [
         ("model", SentenceClassifier),
         ("model.head.pqc", heads.ReuploadingPQC),
