@@ -35,7 +35,7 @@ from safetensors.numpy import load_file
 from tiny_body import make_tiny_body
 
 from qlit.cli import main
-from qlit.jobs import training_cli
+from qlit.jobs import fit, session, trainer_parts
 from qlit.jobs.study import worker
 from qlit.tracking import sync
 from qlit.tracking.config_hash import HASH
@@ -100,15 +100,15 @@ class Stages:
         self.entries, self.moment = Counter[str](), moment
         self.wrap(MLflowTracker, "_begin", "opening", "opened")
         self.wrap(EpochProgress, "on_train_start", "", "fit")
-        self.wrap(training_cli.SentenceClassifier, "on_validation_epoch_end", "validation")
+        self.wrap(session.SentenceClassifier, "on_validation_epoch_end", "validation")
         for module in (files, earlier_best):
             self.wrap(module, "write_checkpoint", "checkpoint")
         self.wrap(RunLog, "append", "logging", "logged")
         self.wrap(sync, "deliver", "sending", "sent")
         self.wrap(RunLog, "mark", "", "marked")
-        self.wrap(training_cli.QlitCLI, "after_fit", "fitted")
-        self.wrap(training_cli.Trainer, "test", "test")
-        self.wrap(training_cli.QlitCLI, "_close", "end", "ended")
+        self.wrap(fit, "after_fit", "fitted")
+        self.wrap(trainer_parts.Trainer, "test", "test")
+        self.wrap(session.Session, "close", "end", "ended")
         self.wrap(worker.Worker, "_note", "result")
 
     def wrap(self, owner, name: str, before: str, after: str = "") -> None:

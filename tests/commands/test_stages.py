@@ -8,7 +8,7 @@ import pytest
 from commands.runs import SMALL, all_runs
 
 from qlit.cli import main
-from qlit.jobs import training_cli
+from qlit.jobs import fit
 from qlit.tracking.tracker import MLflowTracker
 from qlit.training.module import SentenceClassifier
 
@@ -25,7 +25,7 @@ def folder(tmp_path_factory):
     made = tmp_path_factory.mktemp("stages")
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(made)
-        patch.setattr(training_cli, "fit_summary", raising(BrokenPipeError()))
+        patch.setattr(fit, "fit_summary", raising(BrokenPipeError()))
         assert main(["fit", *SHORT]) == 128 + signal.SIGPIPE
     return made
 
@@ -69,9 +69,9 @@ def test_before_a_run_is_opened_there_is_none(statuses, monkeypatch, capsys):
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
-@pytest.mark.parametrize("owner", [training_cli.QlitCLI, SentenceClassifier], ids=["before the test", "in the test"])
+@pytest.mark.parametrize("owner", [fit, SentenceClassifier], ids=["before the test", "in the test"])
 def test_after_its_epochs_a_fit_goes_on_with_the_test(statuses, monkeypatch, capsys, number, owner):
-    name = "after_fit" if owner is training_cli.QlitCLI else "test_step"
+    name = "after_fit" if owner is fit else "test_step"
     send(monkeypatch, number, owner, name)
     assert main(["fit", *SHORT]) == 128 + number
     assert statuses() == ["KILLED"]
@@ -99,7 +99,7 @@ def test_an_evaluation_is_stopped_within_its_batches(folder, statuses, monkeypat
 
 
 def test_a_series_is_stopped_between_fit_and_test(statuses, monkeypatch, capsys):
-    send(monkeypatch, signal.SIGTERM, training_cli.QlitCLI, "after_fit")
+    send(monkeypatch, signal.SIGTERM, fit, "after_fit")
     models = ["--config", SMALL[1], "--config", f"{SMALL[1]} --model.lr 0.02", "--seeds", "1"]
     assert main(["compare", *models, *SMALL[2:]]) == 143
     assert capsys.readouterr().err.endswith("qlit compare: stopped by SIGTERM; the same command goes on\n")

@@ -4,8 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from qlit.jobs.series import resolved
-from qlit.jobs.study.setup import checked_configs, options_of
+from qlit.jobs.study.setup import checked_configs, job_of, options_of
 from qlit.studies.designs import cells_of, num_trainings
 from qlit.studies.files.study_file import read_study
 
@@ -44,6 +43,6 @@ def test_without_a_penalty_logistic_regression_has_no_strength():
     study = read_study(FOLDER / "table_09.yaml")
     strengths = [study.settings(cell)["model.head.C"] for cell in cells_of(study)]
     assert strengths.count(None) == 6
-    made = resolved(options_of(study, cells_of(study)[-1]))["model"]["head"]["init_args"]
+    made = job_of(study, cells_of(study)[-1]).config["model"]["head"]["init_args"]
     assert (made["C"], made["class_weight"], made["max_iter"]) == (None, None, 200)
     assert set(strengths) - {None} == {round(0.3 + 0.05 * number, 2) for number in range(193)}

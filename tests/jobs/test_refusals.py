@@ -190,7 +190,7 @@ def test_lightnings_refusal_counts_where_the_config_was_handed_on_and_not_where_
         pytest.raises(RefusedOptionError, match=r"^trainer.devices 0: .*is not a valid input"),
         refusals({"devices": 0}),
     ):
-        of("jobs/training_cli.py", TRAINER)()
+        of("jobs/session.py", TRAINER)()
     with pytest.raises(RefusedOptionError), refusals({}):
         of("training/epoch_loop.py", TRAINER)()  # which hands on what the config says
     with pytest.raises(Exception, match="not a valid input") as kept, refusals({}):
@@ -203,11 +203,9 @@ def test_errors_of_a_users_class_and_of_no_statement_keep_their_type():
         Trainer(accelerator="cpu", devices=0, logger=False)  # in this file, which is neither ours nor a library's
 
     with pytest.raises(Exception, match="not a valid input") as kept, refusals({}, making=True):
-        of("jobs/training_cli.py", "def run(call):\n    call()\n")(users)
+        of("jobs/session.py", "def run(call):\n    call()\n")(users)
     assert not isinstance(kept.value, RefusedOptionError)
-    add = of(
-        "jobs/training_cli.py", "def run():\n    torch.nn.functional.linear(torch.zeros(2, 3), torch.zeros(4, 5))\n"
-    )
+    add = of("jobs/session.py", "def run():\n    torch.nn.functional.linear(torch.zeros(2, 3), torch.zeros(4, 5))\n")
     with pytest.raises(RuntimeError) as kept, refusals({}):
         add()
     assert not isinstance(kept.value, RefusedOptionError)

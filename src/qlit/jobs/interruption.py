@@ -6,9 +6,13 @@ from pathlib import Path
 
 from lightning.fabric.plugins.environments.slurm import SLURMEnvironment
 from lightning.pytorch import Callback, LightningModule, Trainer
+from lightning.pytorch.trainer.connectors.signal_connector import _SignalConnector
 from lightning.pytorch.utilities.exceptions import SIGTERMException
 
-from qlit.runtime.interrupts import StoppedBySignal
+from qlit.jobs.config.options import readable_errors
+from qlit.jobs.outcome import Outcome
+from qlit.jobs.run_status import trackers
+from qlit.runtime.interrupts import StoppedBySignal, raise_if_lost
 
 
 class Interruption(Callback):
@@ -19,8 +23,9 @@ class Interruption(Callback):
             exception.
     """
 
-    def __init__(self, raise_if_lost: Callable[[], None]) -> None:
+    def __init__(self, raise_if_lost: Callable[[], None] = raise_if_lost) -> None:
         self.signal: signal.Signals | None = None
+        self.run_id: str | None = None
         self.last_checkpoint = ""
         self.go_on_options = ""
         self._is_noted = False
@@ -52,11 +57,37 @@ class Interruption(Callback):
             self.signal = signal.SIGINT
         elif isinstance(exception, SIGTERMException):
             self.signal = signal.SIGTERM
+        self.run_id = next((tracker.run_id for tracker in trackers(trainer)), None)
         last = getattr(trainer.checkpoint_callback, "last_model_path", "")
         self.last_checkpoint = last if last and Path(last).is_file() else ""
         if getattr(getattr(trainer, "datamodule", None), "trust_remote_code", False) and not self._is_noted:
             self.go_on_options += " --data.trust_remote_code true"  # no checkpoint sets it
         self._is_noted = True
+
+
+def outcome_or_stop(work: Callable[[], Outcome], interruption: Interruption) -> Outcome:
+    """The outcome of a training or an evaluation; "stopped" where a signal ended it."""
+    try:
+        with readable_errors():
+            return work()
+    except SystemExit as stop:  # Lightning ends so after a KeyboardInterrupt that no signal raised
+        stopped_by = stop.signal if isinstance(stop, StoppedBySignal) else interruption.signal
+        if stopped_by is None:
+            raise
+    return Outcome(
+        "stopped",
+        interruption.run_id,
+        stopped_by=stopped_by,
+        checkpoint=interruption.last_checkpoint,
+        go_on_options=interruption.go_on_options,
+    )
+
+
+class _NoSignals(_SignalConnector):
+    """Lightning's part for signals, where somebody else handles them."""
+
+    def register_signal_handlers(self) -> None:
+        self.received_sigterm = False
 
 
 def leave_sigterm_to_us(trainer: Trainer) -> None:
@@ -68,4 +99,4 @@ def leave_sigterm_to_us(trainer: Trainer) -> None:
     environment = trainer._accelerator_connector.cluster_environment
     requeues = isinstance(environment, SLURMEnvironment) and environment.auto_requeue
     if callable(signal.getsignal(signal.SIGTERM)) and not requeues:
-        trainer._signal_connector.register_signal_handlers = lambda: None  # type: ignore[method-assign]
+        trainer._signal_connector = _NoSignals(trainer)

@@ -17,7 +17,7 @@ class Planned(NamedTuple):
 
     Args:
         name: How it is called.
-        config: As `resolved` gives it.
+        config: As `Job.config` gives it.
         splits: Seeds of its splits.
         num_processes: Of a training.
     """

@@ -21,7 +21,14 @@ from qlit.runtime.errors import PACKAGE, is_raised_on_purpose
 
 _KINDS = (MisconfigurationException, ValueError, TypeError, RuntimeError, ImportError, AttributeError)
 # Ours, but on the way to Lightning: they hand on what it was told by the config.
-_PASSING_ON = ("jobs/training_cli.py", "jobs/cluster.py", "training/epoch_loop.py")
+_PASSING_ON = (
+    "jobs/session.py",
+    "jobs/trainer_parts.py",
+    "jobs/fit.py",
+    "jobs/evaluate.py",
+    "jobs/cluster.py",
+    "training/epoch_loop.py",
+)
 _MOST_CHARS = 300
 _PLACES = {
     "trainer.callbacks": "callbacks.callback.Callback",

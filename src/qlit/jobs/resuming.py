@@ -7,13 +7,9 @@ from lightning.pytorch import Trainer
 from qlit.tracking.tracker import MLflowTracker
 
 
-class NothingToDo(Exception):  # noqa: N818 - it is no error
-    """The training that was to go on is complete; the message says how it can go on."""
-
-
 def check_resumable(
     path: str, checkpoint: dict[str, Any], trainer: Trainer, tracker: MLflowTracker | None, *, tests: bool
-) -> None:
+) -> str:
     """Raise if a training cannot go on from a checkpoint.
 
     Args:
@@ -22,10 +18,12 @@ def check_resumable(
         trainer: Which is to train.
         tracker: Of the run; None if it is not tracked.
         tests: Whether the fit ends with a test.
+    Returns:
+        Why there is nothing to do, where the training has all of its epochs or steps, and the test was made too; else
+        nothing.
     Raises:
         ValueError: If it lacks the optimiser's state, lies in the middle of an epoch, or has more epochs or steps than
             the trainer is to make.
-        NothingToDo: If it has all of them, and the test was made too.
     """
     if "optimizer_states" not in checkpoint or "loops" not in checkpoint:
         raise ValueError(f"{path} holds weights only, so no training can go on from it; name a last.ckpt.")
@@ -51,7 +49,8 @@ def check_resumable(
                 f"--trainer.{name} to go on."
             )
         if not tests or (tracker is not None and tracker.earlier_status() == "FINISHED"):
-            raise NothingToDo(
+            return (
                 f"nothing to do: {path} has been trained for all of its {done:,} {unit}; raise --trainer.{name} to "
                 "go on."
             )
+    return ""

@@ -10,17 +10,15 @@ from typing import Any
 import torch
 
 from qlit.data import expanded
-from qlit.data.contents import Contents, contents_of
-from qlit.jobs.config.options import readable_errors, value_of
+from qlit.data.contents import Contents
+from qlit.jobs.config.options import value_of
 from qlit.jobs.cores import check_keeps_runs
-from qlit.jobs.interruption import Interruption
+from qlit.jobs.job import Job
 from qlit.jobs.launchers import refuse_copies
+from qlit.jobs.outcome import Outcome
 from qlit.jobs.readiness import Planned, check_all
-from qlit.jobs.trainer_checks import check_options
-from qlit.jobs.training_cli import QlitCLI
 from qlit.runtime.interrupts import StoppedBySignal, raise_if_lost
-from qlit.tracking.config_hash import HASH, identity_tags
-from qlit.tracking.kept_runs import DivergedRun, KeptRun, KeptRuns
+from qlit.tracking.kept_runs import KeptRun
 
 _OWN = (
     "--data.seed",
@@ -70,13 +68,13 @@ class Series:
         for candidate in self.candidates:
             if taken := next((name for name in _OWN if value_of(name, candidate.options) is not None), None):
                 raise ValueError(f"The trainings of a series get their own {taken}; leave it out of {candidate.name}.")
-        self._configs = [resolved(each.options) for each in self.candidates]  # all, before the first hour of training
-        for candidate, config in zip(self.candidates, self._configs, strict=True):
-            check_trainer(candidate.name, config["trainer"])
-        self._seen: dict[int, Contents] = {}
-        self.diverged: list[dict[int, DivergedRun]] = [{} for _ in self.candidates]
-        """The runs of each candidate that diverged, by seed, as far as `found` or `trained` has come upon them."""
-        self._stores = {uri: KeptRuns(uri) for uri in {each["tracking"]["tracking_uri"] for each in self._configs}}
+        self._jobs = [Job(each.options) for each in self.candidates]  # all, before the first hour of training
+        for candidate, job in zip(self.candidates, self._jobs, strict=True):
+            check_trainer(candidate.name, job.config["trainer"])
+        for job in self._jobs:
+            _ = job.runs  # a store that cannot be named is told before the first training, too
+        self.diverged: list[dict[int, Outcome]] = [{} for _ in self.candidates]
+        """The trainings of each candidate that diverged, by seed, as far as `found` or `trained` has met them."""
 
     def contents(self) -> list[Contents]:
         """What each candidate reads.
@@ -84,7 +82,7 @@ class Series:
         Raises:
             ValueError, FileNotFoundError, ConnectionError: If data or body cannot be found or read.
         """
-        return [self._contents(number) for number in range(len(self.candidates))]
+        return [job.contents for job in self._jobs]
 
     def found(self) -> list[dict[int, KeptRun]]:
         """The finished runs of each candidate, by seed.
@@ -117,13 +115,15 @@ class Series:
             if seed not in runs[number] and seed not in self.diverged[number]  # it would diverge again
         ]
         check_all(
-            Planned(candidate.name, self._configs[number], [seed for seed, of in missing if of == number])
+            Planned(candidate.name, self._jobs[number].config, [seed for seed, of in missing if of == number])
             for number, candidate in enumerate(self.candidates)
         )
         for place, (seed, number) in enumerate(sorted(missing), 1):
             name = self.candidates[number].name
             print(f"qlit: training {place} of {len(missing)}: {name}, seed {seed}", file=sys.stderr, flush=True)
-            self._train(number, seed, Interruption(raise_if_lost))
+            outcome = self._train(number, seed)
+            if outcome.stopped_by is not None:
+                raise StoppedBySignal(outcome.stopped_by)
             raise_if_lost()
             run = self._finished(number, seed)
             if (diverged := self.diverged[number].get(seed)) is not None:
@@ -131,8 +131,8 @@ class Series:
                 continue
             if run is None:
                 raise ValueError(
-                    f"The run of {name}, seed {seed}, was trained with another config than the one that this command "
-                    "began with: leave config files alone meanwhile, and run it again."
+                    f"The run of {name}, seed {seed}, is not complete in MLflow, so it cannot be read: run the same "
+                    "command again, which goes on with it."
                 )
             runs[number][seed] = run
             accuracy = run.predictions.is_right.mean()
@@ -151,72 +151,25 @@ class Series:
         count = sum(len(candidate.seeds) for candidate in self.candidates)
         return f"{len(found)} of {count} trainings diverged: {'; '.join(name for name, _ in found)}. {found[0][1]}"
 
-    def _hash(self, number: int, seed: int) -> str:
-        config = self._configs[number]
-        seeded = {**config, "seed_everything": seed, "data": {**config["data"], "seed": seed}}
-        return identity_tags(seeded, self._contents(number))[HASH]
-
-    def _contents(self, number: int) -> Contents:
-        """What a candidate reads: as it was when it was first looked at, so that all of its runs belong together."""
-        if number not in self._seen:
-            self._seen[number] = contents_of(self._configs[number]["data"])
-        return self._seen[number]
+    def _job(self, number: int, seed: int) -> Job:
+        """The training of a candidate with a seed."""
+        return self._jobs[number].with_settings({"data.seed": seed, "seed_everything": seed})
 
     def _finished(self, number: int, seed: int) -> KeptRun | None:
-        tracking = self._configs[number]["tracking"]
-        store = self._stores[tracking["tracking_uri"]]
-        if not store.has_experiment(tracking["experiment"]):
-            return None
-        wanted = tracking["experiment"], self._hash(number, seed)
-        if (run_id := store.finished(*wanted)) is not None:
-            return store.read(run_id)
-        if (diverged := store.diverged(*wanted)) is not None:
-            self.diverged[number][seed] = diverged
+        found = self._job(number, seed).find()
+        if found is not None and found.status == "finished":
+            return self._jobs[number].runs.read(str(found.run_id))
+        if found is not None and found.status == "failed":
+            self.diverged[number][seed] = found
         return None
 
-    def _train(self, number: int, seed: int, interruption: Interruption) -> None:
-        candidate, tracking = self.candidates[number], self._configs[number]["tracking"]
-        stopped = self._stores[tracking["tracking_uri"]].stopped(tracking["experiment"], self._hash(number, seed))
-        arguments = [
-            "fit", *candidate.options, "--data.seed", str(seed), "--seed_everything", str(seed),
-            "--tracking.run_name", f"{candidate.name}, seed {seed}", "--test_after_fit", "true",
-            *(("--ckpt_path", str(stopped)) if stopped else ()),
-        ]  # fmt: skip
-        try:
-            with readable_errors():
-                tags = {"series.model": candidate.name, "series.seed": str(seed)}
-                QlitCLI(arguments, interruption, series_tags=tags, expected=self._contents(number))
-        except SystemExit as error:  # Lightning ends so after a KeyboardInterrupt that no signal raised
-            if isinstance(error, StoppedBySignal) or interruption.signal is None:
-                raise
-            raise StoppedBySignal(interruption.signal) from error
-
-
-class _ParsedOnly(QlitCLI):
-    """Reads a config and makes nothing of it."""
-
-    def __init__(self, arguments: list[str]) -> None:
-        super().__init__(arguments, Interruption(lambda: None))
-
-    def _set_seed(self) -> None: ...
-
-    def before_instantiate_classes(self) -> None: ...
-
-    def instantiate_classes(self) -> None: ...
-
-    def _run_subcommand(self, subcommand: str) -> None: ...
-
-
-def resolved(options: Sequence[str]) -> dict[str, Any]:
-    """The resolved config of a fit with these options, nested, as its run keeps it.
-
-    Raises:
-        UsageError, ValueError: If they cannot be understood, or no trainer can have them.
-    """
-    with readable_errors():
-        config: dict[str, Any] = _ParsedOnly(["fit", *options]).kept_config().as_dict()
-    check_options(config["trainer"])
-    return config
+    def _train(self, number: int, seed: int) -> Outcome:
+        """Train a candidate with a seed, from the checkpoint of a stopped training if there is one."""
+        job, name = self._job(number, seed), self.candidates[number].name
+        found = job.find()
+        checkpoint = found.checkpoint if found is not None and found.status == "stopped" else None
+        settings = {"tracking.run_name": f"{name}, seed {seed}", "test_after_fit": True, "ckpt_path": checkpoint}
+        return job.with_settings(settings).run(tags={"series.model": name, "series.seed": str(seed)})
 
 
 def candidate_of(config: str, overrides: Sequence[str], seeds: Sequence[int]) -> Candidate:

@@ -12,7 +12,7 @@ from jsonargparse._typehints import get_all_subclass_paths
 from qlit.cli import main
 from qlit.heads import Encoder, Head
 from qlit.jobs.config.classes import check_classes
-from qlit.jobs.series import _ParsedOnly
+from qlit.jobs.config.training_parser import training_parser
 from qlit.runtime.errors import UsageError
 
 _MODULE = """
@@ -55,7 +55,7 @@ def _own_code(tmp_path, monkeypatch):
 @pytest.fixture(scope="module")
 def parser():
     """The parser of `qlit fit`."""
-    return _ParsedOnly(["fit", "--config", str(QUICKSTART)])._parser("fit")
+    return training_parser("fit")
 
 
 def _values(name):

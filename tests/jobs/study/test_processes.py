@@ -2,14 +2,14 @@
 
 import sys
 import time
+from types import SimpleNamespace
 
 import psutil
 import pytest
 
-from qlit.data.contents import Contents
+from qlit.jobs.outcome import Outcome
 from qlit.jobs.study import processes
-from qlit.jobs.study.processes import FailedError, LostError, train_anywhere
-from qlit.jobs.study.trial import Outcome, SeveralProcessesError
+from qlit.jobs.study.processes import FailedError, LostError, train_apart
 from qlit.runtime.retry import OutageError
 
 BEGIN = """
@@ -26,22 +26,15 @@ say(run_id="R")
 def trained(monkeypatch):
     """Train in processes whose rank 0 is a script; the statuses that runs were closed with are in `closed`."""
 
-    def needed(*_):
-        raise SeveralProcessesError(2, None, None, Contents("d", "b"))
-
     closed = []
-    monkeypatch.setattr(processes, "train", needed)
-    monkeypatch.setattr(
-        processes,
-        "KeptRuns",
-        lambda _: type("Kept", (), {"close": lambda _, *how: closed.append(how)})(),
-    )
+    runs = SimpleNamespace(close=lambda *how: closed.append(how))
+    job = SimpleNamespace(runs=runs, to_json=lambda: {"options": ["--model.lr=1"]})
 
     def train(script, raise_if_lost=lambda: None, give_up=None):
         monkeypatch.setattr(processes, "_COMMAND", (sys.executable, "-c", BEGIN + script))
-        return train_anywhere(["--model.lr=1"], {"study.name": "tiny"}, raise_if_lost, give_up)
+        return train_apart(job, 2, {"study.name": "tiny"}, raise_if_lost, give_up)
 
-    train.closed = closed
+    train.closed, train.runs = closed, runs
     return train
 
 
@@ -54,7 +47,7 @@ def test_rank_0_asks_after_each_epoch_and_tells_what_was_reached(trained):
 
     outcome = trained(
         """
-assert told["options"] == ["--model.lr=1"] and told["tags"] == {"study.name": "tiny"}
+assert told["job"] == {"options": ["--model.lr=1"]} and told["tags"] == {"study.name": "tiny"}
 assert told["worker"] == os.getppid() and os.getpgrp() == os.getpid()
 assert signal.SIGTERM in signal.pthread_sigmask(signal.SIG_BLOCK, [])
 answers = line.makefile()
@@ -62,12 +55,12 @@ for epoch in range(3):
     say(epoch=epoch, accuracy=0.5)
     if json.loads(answers.readline()):
         break
-say(outcome={"run_id": "R", "scores": {"val/accuracy": 0.5}, "pruned": epoch == 1})
+say(outcome={"status": "pruned" if epoch == 1 else "", "run_id": "R", "scores": {"val/accuracy": 0.5}})
 """,
         give_up=give_up,
     )
     assert asked == [(0, 0.5), (1, 0.5)]
-    assert outcome == Outcome("R", {"val/accuracy": 0.5}, pruned=True)
+    assert outcome == Outcome("pruned", "R", {"val/accuracy": 0.5})
     assert trained.closed == []
 
 
@@ -135,9 +128,9 @@ except KeyboardInterrupt:
 
 
 def test_mlflow_may_be_away_when_processes_are_lost(trained, monkeypatch):
-    def away(_):
+    def away(*_):
         raise ConnectionError
 
-    monkeypatch.setattr(processes, "KeptRuns", away)
+    monkeypatch.setattr(trained.runs, "close", away)
     with pytest.raises(LostError, match="SIGKILL"):
         trained("os.kill(os.getpid(), signal.SIGKILL)")

@@ -6,18 +6,24 @@ import signal
 import socket
 import subprocess
 import sys
+from functools import partial
 from types import SimpleNamespace
 
 import pytest
 from lightning.pytorch import Trainer
 
-from qlit.data.contents import Contents
+from qlit.jobs.outcome import Outcome
+from qlit.jobs.pruning import Pruning
 from qlit.jobs.study import rank
 from qlit.jobs.study.rank import run_rank
-from qlit.jobs.study.trial import Outcome
 from qlit.runtime.interrupts import StoppedBySignal
 from qlit.runtime.retry import OutageError
 from qlit.tracking.tracker import MLflowTracker
+
+
+def job_that(training):
+    """A class of jobs whose `run` is a function of what was told and of its own arguments."""
+    return SimpleNamespace(from_json=lambda told: SimpleNamespace(run=partial(training, told)))
 
 
 @pytest.fixture
@@ -26,16 +32,15 @@ def ran(monkeypatch, tmp_path):
     ours, theirs = socket.socketpair()
     fd = theirs.detach()
     (tmp_path / "trial.json").write_text(
-        json.dumps({"options": ["--x=1"], "tags": {}, "worker": 7, "line": fd, "contents": {"data": "d", "body": "b"}})
+        json.dumps({"job": {"options": ["--x=1"]}, "tags": {"a": "b"}, "worker": 7, "line": fd})
     )
     parents = []
     monkeypatch.setattr(rank, "_end_with", parents.append)
     monkeypatch.setattr(rank, "_WAIT_S", 0.0)
-    monkeypatch.setattr(rank, "outcome_of", lambda made: made)
 
     def run(number, training):
         monkeypatch.setattr(rank, "local_rank", lambda: number)
-        monkeypatch.setattr(rank, "TrialCLI", training)
+        monkeypatch.setattr(rank, "Job", job_that(training))
         status = run_rank([str(tmp_path / "trial.json")])
         if number:
             socket.socket(fileno=fd).close()
@@ -47,13 +52,16 @@ def ran(monkeypatch, tmp_path):
 
 
 def test_rank_0_tells_what_was_reached(ran):
-    def training(arguments, tags, *_, is_rank, expected):
-        assert (arguments, tags, is_rank) == (["fit", "--x=1"], {}, True)
-        assert expected == Contents("d", "b")
-        return Outcome("R", {"val/loss": 0.5})
+    def training(told, tags, interruption, pruning):
+        assert (told, tags) == ({"options": ["--x=1"]}, {"a": "b"})
+        assert isinstance(interruption, rank._First)
+        assert isinstance(pruning, Pruning)
+        return Outcome("finished", "R", {"val/loss": 0.5})
 
-    outcome = {"run_id": "R", "scores": {"val/loss": 0.5}, "pruned": False, "diverged": ""}
-    assert ran(0, training) == (0, [{"outcome": outcome}])
+    status, said = ran(0, training)
+    assert status == 0
+    (message,) = said
+    assert Outcome(**message["outcome"]) == Outcome("finished", "R", {"val/loss": 0.5})
     assert ran.parents == [7]
 
 
@@ -85,10 +93,14 @@ def test_rank_0_tells_the_error_of_another_rank_for_its_own(ran, tmp_path):
 
 
 def test_rank_0_says_nothing_when_it_is_told_to_stop(ran):
-    def training(*_, **__):
+    def before_its_trainer(*_, **__):
         raise StoppedBySignal(signal.SIGINT)
 
-    assert ran(0, training) == (130, [])
+    assert ran(0, before_its_trainer) == (130, [])
+
+
+def test_rank_0_says_nothing_when_its_training_is_stopped(ran):
+    assert ran(0, lambda *_, **__: Outcome("stopped", "R", stopped_by=signal.SIGINT)) == (130, [])
 
 
 def test_another_rank_leaves_its_error_in_a_file_unless_one_did_before(ran, tmp_path):
@@ -99,7 +111,7 @@ def test_another_rank_leaves_its_error_in_a_file_unless_one_did_before(ran, tmp_
     def fails_too(*_, **__):
         raise RuntimeError("connection closed")
 
-    rank.TrialCLI = fails_too  # restored by the fixture's patch
+    rank.Job = job_that(fails_too)  # restored by the fixture's patch
     assert run_rank([str(tmp_path / "trial.json")]) == 1
     assert (tmp_path / "error").read_text() == "ValueError: this is why"
 

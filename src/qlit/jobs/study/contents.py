@@ -4,9 +4,8 @@ import sys
 from collections.abc import Mapping
 from typing import Any
 
-from qlit.data.contents import Contents, contents_of
-from qlit.jobs.series import resolved
-from qlit.jobs.study.setup import ends_of, options_of
+from qlit.data.contents import Contents
+from qlit.jobs.study.setup import ends_of, job_of
 from qlit.studies.definition import Cell, Study
 from qlit.studies.designs import cells_of
 from qlit.studies.trials.contents import changes, contents_key, known_contents
@@ -67,7 +66,6 @@ def _representatives(study: Study) -> dict[str, Cell]:
 
 
 def _facts(study: Study, cell: Mapping[str, Any]) -> dict[str, str]:
-    config = resolved(options_of(study, cell))
-    contents = contents_of(config["data"])
-    settings = identity_tags(config, contents)[HASH_WITHOUT_SEEDS]
-    return {**facts_of(contents), "settings": settings}
+    job = job_of(study, cell)
+    settings = identity_tags(job.config, job.contents)[HASH_WITHOUT_SEEDS]
+    return {**facts_of(job.contents), "settings": settings}

@@ -4,8 +4,7 @@ from typing import Any
 
 import torch
 
-from qlit.jobs.series import resolved
-from qlit.jobs.study.setup import options_of
+from qlit.jobs.study.setup import job_of
 from qlit.studies.definition import Cell, Study
 from qlit.studies.designs import cells_of
 from qlit.training.datamodule import SentenceDataModule
@@ -68,5 +67,5 @@ def _data_configs(study: Study, config: dict[str, Any]) -> list[dict[str, Any]]:
         distinct: dict[tuple[Any, ...], Cell] = {
             tuple(cell.get(name) for name in deciding): cell for cell in cells_of(study)
         }
-        configs = [resolved(options_of(study, cell)) for cell in distinct.values()]
+        configs = [job_of(study, cell).config for cell in distinct.values()]
     return [each["data"] for each in configs]

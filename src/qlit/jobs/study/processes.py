@@ -1,6 +1,6 @@
 """A training of a study in processes of its own: started, answered and ended by the worker that holds its trial.
 
-The processes (`qlit study trial`, in study_rank.py) know nothing of the study's storage. Rank 0 talks to the worker, a
+The processes (`qlit study trial`, in rank.py) know nothing of the study's storage. Rank 0 talks to the worker, a
 line of JSON a message: the id of its run; after each epoch its accuracy, which is answered with whether to give up; and
 at its end what was reached or what went wrong. Another rank has no line to the worker: its error comes as a file.
 """
@@ -13,18 +13,16 @@ import socket
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Literal
 
-from qlit.data.contents import Contents
+from qlit.jobs.job import Job
 from qlit.jobs.launchers import without_launchers
-from qlit.jobs.study.trial import Outcome, SeveralProcessesError, train
+from qlit.jobs.outcome import Outcome
 from qlit.runtime.allowed import allow_options
 from qlit.runtime.retry import OutageError
-from qlit.tracking.kept_runs import KeptRuns
 
 ERROR_FILE = "error"
 """Beside the file with what to train: what a rank other than 0 failed with."""
@@ -48,41 +46,24 @@ def reason_of(error: Exception) -> str:
     return text if isinstance(error, FailedError) else f"{type(error).__name__}: {text}"
 
 
-def train_anywhere(
-    options: Sequence[str],
-    tags: dict[str, str],
-    raise_if_lost: Callable[[], None],
-    give_up: Callable[[int, float], bool] | None = None,
-    check: Callable[[Contents], None] | None = None,
-    objectives: Sequence[str] = (),
-) -> Outcome:
-    """`train`, in this process or in several of its own, as the options say.
-
-    Raises:
-        LostError: If one of several processes was killed.
-        FailedError: If one of several processes failed.
-        OutageError: If MLflow, or space on the disk, was away for longer than it was waited for, there as here.
-        Otherwise as `train`.
-    """
-    try:
-        return train(options, tags, raise_if_lost, give_up, check, objectives)
-    except SeveralProcessesError as several:
-        needed = several
-    return _train_apart(needed, options, tags, raise_if_lost, give_up)
-
-
-def _train_apart(
-    needed: SeveralProcessesError,
-    options: Sequence[str],
+def train_apart(
+    job: Job,
+    count: int,
     tags: dict[str, str],
     raise_if_lost: Callable[[], None],
     give_up: Callable[[int, float], bool] | None,
 ) -> Outcome:
-    resumed = [] if needed.checkpoint is None else [f"--ckpt_path={needed.checkpoint}"]
+    """Run a job in so many processes of its own; the other arguments as of `train`.
+
+    Raises:
+        LostError: If one of them was killed.
+        FailedError: If one of them failed.
+        OutageError: If MLflow, or space on the disk, was away for longer than it was waited for, there as here.
+    """
     told: dict[str, Any] = {}
     with tempfile.TemporaryDirectory(prefix="qlit-trial-") as folder:
         try:
-            with _ranks([*options, *resumed], tags, needed, Path(folder)) as (process, line):
+            with _ranks(job, count, tags, Path(folder)) as (process, line):
                 for message in _messages(line):
                     told |= message
                     raise_if_lost()
@@ -94,12 +75,12 @@ def _train_apart(
                     process.wait(_END_S)
                 raise_if_lost()
         except BaseException as error:
-            _close_run(needed, told, "KILLED", f"stopped with its worker: {type(error).__name__}")
+            _close_run(job, told, "KILLED", f"stopped with its worker: {type(error).__name__}")
             raise
         if "outcome" in told:
             return Outcome(**told["outcome"])
         end = _what_happened(told, process.returncode, Path(folder))
-    _close_run(needed, told, "FAILED" if isinstance(end, FailedError) else "KILLED", str(end))
+    _close_run(job, told, "FAILED" if isinstance(end, FailedError) else "KILLED", str(end))
     raise end
 
 
@@ -111,15 +92,13 @@ def _messages(line: socket.socket) -> Iterator[dict[str, Any]]:
                 yield json.loads(text)
 
 
-def _close_run(
-    needed: SeveralProcessesError, told: dict[str, Any], status: Literal["FAILED", "KILLED"], why: str
-) -> None:
+def _close_run(job: Job, told: dict[str, Any], status: Literal["FAILED", "KILLED"], why: str) -> None:
     """Close the MLflow run of processes that are gone, if they could not do so themselves, and tell the cause there."""
     if "run_id" not in told or "outcome" in told:
         return
     # The trial's fate does not hang on MLflow, which may be away; the next start on this machine looks for such runs.
     with contextlib.suppress(Exception):
-        KeptRuns(needed.tracking_uri).close(told["run_id"], status, why)
+        job.runs.close(told["run_id"], status, why)
 
 
 def _what_happened(told: dict[str, Any], returned: int, folder: Path) -> LostError | FailedError | OutageError:
@@ -138,25 +117,15 @@ def _what_happened(told: dict[str, Any], returned: int, folder: Path) -> LostErr
 
 @contextmanager
 def _ranks(
-    options: Sequence[str], tags: dict[str, str], needed: SeveralProcessesError, folder: Path
+    job: Job, count: int, tags: dict[str, str], folder: Path
 ) -> "Iterator[tuple[subprocess.Popen[bytes], socket.socket]]":
     """Rank 0, which starts the others, and the line to it; ended with all others on leaving."""
     ours, theirs = socket.socketpair()
     file = folder / "trial.json"
-    file.write_text(
-        json.dumps(
-            {
-                "options": list(options),
-                "tags": tags,
-                "worker": os.getpid(),
-                "line": theirs.fileno(),
-                "contents": asdict(needed.contents),
-            }
-        ),
-        encoding="utf-8",
-    )
+    said = {"job": job.to_json(), "tags": tags, "worker": os.getpid(), "line": theirs.fileno()}
+    file.write_text(json.dumps(said), encoding="utf-8")
     environment = without_launchers(os.environ)
-    environment["OMP_NUM_THREADS"] = str(max(1, len(os.sched_getaffinity(0)) // needed.num_processes))
+    environment["OMP_NUM_THREADS"] = str(max(1, len(os.sched_getaffinity(0)) // count))
     with ours, theirs:
         with _sigterm_blocked():
             # In a session of its own, which a Ctrl-C in a terminal does not reach. What it prints is for the log.

@@ -16,13 +16,12 @@ from typing import Any
 
 from lightning.pytorch import LightningModule, Trainer
 
-from qlit.data.contents import Contents
-from qlit.jobs.config.options import readable_errors
 from qlit.jobs.interruption import Interruption
+from qlit.jobs.job import Job
 from qlit.jobs.launchers import local_rank
+from qlit.jobs.pruning import Pruning
 from qlit.jobs.run_status import trackers
 from qlit.jobs.study.processes import ERROR_FILE, reason_of
-from qlit.jobs.study.trial import TrialCLI, Watch, outcome_of
 from qlit.jobs.terminal import quieten
 from qlit.runtime.interrupts import Interrupts, StoppedBySignal
 from qlit.runtime.retry import OutageError, cause_of, is_outage
@@ -43,15 +42,8 @@ def run_rank(arguments: Sequence[str]) -> int:
     if rank == 0:
         return _train_as_first(told, file.parent / ERROR_FILE)
     try:
-        with readable_errors():
-            TrialCLI(
-                ["fit", *told["options"]],
-                told["tags"],
-                Interruption(lambda: None),
-                Watch(lambda *_: False),
-                is_rank=True,
-                expected=Contents(**told["contents"]),
-            )
+        job = Job.from_json(told["job"])
+        outcome = job.run(tags=told["tags"], interruption=Interruption(lambda: None), pruning=Pruning(lambda *_: False))
     except Exception as error:
         time.sleep(_WAIT_S)
         traceback.print_exc()
@@ -61,7 +53,7 @@ def run_rank(arguments: Sequence[str]) -> int:
         ):
             kept.write(reason_of(error))
         return 1
-    return 0
+    return 0 if outcome.stopped_by is None else 1
 
 
 def _train_as_first(told: dict[str, Any], error_of_another: Path) -> int:
@@ -69,22 +61,18 @@ def _train_as_first(told: dict[str, Any], error_of_another: Path) -> int:
         line = _Line(connection)
         first = _First(interrupts.raise_if_lost, line)
         try:
-            with interrupts.raising(), readable_errors():
-                made = TrialCLI(
-                    ["fit", *told["options"]],
-                    told["tags"],
-                    first,
-                    Watch(line.asked),
-                    is_rank=True,
-                    expected=Contents(**told["contents"]),
-                )
+            with interrupts.raising():
+                job = Job.from_json(told["job"])
+                outcome = job.run(tags=told["tags"], interruption=first, pruning=Pruning(line.asked))
         except StoppedBySignal as stop:
             return 128 + stop.signal
         except Exception as error:
             traceback.print_exc()  # into the worker's log
             line.say(_told(error, first.lost, error_of_another))
             return 1
-        line.say({"outcome": asdict(outcome_of(made))})
+        if outcome.stopped_by is not None:
+            return 128 + outcome.stopped_by
+        line.say({"outcome": asdict(outcome)})
     return 0
 
 

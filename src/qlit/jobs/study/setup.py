@@ -10,8 +10,9 @@ from typing import Any
 
 from qlit.jobs.config.arguments import CommandParser
 from qlit.jobs.cores import num_processes
+from qlit.jobs.job import Job
 from qlit.jobs.readiness import Planned, check_all
-from qlit.jobs.series import resolved, split_overrides
+from qlit.jobs.series import split_overrides
 from qlit.runtime.errors import UsageError
 from qlit.runtime.yaml_text import load_yaml
 from qlit.runtime.yaml_values import home_expanded
@@ -101,12 +102,21 @@ def options_of(study: Study, cell: Mapping[str, Any]) -> list[str]:
     return [*options, f"--tracking.experiment={experiment}"]
 
 
-def training_options(study: Study, cell: Cell, replicate: Replicate, name: str) -> list[str]:
-    """The options of `qlit fit` that train a cell once."""
-    return [
-        *options_of(study, cell), f"--data.seed={replicate.split}", f"--seed_everything={replicate.seed}",
-        f"--tracking.run_name={name}", "--test_after_fit=true",
-    ]  # fmt: skip
+def job_of(study: Study, cell: Mapping[str, Any]) -> Job:
+    """The training of a cell, without seeds."""
+    return Job(options_of(study, cell))
+
+
+def replicate_of(job: Job, replicate: Replicate, name: str) -> Job:
+    """One training of a cell: with a seed, on a split, in a run of that name."""
+    return job.with_settings(
+        {
+            "data.seed": replicate.split,
+            "seed_everything": replicate.seed,
+            "tracking.run_name": name,
+            "test_after_fit": True,
+        }
+    )
 
 
 def _text(value: Any) -> str:
@@ -123,7 +133,7 @@ def checked_configs(study: Study) -> list[dict[str, Any]]:
             such trainings.
     """
     first, last = ends_of(study)
-    configs = [resolved(options_of(study, cell)) for cell in ([first] if last == first else [first, last])]
+    configs = [job_of(study, cell).config for cell in ([first] if last == first else [first, last])]
     for config in configs:
         num_processes(study.name, config["trainer"])
     return configs
@@ -151,7 +161,7 @@ def check_cells(study: Study) -> None:
 
 
 def _planned(study: Study, cell: Cell, splits: Sequence[int]) -> Planned:
-    config = resolved(options_of(study, cell))
+    config = job_of(study, cell).config
     levels = ", ".join(f"{name.rpartition('.')[2]} {level}" for name, level in cell.items())
     return Planned(f"{study.name} ({levels})", config, splits, num_processes(study.name, config["trainer"]) or 1)
 

@@ -13,11 +13,13 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from qlit.data.contents import Contents
+from qlit.jobs.job import Job
+from qlit.jobs.outcome import Outcome
 from qlit.jobs.study.contents import facts_of
-from qlit.jobs.study.processes import LostError, reason_of, train_anywhere
-from qlit.jobs.study.setup import training_options
+from qlit.jobs.study.processes import LostError, reason_of
+from qlit.jobs.study.setup import job_of, replicate_of
 from qlit.jobs.study.tables import searched_text
-from qlit.jobs.study.trial import Outcome
+from qlit.jobs.study.trial import train
 from qlit.runtime.errors import UsageError, is_about_input
 from qlit.runtime.interrupts import Interrupts, StoppedBySignal
 from qlit.runtime.retry import OutageError, cause_of, is_outage, without_waiting
@@ -92,10 +94,6 @@ class Worker:
         try:
             with self._signs_of_life(claimed):
                 outcomes = self._trained(claimed)
-        except StoppedBySignal as stop:
-            told = f"stopped by {stop.signal.name}"
-            patiently(lambda: self.trials.give_back(claimed, told))
-            return False
         except LostError as lost:
             why = str(lost)
             patiently(lambda: self.trials.lose(claimed, why))
@@ -121,12 +119,17 @@ class Worker:
             if self._failures >= _MOST_FAILURES:
                 raise ValueError(f"{self._failures} trials failed one after the other; the last: {reason}") from error
             return False
+        last = outcomes[-1]
+        if last.stopped_by is not None:
+            told = f"stopped by {last.stopped_by.name}"
+            patiently(lambda: self.trials.give_back(claimed, told))
+            return False
         self._failures = 0
-        if diverged := outcomes[-1].diverged:
-            if patiently(lambda: self.trials.settle_diverged(claimed, diverged)):
-                self._say(f"{name} diverged: {diverged}")
+        if last.status == "failed":
+            if patiently(lambda: self.trials.settle_diverged(claimed, last.reason)):
+                self._say(f"{name} diverged: {last.reason}")
             return True
-        pruned = outcomes[-1].pruned
+        pruned = last.status == "pruned"
         values = None if pruned else self._values(outcomes)
         seconds = time.monotonic() - begun
         patiently(lambda: claimed.trial.set_user_attr("seconds", seconds))
@@ -138,33 +141,36 @@ class Worker:
         return True
 
     def _trained(self, claimed: Claimed) -> list[Outcome]:
+        """The outcomes of a trial's trainings, up to one that was pruned, failed or stopped."""
         outcomes = []
+        cell = job_of(self.trials.definition, claimed.cell)
         for number, replicate in enumerate(claimed.replicates):
-            options = training_options(
-                self.trials.definition, claimed.cell, replicate, self._run_name(claimed, replicate)
-            )
-            give_up = self._give_up(claimed) if number == 0 else None
-            with self.interrupts.raising():
-                outcome = train_anywhere(
-                    options,
-                    self._tags(claimed, replicate),
-                    self.interrupts.raise_if_lost,
-                    give_up,
-                    self._check(claimed),
-                    [objective.metric for objective in self.trials.definition.objectives],
-                )
-            patiently(lambda found=outcome, of=replicate: self._note(claimed, of, found))  # type: ignore[misc]
+            job = replicate_of(cell, replicate, self._run_name(claimed, replicate))
+            outcome = self._outcome(job, claimed, replicate, self._give_up(claimed) if number == 0 else None)
             outcomes.append(outcome)
-            if outcome.pruned or outcome.diverged:
+            if outcome.status != "stopped":
+                patiently(lambda found=outcome, of=replicate: self._note(claimed, of, found))  # type: ignore[misc]
+            if outcome.status != "finished":
                 break
         return outcomes
+
+    def _outcome(
+        self, job: Job, claimed: Claimed, replicate: Replicate, give_up: Callable[[int, float], bool] | None
+    ) -> Outcome:
+        needed = [objective.metric for objective in self.trials.definition.objectives]
+        tags, check = self._tags(claimed, replicate), self._check(claimed)
+        try:
+            with self.interrupts.raising():
+                return train(job, tags, self.interrupts.raise_if_lost, give_up, check, needed)
+        except StoppedBySignal as stop:
+            return Outcome("stopped", stopped_by=stop.signal)
 
     def _check(self, claimed: Claimed) -> Callable[[Contents], None]:
         key = contents_key(self.trials.definition, claimed.cell)
         return lambda contents: patiently(lambda: self.trials.check_contents(key, facts_of(contents)))
 
     def _note(self, claimed: Claimed, replicate: Replicate, outcome: Outcome) -> None:
-        diverged = {DIVERGED: outcome.diverged} if outcome.diverged else {}
+        diverged = {DIVERGED: outcome.reason} if outcome.status == "failed" else {}
         claimed.trial.set_user_attr(note_of(replicate), {"run_id": outcome.run_id, **outcome.scores, **diverged})
 
     def _give_up(self, claimed: Claimed) -> Callable[[int, float], bool] | None:

@@ -1,0 +1,50 @@
+"""`qlit validate` and `qlit test`: a checkpoint scored on one split."""
+
+from collections.abc import Sequence
+from typing import Literal
+
+from qlit.jobs.config.training_parser import parse
+from qlit.jobs.interruption import Interruption, outcome_or_stop
+from qlit.jobs.outcome import Outcome
+from qlit.jobs.session import Session
+from qlit.jobs.summary import evaluation_summary
+from qlit.training.module import Stage
+
+Evaluated = Literal["validate", "test"]
+
+
+def evaluate(command: Evaluated, options: Sequence[str], *, is_of_checkpoint: bool = False) -> Outcome:
+    """Score a checkpoint and print its scores.
+
+    Args:
+        command: "validate" or "test".
+        options: Words of its command line, with the config that is to be used.
+        is_of_checkpoint: As of `Job`.
+    Raises:
+        UsageError, ValueError, FileNotFoundError: If config or checkpoint cannot be used.
+    """
+    config, interruption = parse(command, options), Interruption()
+
+    def work() -> Outcome:
+        session = Session(command, config, options, interruption, is_of_checkpoint=is_of_checkpoint)
+        return _scored(session, "val" if command == "validate" else "test")
+
+    return outcome_or_stop(work, interruption)
+
+
+def _scored(session: Session, stage: Stage) -> Outcome:
+    with session.running():
+        session.check()
+        run = session.trainer.validate if stage == "val" else session.trainer.test
+        # The summary says what Lightning would.
+        run(
+            session.model, datamodule=session.data, ckpt_path=session.config.ckpt_path, verbose=False, weights_only=True
+        )
+        session.close()
+        divergence, scores = session.model.divergence, session.scores(stage)
+        if session.trainer.is_global_zero and divergence is None:
+            print(evaluation_summary(session.model, session.data, session.tracker, stage, scores))
+    run_id = None if session.tracker is None else session.tracker.run_id
+    if divergence is not None:
+        return Outcome("failed", run_id, reason=divergence.text)
+    return Outcome("finished", run_id, scores)

@@ -1,0 +1,78 @@
+"""What came of a training."""
+
+import signal
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Literal
+
+import torch
+
+from qlit.jobs.cost import circuits_of
+from qlit.jobs.recorder import parameter_counts
+from qlit.training.datamodule import SentenceDataModule
+from qlit.training.evaluation import BEST
+from qlit.training.module import SentenceClassifier, Stage
+
+STUDY = "study/"
+"""Prefix of the metrics that only trainings of studies log."""
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How a training ended, and what it reached.
+
+    Args:
+        status: "finished"; "pruned", if it was given up early, so that it has no `test/` scores; "stopped" by a signal;
+            or "failed", if it diverged, so that it has no scores at all. Any other failure is an exception.
+        run_id: Of its MLflow run; None if none was opened, and on ranks other than zero.
+        scores: `val/` scores of its best epoch, `test/` scores of that checkpoint, `parameters`, `gates` of the part
+            that a quantum processor would run, `num_validation` and `num_test` sentences.
+        reason: In a sentence why it failed, or why there was nothing to do.
+        stopped_by: The signal.
+        checkpoint: Of a stopped training, the file from which it can go on; empty if there is none.
+        go_on_options: Further words of a command that goes on from there, each after a space.
+    """
+
+    status: Literal["finished", "pruned", "stopped", "failed"]
+    run_id: str | None = None
+    scores: Mapping[str, float] = field(default_factory=dict)
+    reason: str = ""
+    stopped_by: signal.Signals | None = None
+    checkpoint: str = ""
+    go_on_options: str = ""
+
+
+def facts_of(module: SentenceClassifier, data: SentenceDataModule) -> dict[str, float]:
+    """Scores that no metric tells: sizes of a trained model, and of what it was scored on."""
+    circuits = circuits_of(module.head, torch.device("cpu"))
+    quantum = circuits["pqc"].circuit if "pqc" in circuits else None
+    gates = 0 if quantum is None else quantum.num_one_qubit_gates + quantum.num_two_qubit_gates
+    return {
+        "parameters": parameter_counts(module)["total"],
+        "gates": gates,
+        "num_validation": _num_seen(module, "val", len(data.split.validation)),
+        "num_test": _num_seen(module, "test", len(data.split.test)),
+    }
+
+
+def scores_of_history(history: Mapping[str, list[tuple[int, float]]]) -> dict[str, float]:
+    """Scores of a run that was made before, from its metrics; without facts unless a study made it."""
+    last = {name: values[-1][1] for name, values in history.items()}
+    tested = {name: value for name, value in last.items() if name.startswith("test/")}
+    facts = {name.removeprefix(STUDY): value for name, value in last.items() if name.startswith(STUDY)}
+    best = {name.removeprefix(BEST): value for name, value in last.items() if name.startswith(f"{BEST}val/")}
+    return (best or _at_best_epoch(history)) | tested | facts
+
+
+def _at_best_epoch(history: Mapping[str, list[tuple[int, float]]]) -> dict[str, float]:
+    """Validation scores of the best epoch of a run that does not tell those of its best checkpoint."""
+    losses = dict(history.get("val/loss", []))
+    ranked = [(accuracy, -losses[epoch], -epoch) for epoch, accuracy in history.get("val/accuracy", [])]
+    epoch = -max(ranked)[2] if ranked else None
+    of_epoch = {name: dict(values) for name, values in history.items() if name.startswith("val/")}
+    return {name: values[epoch] for name, values in of_epoch.items() if epoch in values}
+
+
+def _num_seen(module: SentenceClassifier, stage: Stage, planned: int) -> int:
+    found = module.evaluations.get(stage)
+    return planned if found is None or found.num_seen is None else found.num_seen

@@ -1,0 +1,118 @@
+"""Lightning's trainer of a session, with the callbacks and plugins that every training or evaluation has."""
+
+import shlex
+from typing import TYPE_CHECKING, Any
+
+from jsonargparse import Namespace
+from lightning.fabric.plugins.environments.cluster_environment import ClusterEnvironment
+from lightning.pytorch import Callback, Trainer
+from lightning.pytorch.callbacks import ProgressBar
+
+from qlit.jobs.cluster import check_requeued, cluster_environment
+from qlit.jobs.config.checkpoint_classes import names_to_allow
+from qlit.jobs.config.checkpoint_config import remote_devices
+from qlit.jobs.config.options import value_of
+from qlit.jobs.config.training_parser import kept_config, kept_yaml
+from qlit.jobs.config.values import listed
+from qlit.jobs.interruption import leave_sigterm_to_us
+from qlit.jobs.recorder import RunRecorder
+from qlit.jobs.run_status import RunStatus
+from qlit.runtime.allowed import allow_options
+from qlit.runtime.retry import when_mlflow_is_there
+from qlit.runtime.secrets import scrub
+from qlit.tracking.tracker import MLflowTracker
+from qlit.training.checkpoints.best_and_last import BestAndLast
+from qlit.training.checkpoints.files import AtomicCheckpointIO
+from qlit.training.checkpoints.resumption import Resumption
+from qlit.training.epoch_loop import use_direct_steps
+from qlit.training.evaluation import CHECKPOINT_KEY
+from qlit.training.finders import finders, take_found, used_yaml
+from qlit.training.fit_notices import FitNotices
+from qlit.training.progress import EpochProgress
+
+if TYPE_CHECKING:
+    from qlit.jobs.session import Session
+
+
+def make_trainer(session: "Session", made: Namespace) -> tuple[Trainer, MLflowTracker | None]:
+    """The trainer of a session, and the tracker of its run; None if the config keeps no run.
+
+    Args:
+        session: With its config, model and data.
+        made: The config with its classes instantiated.
+    """
+    config, options = session.config, {**made.trainer}
+    if session.command == "fit":
+        session.model.is_tested = bool(config.test_after_fit)
+    keeps_nothing, tracker = bool(options["barebones"]), None
+    if keeps_nothing:
+        options |= {"log_every_n_steps": 0}
+    elif options["logger"] is not False:
+        tracker = _tracker(session, made.tracking)
+        options["logger"] = [tracker, *listed(options["logger"])]
+    session.interruption.go_on_options += _go_on_options(session)
+    callbacks, given = _callbacks(session, listed(options["callbacks"]))
+    if any(isinstance(callback, ProgressBar) for callback in given):
+        options["enable_progress_bar"] = True  # Lightning takes our default for a user's word against it
+    elif not options["enable_progress_bar"] and not keeps_nothing:
+        callbacks.append(EpochProgress())
+    if options["enable_checkpointing"] is not False and not keeps_nothing:
+        callbacks.append(BestAndLast(session.resumed_from))
+    last = [] if session.pruning is None else [session.pruning]
+    options["callbacks"] = [*callbacks, *given]
+    options["plugins"] = [AtomicCheckpointIO(), *_environment(session, {**made.trainer}), *listed(options["plugins"])]
+    trainer = Trainer(**options)
+    if session.command == "fit" and session.resumed_from is None:
+        session.model.notices += check_requeued(trainer.default_root_dir)
+    use_direct_steps(trainer)
+    leave_sigterm_to_us(trainer)
+    trainer.callbacks += last  # type: ignore[attr-defined] # after the checkpoints, which Lightning puts last
+    return trainer, tracker
+
+
+def names_allowed(session: "Session") -> list[str]:
+    """What `--allow` has to name before the checkpoints of a session can be used."""
+    return [*names_to_allow(session.class_names), *remote_devices(session.model.head)]
+
+
+def _tracker(session: "Session", tracker: MLflowTracker) -> MLflowTracker:
+    """The tracker; of a resumed fit it goes on in its own run, unless another is named or, with null, a new one."""
+    if session.pruning is not None:
+        tracker.opener = when_mlflow_is_there
+    earlier = None if session.resumed is None else session.resumed[CHECKPOINT_KEY].get("run_id")
+    if earlier is not None and session.config.tracking.run_id is None:
+        tracker.continue_run(earlier, as_new=value_of("--tracking.run_id", session.typed) is not None)
+    return tracker
+
+
+def _go_on_options(session: "Session") -> str:
+    """Words that a command needs beside a checkpoint of this session, as no checkpoint sets them."""
+    words = "".join(f" {word}" for word in allow_options(names_allowed(session)))
+    if (uri := session.config.tracking.tracking_uri) is not None:
+        words += f" --tracking.tracking_uri {shlex.quote(scrub(uri))}"
+    return words
+
+
+def _callbacks(session: "Session", given: list[Callback]) -> tuple[list[Callback], list[Callback]]:
+    """The callbacks that record and resume, and those that the config asks for."""
+    kept = kept_config(session.config)
+    text = kept_yaml(session.command, kept)
+    ours: list[Callback] = [
+        session.interruption,
+        RunStatus(),
+        FitNotices(),
+        RunRecorder(kept.as_dict(), text, session.expected),
+    ]
+    if session.resumed_from is not None and session.resumed is not None:
+        if searching := finders(given):  # they have found what they look for, before the first epoch
+            given = [each for each in given if each not in searching]
+            found = take_found(session.model, session.data, session.resumed[CHECKPOINT_KEY]["config"])
+            text = used_yaml(text, found)
+        ours.insert(2, Resumption(session.resumed_from, text, given))  # its notices are for the recorder
+    return ours, given
+
+
+def _environment(session: "Session", options: dict[str, Any]) -> list[ClusterEnvironment]:
+    work = "train the same model" if session.command == "fit" else "score the same checkpoint"
+    environment = cluster_environment(options, work=work if session.tags is None else None)
+    return [] if environment is None else [environment]
