@@ -90,9 +90,10 @@ def test_data_that_change_while_a_series_runs_are_noticed_before_the_next_traini
 
     trained = series.Series._train
 
-    def train_and_change(self, number, seed, interruption):
-        trained(self, number, seed, interruption)
+    def train_and_change(self, number, seed):
+        outcome = trained(self, number, seed)
         write_data(folder / "d.tsv", shuffled=True)
+        return outcome
 
     monkeypatch.setattr(series.Series, "_train", train_and_change)
     assert main([*COMPARE, "--seeds", "1"]) == 1

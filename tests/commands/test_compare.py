@@ -61,7 +61,7 @@ def test_the_numbers_are_those_of_the_runs(compared):
     for model in found["models"]:
         assert model["num_parameters"] == 49
         assert model["accuracies"] == pytest.approx([accuracies[run_id] for run_id in model["run_ids"]], abs=1e-6)
-    assert found["budget"].startswith("Equal tuning budget: one setting, 1 epoch each")
+    assert found["budget"].startswith("Equal tuning budget: one setting, 1 epoch per model")
     assert (compared / "found.png").stat().st_size > 10_000
 
 

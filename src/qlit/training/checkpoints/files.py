@@ -118,4 +118,4 @@ def _damaged(path: Path) -> DamagedCheckpointError:
 
 
 def _unreadable(path: Path) -> DamagedCheckpointError:
-    return DamagedCheckpointError(f"{path} is not a checkpoint of qlit.")
+    return DamagedCheckpointError(f"{path} is not a checkpoint of qlit: it cannot be read as one.")
