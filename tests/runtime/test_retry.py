@@ -14,7 +14,14 @@ from mlflow.exceptions import MlflowException, RestException
 from qlit.runtime import retry
 from qlit.runtime.critical_section import undivided
 from qlit.runtime.interrupts import RaisingSignals, StoppedBySignal, seconds_since_stop
-from qlit.runtime.retry import OutageError, is_full_disk, is_outage, patiently, when_there_is_space, without_waiting
+from qlit.runtime.retry import (
+    OutageError,
+    is_full_disk,
+    is_outage,
+    retry_during_outage,
+    when_there_is_space,
+    without_waiting,
+)
 
 FULL = OSError(errno.ENOSPC, "No space left on device")
 
@@ -79,7 +86,9 @@ def calls(*results):
 
 
 def test_an_outage_is_waited_for_and_told_once(capsys):
-    assert patiently(calls(*[ConnectionError("refused")] * 3, 7), what="The store is away", pause_s=0.001) == 7
+    assert (
+        retry_during_outage(calls(*[ConnectionError("refused")] * 3, 7), what="The store is away", pause_s=0.001) == 7
+    )
     assert capsys.readouterr().err == (
         "qlit: The store is away (ConnectionError: refused). It is tried again for 180 s.\n"
     )
@@ -90,15 +99,15 @@ def test_an_outage_that_lasts_is_named_with_its_cause(capsys):
     with pytest.raises(
         OutageError, match=r"^The store is away, for 0 s by now \(ConnectionError: http://\*\*\*@x refused\)"
     ):
-        patiently(calls(*[error] * 100), what="The store is away", patience_s=0.05, pause_s=0.01)
+        retry_during_outage(calls(*[error] * 100), what="The store is away", patience_s=0.05, pause_s=0.01)
     assert "secret" not in capsys.readouterr().err
 
 
 def test_other_errors_are_raised_at_once():
     with pytest.raises(ValueError, match="wrong"):
-        patiently(calls(ValueError("wrong"), 7), what="x")
+        retry_during_outage(calls(ValueError("wrong"), 7), what="x")
     with pytest.raises(OutageError, match="inner"):  # waited for in vain already
-        patiently(calls(OutageError("inner"), 7), what="x")
+        retry_during_outage(calls(OutageError("inner"), 7), what="x")
 
 
 def test_a_full_disk_is_waited_for_once(monkeypatch, capsys):
@@ -132,13 +141,13 @@ def test_a_signal_ends_the_waiting_also_where_its_exception_waits(monkeypatch):
         with pytest.raises(StoppedBySignal) as stop, undivided():
             when_there_is_space(full_and_stopped)
         with pytest.raises(OutageError):  # what comes after it does not wait either
-            patiently(calls(*[ConnectionError()] * 100), what="The store is away")
+            retry_during_outage(calls(*[ConnectionError()] * 100), what="The store is away")
     assert isinstance(stop.value.__context__, OutageError)
     assert time.monotonic() - begun < 3
 
 
 def test_where_an_end_is_wanted_nothing_is_waited_for(capsys):
     with without_waiting(), pytest.raises(OutageError, match="The store is away, for 0 s by now"):
-        patiently(calls(ConnectionError(), 7), what="The store is away", patience_s=60.0)
+        retry_during_outage(calls(ConnectionError(), 7), what="The store is away", patience_s=60.0)
     assert capsys.readouterr().err == ""
-    assert patiently(calls(ConnectionError(), 7), what="The store is away", pause_s=0.001) == 7
+    assert retry_during_outage(calls(ConnectionError(), 7), what="The store is away", pause_s=0.001) == 7

@@ -74,17 +74,17 @@ def finished_trials(folder: Path, **options) -> Trials:
 def work_patiently(trials: Trials) -> int:
     """As `work`, a tenth of a second a trial, waiting for a storage that is away; until all is done, not only begun."""
     from qlit.studies.trials import recovery
-    from qlit.studies.trials.storage_retry import patiently
+    from qlit.studies.trials.storage_retry import retry_storage
 
     recovery.STALE_S = 30.0  # a tenth, that a test need not wait for it; more than an outage lasts here
     done = 0
-    while not patiently(lambda: trials.is_finished):
-        patiently(trials.recover)
-        if (claimed := patiently(trials.claim)) is None:
+    while not retry_storage(lambda: trials.is_finished):
+        retry_storage(trials.recover)
+        if (claimed := retry_storage(trials.claim)) is None:
             time.sleep(0.1)
             continue
         time.sleep(0.1)
-        done += patiently(lambda mine=claimed: trials.finish(mine, [value_of(mine.cell)]))
+        done += retry_storage(lambda mine=claimed: trials.finish(mine, [value_of(mine.cell)]))
     return done
 
 
@@ -104,10 +104,10 @@ if __name__ == "__main__":
     print("ready", flush=True)
     sys.stdin.readline()
     if "patient" in arguments:
-        from qlit.studies.trials.storage_retry import patiently
+        from qlit.studies.trials.storage_retry import retry_storage
 
-        mine = patiently(lambda: trials_of(Path(folder), storage))
-        patiently(mine.fill)
+        mine = retry_storage(lambda: trials_of(Path(folder), storage))
+        retry_storage(mine.fill)
         print(work_patiently(mine), flush=True)
         sys.exit()
     mine = trials_of(Path(folder), storage)

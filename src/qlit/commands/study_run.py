@@ -29,7 +29,7 @@ from qlit.runtime.errors import UsageError
 from qlit.runtime.interrupts import Interrupts, StoppedBySignal
 from qlit.runtime.retry import OutageError, first_line, when_mlflow_is_there, without_waiting
 from qlit.studies.trials.storage import setup_lock
-from qlit.studies.trials.storage_retry import AWAY, patiently
+from qlit.studies.trials.storage_retry import AWAY, retry_storage
 from qlit.studies.trials.trials import Trials
 from qlit.tracking.kept_runs import KeptRuns
 from qlit.tracking.tracker import MLflowTracker, Status
@@ -70,11 +70,11 @@ def run_study(arguments: Sequence[str]) -> int:
         return 1
     trials = Trials(named.study, named.location)
     check_study(trials)
-    lost = patiently(trials.recover)
-    queued = patiently(trials.fill)
-    num_left = patiently(lambda: trials.num_left)
+    lost = retry_storage(trials.recover)
+    queued = retry_storage(trials.fill)
+    num_left = retry_storage(lambda: trials.num_left)
     num_workers = max(1, min(num_workers, num_left))
-    told = patiently(lambda: progress_text(trials))
+    told = retry_storage(lambda: progress_text(trials))
     _say(f"{named.study.name}: {queued} trials queued, {len(lost)} lost ones among them; {told}")
     if num_left:
         embed(sentences, len(places.cores))
@@ -84,16 +84,16 @@ def run_study(arguments: Sequence[str]) -> int:
             tracker = _parent_run(trials, config, Path(options.config))
         try:
             _supervised(trials, named, num_workers, places, interrupts)
-            status = "FINISHED" if patiently(lambda: trials.is_finished) else "KILLED"
+            status = "FINISHED" if retry_storage(lambda: trials.is_finished) else "KILLED"
         finally:
             status = _closed(tracker, trials, status, config["tracking"], interrupts)
     if interrupts.signal is not None:
         _say(f"stopped by {interrupts.signal.name}; the same command goes on")
         return 128 + interrupts.signal
-    print(patiently(lambda: best_text(trials)))
-    failed, counts = patiently(lambda: trials.num_given_up), patiently(trials.counts)
+    print(retry_storage(lambda: best_text(trials)))
+    failed, counts = retry_storage(lambda: trials.num_given_up), retry_storage(trials.counts)
     if failed or counts["diverged"] or status != "FINISHED":
-        _say(f"{patiently(lambda: progress_text(trials))}; {failed} failed, `qlit study status` tells why")
+        _say(f"{retry_storage(lambda: progress_text(trials))}; {failed} failed, `qlit study status` tells why")
     trials.close()
     return 1 if failed or not counts["complete"] else 0  # a study whose cells all diverged has no result
 
@@ -121,23 +121,23 @@ def run_worker(arguments: Sequence[str]) -> int:
         tracker = None
         with interrupts.raising():
             # Beside others a worker comes in at any time, and waits as they do; by itself it begins, and tells at once.
-            trials = _opened(named) if options.parent is None else patiently(lambda: _opened(named))
+            trials = _opened(named) if options.parent is None else retry_storage(lambda: _opened(named))
             if options.parent is None:
                 config = checked_configs(named.study)[0]
                 check_study(trials)
-                patiently(trials.fill)
+                retry_storage(trials.fill)
                 with setup_lock(named.location):  # of workers that start together one opens it
                     if not trials.is_held:
                         tracker = _parent_run(trials, config, Path(options.config))
         status: Status = "FAILED"
         try:
-            parent_run = patiently(lambda: str(trials.study.user_attrs["mlflow_run"]))
+            parent_run = retry_storage(lambda: str(trials.study.user_attrs["mlflow_run"]))
             Worker(trials, parent_run, interrupts, options.parent).work(named.study.hours)
-            status = "FINISHED" if patiently(lambda: trials.is_finished) else "KILLED"
+            status = "FINISHED" if retry_storage(lambda: trials.is_finished) else "KILLED"
         finally:
             if tracker is not None:
                 _closed(tracker, trials, status, config["tracking"], interrupts)
-        failed = options.parent is None and patiently(lambda: trials.num_given_up)
+        failed = options.parent is None and retry_storage(lambda: trials.num_given_up)
         trials.close()
     if interrupts.signal is not None:
         if options.parent is None:
@@ -158,13 +158,13 @@ def _parent_run(trials: Trials, config: dict[str, Any], file: Path) -> MLflowTra
         run_name=study.name,
         tracking_uri=tracking["tracking_uri"],
         tags={"study.name": study.name, "study.design": study.design.kind},
-        run_id=patiently(lambda: trials.study.user_attrs.get("mlflow_run")),
+        run_id=retry_storage(lambda: trials.study.user_attrs.get("mlflow_run")),
     )
     try:
         tracker.start()
         run_id = tracker.run_id
         assert run_id is not None
-        patiently(lambda: trials.note_holder(run_id))
+        retry_storage(lambda: trials.note_holder(run_id))
         tracker.log_text(file.read_text(encoding="utf-8"), "study.yaml")
     except BaseException as error:
         tracker.close("FAILED" if isinstance(error, Exception) else "KILLED", first_line(error))
@@ -180,7 +180,7 @@ def _closed(
     with nullcontext() if is_finished else without_waiting():
         try:
             with interrupts.raising() if is_finished else suppress(OutageError):
-                patiently(lambda: _record(tracker, trials, status))
+                retry_storage(lambda: _record(tracker, trials, status))
         except StoppedBySignal:  # while the report was written, which the same command writes again
             status = "KILLED"
         finally:
@@ -192,7 +192,7 @@ def _closed(
     with suppress(OutageError), without_waiting():
         # Runs of workers that were killed, or could not reach MLflow at their end; the next run tries it again.
         when_mlflow_is_there(lambda: kept.reap(tracking["experiment"]))
-        patiently(trials.note_release)  # a holder that has ended is known anyway
+        retry_storage(trials.note_release)  # a holder that has ended is known anyway
     return status
 
 
@@ -242,10 +242,10 @@ def _supervised(trials: Trials, named: Named, num_workers: int, places: Places, 
     _stop(workers)
     failed = [number for number, worker in enumerate(workers) if worker.returncode not in (0, *_STOPPED)]
     if not failed or interrupts.signal is not None:
-        patiently(trials.recover)  # the trial of the last worker that was killed
+        retry_storage(trials.recover)  # the trial of the last worker that was killed
         return
     with suppress(OutageError), without_waiting():
-        patiently(trials.recover)
+        retry_storage(trials.recover)
     reason = _last_line(folder / f"worker-{failed[0]}.log")
     if disk_usage(folder).free == 0:
         reason = f"the disk of {folder.absolute()} is full, so that its log cannot tell; free space, and run it again."

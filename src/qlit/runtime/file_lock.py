@@ -13,7 +13,7 @@ _TIMEOUT_S = 120.0  # creating tables under a lock takes seconds, and several pr
 
 @contextmanager
 def file_lock(path: Path) -> Iterator[None]:
-    """Hold a lock; wait for it for at most 120 s, and after a stop signal no longer than `patiently` retries.
+    """Hold a lock; wait for it for at most 120 s, and after a stop signal no longer than `retry_during_outage` retries.
 
     Args:
         path: Lock file; it is created and not removed.

@@ -47,7 +47,7 @@ class _Waiting:
 
 @contextmanager
 def without_waiting() -> Iterator[None]:
-    """Let `patiently` try only once, because the process should end or has already waited long enough."""
+    """Let `retry_during_outage` try only once, because the process should end or has already waited long enough."""
     before, _Waiting.allowed = _Waiting.allowed, False
     try:
         yield
@@ -55,7 +55,7 @@ def without_waiting() -> Iterator[None]:
         _Waiting.allowed = before
 
 
-def patiently(
+def retry_during_outage(
     call: Callable[[], _T],
     *,
     what: str,
@@ -112,12 +112,12 @@ def _stop_patience_s() -> float:
 
 
 def when_mlflow_is_there(call: Callable[[], _T]) -> _T:
-    """Call MLflow and return the result; retry with `patiently` while MLflow is unreachable.
+    """Call MLflow and return the result; retry with `retry_during_outage` while MLflow is unreachable.
 
     Raises:
         OutageError: If it stays unreachable for longer.
     """
-    return patiently(call, what="MLflow is away")
+    return retry_during_outage(call, what="MLflow is away")
 
 
 def write_whole(stream: io.FileIO, data: bytes) -> None:
@@ -154,7 +154,7 @@ def when_there_is_space(write: Callable[[], _T]) -> _T:
         _Waiting.for_space_s = 0.0
     left = max(0.0, PATIENCE_S - _Waiting.for_space_s)
     try:
-        result = patiently(tried, what="The disk is full", is_away=is_full_disk, patience_s=left)
+        result = retry_during_outage(tried, what="The disk is full", is_away=is_full_disk, patience_s=left)
     except OutageError:
         _Waiting.full_at = time.monotonic()
         _Waiting.for_space_s += _Waiting.full_at - begun

@@ -8,7 +8,7 @@ from optuna.trial import TrialState
 from servers import PostgresServer
 from studies.small import start_worker, trials_of
 
-from qlit.studies.trials.storage_retry import patiently
+from qlit.studies.trials.storage_retry import retry_storage
 
 
 @pytest.fixture(scope="module")
@@ -32,11 +32,11 @@ def test_a_server_that_comes_back_is_waited_for(server, tmp_path):
         for worker in workers:
             worker.stdin.write("go\n")
             worker.stdin.flush()
-        trials = patiently(lambda: trials_of(tmp_path, server.url))
+        trials = retry_storage(lambda: trials_of(tmp_path, server.url))
         for mode in ("fast", "immediate"):
-            done = patiently(trials.counts)["complete"]
+            done = retry_storage(trials.counts)["complete"]
             deadline = time.monotonic() + 60
-            while patiently(trials.counts)["complete"] < done + 3:
+            while retry_storage(trials.counts)["complete"] < done + 3:
                 assert time.monotonic() < deadline
                 time.sleep(0.05)
             server.stop(mode)
@@ -50,7 +50,7 @@ def test_a_server_that_comes_back_is_waited_for(server, tmp_path):
     assert [worker.returncode for worker in workers] == [0] * 4
     # A server that crashes after it noted that a trial is taken, and before it could say so to the worker, leaves it to
     # nobody: it is missed after a while, and tried again.
-    found = [trial for trial in patiently(trials.all) if not (trial.state == TrialState.FAIL and is_untold(trial))]
+    found = [trial for trial in retry_storage(trials.all) if not (trial.state == TrialState.FAIL and is_untold(trial))]
     assert {trial.state for trial in found} == {TrialState.COMPLETE}
     cells = Counter((trial.user_attrs["cell"], tuple(trial.user_attrs["replicate"])) for trial in found)
     assert len(cells) == 16

@@ -29,7 +29,7 @@ from qlit.studies.definition import Replicate
 from qlit.studies.trials.claim import Claimed
 from qlit.studies.trials.contents import ChangedError, contents_key
 from qlit.studies.trials.diverged import DIVERGED
-from qlit.studies.trials.storage_retry import patiently
+from qlit.studies.trials.storage_retry import retry_storage
 from qlit.studies.trials.trials import Trials
 
 _HEARTBEAT_S = 30.0
@@ -64,15 +64,15 @@ class Worker:
         deadline = None if hours is None else time.monotonic() + 3600 * hours
         done = 0
         while not self._must_end(deadline):
-            lost = patiently(self.trials.recover)
+            lost = retry_storage(self.trials.recover)
             for number in lost:
                 self._say(f"trial {number} was lost with its process; it is queued again")
-            claimed = patiently(self.trials.claim)
+            claimed = retry_storage(self.trials.claim)
             if claimed is not None:
                 done += self._run(claimed)
-            elif (screened := patiently(self.trials.begin_search)) is not None:
+            elif (screened := retry_storage(self.trials.begin_search)) is not None:
                 self._say(f"the screening is done; {searched_text(screened)}")
-            elif patiently(lambda: self.trials.is_finished):
+            elif retry_storage(lambda: self.trials.is_finished):
                 break
             else:  # others train the last ones, and may die
                 time.sleep(_POLL_S)
@@ -83,7 +83,7 @@ class Worker:
         too_late = deadline is not None and time.monotonic() > deadline
         if self.interrupts.signal is not None or orphaned or too_late:
             return True
-        return patiently(lambda: self.trials.stop_is_asked)
+        return retry_storage(lambda: self.trials.stop_is_asked)
 
     def _run(self, claimed: Claimed) -> bool:
         """Whether the trial came to its end."""
@@ -96,22 +96,22 @@ class Worker:
                 outcomes = self._trained(claimed)
         except LostError as lost:
             why = str(lost)
-            patiently(lambda: self.trials.lose(claimed, why))
+            retry_storage(lambda: self.trials.lose(claimed, why))
             self._say(f"{name} was lost: {why}")
             return False
         except ChangedError as changed:  # nothing is wrong with the trial, nor can any other be trained
             told = str(changed)
-            patiently(lambda: self.trials.give_back(claimed, told))
+            retry_storage(lambda: self.trials.give_back(claimed, told))
             raise
         except Exception as error:
             if is_outage(error):  # not the trial's fault; other workers or the next `run` go on with it
                 told = cause_of(error)
                 with suppress(OutageError), without_waiting():  # if not, the trial is noticed as lost
-                    patiently(lambda: self.trials.give_back(claimed, told))
+                    retry_storage(lambda: self.trials.give_back(claimed, told))
                 raise error if isinstance(error, OutageError) else OutageError(told) from error
             reason = reason_of(error)
-            patiently(lambda: claimed.trial.set_user_attr("error", scrub(reason)[:2000]))
-            patiently(lambda: self.trials.finish(claimed, None))
+            retry_storage(lambda: claimed.trial.set_user_attr("error", scrub(reason)[:2000]))
+            retry_storage(lambda: self.trials.finish(claimed, None))
             if os.environ.get("QLIT_TRACEBACK") or not is_about_input(error):
                 traceback.print_exc()  # into the worker's log; the study goes on
             self._say(f"{name} failed: {reason}")
@@ -122,18 +122,18 @@ class Worker:
         last = outcomes[-1]
         if last.stopped_by is not None:
             told = f"stopped by {last.stopped_by.name}"
-            patiently(lambda: self.trials.give_back(claimed, told))
+            retry_storage(lambda: self.trials.give_back(claimed, told))
             return False
         self._failures = 0
         if last.status == "failed":
-            if patiently(lambda: self.trials.settle_diverged(claimed, last.reason)):
+            if retry_storage(lambda: self.trials.settle_diverged(claimed, last.reason)):
                 self._say(f"{name} diverged: {last.reason}")
             return True
         pruned = last.status == "pruned"
         values = None if pruned else self._values(outcomes)
         seconds = time.monotonic() - begun
-        patiently(lambda: claimed.trial.set_user_attr("seconds", seconds))
-        if not patiently(lambda: self.trials.finish(claimed, values, pruned=pruned)):
+        retry_storage(lambda: claimed.trial.set_user_attr("seconds", seconds))
+        if not retry_storage(lambda: self.trials.finish(claimed, values, pruned=pruned)):
             self._say(f"{name} was taken for lost meanwhile; its result is not counted")
             return False
         told = "given up" if values is None else ", ".join(f"{value:.4f}" for value in values)
@@ -149,7 +149,7 @@ class Worker:
             outcome = self._outcome(job, claimed, replicate, self._give_up(claimed) if number == 0 else None)
             outcomes.append(outcome)
             if outcome.status != "stopped":
-                patiently(lambda found=outcome, of=replicate: self._note(claimed, of, found))  # type: ignore[misc]
+                retry_storage(lambda found=outcome, of=replicate: self._note(claimed, of, found))  # type: ignore[misc]
             if outcome.status != "finished":
                 break
         return outcomes
@@ -167,7 +167,7 @@ class Worker:
 
     def _check(self, claimed: Claimed) -> Callable[[Contents], None]:
         key = contents_key(self.trials.definition, claimed.cell)
-        return lambda contents: patiently(lambda: self.trials.check_contents(key, facts_of(contents)))
+        return lambda contents: retry_storage(lambda: self.trials.check_contents(key, facts_of(contents)))
 
     def _note(self, claimed: Claimed, replicate: Replicate, outcome: Outcome) -> None:
         diverged = {DIVERGED: outcome.reason} if outcome.status == "failed" else {}
@@ -178,8 +178,8 @@ class Worker:
             return None
 
         def give_up(epoch: int, accuracy: float) -> bool:
-            patiently(lambda: claimed.trial.report(accuracy, epoch))
-            return claimed.may_be_pruned and patiently(claimed.trial.should_prune)
+            retry_storage(lambda: claimed.trial.report(accuracy, epoch))
+            return claimed.may_be_pruned and retry_storage(claimed.trial.should_prune)
 
         return give_up
 

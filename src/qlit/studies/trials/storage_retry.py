@@ -15,7 +15,7 @@ AWAY = (OperationalError, InterfaceError, StorageInternalError, OSError)
 _T = TypeVar("_T")
 
 
-def patiently(call: Callable[[], _T]) -> _T:
+def retry_storage(call: Callable[[], _T]) -> _T:
     """Call the storage and return the result; retry for three minutes while it is unreachable.
 
     Args:
@@ -24,7 +24,7 @@ def patiently(call: Callable[[], _T]) -> _T:
     Raises:
         OutageError: If the storage stays unreachable.
     """
-    return retry.patiently(
+    return retry.retry_during_outage(
         undivided()(call),
         what="The storage of the trials is away",
         is_away=lambda error: isinstance(error, AWAY),
