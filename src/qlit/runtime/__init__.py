@@ -2,6 +2,7 @@
 
 __all__ = [
     "allowed",
+    "checked_line",
     "checkout",
     "critical_section",
     "digest",

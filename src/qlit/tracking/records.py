@@ -2,10 +2,11 @@
 
 import json
 import math
-import re
-import zlib
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from typing import Any
+
+from qlit.runtime.checked_line import DamagedLineError, body_of, checked_line
 
 Record = dict[str, Any]
 """One event, as JSON: its `kind` (metrics, params, tags, file, reopen, status) first, and the fields of that kind."""
@@ -14,22 +15,20 @@ DAMAGED = "damaged"
 """Kind of a line that is no event; its `line` is the text."""
 
 METRICS_PER_BATCH = 1000  # the most that MLflow takes at once
-_CHECKED = re.compile(rb'(.+),"crc":"([0-9a-f]{8})"\}\s*', re.DOTALL)
 _FILE = b'{"kind": "file"'
 
 
 def to_line(record: Record) -> bytes:
     """The line of the log that keeps a record."""
-    body = json.dumps(record).encode()
-    return b'%s,"crc":"%08x"}\n' % (body[:-1], zlib.crc32(body))
+    return checked_line(json.dumps(record).encode())
 
 
 def from_line(line: bytes) -> Record:
     """The record of a line: an empty one for a blank line, a `DAMAGED` one for a line that is cut off or changed."""
-    checked = _CHECKED.fullmatch(line)
-    if checked is not None and zlib.crc32(body := checked[1] + b"}") == int(checked[2], 16):
-        record: Record = json.loads(body)
-        return record
+    with suppress(DamagedLineError):
+        if (body := body_of(line)) is not None:
+            record: Record = json.loads(body)
+            return record
     return {"kind": DAMAGED, "line": line.decode(errors="replace").rstrip("\n")} if line.strip() else {}
 
 

@@ -3,7 +3,6 @@
 import io
 import json
 import os
-import re
 import zlib
 from collections.abc import Iterator
 from contextlib import suppress
@@ -13,10 +12,10 @@ from typing import Any
 from filelock import FileLock
 from optuna.storages.journal import JournalFileBackend
 
+from qlit.runtime.checked_line import body_of, checked_line
 from qlit.runtime.retry import write_whole
 
 _BEGIN = b'{"op_code":'
-_CHECKED = re.compile(rb'(.+),"crc":"([0-9a-f]{8})"\}', re.DOTALL)
 # Keys of Optuna's records by operation number; the last keys may be missing.
 _STUDY, _TRIAL = {"study_id"}, {"trial_id"}
 _KEYS: dict[int, tuple[set[str], set[str]]] = {
@@ -103,18 +102,12 @@ class WholeLinesBackend(JournalFileBackend):
                     yield record
 
     def _record(self, line: bytes, number: int) -> dict[str, Any]:
-        checked = _CHECKED.fullmatch(line.rstrip(b"\n"))
-        if checked is not None:
-            body = checked[1] + b"}"
-            if zlib.crc32(body) != int(checked[2], 16):
-                raise self._damaged(number)
-            record: dict[str, Any] = json.loads(body)
-            return record
         try:
-            record = json.loads(line)
+            body = body_of(line)
+            record: dict[str, Any] = json.loads(line if body is None else body)
         except (ValueError, RecursionError) as error:
             raise self._damaged(number) from error
-        if not _is_record(record):
+        if body is None and not _is_record(record):
             raise self._damaged(number)
         return record
 
@@ -147,8 +140,7 @@ class WholeLinesBackend(JournalFileBackend):
 
 
 def _line(log: dict[str, Any]) -> bytes:
-    body = json.dumps(log, separators=(",", ":")).encode()
-    return b'%s,"crc":"%08x"}\n' % (body[:-1], zlib.crc32(body))
+    return checked_line(json.dumps(log, separators=(",", ":")).encode())
 
 
 def _is_record(record: Any) -> bool:
