@@ -11,10 +11,11 @@ from typing import Any, final
 import torch
 from torch import Tensor, nn
 
-from qlit.circuits import Circuit, encoder_circuit
+from qlit.circuits import encoder_circuit
 from qlit.engines import CircuitAngles, Engine, engine_by_name
 from qlit.engines.memory import check_states
 from qlit.heads.base import check_finite
+from qlit.heads.runs_circuit import RunsCircuit
 
 
 class Encoder(nn.Module, ABC):
@@ -94,7 +95,7 @@ def check_amplitudes(num_features: int, num_qubits: int) -> None:
 
 
 @final
-class SimulatedQuantumEncoder(Encoder):
+class SimulatedQuantumEncoder(RunsCircuit, Encoder):
     """A simulated quantum encoder (sQE): amplitude encoding, a trainable circuit, exact <Z>, scaled to angles.
 
     Q_e * (C + 1 + layers * C) + 1 parameters: 28 * Q_e + 1 by default.
@@ -147,20 +148,6 @@ class SimulatedQuantumEncoder(Encoder):
         self.angle_scale = nn.Parameter(torch.ones(()))
         self.mean: Tensor
         self.register_buffer("mean", torch.zeros(0))  # empty until fitted: D is known from the data only
-
-    @property
-    def circuit(self) -> Circuit:
-        """The circuit."""
-        return self.compiled.circuit
-
-    @property
-    def engine(self) -> Engine:
-        """The engine that runs the circuit; setting another one compiles the circuit for it."""
-        return self.compiled.engine
-
-    @engine.setter
-    def engine(self, engine: Engine) -> None:
-        self.compiled = engine.compile(self.circuit)
 
     def forward(self, embeddings_BD: Tensor) -> Tensor:
         state_BN = self.states(embeddings_BD)

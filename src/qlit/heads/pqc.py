@@ -11,12 +11,13 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from qlit.circuits import Circuit, reuploading_circuit
-from qlit.engines import CircuitAngles, Engine, engine_by_name
+from qlit.circuits import reuploading_circuit
+from qlit.engines import CircuitAngles, engine_by_name
 from qlit.engines.pauli_errors import PauliErrors
 from qlit.engines.shots import Sampler, Shots
 from qlit.heads.base import check_finite
 from qlit.heads.gate_noise import NO_NOISE, GateNoise
+from qlit.heads.runs_circuit import RunsCircuit
 
 _ERRORS = 1  # separates the random numbers of errors from those of shots, which share a seed
 
@@ -30,7 +31,7 @@ class _Seeded(NamedTuple):
 
 
 @final
-class ReuploadingPQC(nn.Module):
+class ReuploadingPQC(RunsCircuit, nn.Module):
     """R times [angle encoding, PQC1], then PQC2, then Z on the measured wires, exact or from finite shots.
 
     Q * (C + 1 + N * C) + Q * (C + 1 + M * C) parameters: 7 * Q by default.
@@ -96,20 +97,6 @@ class ReuploadingPQC(nn.Module):
         self.engine.check_shots(shots if sampler == "device" else None)
         self.theta = nn.Parameter(init_std * torch.randn(self.circuit.num_parameters))
         self._seeded: _Seeded | None = None
-
-    @property
-    def circuit(self) -> Circuit:
-        """The circuit."""
-        return self.compiled.circuit
-
-    @property
-    def engine(self) -> Engine:
-        """The engine that runs the circuit; setting another one compiles the circuit for it."""
-        return self.compiled.engine
-
-    @engine.setter
-    def engine(self, engine: Engine) -> None:
-        self.compiled = engine.compile(self.circuit)
 
     def forward(self, angles: Tensor | Sequence[CircuitAngles]) -> Tensor:
         """<Z> of the measured wires, shape (B, W), for angles in radians, shape (B, Q), or their circuits."""
