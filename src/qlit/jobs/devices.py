@@ -7,7 +7,7 @@ from typing import Any
 
 import torch
 
-from qlit.data import draw_split, load_texts
+from qlit.data import load_texts
 from qlit.data.cuts import train_and_validation_sizes
 from qlit.engines import PennyLaneEngine
 from qlit.engines.shots import Shots
@@ -139,15 +139,7 @@ def _num_test(data: SentenceDataModule) -> tuple[int | None, str | None]:
     """Sentences of the test split; None, with the reason, where the data cannot be had or split."""
     try:
         texts = load_texts(data.source, text_column=data.text_column, label_column=data.label_column)
-        split = draw_split(
-            texts,
-            num_per_label=data.num_per_label,
-            train_fraction=data.train_fraction,
-            seed=data.seed,
-            max_test=data.max_test,
-            stratified=data.stratified,
-            unseen_only=data.unseen_only,
-        )
+        split = data.split_of(texts)
     except (ValueError, OSError) as error:
         return None, " ".join(str(error).split())
     return len(split.test), None

@@ -1,5 +1,6 @@
 """Data module: texts, split and embeddings (or token features for a trainable body) as batches."""
 
+from collections.abc import Collection
 from typing import Literal, final
 
 import lightning.pytorch as pl
@@ -105,6 +106,19 @@ class SentenceDataModule(pl.LightningDataModule):
         self._embeddings: Tensor | None = None
         self._checkpoint: tuple[Origin, Stage] | None = None
 
+    def split_of(self, texts: LabelledTexts, seen: Collection[str] = ()) -> Split:
+        """Draw a split with the settings of this data module; arguments and errors as `qlit.data.draw_split`."""
+        return draw_split(
+            texts,
+            num_per_label=self.num_per_label,
+            train_fraction=self.train_fraction,
+            seed=self.seed,
+            max_test=self.max_test,
+            stratified=self.stratified,
+            unseen_only=self.unseen_only,
+            seen=seen,
+        )
+
     def use_checkpoint(self, origin: Origin, stage: Stage) -> None:
         """Use the label numbers of a checkpoint, and compare the split with the checkpoint's when the data is loaded.
 
@@ -175,16 +189,7 @@ class SentenceDataModule(pl.LightningDataModule):
         seen = seen_by(body) if self.unseen_only else frozenset()
         if self.unseen_only and stage == "test" and origin and origin.sentences:
             seen |= origin.sentences.both
-        self.split = draw_split(
-            self.texts,
-            num_per_label=self.num_per_label,
-            train_fraction=self.train_fraction,
-            seed=self.seed,
-            max_test=self.max_test,
-            stratified=self.stratified,
-            unseen_only=self.unseen_only,
-            seen=seen,
-        )
+        self.split = self.split_of(self.texts, seen)
         check_unseen(body, self.texts, self.split)
         self.notices = [*self.texts.notices, *self.split.notices]
         if origin:
