@@ -15,6 +15,9 @@ from qlit.jobs.session import Session
 from qlit.tracking.config_hash import HASH, identity_tags
 from qlit.tracking.kept_runs import KeptRuns
 
+KEYS_OF_SERIES = ("data.seed", "seed_everything", "test_after_fit", "ckpt_path", "tracking.run_id", "tracking.run_name")
+"""Config keys that a series or a study sets for each of its trainings."""
+
 
 @final
 class Job:

@@ -13,22 +13,12 @@ from qlit.data import expanded
 from qlit.data.contents import Contents
 from qlit.jobs.config.options import value_of
 from qlit.jobs.cores import check_keeps_runs
-from qlit.jobs.job import Job
+from qlit.jobs.job import KEYS_OF_SERIES, Job
 from qlit.jobs.launchers import refuse_copies
 from qlit.jobs.outcome import Outcome
 from qlit.jobs.readiness import Planned, check_all
 from qlit.runtime.interrupts import StoppedBySignal, raise_if_lost
 from qlit.tracking.kept_runs import KeptRun
-
-_OWN = (
-    "--data.seed",
-    "--seed_everything",
-    "--test_after_fit",
-    "--ckpt_path",
-    "--tracking.run_id",
-    "--tracking.run_name",
-)
-"""Options of `qlit fit` that a series gives itself."""
 
 
 @dataclass(frozen=True)
@@ -66,8 +56,11 @@ class Series:
     def __init__(self, candidates: Sequence[Candidate]) -> None:
         self.candidates = tuple(candidates)
         for candidate in self.candidates:
-            if taken := next((name for name in _OWN if value_of(name, candidate.options) is not None), None):
-                raise ValueError(f"The trainings of a series get their own {taken}; leave it out of {candidate.name}.")
+            taken = [f"--{key}" for key in KEYS_OF_SERIES if value_of(f"--{key}", candidate.options) is not None]
+            if taken:
+                raise ValueError(
+                    f"The trainings of a series get their own {taken[0]}; leave it out of {candidate.name}."
+                )
         self._jobs = [Job(each.options) for each in self.candidates]  # all, before the first hour of training
         for candidate, job in zip(self.candidates, self._jobs, strict=True):
             check_trainer(candidate.name, job.config["trainer"])

@@ -10,7 +10,7 @@ from typing import Any
 
 from qlit.jobs.config.arguments import CommandParser
 from qlit.jobs.cores import num_processes
-from qlit.jobs.job import Job
+from qlit.jobs.job import KEYS_OF_SERIES, Job
 from qlit.jobs.readiness import Planned, check_all
 from qlit.jobs.series import split_overrides
 from qlit.runtime.errors import UsageError
@@ -20,9 +20,6 @@ from qlit.studies.definition import Cell, Replicate, Study
 from qlit.studies.designs import cells_of
 from qlit.studies.files.study_file import read_study
 from qlit.studies.trials.storage import Location, location_of
-
-OWN_KEYS = ("data.seed", "seed_everything", "test_after_fit", "ckpt_path", "tracking.run_id", "tracking.run_name")
-"""Config keys that a study sets itself."""
 
 
 @dataclass(frozen=True)
@@ -66,9 +63,8 @@ def parsed(parser: CommandParser, arguments: Sequence[str]) -> tuple[argparse.Na
     if clash := [key for factor in study.factors for key in factor.keys if key in given]:
         raise UsageError(f"--{clash[0]} is a factor of study {study.name!r}, so it cannot be one value for all cells.")
     study = replace(study, overrides={**study.overrides, **given})
-    if own_key := [
-        key for key in (*study.overrides, *(key for factor in study.factors for key in factor.keys)) if key in OWN_KEYS
-    ]:
+    named = [*study.overrides, *(key for factor in study.factors for key in factor.keys)]
+    if own_key := [key for key in named if key in KEYS_OF_SERIES]:
         raise UsageError(f"a study sets {own_key[0]} itself; its file has `replicates` for seeds and splits.")
     location = location_of(options.storage or study.storage, study.name)
     arguments = ["--config", options.config, *(["--storage", options.storage] if options.storage else []), *overrides]
