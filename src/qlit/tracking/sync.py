@@ -106,7 +106,8 @@ class LogSync:
             self._send(record)
             self._log.mark(lane, end)
             self._log.discard(record)
-        self._log.mark(lane)
+        if self._log.waits(lane):  # for lines that are no events of this lane
+            self._log.mark(lane)
 
     def _send(self, record: Record) -> None:
         if record["kind"] == DAMAGED:
