@@ -29,12 +29,13 @@ from qlit.jobs.recorder import RunRecorder
 from qlit.jobs.run_status import RunStatus
 from qlit.runtime import retry
 from qlit.runtime.retry import OutageError, is_outage
+from qlit.runtime.secrets import scrub
 from qlit.tracking import mlflow_store, run_log
 from qlit.tracking.mlflow_store import locate
 from qlit.tracking.records import metrics_record
 from qlit.tracking.run_log import RunLog
 from qlit.tracking.sync import LogSync, RefusedError, deliver
-from qlit.tracking.tracker import MLflowTracker, scrub
+from qlit.tracking.tracker import MLflowTracker
 
 
 def client_of(folder: Path) -> MlflowClient:

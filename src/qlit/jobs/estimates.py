@@ -28,6 +28,7 @@ _EPOCH = 0.3
 
 
 def config_parser(prog: str) -> ArgumentParser:
+    """The parser of `qlit describe`: the model and the data of a config, and all other sections as they stand."""
     parser = model_parser(
         prog=prog,
         description="Trainable parameters by module, gates, memory and time of a config's model. Time is measured: a "

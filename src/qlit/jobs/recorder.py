@@ -10,11 +10,12 @@ from lightning.pytorch.callbacks import ModelCheckpoint
 from qlit.data import Notice, Origin
 from qlit.data.contents import Contents, changed_since
 from qlit.heads import EstimatorHead
+from qlit.runtime.secrets import scrub
 from qlit.tracking import provenance
 from qlit.tracking.config_hash import HASH, contents_tags, identity_tags
 from qlit.tracking.names import make_run_name
 from qlit.tracking.predictions import gathered, keep_predictions, predictions_of
-from qlit.tracking.tracker import MLflowTracker, scrub
+from qlit.tracking.tracker import MLflowTracker
 from qlit.training import figures
 from qlit.training.checkpoints.best_and_last import BestAndLast
 from qlit.training.checkpoints.resumption import Resumption

@@ -58,7 +58,6 @@ def make_trainer(session: "Session", made: Namespace) -> tuple[Trainer, MLflowTr
         callbacks.append(EpochProgress())
     if options["enable_checkpointing"] is not False and not keeps_nothing:
         callbacks.append(BestAndLast(session.resumed_from))
-    last = [] if session.pruning is None else [session.pruning]
     options["callbacks"] = [*callbacks, *given]
     options["plugins"] = [AtomicCheckpointIO(), *_environment(session, {**made.trainer}), *listed(options["plugins"])]
     trainer = Trainer(**options)
@@ -66,7 +65,8 @@ def make_trainer(session: "Session", made: Namespace) -> tuple[Trainer, MLflowTr
         session.model.notices += check_requeued(trainer.default_root_dir)
     use_direct_steps(trainer)
     leave_sigterm_to_us(trainer)
-    trainer.callbacks += last  # type: ignore[attr-defined] # after the checkpoints, which Lightning puts last
+    if session.pruning is not None:  # after the checkpoints, which Lightning puts last
+        trainer.callbacks.append(session.pruning)  # type: ignore[attr-defined]
     return trainer, tracker
 
 

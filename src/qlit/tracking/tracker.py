@@ -27,8 +27,6 @@ from qlit.tracking.records import METRICS_PER_BATCH, Record, metrics_record
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-__all__ = ["MLflowTracker", "scrub"]
-
 Status = Literal["FINISHED", "FAILED", "KILLED"]
 
 _SYNC_S = 2.0
