@@ -32,5 +32,8 @@ def run(command: str, arguments: list[str]) -> int:
         }[synced.state]
         print(f"run {synced.run_id}: {text}", flush=True)
     if is_empty:
-        print(f"MLflow at {store} has everything of the runs in {kept.folder}.")
+        if kept.folder.is_dir():
+            print(f"Nothing in {kept.folder} waits to be sent.")
+        else:
+            print(f"There are no runs in {kept.folder}: run `qlit sync` in the folder where they were trained.")
     return 1 if waits else 0
