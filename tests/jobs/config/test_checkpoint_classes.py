@@ -68,15 +68,11 @@ def trained(tmp_path_factory):
 
 
 @pytest.fixture(autouse=True)
-def folder(trained, monkeypatch):
+def folder(trained, own_code):
     """The same as the current folder, with a module `own_code` that leaves a marker when it is imported."""
-    monkeypatch.chdir(trained)
-    monkeypatch.syspath_prepend(str(trained))
-    Path("own_code.py").write_text(_MODULE)
-    sys.modules.pop("own_code", None)
+    own_code(trained, _MODULE)
     Path("code-was-run").unlink(missing_ok=True)
-    yield trained
-    sys.modules.pop("own_code", None)
+    return trained
 
 
 def _commands(path):

@@ -42,14 +42,9 @@ _CLASSES = ("Callable", "Any", "object", "Unvalidated", "ype[", "lightning.", "q
 
 
 @pytest.fixture(autouse=True)
-def _own_code(tmp_path, monkeypatch):
+def _own_code(tmp_path, own_code):
     """With a module `own_code`, whose code leaves a marker."""
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.syspath_prepend(str(tmp_path))
-    Path("own_code.py").write_text(_MODULE)
-    sys.modules.pop("own_code", None)
-    yield
-    sys.modules.pop("own_code", None)
+    own_code(tmp_path, _MODULE)
 
 
 @pytest.fixture(scope="module")
