@@ -131,7 +131,7 @@ def test_imports_point_in_the_right_direction(room):
         ("studies", "from qlit.data import Split\nfrom qlit.tracking.kept_runs import KeptRuns", ["qlit.data.Split"]),
         ("reports", "from qlit.studies import effects\nimport qlit.commands.train", ["qlit.commands.train"]),
         ("training", "from qlit.comparisons.comparison import compare", ["qlit.comparisons.comparison.compare"]),
-        ("commands", "from qlit.circuits import Circuit\nimport qlit.training.module, lightning", []),
+        ("commands", "from qlit.circuits import Circuit\nimport qlit.training.module, lightning", ["lightning"]),
         ("commands", "from qlit.heads import pqc, programs, HybridHead", ["qlit.heads.pqc"]),
         ("commands", "from qlit.training.scores import Scores, _weighted", ["qlit.training.scores._weighted"]),
         ("commands", "from qlit.training import _auroc", ["qlit.training._auroc"]),

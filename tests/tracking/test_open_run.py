@@ -31,7 +31,7 @@ def left_behind(client, monkeypatch, *, closed):
     with monkeypatch.context() as store:
         store.setattr(mlflow_store, "answers", lambda *_, **__: False)
         tracker.log_metrics({"x": 0.5}, 3)
-        tracker.finalize("success")
+        tracker.flush()
         tracker.log_text("late\n", "a.txt")
         if closed:
             tracker.close()
@@ -122,7 +122,7 @@ def test_the_start_of_a_run_waits_for_its_store_if_told_to(client, monkeypatch, 
     monkeypatch.setattr(MlflowClient, "create_run", away_at_first)
     tracker = MLflowTracker()
     tracker.opener = when_mlflow_is_there
-    assert tracker.experiment is not None  # by which Lightning starts it
+    assert tracker.client is not None
     runs = client.search_runs([client.get_experiment_by_name("qlit").experiment_id])
     assert [each.info.run_id for each in runs] == [tracker.run_id]
     assert "MLflow is away (OperationalError: database or disk is full)" in capsys.readouterr().err

@@ -11,6 +11,7 @@ from training.small import head, trainer
 
 from qlit.data import LabelledTexts, Split
 from qlit.jobs.recorder import RunRecorder
+from qlit.jobs.run_logger import RunLogger
 from qlit.jobs.run_status import RunStatus
 from qlit.tracking.predictions import FILE_NAME, Predictions, gathered, predictions_of
 from qlit.tracking.tracker import MLflowTracker
@@ -106,7 +107,9 @@ def test_a_test_cut_short_keeps_what_it_predicted(data, tmp_path, monkeypatch):
     tracker = MLflowTracker(experiment="cut")
     callbacks = [RunStatus(), RunRecorder({}, "")]
     module, module_data = SentenceClassifier(head()), data(eval_batch_size=10)
-    trainer(logger=tracker, callbacks=callbacks, limit_test_batches=2).test(module, module_data, verbose=False)
+    trainer(logger=RunLogger(tracker), callbacks=callbacks, limit_test_batches=2).test(
+        module, module_data, verbose=False
+    )
     tracker.close()
     path = MlflowClient(f"sqlite:///{tmp_path}/mlruns/mlflow.db").download_artifacts(tracker.run_id, FILE_NAME)
     kept = Predictions.load(path)

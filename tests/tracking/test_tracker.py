@@ -16,17 +16,12 @@ from argparse import Namespace
 from pathlib import Path
 
 import pytest
-import torch
 from full_disk import files_of_at_most, full_at_first
-from lightning.pytorch import LightningModule, Trainer
-from lightning.pytorch.utilities import rank_zero_only
-from lightning.pytorch.utilities.exceptions import SIGTERMException
 from matplotlib.figure import Figure
 from mlflow import MlflowClient
-from servers import MlflowServer, free_port
+from servers import MlflowServer
 
 from qlit.jobs.recorder import RunRecorder
-from qlit.jobs.run_status import RunStatus
 from qlit.runtime import retry
 from qlit.runtime.retry import OutageError, is_outage
 from qlit.runtime.secrets import scrub
@@ -52,9 +47,9 @@ def history(client: MlflowClient, run_id: str, key: str) -> list[tuple[int, floa
 def test_nothing_happens_before_start(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     tracker = MLflowTracker(tags={"a": "b"})
-    tracker.finalize("success")
+    tracker.flush()
     tracker.close()
-    assert (tracker.name, tracker.version, tracker.run_dir, tracker.save_dir) == ("qlit", None, None, None)
+    assert (tracker.experiment, tracker.run_id, tracker.run_dir) == ("qlit", None, None)
     assert tracker.ui_command == f"mlflow ui --backend-store-uri sqlite:///{tmp_path}/mlruns/mlflow.db --port 5000"
     assert tracker.ui_page is None
     assert list(tmp_path.iterdir()) == []
@@ -76,7 +71,7 @@ def test_a_run_keeps_what_was_logged(folder):
     tracker.log_figure(figure, "figures/empty.png")
     (folder / "acc=0.9.ckpt").write_bytes(b"weights")
     tracker.log_file(folder / "acc=0.9.ckpt", "checkpoints")
-    tracker.finalize("success")
+    tracker.flush()
 
     client = client_of(folder)
     run = client.get_run(tracker.run_id)
@@ -107,7 +102,7 @@ def test_a_new_database_is_flushed_to_disk_once_it_is_there(folder):
     (folder / "mlruns" / "mlflow.db").unlink()
     tracker = MLflowTracker()
     tracker.start()
-    with tracker.experiment._tracking_client.store.engine.connect() as connection:
+    with tracker.client._tracking_client.store.engine.connect() as connection:
         assert connection.exec_driver_sql("PRAGMA synchronous").scalar() == 2  # FULL
 
 
@@ -135,9 +130,9 @@ def test_metrics_are_sent_in_batches(monkeypatch):
     tracker._last_sync = time.monotonic()
     for step in range(1001):
         tracker.log_metrics({"x": step}, step)
-        tracker.save()  # as Lightning does whenever it has logged anything
+        tracker.flush_if_due()
     assert batches == [1000]
-    tracker.finalize("success")
+    tracker.flush()
     assert batches == [1000, 1]
     tracker.close()
 
@@ -284,13 +279,12 @@ def test_secrets_are_scrubbed_everywhere(folder, monkeypatch):
     assert scrub("mail me@host, see http://host/a@b") == "mail me@host, see http://host/a@b"
 
 
-def test_other_ranks_do_nothing(folder, monkeypatch):
-    monkeypatch.setattr(rank_zero_only, "rank", 1)
+def test_a_tracker_that_is_not_active_does_nothing(folder):
     tracker = MLflowTracker()
+    tracker.is_active = lambda: False
     tracker.start()
     tracker.log_metrics({"x": 1.0}, 0)
     tracker.log_text("a", "a.txt")
-    tracker.experiment.set_tag("no", "client")
     tracker.close()
     assert (tracker.run_id, tracker.run_dir) == (None, None)
     assert not (folder / "mlruns" / "runs").exists()
@@ -307,7 +301,7 @@ def test_a_resumed_run_gets_the_points_that_it_lacks_and_none_twice(folder):
     first = MLflowTracker()
     for step in range(4):
         first.log_metrics({"x": step / 10, "nan": math.nan}, step)
-    first.finalize("success")
+    first.flush()
     first._last_sync = time.monotonic()
     for step in (4, 5):
         first.log_metrics({"x": step / 10, "lr": 0.1}, step)
@@ -396,7 +390,7 @@ def test_a_run_that_has_lost_a_record_is_not_finished(folder, monkeypatch, capsy
         patch.setattr(mlflow_store, "answers", lambda *_, **__: False)
         full_at_first(patch, run_log, "write_whole", times=1000)
         tracker.log_metrics({"x": 1.0})
-        tracker.finalize("success")
+        tracker.flush()
     tracker.close()
     assert "LOST" in capsys.readouterr().err
     run = client_of(folder).get_run(tracker.run_id)
@@ -420,7 +414,7 @@ for number in range(3):
         time.sleep(max(0, start_at - time.time()))
         tracker = MLflowTracker(run_name=f"process {number}")
         tracker.log_metrics({"x": number}, 0)
-        tracker.finalize("success")
+        tracker.flush()
         if number == 0:
             os.write(ready_to_write, b"!")
             signal.pause()
@@ -459,102 +453,6 @@ def test_processes_that_start_together_and_end_differently(tmp_path, monkeypatch
     assert statuses() == {**ends, "process 0": "KILLED", "next": "RUNNING", "again": "RUNNING"}
     tracker.close()
     again.close()
-
-
-# --- Lightning ---
-
-
-class Tiny(LightningModule):
-    def __init__(self, error: BaseException | None = None) -> None:
-        super().__init__()
-        self.layer = torch.nn.Linear(2, 1)
-        self.error = error
-
-    def training_step(self, batch, batch_idx):
-        if self.error is not None and batch_idx == 1:
-            raise self.error
-        loss = self.layer(batch).mean()
-        self.log("train/loss", loss)
-        return loss
-
-    def test_step(self, batch):
-        self.log("test/loss", self.layer(batch).mean())
-
-    def configure_optimizers(self):
-        return torch.optim.SGD(self.parameters(), lr=0.1)
-
-
-def make_trainer(tracker: MLflowTracker) -> Trainer:
-    return Trainer(
-        max_epochs=1,
-        accelerator="cpu",
-        logger=tracker,
-        callbacks=[RunStatus()],
-        log_every_n_steps=1,
-        enable_checkpointing=False,
-        enable_progress_bar=False,
-        enable_model_summary=False,
-    )
-
-
-def loader() -> torch.utils.data.DataLoader:
-    data = torch.randn(4, 2, generator=torch.Generator().manual_seed(0))
-    return torch.utils.data.DataLoader(data, batch_size=1)
-
-
-def quiet_lightning(test):
-    """Lightning 2.6 advises more workers for four rows, and calls what torch 2.13 deprecates."""
-    test = pytest.mark.filterwarnings("ignore:.*does not have many workers:UserWarning")(test)
-    return pytest.mark.filterwarnings("ignore:.*LeafSpec.* is deprecated:FutureWarning")(test)
-
-
-@quiet_lightning
-def test_a_run_is_finished_by_its_caller_after_fit_and_test(folder):
-    tracker = MLflowTracker()
-    trainer = make_trainer(tracker)
-    model = Tiny()
-    trainer.fit(model, loader())
-    assert client_of(folder).get_run(tracker.run_id).info.status == "RUNNING"
-    trainer.test(model, loader(), verbose=False)
-    tracker.close()
-    run = client_of(folder).get_run(tracker.run_id)
-    assert run.info.status == "FINISHED"
-    assert {"train/loss", "test/loss"} <= set(run.data.metrics)
-    assert [step for step, _ in history(client_of(folder), tracker.run_id, "train/loss")] == [0, 1, 2, 3]
-
-
-@quiet_lightning
-@pytest.mark.parametrize(
-    ("error", "raised", "status"),
-    [
-        (KeyboardInterrupt(), SystemExit, "KILLED"),
-        (SIGTERMException(), SIGTERMException, "KILLED"),
-        (SystemExit(3), SystemExit, "KILLED"),
-        (RuntimeError("no memory at http://me:wallaby@host\nmore"), RuntimeError, "FAILED"),
-    ],
-    ids=["Ctrl-C", "SIGTERM", "exit", "exception"],
-)
-def test_an_interrupted_run_is_killed_and_a_broken_one_failed(folder, error, raised, status):
-    tracker = MLflowTracker()
-    interrupt = signal.getsignal(signal.SIGINT)
-    try:
-        with pytest.raises(raised):
-            make_trainer(tracker).fit(Tiny(error), loader())
-    finally:
-        signal.signal(signal.SIGINT, interrupt)  # Lightning leaves it ignored
-    run = client_of(folder).get_run(tracker.run_id)
-    assert run.info.status == status
-    assert "train/loss" in run.data.metrics
-    if status == "FAILED":
-        assert run.data.tags["error"] == "RuntimeError: no memory at http://***@host"
-
-
-@quiet_lightning
-def test_a_dead_server_stops_the_fit_before_it_begins(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    tracker = MLflowTracker(tracking_uri=f"http://127.0.0.1:{free_port()}")
-    with pytest.raises(ConnectionError, match="does not answer"):
-        make_trainer(tracker).fit(Tiny(), loader())
 
 
 # --- outages ---
@@ -642,7 +540,7 @@ def test_what_a_killed_process_left_is_sent(tmp_path):
 def test_what_arrives_twice_is_kept_once(folder):
     """A reply that is lost lets a sync send again what has arrived."""
     tracker = MLflowTracker()
-    client = tracker.experiment
+    client = tracker.client
     records = [
         metrics_record([("x", 0.5, 1000, 0), ("y", math.nan, 1000, 0)]),
         {"kind": "params", "values": {"lr": "1"}},
@@ -782,7 +680,7 @@ def test_an_outage_loses_and_doubles_nothing(server, tmp_path, monkeypatch, capf
     def log(*steps):
         for step in steps:
             tracker.log_metrics({"x": step / 10}, step)
-            tracker.finalize("success")
+            tracker.flush()
 
     log(0, 1, 2)
     server.kill()

@@ -8,8 +8,6 @@ from contextlib import nullcontext
 from pathlib import Path
 from typing import cast
 
-from lightning.pytorch.utilities import rank_zero_only
-
 from qlit.jobs.config.checkpoint_classes import only_listed_imports
 from qlit.jobs.config.checkpoint_config import config_to_use
 from qlit.jobs.config.checkpoints import read_notes
@@ -17,6 +15,7 @@ from qlit.jobs.config.options import readable_errors, value_of
 from qlit.jobs.evaluate import Evaluated, evaluate
 from qlit.jobs.job import Job
 from qlit.jobs.outcome import Outcome
+from qlit.jobs.run_logger import is_rank_zero
 from qlit.jobs.summary import tell_notices
 from qlit.jobs.terminal import quieten
 from qlit.runtime.interrupts import StoppedBySignal
@@ -37,7 +36,7 @@ def run(command: str, arguments: list[str]) -> int:
                     raise
                 return stop.code or 0  # of --help
     # Other processes end with 0: Lightning kills the first one when one of them fails.
-    return 0 if rank_zero_only.rank != 0 else _status_of(command, outcome)  # type: ignore[attr-defined]
+    return _status_of(command, outcome) if is_rank_zero() else 0
 
 
 def _outcome(command: str, options: Sequence[str], *, is_of_checkpoint: bool) -> Outcome:
@@ -72,7 +71,7 @@ def _with_config_of_checkpoint(command: str, arguments: list[str], folder: Path)
     config = folder / "config.yaml"
     text, notices = config_to_use(str(notes["config"]), arguments)
     config.write_text(text, encoding="utf-8")
-    if rank_zero_only.rank == 0:  # type: ignore[attr-defined]
+    if is_rank_zero():
         tell_notices(notices)
     # Whoever made the checkpoint must not choose what code is run here; whoever types the command may, after this.
     return ["--config", str(config), "--data.trust_remote_code", "false", *arguments]

@@ -10,6 +10,7 @@ __all__ = [
     "job",
     "launchers",
     "outcome",
+    "run_logger",
     "series",
     "study",
     "summary",

@@ -11,7 +11,7 @@ from lightning.pytorch.utilities.exceptions import SIGTERMException
 
 from qlit.jobs.config.options import readable_errors
 from qlit.jobs.outcome import Outcome
-from qlit.jobs.run_status import trackers
+from qlit.jobs.run_logger import trackers_of
 from qlit.runtime.interrupts import StoppedBySignal, raise_if_lost
 
 
@@ -57,7 +57,7 @@ class Interruption(Callback):
             self.signal = signal.SIGINT
         elif isinstance(exception, SIGTERMException):
             self.signal = signal.SIGTERM
-        self.run_id = next((tracker.run_id for tracker in trackers(trainer)), None)
+        self.run_id = next((tracker.run_id for tracker in trackers_of(trainer)), None)
         last = getattr(trainer.checkpoint_callback, "last_model_path", "")
         self.last_checkpoint = last if last and Path(last).is_file() else ""
         if getattr(getattr(trainer, "datamodule", None), "trust_remote_code", False) and not self._is_noted:

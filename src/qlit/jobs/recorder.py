@@ -10,6 +10,7 @@ from lightning.pytorch.callbacks import ModelCheckpoint
 from qlit.data import Notice, Origin
 from qlit.data.contents import Contents, changed_since
 from qlit.heads import EstimatorHead
+from qlit.jobs.run_logger import tracker_of
 from qlit.runtime.secrets import scrub
 from qlit.tracking import provenance
 from qlit.tracking.config_hash import HASH, contents_tags, identity_tags
@@ -259,11 +260,6 @@ def parameter_counts(module: SentenceClassifier) -> dict[str, int]:
         counts["body"] = sum(parameter.numel() for parameter in module.body.parameters() if parameter.requires_grad)
     counts = {name: count for name, count in counts.items() if count}
     return {**counts, "total": sum(counts.values())}
-
-
-def tracker_of(trainer: pl.Trainer) -> MLflowTracker | None:
-    """The trainer's tracker, if it has one."""
-    return next((logger for logger in trainer.loggers if isinstance(logger, MLflowTracker)), None)
 
 
 def _data(trainer: pl.Trainer) -> SentenceDataModule:

@@ -2,9 +2,10 @@
 
 from lightning.pytorch import Callback, LightningModule, Trainer
 
+from qlit.jobs.run_logger import trackers_of
 from qlit.runtime.interrupts import seconds_since_stop
 from qlit.runtime.retry import OutageError, first_line
-from qlit.tracking.tracker import MLflowTracker, Status
+from qlit.tracking.tracker import Status
 
 
 class RunStatus(Callback):
@@ -14,7 +15,7 @@ class RunStatus(Callback):
     """
 
     def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:  # noqa: ARG002
-        for tracker in trackers(trainer):
+        for tracker in trackers_of(trainer):
             tracker.start()
 
     def on_exception(self, trainer: Trainer, pl_module: LightningModule, exception: BaseException) -> None:  # noqa: ARG002
@@ -26,10 +27,5 @@ def close_after(trainer: Trainer, error: BaseException) -> None:
     # `StoppedBySignal` and Lightning's SIGTERMException are SystemExits; and a full disk is no fault of the training.
     killed = isinstance(error, KeyboardInterrupt | SystemExit | OutageError) or seconds_since_stop() is not None
     status: Status = "KILLED" if killed else "FAILED"
-    for tracker in trackers(trainer):
+    for tracker in trackers_of(trainer):
         tracker.close(status, first_line(error))
-
-
-def trackers(trainer: Trainer) -> list[MLflowTracker]:
-    """Those among the loggers of a trainer."""
-    return [logger for logger in trainer.loggers if isinstance(logger, MLflowTracker)]

@@ -16,6 +16,7 @@ from qlit.jobs.config.training_parser import kept_config, kept_yaml
 from qlit.jobs.config.values import listed
 from qlit.jobs.interruption import leave_sigterm_to_us
 from qlit.jobs.recorder import RunRecorder
+from qlit.jobs.run_logger import RunLogger
 from qlit.jobs.run_status import RunStatus
 from qlit.runtime.allowed import allow_options
 from qlit.runtime.retry import when_mlflow_is_there
@@ -49,7 +50,7 @@ def make_trainer(session: "Session", made: Namespace) -> tuple[Trainer, MLflowTr
         options |= {"log_every_n_steps": 0}
     elif options["logger"] is not False:
         tracker = _tracker(session, made.tracking)
-        options["logger"] = [tracker, *listed(options["logger"])]
+        options["logger"] = [RunLogger(tracker), *listed(options["logger"])]
     session.interruption.go_on_options += _go_on_options(session)
     callbacks, given = _callbacks(session, listed(options["callbacks"]))
     if any(isinstance(callback, ProgressBar) for callback in given):

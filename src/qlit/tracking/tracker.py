@@ -1,4 +1,4 @@
-"""Runs in MLflow: a Lightning logger that survives outages."""
+"""Log one run to MLflow, and survive outages."""
 
 import argparse
 import atexit
@@ -8,13 +8,9 @@ import os
 import secrets
 import time
 from collections.abc import Callable, Iterable, Mapping
-from functools import partial
+from functools import partial, wraps
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, get_args
-
-from lightning.fabric.loggers.logger import rank_zero_experiment
-from lightning.pytorch.loggers.logger import Logger
-from lightning.pytorch.utilities import rank_zero_only
+from typing import TYPE_CHECKING, Any, Concatenate, Literal, ParamSpec, get_args
 
 from qlit.runtime.critical_section import undivided
 from qlit.runtime.retry import OutageError, is_full_disk, say, when_there_is_space
@@ -26,21 +22,37 @@ from qlit.tracking.records import METRICS_PER_BATCH, Record, metrics_record
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
+    from mlflow import MlflowClient
 
 Status = Literal["FINISHED", "FAILED", "KILLED"]
 
 _SYNC_S = 2.0
 _PARAM_CHARS = 500
 
+_P = ParamSpec("_P")
 
-class MLflowTracker(Logger):
+
+def _if_active(
+    method: Callable[Concatenate["MLflowTracker", _P], None],
+) -> Callable[Concatenate["MLflowTracker", _P], None]:
+    """Do nothing in a process whose tracker is not active."""
+
+    @wraps(method)
+    def checked(self: "MLflowTracker", /, *args: _P.args, **kwargs: _P.kwargs) -> None:
+        if self.is_active():
+            method(self, *args, **kwargs)
+
+    return checked
+
+
+class MLflowTracker:
     """Logs one run to MLflow: metrics, parameters, tags and files.
 
     Nothing happens before `start` (or the first thing logged): no file, no connection. After it, everything is written
     to `<run_dir>/log.jsonl` and sent from there, so no failure of MLflow ends or holds up the training: what cannot be
     sent is sent when MLflow is back, by `qlit sync`, or when a later tracker with this `run_id` starts. The run stays
-    open over fit and test until `close`. On ranks other than zero every method does nothing, and `run_id` and `run_dir`
-    are None.
+    open over fit and test until `close`. Where `is_active` says no, every method does nothing,
+    and `run_id` and `run_dir` are None.
 
     Args:
         experiment: Name of the MLflow experiment; created if there is none.
@@ -65,8 +77,9 @@ class MLflowTracker(Logger):
         run_id: str | None = None,
         parent_run_id: str | None = None,
     ) -> None:
-        super().__init__()
-        self._experiment, self._tracking_uri, self._run_id = experiment, tracking_uri, run_id
+        self.experiment = experiment
+        """Name of the experiment."""
+        self._tracking_uri, self._run_id = tracking_uri, run_id
         tags = {**(tags or {}), **({"mlflow.parentRunId": parent_run_id} if parent_run_id else {})}
         self._open = partial(
             open_run, experiment=experiment, run_name=run_name, tracking_uri=tracking_uri, tags=tags, run_id=run_id
@@ -74,10 +87,12 @@ class MLflowTracker(Logger):
         self._run: OpenRun | None = None  # until `start`
         self.opener: Callable[[Callable[[], None]], None] = lambda begin: begin()
         """Calls what opens the run, which may be done twice: assign a function that retries it during an outage."""
+        self.is_active: Callable[[], bool] = lambda: True
+        """Whether this process logs: of the processes of one training only the first does."""
         self._key: str | None = None
         self._num_unsent, self._last_sync, self._closed, self._pid = 0, 0.0, False, 0
 
-    @rank_zero_only
+    @_if_active
     def start(self) -> None:
         """Open the store, the experiment and the run; once they are open, a further call does nothing.
 
@@ -110,7 +125,7 @@ class MLflowTracker(Logger):
 
     @property
     def continues(self) -> str | None:
-        """The run that a new one continues; None for any other run, before `start`, and on ranks other than zero."""
+        """The run that a new one continues; None for any other run and before `start`."""
         return self._run.continues if self._run else None
 
     @property
@@ -130,7 +145,7 @@ class MLflowTracker(Logger):
             run = mlflow_store.find_run(mlflow_store.connect(store), self._run_id)
         return None if run is None else str(run.info.status)
 
-    @rank_zero_only
+    @_if_active
     def check(self) -> None:
         """Raise what `start` would raise if the store cannot be named or reached; make nothing."""
         if self._run is None:
@@ -140,23 +155,13 @@ class MLflowTracker(Logger):
                 mlflow_store.connect(store)
 
     @property
-    def name(self) -> str:
-        """Name of the experiment."""
-        return self._experiment
-
-    @property
-    def version(self) -> str | None:
-        """The run's id, for Lightning."""
-        return self.run_id
-
-    @property
     def run_id(self) -> str | None:
-        """The run's id; None before `start` and on ranks other than zero."""
+        """The run's id; None before `start`."""
         return self._run.run_id if self._run else None
 
     @property
     def run_dir(self) -> Path | None:
-        """Local folder for the run's checkpoints; None before `start` and on ranks other than zero."""
+        """Local folder for the run's checkpoints; None before `start`."""
         return self._run.log.folder if self._run else None
 
     @property
@@ -168,18 +173,18 @@ class MLflowTracker(Logger):
 
     @property
     def ui_page(self) -> str | None:
-        """The page of the run in that UI; None before `start` and on ranks other than zero."""
+        """The page of the run in that UI; None before `start`."""
         return self._run.store.page(self._run.experiment_id, self._run.run_id) if self._run else None
 
     @property
-    @rank_zero_experiment
-    def experiment(self) -> Any:
-        """The `MlflowClient`, for what this class does not offer; its calls are not shielded from outages."""
-        return self._started().client
+    def client(self) -> "MlflowClient":
+        """MLflow's client, for what this class does not offer; its calls are not protected from outages."""
+        client: MlflowClient = self._started().client
+        return client
 
     def _started(self) -> OpenRun:
         self.start()
-        assert self._run is not None  # only called on rank zero
+        assert self._run is not None, "the tracker is active in this process"
         return self._run
 
     def _put(self, record: Record) -> None:
@@ -190,7 +195,7 @@ class MLflowTracker(Logger):
         run.log.append(record)
         if record["kind"] == "metrics":
             self._num_unsent += len(record["values"])
-            self.save()
+            self.flush_if_due()
         else:
             self._sync()
 
@@ -200,7 +205,7 @@ class MLflowTracker(Logger):
         self._num_unsent, self._last_sync = 0, time.monotonic()
         return run.mirror.sync(now=now) and (not self._closed or run.log.finish())
 
-    @rank_zero_only
+    @_if_active
     def sync(self) -> None:
         """Send what MLflow lacks at once.
 
@@ -210,12 +215,12 @@ class MLflowTracker(Logger):
         if self._run is not None and not self._sync(now=True):
             raise ConnectionError(f"run {self._run.run_id} has not all it logged: {self._run.mirror.reason}")
 
-    @rank_zero_only
+    @_if_active
     def log_again(self, rows: Iterable[tuple[str, float, int, int]]) -> None:
         """Log (name, value, time in ms since 1970, step) of metrics; points that a resumed run has are skipped."""
         self._add(rows)
 
-    @rank_zero_only
+    @_if_active
     def log_metrics(self, metrics: Mapping[str, float], step: int | None = None) -> None:
         """Log scalars. They are sent after 2 s, or when 1000 wait. Points that a resumed run has already are skipped.
 
@@ -232,8 +237,8 @@ class MLflowTracker(Logger):
         if new := [row for row in rows if run.is_new(row[0], row[1], row[3])]:
             self._put(metrics_record(new))
 
-    @rank_zero_only
-    def log_hyperparams(self, params: Mapping[str, Any] | argparse.Namespace, *_: Any, **__: Any) -> None:
+    @_if_active
+    def log_hyperparams(self, params: Mapping[str, Any] | argparse.Namespace) -> None:
         """Log parameters.
 
         Args:
@@ -256,13 +261,13 @@ class MLflowTracker(Logger):
             self._put({"kind": "params", "values": new})
         self.set_tags(changed)
 
-    @rank_zero_only
+    @_if_active
     def set_tags(self, tags: Mapping[str, str]) -> None:
         """Set tags; values are cut after 8000 characters."""
         if tags:
             self._put({"kind": "tags", "values": clean_tags(tags)})
 
-    @rank_zero_only
+    @_if_active
     def set_lasting_tags(self, tags: Mapping[str, str]) -> None:
         """Set tags that a run has from its beginning on.
 
@@ -279,12 +284,12 @@ class MLflowTracker(Logger):
         """Set one tag."""
         self.set_tags({key: value})
 
-    @rank_zero_only
+    @_if_active
     def log_text(self, text: str, artifact_path: str) -> None:
         """Keep `text`, without credentials, as the artifact `artifact_path` ("config.yaml", "reports/test.md")."""
         self.log_bytes(scrub(text).encode(), artifact_path)
 
-    @rank_zero_only
+    @_if_active
     def log_bytes(self, content: bytes, artifact_path: str) -> None:
         """Keep `content` as the artifact `artifact_path`; space on a full disk is waited for.
 
@@ -293,7 +298,7 @@ class MLflowTracker(Logger):
         """
         when_there_is_space(lambda: self._put_content(content, artifact_path))
 
-    @rank_zero_only
+    @_if_active
     def log_figure(self, figure: "Figure", artifact_path: str) -> None:
         """Keep a figure as the artifact `artifact_path`; its suffix (.png, .svg, .pdf) is the format.
 
@@ -308,7 +313,7 @@ class MLflowTracker(Logger):
                 raise
             self._started().mirror.drop(artifact_path, error)
 
-    @rank_zero_only
+    @_if_active
     def log_file(self, local_path: str | Path, artifact_dir: str = "") -> None:
         """Keep a copy of a file among the artifacts, in the folder `artifact_dir`. Its content is not scrubbed.
 
@@ -330,20 +335,20 @@ class MLflowTracker(Logger):
         log, (folder, name) = self._started().log, artifact_parts(artifact_path)
         self._put(log.file_record(log.content_copy(content, name), folder, **more))
 
-    @rank_zero_only
-    def save(self) -> None:
-        """Send metrics if it is time to; Lightning calls this whenever it has logged anything."""
+    @_if_active
+    def flush_if_due(self) -> None:
+        """Send the metrics that wait if they are many, or the last ones were sent 2 s ago."""
         is_due = self._num_unsent >= METRICS_PER_BATCH or time.monotonic() - self._last_sync >= _SYNC_S
         if self._num_unsent and is_due:
             self._sync()
 
-    @rank_zero_only
-    def finalize(self, status: str) -> None:  # noqa: ARG002 - Lightning calls this after fit and test alike
-        """Send the metrics that wait; the run stays open until `close`."""
+    @_if_active
+    def flush(self) -> None:
+        """Send the metrics that wait."""
         if self._num_unsent:
             self._sync()
 
-    @rank_zero_only
+    @_if_active
     @undivided()  # a signal that comes meanwhile leaves neither a part unsent nor a finished run unfinished
     def close(self, status: Status = "FINISHED", error: str | None = None) -> None:
         """End the run. The first call decides; without one, the run ends as FAILED when the interpreter does.

@@ -14,6 +14,7 @@ from lightning.pytorch import Trainer
 
 from qlit.jobs.outcome import Outcome
 from qlit.jobs.pruning import Pruning
+from qlit.jobs.run_logger import RunLogger
 from qlit.jobs.study import rank
 from qlit.jobs.study.rank import run_rank
 from qlit.runtime.interrupts import StoppedBySignal
@@ -135,7 +136,7 @@ def test_an_exception_of_rank_0_may_come_from_the_death_of_another(monkeypatch, 
     tracker = MLflowTracker(tracking_uri=f"sqlite:///{tmp_path}/mlflow.db")
     closed = []
     monkeypatch.setattr(tracker, "close", lambda *how: closed.append(how))
-    trainer.loggers = [tracker]
+    trainer.loggers = [RunLogger(tracker)]
     first = rank._First(lambda: None, SimpleNamespace(say=None))
     try:
         first.on_exception(trainer, None, StoppedBySignal(signal.SIGINT))

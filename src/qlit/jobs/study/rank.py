@@ -20,7 +20,7 @@ from qlit.jobs.interruption import Interruption
 from qlit.jobs.job import Job
 from qlit.jobs.launchers import local_rank
 from qlit.jobs.pruning import Pruning
-from qlit.jobs.run_status import trackers
+from qlit.jobs.run_logger import trackers_of
 from qlit.jobs.study.processes import ERROR_FILE, reason_of
 from qlit.jobs.terminal import quieten
 from qlit.runtime.interrupts import Interrupts, StoppedBySignal
@@ -113,7 +113,7 @@ class _First(Interruption):
         self._line = line
 
     def on_fit_start(self, trainer: Trainer, pl_module: LightningModule) -> None:  # noqa: ARG002
-        for tracker in trackers(trainer):
+        for tracker in trackers_of(trainer):
             self._line.say({"run_id": tracker.run_id})
 
     def on_exception(self, trainer: Trainer, pl_module: LightningModule, exception: BaseException) -> None:
@@ -125,7 +125,7 @@ class _First(Interruption):
         if self.lost:
             for process in others:
                 process.kill()
-            for tracker in trackers(trainer):  # before `RunStatus` tells it FAILED
+            for tracker in trackers_of(trainer):  # before `RunStatus` tells it FAILED
                 tracker.close("KILLED", self.lost)
 
 
