@@ -5,7 +5,7 @@ import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from qlit.runtime.critical_section import raise_when_whole
+from qlit.runtime.critical_section import raise_or_defer
 
 
 @contextmanager
@@ -13,7 +13,7 @@ def raising_signal() -> Iterator[None]:
     """While entered, SIGUSR1 raises KeyboardInterrupt, after the end of a critical section."""
 
     def received(*_: object) -> None:
-        raise_when_whole(KeyboardInterrupt())
+        raise_or_defer(KeyboardInterrupt())
 
     before = signal.signal(signal.SIGUSR1, received)
     try:

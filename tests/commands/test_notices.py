@@ -7,7 +7,7 @@ from commands.runs import SMALL, only_run
 
 from qlit.cli import main
 from qlit.data import Notice, load_texts
-from qlit.jobs.summary import tell_notices
+from qlit.jobs.summary import print_notices
 
 
 def test_a_notice_of_the_texts_stands_in_the_summary_and_in_the_run(tmp_path, monkeypatch, capsys):
@@ -25,8 +25,8 @@ def test_a_notice_of_the_texts_stands_in_the_summary_and_in_the_run(tmp_path, mo
 
 def test_many_trainings_print_a_notice_once(capsys):
     first, second = Notice("a", "a sentence of this test"), Notice("b", "another sentence of this test")
-    tell_notices([first, second])
-    tell_notices([first])
+    print_notices([first, second])
+    print_notices([first])
     err = capsys.readouterr().err
     assert err.count(first.text) == err.count(second.text) == 1
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from qlit.jobs.cores import Places, num_processes, places_of
+from qlit.jobs.cores import Placement, num_processes, placement_of
 
 CPU = {"accelerator": "cpu"}
 
@@ -52,30 +52,30 @@ def test_what_a_study_cannot_train_is_refused(gpus, trainer, there, sentence):
 
 
 def test_the_processes_of_a_training_share_the_cores_of_a_worker():
-    places = Places(2, (0, 1, 2, 3, 6))
+    places = Placement(2, (0, 1, 2, 3, 6))
     assert places.num_workers == 2
     assert [places.cores_of(worker, 2) for worker in range(2)] == [[0, 2, 6], [1, 3]]
     assert places.environment_of(0, 2) == {"OMP_NUM_THREADS": "3"}
     assert [places.num_threads(workers) for workers in (1, 2, 5)] == [2, 1, 1]
-    assert Places(2, (5,)).num_workers == 1
-    assert [Places(1, (4, 5)).cores_of(worker, 3) for worker in range(3)] == [[4], [5], [4]]
+    assert Placement(2, (5,)).num_workers == 1
+    assert [Placement(1, (4, 5)).cores_of(worker, 3) for worker in range(3)] == [[4], [5], [4]]
 
 
 def test_workers_get_groups_of_gpus_that_do_not_overlap():
     def seen(places, workers):
         return [places.environment_of(worker, workers)["CUDA_VISIBLE_DEVICES"] for worker in range(workers)]
 
-    places = Places(2, (0, 1), gpus=5)
+    places = Placement(2, (0, 1), gpus=5)
     assert places.num_workers == 2  # the fifth is of no use
     assert seen(places, 3) == ["0,1", "2,3", "0,1"]
-    assert seen(Places(2, (0,), gpus=4, visible="7,3,5,1"), 2) == ["7,3", "5,1"]
-    assert seen(Places(1, (0,), gpus=2, visible="GPU-a,GPU-b"), 2) == ["GPU-a", "GPU-b"]
+    assert seen(Placement(2, (0,), gpus=4, visible="7,3,5,1"), 2) == ["7,3", "5,1"]
+    assert seen(Placement(1, (0,), gpus=2, visible="GPU-a,GPU-b"), 2) == ["GPU-a", "GPU-b"]
 
 
 def test_the_largest_training_counts(gpus, monkeypatch):
     monkeypatch.setattr("os.sched_getaffinity", lambda _: {3, 1, 0})
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "4,6")
     gpus(2)
-    assert places_of("tiny", [{"devices": 1}, {"devices": 2}]) == Places(2, (0, 1, 3), 2, "4,6")
-    assert places_of("tiny", [{**CPU, "devices": 4}]).gpus == 0
-    assert places_of("tiny", [CPU]).num_workers == 3
+    assert placement_of("tiny", [{"devices": 1}, {"devices": 2}]) == Placement(2, (0, 1, 3), 2, "4,6")
+    assert placement_of("tiny", [{**CPU, "devices": 4}]).gpus == 0
+    assert placement_of("tiny", [CPU]).num_workers == 3

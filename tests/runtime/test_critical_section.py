@@ -5,7 +5,7 @@ import threading
 import pytest
 from interrupting import interrupt, raising_signal
 
-from qlit.runtime.critical_section import undivided
+from qlit.runtime.critical_section import defer_signals
 
 
 @pytest.fixture(autouse=True)
@@ -17,12 +17,12 @@ def raising():
 def test_a_signal_waits_for_the_end_of_what_is_undivided():
     done = []
 
-    @undivided()
+    @defer_signals()
     def inner():
         interrupt()
         done.append("inner")
 
-    @undivided()
+    @defer_signals()
     def outer():
         inner()
         done.append("outer")
@@ -30,11 +30,11 @@ def test_a_signal_waits_for_the_end_of_what_is_undivided():
     with pytest.raises(KeyboardInterrupt):
         outer()
     assert done == ["inner", "outer"]
-    undivided()(done.clear)()  # it was raised once
+    defer_signals()(done.clear)()  # it was raised once
 
 
 def test_a_second_signal_is_not_held_up():
-    @undivided()
+    @defer_signals()
     def work():
         interrupt()
         interrupt()
@@ -42,11 +42,11 @@ def test_a_second_signal_is_not_held_up():
 
     with pytest.raises(KeyboardInterrupt):
         work()
-    undivided()(list)()
+    defer_signals()(list)()
 
 
 def test_a_failure_does_not_hide_the_signal():
-    @undivided()
+    @defer_signals()
     def fail():
         interrupt()
         raise ConnectionError("gone")
@@ -65,7 +65,7 @@ def test_what_another_thread_does_holds_nothing_up():
     entered, over = threading.Event(), threading.Event()
 
     def work():
-        with undivided():
+        with defer_signals():
             entered.set()
             over.wait()
 

@@ -10,7 +10,7 @@ import pytest
 from commands.runs import SMALL, all_runs, history
 
 from qlit.cli import main
-from qlit.runtime.interrupts import Interrupts, RaisingSignals, StoppedBySignal, raise_if_lost, seconds_since_stop
+from qlit.runtime.interrupts import Interrupts, RaisingSignals, StoppedBySignal, raise_if_stopped, seconds_since_stop
 from qlit.training.progress import EpochProgress
 
 # Where Python drops an exception it tells so; pytest makes a warning of that.
@@ -68,11 +68,11 @@ def test_handlers_are_given_back():
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_signal_whose_exception_was_dropped_is_raised_when_asked(number):
     with Interrupts() as interrupts:
-        interrupts.raise_if_lost()
+        interrupts.raise_if_stopped()
         with interrupts.raising():
             Finalised(number)
         with pytest.raises(StoppedBySignal) as stop:
-            interrupts.raise_if_lost()
+            interrupts.raise_if_stopped()
         assert stop.value.signal == number
 
 
@@ -84,17 +84,17 @@ STOPPING = [signal.SIGINT, signal.SIGTERM, signal.SIGHUP]
 def test_a_signal_of_a_command_raises_at_once_and_is_remembered(number):
     before = signal.getsignal(number)
     with RaisingSignals():
-        raise_if_lost()
+        raise_if_stopped()
         Finalised(number)
         with pytest.raises(StoppedBySignal, match=f"stopped by {number.name}"):
-            raise_if_lost()
+            raise_if_stopped()
         assert seconds_since_stop() >= 0
     with RaisingSignals(), pytest.raises(StoppedBySignal) as stop:
         os.kill(os.getpid(), number)
     assert stop.value.code == 128 + number
     assert signal.getsignal(number) is before
     assert seconds_since_stop() is None
-    raise_if_lost()
+    raise_if_stopped()
 
 
 @pytest.mark.parametrize("number", STOPPING)
@@ -104,7 +104,7 @@ def test_an_ignored_signal_stays_ignored(number):
         with RaisingSignals():
             assert signal.getsignal(number) is signal.SIG_IGN
             os.kill(os.getpid(), number)
-            raise_if_lost()
+            raise_if_stopped()
             assert seconds_since_stop() is None
         assert signal.getsignal(number) is signal.SIG_IGN
     finally:
@@ -139,9 +139,9 @@ with RaisingSignals() as signals, signals.ending("qlit fit"):
 def test_a_second_signal_ends_a_process_that_is_slow_to_stop():
     code = """
 import os, signal, time
-from qlit.runtime.critical_section import undivided
+from qlit.runtime.critical_section import defer_signals
 from qlit.runtime.interrupts import RaisingSignals
-with RaisingSignals(), undivided():
+with RaisingSignals(), defer_signals():
     os.kill(os.getpid(), signal.SIGTERM)
     os.kill(os.getpid(), signal.SIGTERM)  # of the same press
     time.sleep(0.6)

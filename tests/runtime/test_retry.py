@@ -12,15 +12,15 @@ import sqlalchemy.exc
 from mlflow.exceptions import MlflowException, RestException
 
 from qlit.runtime import retry
-from qlit.runtime.critical_section import undivided
+from qlit.runtime.critical_section import defer_signals
 from qlit.runtime.interrupts import RaisingSignals, StoppedBySignal, seconds_since_stop
 from qlit.runtime.retry import (
     OutageError,
     is_full_disk,
     is_outage,
+    no_retries,
     retry_during_outage,
-    when_there_is_space,
-    without_waiting,
+    retry_while_disk_is_full,
 )
 
 FULL = OSError(errno.ENOSPC, "No space left on device")
@@ -99,7 +99,7 @@ def test_an_outage_that_lasts_is_named_with_its_cause(capsys):
     with pytest.raises(
         OutageError, match=r"^The store is away, for 0 s by now \(ConnectionError: http://\*\*\*@x refused\)"
     ):
-        retry_during_outage(calls(*[error] * 100), what="The store is away", patience_s=0.05, pause_s=0.01)
+        retry_during_outage(calls(*[error] * 100), what="The store is away", retry_s=0.05, pause_s=0.01)
     assert "secret" not in capsys.readouterr().err
 
 
@@ -111,25 +111,25 @@ def test_other_errors_are_raised_at_once():
 
 
 def test_a_full_disk_is_waited_for_once(monkeypatch, capsys):
-    monkeypatch.setattr(retry, "PATIENCE_S", 0.5)
+    monkeypatch.setattr(retry, "RETRY_S", 0.5)
     assert is_full_disk(caused(RuntimeError("torch"), FULL))
     with pytest.raises(ConnectionError):
-        when_there_is_space(calls(ConnectionError()))
+        retry_while_disk_is_full(calls(ConnectionError()))
     for _ in range(2):
         with pytest.raises(OutageError, match=r"The disk is full, for \d s by now"):
-            when_there_is_space(calls(*[FULL] * 100))
+            retry_while_disk_is_full(calls(*[FULL] * 100))
     assert capsys.readouterr().err.count("It is tried again") == 1
-    assert when_there_is_space(calls(7)) == 7  # as small files still can on a disk that is nearly full
+    assert retry_while_disk_is_full(calls(7)) == 7  # as small files still can on a disk that is nearly full
     with pytest.raises(OutageError, match="for 0 s"):
-        when_there_is_space(calls(FULL, 8))
+        retry_while_disk_is_full(calls(FULL, 8))
     monkeypatch.setattr(retry, "_FULL_AGAIN_S", 0.0)
-    assert when_there_is_space(calls(FULL, 8)) == 8
+    assert retry_while_disk_is_full(calls(FULL, 8)) == 8
     monkeypatch.setattr(retry, "_FULL_AGAIN_S", 600.0)
-    assert when_there_is_space(calls(FULL, 9)) == 9  # space came back
+    assert retry_while_disk_is_full(calls(FULL, 9)) == 9  # space came back
 
 
 def test_a_signal_ends_the_waiting_also_where_its_exception_waits(monkeypatch):
-    monkeypatch.setattr(retry, "_STOP_PATIENCE_S", 0.3)
+    monkeypatch.setattr(retry, "_RETRY_AFTER_STOP_S", 0.3)
 
     def full_and_stopped():
         if seconds_since_stop() is None:
@@ -138,8 +138,8 @@ def test_a_signal_ends_the_waiting_also_where_its_exception_waits(monkeypatch):
 
     begun = time.monotonic()
     with RaisingSignals():
-        with pytest.raises(StoppedBySignal) as stop, undivided():
-            when_there_is_space(full_and_stopped)
+        with pytest.raises(StoppedBySignal) as stop, defer_signals():
+            retry_while_disk_is_full(full_and_stopped)
         with pytest.raises(OutageError):  # what comes after it does not wait either
             retry_during_outage(calls(*[ConnectionError()] * 100), what="The store is away")
     assert isinstance(stop.value.__context__, OutageError)
@@ -147,7 +147,7 @@ def test_a_signal_ends_the_waiting_also_where_its_exception_waits(monkeypatch):
 
 
 def test_where_an_end_is_wanted_nothing_is_waited_for(capsys):
-    with without_waiting(), pytest.raises(OutageError, match="The store is away, for 0 s by now"):
-        retry_during_outage(calls(ConnectionError(), 7), what="The store is away", patience_s=60.0)
+    with no_retries(), pytest.raises(OutageError, match="The store is away, for 0 s by now"):
+        retry_during_outage(calls(ConnectionError(), 7), what="The store is away", retry_s=60.0)
     assert capsys.readouterr().err == ""
     assert retry_during_outage(calls(ConnectionError(), 7), what="The store is away", pause_s=0.001) == 7

@@ -6,7 +6,7 @@ import sqlite3
 import pytest
 from mlflow import MlflowClient
 
-from qlit.runtime.retry import when_mlflow_is_there
+from qlit.runtime.retry import retry_until_mlflow_answers
 from qlit.tracking import mlflow_store, processes
 from qlit.tracking.kept_runs import KeptRuns
 from qlit.tracking.tracker import MLflowTracker
@@ -101,7 +101,7 @@ def test_the_end_of_a_run_can_be_waited_for(client, monkeypatch):
     tracker.close()
     with pytest.raises(ConnectionError, match=f"run {tracker.run_id} has not all it logged: Conn.*answer"):
         tracker.sync()
-    when_mlflow_is_there(tracker.sync)
+    retry_until_mlflow_answers(tracker.sync)
     assert asked > 4
     assert not (tracker.run_dir / "log.cursor").exists()
     assert client.get_run(tracker.run_id).info.status == "FINISHED"
@@ -121,7 +121,7 @@ def test_the_start_of_a_run_waits_for_its_store_if_told_to(client, monkeypatch, 
 
     monkeypatch.setattr(MlflowClient, "create_run", away_at_first)
     tracker = MLflowTracker()
-    tracker.opener = when_mlflow_is_there
+    tracker.opener = retry_until_mlflow_answers
     assert tracker.client is not None
     runs = client.search_runs([client.get_experiment_by_name("qlit").experiment_id])
     assert [each.info.run_id for each in runs] == [tracker.run_id]

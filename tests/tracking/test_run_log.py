@@ -68,12 +68,12 @@ def test_what_is_written_waits_for_space(log, monkeypatch, capsys):
 
 
 def test_a_disk_that_stays_full_loses_a_record_and_says_so(log, monkeypatch, capsys):
-    monkeypatch.setattr(retry, "PATIENCE_S", 0.01)
+    monkeypatch.setattr(retry, "RETRY_S", 0.01)
     full_at_first(monkeypatch, run_log, "write_whole", times=1000)
     log.append(metric(0))
     assert "this record is LOST" in capsys.readouterr().err
     monkeypatch.undo()
-    monkeypatch.setattr(retry, "PATIENCE_S", 0.01)
+    monkeypatch.setattr(retry, "RETRY_S", 0.01)
     with files_of_at_most(5):
         log.append(metric(1))
     assert not log.waits(Lane.RECORDS)

@@ -356,7 +356,7 @@ def full(monkeypatch):
         return write(path, content)
 
     monkeypatch.setattr(Path, "write_bytes", refused)
-    monkeypatch.setattr(retry, "PATIENCE_S", 0.05)
+    monkeypatch.setattr(retry, "RETRY_S", 0.05)
     return places
 
 
@@ -385,7 +385,7 @@ def test_a_run_that_has_lost_a_record_is_not_finished(folder, monkeypatch, capsy
     tracker = MLflowTracker()
     tracker.start()
     assert (tracker.run_dir / ".reserve").stat().st_size == 131072  # for the end of the run
-    monkeypatch.setattr(retry, "PATIENCE_S", 0.01)
+    monkeypatch.setattr(retry, "RETRY_S", 0.01)
     with monkeypatch.context() as patch:
         patch.setattr(mlflow_store, "answers", lambda *_, **__: False)
         full_at_first(patch, run_log, "write_whole", times=1000)

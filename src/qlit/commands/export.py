@@ -15,7 +15,7 @@ from qlit.heads.programs import HeadPrograms, Program, programs_of
 from qlit.jobs.config.arguments import CommandParser
 from qlit.jobs.config.checkpoints import load_checkpoint, read_checkpoint
 from qlit.jobs.config.models import model_of_config
-from qlit.jobs.summary import tell_notices
+from qlit.jobs.summary import print_notices
 from qlit.jobs.terminal import quieten
 from qlit.training.checkpoints.notes import check_label_names
 from qlit.training.datamodule import SentenceDataModule
@@ -93,7 +93,7 @@ def _embedding(module: SentenceClassifier, data: SentenceDataModule, sentence: s
     else:
         embeddings, lengths = module.body(module.body.tokenize([sentence])), module.body.lengths([sentence])
     if notice := cut_notice(body.name, {"": lengths}, [sentence]):
-        tell_notices([notice])
+        print_notices([notice])
     module.check_usable({"": (embeddings, [sentence])})
     return embeddings[0]
 

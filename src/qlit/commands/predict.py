@@ -21,7 +21,7 @@ from qlit.jobs.config.checkpoint_config import check_remote_devices
 from qlit.jobs.config.checkpoints import load_checkpoint, read_checkpoint
 from qlit.jobs.config.models import model_of_config
 from qlit.jobs.devices import check_engines
-from qlit.jobs.summary import tell_notices
+from qlit.jobs.summary import print_notices
 from qlit.jobs.terminal import quieten
 from qlit.runtime.output_files import check_output
 from qlit.training.checkpoints.notes import check_label_names
@@ -104,7 +104,7 @@ def _logits(
     else:
         lengths = module.body.lengths(sentences)
     if notice := cut_notice(body.name, {"": lengths}, sentences):
-        tell_notices([notice])
+        print_notices([notice])
     parts = []
     for first in range(0, len(sentences), _BATCH_SIZE):
         batch = slice(first, first + _BATCH_SIZE)

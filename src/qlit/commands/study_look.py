@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from qlit.jobs.config.arguments import CommandParser
-from qlit.jobs.study.contents import tell_changes
+from qlit.jobs.study.contents import warn_of_changes
 from qlit.jobs.study.setup import add_study_options, checked_configs, parsed, report_folder
 from qlit.jobs.study.tables import best_text, status_text
 from qlit.reports.study_report import report_of
@@ -32,7 +32,7 @@ def look(verb: str, description: str, arguments: Sequence[str]) -> int:
     trials = Trials(named.study, named.location, create=False)
     try:
         if verb in ("status", "best", "export", "report"):
-            tell_changes(trials)
+            warn_of_changes(trials)
         text = _told(verb, options, trials)
     finally:
         trials.close()

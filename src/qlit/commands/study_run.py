@@ -15,21 +15,21 @@ import psutil
 import torch
 
 from qlit.jobs.config.arguments import CommandParser
-from qlit.jobs.cores import Places, places_of
+from qlit.jobs.cores import Placement, placement_of
 from qlit.jobs.launchers import refuse_copies, without_launchers
 from qlit.jobs.study.contents import check_study
-from qlit.jobs.study.embedding import embed, sentences_of
+from qlit.jobs.study.embedding import data_modules_of, embed
 from qlit.jobs.study.setup import Named, add_study_options, check_cells, checked_configs, parsed, report_folder
-from qlit.jobs.study.size import confirmed
+from qlit.jobs.study.size import confirm_start
 from qlit.jobs.study.tables import best_text, progress_text
 from qlit.jobs.study.worker import Worker
 from qlit.jobs.terminal import quieten
 from qlit.runtime.allowed import allow_options
 from qlit.runtime.errors import UsageError
 from qlit.runtime.interrupts import Interrupts, StoppedBySignal
-from qlit.runtime.retry import OutageError, first_line, when_mlflow_is_there, without_waiting
+from qlit.runtime.retry import OutageError, first_line, no_retries, retry_until_mlflow_answers
 from qlit.studies.trials.storage import setup_lock
-from qlit.studies.trials.storage_retry import AWAY, retry_storage
+from qlit.studies.trials.storage_retry import OUTAGES, retry_storage
 from qlit.studies.trials.trials import Trials
 from qlit.tracking.kept_runs import KeptRuns
 from qlit.tracking.tracker import MLflowTracker, Status
@@ -60,13 +60,13 @@ def run_study(arguments: Sequence[str]) -> int:
     if options.workers is not None and options.workers < 1:
         raise UsageError(f"`--workers >= 1` must hold, but got {options.workers}.")
     configs = checked_configs(named.study)
-    places = places_of(named.study.name, [config["trainer"] for config in configs])
+    places = placement_of(named.study.name, [config["trainer"] for config in configs])
     num_workers = places.num_workers if options.workers is None else options.workers
     torch.set_num_threads(places.num_threads(num_workers))  # for the steps that are timed
     config = configs[0]
-    sentences = sentences_of(named.study, config)  # a study whose data cannot be found is not made
+    sentences = data_modules_of(named.study, config)  # a study whose data cannot be found is not made
     check_cells(named.study)
-    if not confirmed(named.study, num_workers, places.num_processes, ask=not options.yes, start_s=start_s):
+    if not confirm_start(named.study, num_workers, places.num_processes, ask=not options.yes, start_s=start_s):
         return 1
     trials = Trials(named.study, named.location)
     check_study(trials)
@@ -177,7 +177,7 @@ def _closed(
 ) -> Status:
     """End the study's own run; the status it got. After an outage or a stop request nothing is retried."""
     is_finished = status == "FINISHED" and interrupts.signal is None
-    with nullcontext() if is_finished else without_waiting():
+    with nullcontext() if is_finished else no_retries():
         try:
             with interrupts.raising() if is_finished else suppress(OutageError):
                 retry_storage(lambda: _record(tracker, trials, status))
@@ -187,11 +187,11 @@ def _closed(
             tracker.close(status)
             if status == "FINISHED":
                 with suppress(OutageError):
-                    when_mlflow_is_there(tracker.sync)
+                    retry_until_mlflow_answers(tracker.sync)
     kept = KeptRuns(tracking["tracking_uri"])
-    with suppress(OutageError), without_waiting():
+    with suppress(OutageError), no_retries():
         # Runs of workers that were killed, or could not reach MLflow at their end; the next run tries it again.
-        when_mlflow_is_there(lambda: kept.reap(tracking["experiment"]))
+        retry_until_mlflow_answers(lambda: kept.reap(tracking["experiment"]))
         retry_storage(trials.note_release)  # a holder that has ended is known anyway
     return status
 
@@ -213,7 +213,7 @@ def _record(tracker: MLflowTracker, trials: Trials, status: Status) -> None:
         tracker.log_text(report.html, "report.html")
 
 
-def _supervised(trials: Trials, named: Named, num_workers: int, places: Places, interrupts: Interrupts) -> None:
+def _supervised(trials: Trials, named: Named, num_workers: int, places: Placement, interrupts: Interrupts) -> None:
     """Keep workers running until the study is finished, or a signal has come."""
     folder = Path("mlruns") / "studies" / named.study.name
     folder.mkdir(parents=True, exist_ok=True)
@@ -236,7 +236,7 @@ def _supervised(trials: Trials, named: Named, num_workers: int, places: Places, 
             break
         if time.monotonic() - told > _SAY_S:
             told = time.monotonic()
-            with suppress(*AWAY):  # workers wait for it; here signals are waited for
+            with suppress(*OUTAGES):  # workers wait for it; here signals are waited for
                 _say(progress_text(trials, seconds=told - begun))
         time.sleep(_POLL_S)
     _stop(workers)
@@ -244,7 +244,7 @@ def _supervised(trials: Trials, named: Named, num_workers: int, places: Places, 
     if not failed or interrupts.signal is not None:
         retry_storage(trials.recover)  # the trial of the last worker that was killed
         return
-    with suppress(OutageError), without_waiting():
+    with suppress(OutageError), no_retries():
         retry_storage(trials.recover)
     reason = _last_line(folder / f"worker-{failed[0]}.log")
     if disk_usage(folder).free == 0:

@@ -16,7 +16,7 @@ from qlit.jobs.evaluate import Evaluated, evaluate
 from qlit.jobs.job import Job
 from qlit.jobs.outcome import Outcome
 from qlit.jobs.run_logger import is_rank_zero
-from qlit.jobs.summary import tell_notices
+from qlit.jobs.summary import print_notices
 from qlit.jobs.terminal import quieten
 from qlit.runtime.interrupts import StoppedBySignal
 
@@ -30,7 +30,7 @@ def run(command: str, arguments: list[str]) -> int:
         # Nothing that a checkpoint names is imported before its name is looked at.
         with nullcontext() if own is None else only_listed_imports():
             try:
-                outcome = _outcome(command, arguments if own is None else own, is_of_checkpoint=own is not None)
+                outcome = _outcome(command, arguments if own is None else own, from_checkpoint=own is not None)
             except SystemExit as stop:
                 if isinstance(stop, StoppedBySignal) or not isinstance(stop.code, int | None):
                     raise
@@ -39,16 +39,16 @@ def run(command: str, arguments: list[str]) -> int:
     return _status_of(command, outcome) if is_rank_zero() else 0
 
 
-def _outcome(command: str, options: Sequence[str], *, is_of_checkpoint: bool) -> Outcome:
+def _outcome(command: str, options: Sequence[str], *, from_checkpoint: bool) -> Outcome:
     if command == "fit":
-        return Job(options, is_of_checkpoint=is_of_checkpoint).run()
-    return evaluate(cast(Evaluated, command), options, is_of_checkpoint=is_of_checkpoint)
+        return Job(options, from_checkpoint=from_checkpoint).run()
+    return evaluate(cast(Evaluated, command), options, from_checkpoint=from_checkpoint)
 
 
 def _status_of(command: str, outcome: Outcome) -> int:
     """The exit status for an outcome; its reason is printed."""
     if outcome.stopped_by is not None:
-        file, options = shlex.quote(outcome.checkpoint), outcome.go_on_options
+        file, options = shlex.quote(outcome.checkpoint), outcome.resume_options
         go_on = f"; go on with: qlit fit --ckpt_path {file}{options}" if outcome.checkpoint else ""
         print(f"qlit {command}: stopped by {outcome.stopped_by.name}{go_on}", file=sys.stderr)
         return 128 + outcome.stopped_by
@@ -72,6 +72,6 @@ def _with_config_of_checkpoint(command: str, arguments: list[str], folder: Path)
     text, notices = config_to_use(str(notes["config"]), arguments)
     config.write_text(text, encoding="utf-8")
     if is_rank_zero():
-        tell_notices(notices)
+        print_notices(notices)
     # Whoever made the checkpoint must not choose what code is run here; whoever types the command may, after this.
     return ["--config", str(config), "--data.trust_remote_code", "false", *arguments]

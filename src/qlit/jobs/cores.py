@@ -72,7 +72,7 @@ def _count(devices: Any, gpus: int) -> int | None:
 
 
 @dataclass(frozen=True)
-class Places:
+class Placement:
     """Where the workers of a study run: each on cores of its own, or on GPUs of its own.
 
     Args:
@@ -110,7 +110,7 @@ class Places:
         return {**threads, "CUDA_VISIBLE_DEVICES": ",".join(names[first : first + self.num_processes])}
 
 
-def places_of(name: str, trainers: Sequence[Mapping[str, Any]]) -> Places:
+def placement_of(name: str, trainers: Sequence[Mapping[str, Any]]) -> Placement:
     """The places on this machine for trainings with these options of trainers, of which the largest counts.
 
     Raises:
@@ -118,4 +118,4 @@ def places_of(name: str, trainers: Sequence[Mapping[str, Any]]) -> Places:
     """
     count = max(num_processes(name, trainer) or 1 for trainer in trainers)
     gpus = min(num_gpus(trainer) for trainer in trainers)
-    return Places(count, tuple(sorted(os.sched_getaffinity(0))), gpus, os.environ.get("CUDA_VISIBLE_DEVICES"))
+    return Placement(count, tuple(sorted(os.sched_getaffinity(0))), gpus, os.environ.get("CUDA_VISIBLE_DEVICES"))

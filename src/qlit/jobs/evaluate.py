@@ -13,20 +13,20 @@ from qlit.training.module import Stage
 Evaluated = Literal["validate", "test"]
 
 
-def evaluate(command: Evaluated, options: Sequence[str], *, is_of_checkpoint: bool = False) -> Outcome:
+def evaluate(command: Evaluated, options: Sequence[str], *, from_checkpoint: bool = False) -> Outcome:
     """Score a checkpoint and print its scores.
 
     Args:
         command: "validate" or "test".
         options: Words of its command line, with the config that is to be used.
-        is_of_checkpoint: As of `Job`.
+        from_checkpoint: As of `Job`.
     Raises:
         UsageError, ValueError, FileNotFoundError: If config or checkpoint cannot be used.
     """
     config, interruption = parse(command, options), Interruption()
 
     def work() -> Outcome:
-        session = Session(command, config, options, interruption, is_of_checkpoint=is_of_checkpoint)
+        session = Session(command, config, options, interruption, from_checkpoint=from_checkpoint)
         return _scored(session, "val" if command == "validate" else "test")
 
     return outcome_or_stop(work, interruption)

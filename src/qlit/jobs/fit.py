@@ -4,7 +4,7 @@ from qlit.jobs.outcome import STUDY, Outcome, facts_of
 from qlit.jobs.recorder import kept_best
 from qlit.jobs.resuming import check_resumable
 from qlit.jobs.session import Session
-from qlit.jobs.summary import fit_summary, tell_notices
+from qlit.jobs.summary import fit_summary, print_notices
 from qlit.jobs.trainer_parts import names_allowed
 from qlit.training.finders import finders
 
@@ -51,7 +51,7 @@ def after_fit(session: Session) -> None:
         tracker.set_tag("study.state", "pruned")
     for callback in finders(trainer.callbacks):  # type: ignore[attr-defined]
         trainer.callbacks.remove(callback)  # type: ignore[attr-defined] # it would search again before the test
-    session.interruption.raise_if_lost()
+    session.interruption.raise_if_stopped()
     if session.config.test_after_fit and not is_pruned and (best or module.divergence is None):
         # Without checkpoints (a dry run), the weights at hand are what there is to test.
         trainer.test(module, data, ckpt_path=best or None, verbose=False, weights_only=True)
@@ -61,7 +61,7 @@ def after_fit(session: Session) -> None:
     if not trainer.is_global_zero:
         return
     if session.tags is not None:
-        tell_notices([*data.notices, *module.notices])
+        print_notices([*data.notices, *module.notices])
         return
     scores = session.scores("test") if "test" in module.evaluations else {}
     kept, unlisted = kept_best(trainer), names_allowed(session)

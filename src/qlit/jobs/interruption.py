@@ -12,39 +12,39 @@ from lightning.pytorch.utilities.exceptions import SIGTERMException
 from qlit.jobs.config.options import readable_errors
 from qlit.jobs.outcome import Outcome
 from qlit.jobs.run_logger import trackers_of
-from qlit.runtime.interrupts import StoppedBySignal, raise_if_lost
+from qlit.runtime.interrupts import StoppedBySignal, raise_if_stopped
 
 
 class Interruption(Callback):
     """Remembers why a trainer stopped, and what a resumed run could start from.
 
     Args:
-        raise_if_lost: Asked before every stage, epoch and evaluation; raises where a signal came and Python dropped its
-            exception.
+        raise_if_stopped: Called before every stage, epoch and evaluation. It raises if a signal arrived but Python
+            dropped its exception.
     """
 
-    def __init__(self, raise_if_lost: Callable[[], None] = raise_if_lost) -> None:
+    def __init__(self, raise_if_stopped: Callable[[], None] = raise_if_stopped) -> None:
         self.signal: signal.Signals | None = None
         self.run_id: str | None = None
         self.last_checkpoint = ""
-        self.go_on_options = ""
+        self.resume_options = ""
         self._is_noted = False
-        self.raise_if_lost = raise_if_lost
+        self.raise_if_stopped = raise_if_stopped
 
     def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:  # noqa: ARG002
-        self.raise_if_lost()
+        self.raise_if_stopped()
 
     def on_train_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:  # noqa: ARG002
-        self.raise_if_lost()
+        self.raise_if_stopped()
 
     def on_validation_start(self, trainer: Trainer, pl_module: LightningModule) -> None:  # noqa: ARG002
-        self.raise_if_lost()
+        self.raise_if_stopped()
 
     def on_test_start(self, trainer: Trainer, pl_module: LightningModule) -> None:  # noqa: ARG002
-        self.raise_if_lost()
+        self.raise_if_stopped()
 
     def on_test_batch_start(self, *_: object) -> None:
-        self.raise_if_lost()
+        self.raise_if_stopped()
 
     def on_exception(self, trainer: Trainer, pl_module: LightningModule, exception: BaseException) -> None:  # noqa: ARG002
         self.note(trainer, exception)
@@ -61,7 +61,7 @@ class Interruption(Callback):
         last = getattr(trainer.checkpoint_callback, "last_model_path", "")
         self.last_checkpoint = last if last and Path(last).is_file() else ""
         if getattr(getattr(trainer, "datamodule", None), "trust_remote_code", False) and not self._is_noted:
-            self.go_on_options += " --data.trust_remote_code true"  # no checkpoint sets it
+            self.resume_options += " --data.trust_remote_code true"  # no checkpoint sets it
         self._is_noted = True
 
 
@@ -79,7 +79,7 @@ def outcome_or_stop(work: Callable[[], Outcome], interruption: Interruption) -> 
         interruption.run_id,
         stopped_by=stopped_by,
         checkpoint=interruption.last_checkpoint,
-        go_on_options=interruption.go_on_options,
+        resume_options=interruption.resume_options,
     )
 
 
@@ -90,7 +90,7 @@ class _NoSignals(_SignalConnector):
         self.received_sigterm = False
 
 
-def leave_sigterm_to_us(trainer: Trainer) -> None:
+def keep_our_sigterm_handler(trainer: Trainer) -> None:
     """Keep Lightning's handler of SIGTERM away from a process that has one of its own.
 
     Lightning's only notes the signal, and only a fit looks at the note, after a batch. With several processes it

@@ -15,7 +15,7 @@ from qlit.jobs.session import Session
 from qlit.tracking.config_hash import HASH, identity_tags
 from qlit.tracking.kept_runs import KeptRuns
 
-KEYS_OF_SERIES = ("data.seed", "seed_everything", "test_after_fit", "ckpt_path", "tracking.run_id", "tracking.run_name")
+RESERVED_KEYS = ("data.seed", "seed_everything", "test_after_fit", "ckpt_path", "tracking.run_id", "tracking.run_name")
 """Config keys that a series or a study sets for each of its trainings."""
 
 
@@ -25,15 +25,15 @@ class Job:
 
     Args:
         options: Words of a command line of `qlit fit`: config files and options.
-        is_of_checkpoint: Whether a checkpoint carries the config, which must not choose a device that may charge.
+        from_checkpoint: Whether a checkpoint carries the config, which must not choose a device that may charge.
     Raises:
         UsageError, ValueError: If they cannot be understood, or no trainer can have them.
         SystemExit: After --help.
     """
 
-    def __init__(self, options: Sequence[str], *, is_of_checkpoint: bool = False) -> None:
+    def __init__(self, options: Sequence[str], *, from_checkpoint: bool = False) -> None:
         self.options = tuple(options)
-        self._is_of_checkpoint = is_of_checkpoint
+        self._from_checkpoint = from_checkpoint
         self._parsed = parse("fit", self.options)
         self._settings: dict[str, Any] = {}
         self._contents: Contents | None = None
@@ -145,7 +145,7 @@ class Job:
                     tags=tags,
                     expected=self._contents,
                     pruning=pruning,
-                    is_of_checkpoint=self._is_of_checkpoint,
+                    from_checkpoint=self._from_checkpoint,
                 )
             )
 

@@ -30,7 +30,7 @@ class Outcome:
         reason: In a sentence why it failed, or why there was nothing to do.
         stopped_by: The signal.
         checkpoint: Of a stopped training, the file from which it can go on; empty if there is none.
-        go_on_options: Further words of a command that goes on from there, each after a space.
+        resume_options: Further words of a command that goes on from there, each after a space.
     """
 
     status: Literal["finished", "pruned", "stopped", "failed"]
@@ -39,7 +39,7 @@ class Outcome:
     reason: str = ""
     stopped_by: signal.Signals | None = None
     checkpoint: str = ""
-    go_on_options: str = ""
+    resume_options: str = ""
 
 
 def facts_of(module: SentenceClassifier, data: SentenceDataModule) -> dict[str, float]:

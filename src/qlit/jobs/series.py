@@ -13,11 +13,11 @@ from qlit.data import expanded
 from qlit.data.contents import Contents
 from qlit.jobs.config.options import value_of
 from qlit.jobs.cores import check_keeps_runs
-from qlit.jobs.job import KEYS_OF_SERIES, Job
+from qlit.jobs.job import RESERVED_KEYS, Job
 from qlit.jobs.launchers import refuse_copies
 from qlit.jobs.outcome import Outcome
 from qlit.jobs.readiness import Planned, check_all
-from qlit.runtime.interrupts import StoppedBySignal, raise_if_lost
+from qlit.runtime.interrupts import StoppedBySignal, raise_if_stopped
 from qlit.tracking.kept_runs import KeptRun
 
 
@@ -56,7 +56,7 @@ class Series:
     def __init__(self, candidates: Sequence[Candidate]) -> None:
         self.candidates = tuple(candidates)
         for candidate in self.candidates:
-            taken = [f"--{key}" for key in KEYS_OF_SERIES if value_of(f"--{key}", candidate.options) is not None]
+            taken = [f"--{key}" for key in RESERVED_KEYS if value_of(f"--{key}", candidate.options) is not None]
             if taken:
                 raise ValueError(
                     f"The trainings of a series get their own {taken[0]}; leave it out of {candidate.name}."
@@ -117,7 +117,7 @@ class Series:
             outcome = self._train(number, seed)
             if outcome.stopped_by is not None:
                 raise StoppedBySignal(outcome.stopped_by)
-            raise_if_lost()
+            raise_if_stopped()
             run = self._finished(number, seed)
             if (diverged := self.diverged[number].get(seed)) is not None:
                 print(f"qlit: {name}, seed {seed}: {diverged.reason}", file=sys.stderr, flush=True)

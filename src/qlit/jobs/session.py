@@ -13,7 +13,7 @@ from qlit.data import Origin, expanded, resolve_body
 from qlit.data.contents import Contents
 from qlit.jobs.config.checkpoint_classes import class_paths
 from qlit.jobs.config.checkpoint_config import check_remote_devices
-from qlit.jobs.config.checkpoints import body_notice, check_is_no_address, read_checkpoint, read_notes
+from qlit.jobs.config.checkpoints import body_notice, check_is_local, read_checkpoint, read_notes
 from qlit.jobs.config.training_parser import Command, training_parser
 from qlit.jobs.devices import check_engines, check_precision
 from qlit.jobs.interruption import Interruption
@@ -22,10 +22,10 @@ from qlit.jobs.refusals import refusals
 from qlit.jobs.run_status import close_after
 from qlit.jobs.trainer_checks import check_batches, check_monitors, check_seed
 from qlit.jobs.trainer_parts import make_trainer
-from qlit.runtime.critical_section import undivided
+from qlit.runtime.critical_section import defer_signals
 from qlit.runtime.errors import UsageError
 from qlit.runtime.interrupts import StoppedBySignal
-from qlit.runtime.retry import OutageError, when_mlflow_is_there
+from qlit.runtime.retry import OutageError, retry_until_mlflow_answers
 from qlit.tracking.diverged import diverged_tags
 from qlit.tracking.tracker import MLflowTracker
 from qlit.training.datamodule import SentenceDataModule
@@ -45,7 +45,7 @@ class Session:
             with a summary.
         expected: Contents that a fit must read; None for any.
         pruning: Of a training of a study: asked after each epoch whether to give up. Its tracker waits for MLflow.
-        is_of_checkpoint: Whether a checkpoint carries the config, which must not choose a device that may charge.
+        from_checkpoint: Whether a checkpoint carries the config, which must not choose a device that may charge.
     Raises:
         ValueError, UsageError, FileNotFoundError: If the parts cannot be made, or the checkpoint cannot be used.
     """
@@ -60,11 +60,11 @@ class Session:
         tags: dict[str, str] | None = None,
         expected: Contents | None = None,
         pruning: Pruning | None = None,
-        is_of_checkpoint: bool = False,
+        from_checkpoint: bool = False,
     ) -> None:
         self.command, self.config, self.typed, self.interruption = command, config, typed, interruption
         self.tags, self.expected, self.pruning = tags, expected, pruning
-        self._is_of_checkpoint, self._is_closed = is_of_checkpoint, False
+        self._from_checkpoint, self._is_closed = from_checkpoint, False
         self.tracker: MLflowTracker | None = None
         self._notes: dict[str, Any] | None = None  # of the checkpoint that the command names
         check_seed(config.seed_everything)
@@ -90,7 +90,7 @@ class Session:
                 "weights_only cannot be false: nothing but tensors and plain values is read; leave it out."
             )
         if config.get("ckpt_path"):
-            check_is_no_address(config.ckpt_path)
+            check_is_local(config.ckpt_path)
         for section, key in ((config, "ckpt_path"), (config.trainer, "default_root_dir")):
             if section.get(key):
                 section[key] = str(expanded(section[key], key))
@@ -119,7 +119,7 @@ class Session:
     def check(self) -> None:
         """Raise an error for what can be known to be wrong before anything is embedded or tracked."""
         check_engines(self.model.head)
-        if self._is_of_checkpoint:
+        if self._from_checkpoint:
             check_remote_devices(self.model.head, self.typed)
         check_precision(self.model.head, str(self.trainer.precision))
         if self.command == "fit":
@@ -170,7 +170,7 @@ class Session:
         found = self.trainer.callback_metrics.items()
         return {name: value.item() for name, value in found if name.startswith(f"{stage}/")}
 
-    @undivided()  # a run that has come to its end is closed with its own status
+    @defer_signals()  # a run that has come to its end is closed with its own status
     def close(self) -> None:
         """Close the run: FINISHED, or FAILED if the training diverged."""
         self._is_closed = True
@@ -183,4 +183,4 @@ class Session:
         if self.tracker is not None and self.pruning is not None:
             # A run that is looked for by the next trial, or shown, should be complete.
             with suppress(OutageError):
-                when_mlflow_is_there(self.tracker.sync)
+                retry_until_mlflow_answers(self.tracker.sync)

@@ -93,14 +93,14 @@ def evaluation_summary(
     return "\n".join([*lines, *_where(tracker)])
 
 
-_told: set[str] = set()
+_printed: set[str] = set()
 
 
-def tell_notices(notices: Iterable[Notice]) -> None:
+def print_notices(notices: Iterable[Notice]) -> None:
     """Print the notices of one training of many to standard error, each text once in a process."""
     for notice in notices:
-        if notice.text not in _told:
-            _told.add(notice.text)
+        if notice.text not in _printed:
+            _printed.add(notice.text)
             print(f"qlit: note: {notice.text}", file=sys.stderr, flush=True)
 
 

@@ -14,12 +14,12 @@ from qlit.jobs.config.checkpoint_config import remote_devices
 from qlit.jobs.config.options import value_of
 from qlit.jobs.config.training_parser import kept_config, kept_yaml
 from qlit.jobs.config.values import listed
-from qlit.jobs.interruption import leave_sigterm_to_us
+from qlit.jobs.interruption import keep_our_sigterm_handler
 from qlit.jobs.recorder import RunRecorder
 from qlit.jobs.run_logger import RunLogger
 from qlit.jobs.run_status import RunStatus
 from qlit.runtime.allowed import allow_options
-from qlit.runtime.retry import when_mlflow_is_there
+from qlit.runtime.retry import retry_until_mlflow_answers
 from qlit.runtime.secrets import scrub
 from qlit.tracking.tracker import MLflowTracker
 from qlit.training.checkpoints.best_and_last import BestAndLast
@@ -51,7 +51,7 @@ def make_trainer(session: "Session", made: Namespace) -> tuple[Trainer, MLflowTr
     elif options["logger"] is not False:
         tracker = _tracker(session, made.tracking)
         options["logger"] = [RunLogger(tracker), *listed(options["logger"])]
-    session.interruption.go_on_options += _go_on_options(session)
+    session.interruption.resume_options += _resume_options(session)
     callbacks, given = _callbacks(session, listed(options["callbacks"]))
     if any(isinstance(callback, ProgressBar) for callback in given):
         options["enable_progress_bar"] = True  # Lightning takes our default for a user's word against it
@@ -65,7 +65,7 @@ def make_trainer(session: "Session", made: Namespace) -> tuple[Trainer, MLflowTr
     if session.command == "fit" and session.resumed_from is None:
         session.model.notices += check_requeued(trainer.default_root_dir)
     use_direct_steps(trainer)
-    leave_sigterm_to_us(trainer)
+    keep_our_sigterm_handler(trainer)
     if session.pruning is not None:  # after the checkpoints, which Lightning puts last
         trainer.callbacks.append(session.pruning)  # type: ignore[attr-defined]
     return trainer, tracker
@@ -79,14 +79,14 @@ def names_allowed(session: "Session") -> list[str]:
 def _tracker(session: "Session", tracker: MLflowTracker) -> MLflowTracker:
     """The tracker; of a resumed fit it goes on in its own run, unless another is named or, with null, a new one."""
     if session.pruning is not None:
-        tracker.opener = when_mlflow_is_there
+        tracker.opener = retry_until_mlflow_answers
     earlier = None if session.resumed is None else session.resumed[CHECKPOINT_KEY].get("run_id")
     if earlier is not None and session.config.tracking.run_id is None:
         tracker.continue_run(earlier, as_new=value_of("--tracking.run_id", session.typed) is not None)
     return tracker
 
 
-def _go_on_options(session: "Session") -> str:
+def _resume_options(session: "Session") -> str:
     """Words that a command needs beside a checkpoint of this session, as no checkpoint sets them."""
     words = "".join(f" {word}" for word in allow_options(names_allowed(session)))
     if (uri := session.config.tracking.tracking_uri) is not None:

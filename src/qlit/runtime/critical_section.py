@@ -13,8 +13,8 @@ _waiting: BaseException | None = None
 
 
 @contextmanager
-def undivided() -> Iterator[None]:
-    """Defer exceptions passed to `raise_when_whole` until the end of the context.
+def defer_signals() -> Iterator[None]:
+    """Defer exceptions passed to `raise_or_defer` until the end of the context.
 
     Python runs signal handlers only in the main thread, so in other threads this has no effect.
     """
@@ -32,7 +32,7 @@ def undivided() -> Iterator[None]:
             raise waiting
 
 
-def raise_when_whole(error: BaseException) -> None:
+def raise_or_defer(error: BaseException) -> None:
     """Raise `error` now, or at the end of the critical section; for signal handlers.
 
     A second error is raised at once, also inside the critical section.

@@ -1,8 +1,8 @@
 """Handle SIGINT, SIGTERM and SIGHUP: raise an exception, or remember the signal until a training can stop.
 
 Python ignores the exception of a signal handler that runs while an object is finalised ("Exception ignored in ...").
-Both classes therefore also remember the signal, and a training checks for it regularly with `raise_if_lost`. A critical
-section always ends before the exception is raised.
+Both classes therefore also remember the signal, and a training checks for it regularly with `raise_if_stopped`. A
+critical section always ends before the exception is raised.
 """
 
 import os
@@ -14,7 +14,7 @@ from contextlib import contextmanager, suppress
 from types import FrameType
 from typing import Any, Self
 
-from qlit.runtime.critical_section import raise_when_whole
+from qlit.runtime.critical_section import raise_or_defer
 
 _STOPPING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 _ONE_PRESS_S = 0.5  # a terminal and a wrapper such as `timeout` may both deliver the same Ctrl-C
@@ -48,7 +48,7 @@ def seconds_since_stop() -> float | None:
     return None if _Asked.by is None else time.monotonic() - _Asked.at
 
 
-def raise_if_lost() -> None:
+def raise_if_stopped() -> None:
     """Raise `StoppedBySignal` if a signal arrived but its exception was lost."""
     if _Asked.by is not None:
         raise StoppedBySignal(_Asked.by)
@@ -96,7 +96,7 @@ class RaisingSignals:
             os._exit(128 + number)
         if waited is None:
             _note(number)
-            raise_when_whole(StoppedBySignal(signal.Signals(number)))
+            raise_or_defer(StoppedBySignal(signal.Signals(number)))
         elif waited > _ONE_PRESS_S:
             signal.signal(number, signal.SIG_DFL)
             os.kill(os.getpid(), number)
@@ -136,7 +136,7 @@ class Interrupts:
         finally:
             self._raises = False
 
-    def raise_if_lost(self) -> None:
+    def raise_if_stopped(self) -> None:
         """Raise `StoppedBySignal` if a signal arrived but its exception was lost."""
         if self.signal is not None:
             raise StoppedBySignal(self.signal)
@@ -151,4 +151,4 @@ class Interrupts:
     def _raise(self) -> None:
         assert self.signal is not None
         self._raises = False
-        raise_when_whole(StoppedBySignal(self.signal))
+        raise_or_defer(StoppedBySignal(self.signal))

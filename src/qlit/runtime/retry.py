@@ -14,9 +14,9 @@ from typing import TypeVar
 from qlit.runtime.interrupts import seconds_since_stop
 from qlit.runtime.secrets import scrub
 
-PATIENCE_S = 180.0
+RETRY_S = 180.0
 """Seconds to keep retrying an unreachable server or, in all, a disk that stays full."""
-_STOP_PATIENCE_S = 5.0  # seconds to keep retrying after a stop signal
+_RETRY_AFTER_STOP_S = 5.0  # seconds to keep retrying after a stop signal
 _FULL_AGAIN_S = 600.0  # a disk that fills again after this many seconds is a new outage
 _FIRST_PAUSE_S, _LONGEST_PAUSE_S, _LOOK_S = 0.5, 5.0, 0.2
 
@@ -29,7 +29,7 @@ class OutageError(RuntimeError):
 
 def is_outage(error: BaseException) -> bool:
     """Whether an error comes from an unreachable server or database, or from a full disk."""
-    return any(_is_away(each) for each in _chain(error))
+    return any(_means_outage(each) for each in _chain(error))
 
 
 def is_full_disk(error: BaseException) -> bool:
@@ -37,30 +37,30 @@ def is_full_disk(error: BaseException) -> bool:
     return any(_is_full(each) for each in _chain(error))
 
 
-class _Waiting:
+class _Retries:
     """Whether this process retries at all, and for how long it has waited for disk space without success."""
 
     allowed = True
-    for_space_s = 0.0
+    disk_wait_s = 0.0
     full_at = -math.inf
 
 
 @contextmanager
-def without_waiting() -> Iterator[None]:
+def no_retries() -> Iterator[None]:
     """Let `retry_during_outage` try only once, because the process should end or has already waited long enough."""
-    before, _Waiting.allowed = _Waiting.allowed, False
+    before, _Retries.allowed = _Retries.allowed, False
     try:
         yield
     finally:
-        _Waiting.allowed = before
+        _Retries.allowed = before
 
 
 def retry_during_outage(
     call: Callable[[], _T],
     *,
     what: str,
-    is_away: Callable[[Exception], bool] = is_outage,
-    patience_s: float | None = None,
+    is_retryable: Callable[[Exception], bool] = is_outage,
+    retry_s: float | None = None,
     pause_s: float = _FIRST_PAUSE_S,
 ) -> _T:
     """Call a function and return its result; retry while it raises an error that means an outage.
@@ -68,28 +68,28 @@ def retry_during_outage(
     Args:
         call: Function that may safely run twice.
         what: The outage as a clause, for messages: "MLflow is away".
-        is_away: Whether an error means an outage; any other error is raised at once.
-        patience_s: Seconds to keep retrying; None for `PATIENCE_S`.
+        is_retryable: Whether an error means an outage; any other error is raised at once.
+        retry_s: Seconds to keep retrying; None for `RETRY_S`.
         pause_s: Seconds between the first two tries; the pause grows to 5 s.
     Raises:
         OutageError: If the outage lasts longer.
     """
     begun, has_said = time.monotonic(), False
-    patience_s = 0.0 if not _Waiting.allowed else PATIENCE_S if patience_s is None else patience_s
+    retry_s = 0.0 if not _Retries.allowed else RETRY_S if retry_s is None else retry_s
     if seconds_since_stop() is not None:
-        patience_s = min(patience_s, _stop_patience_s())
+        retry_s = min(retry_s, _retry_s_after_stop())
     while True:
         try:
             return call()
         except Exception as error:
-            if isinstance(error, OutageError) or not is_away(error):
+            if isinstance(error, OutageError) or not is_retryable(error):
                 raise
-            if (waited := time.monotonic() - begun) >= patience_s or has_retried_after_stop():
+            if (waited := time.monotonic() - begun) >= retry_s or has_retried_after_stop():
                 raise OutageError(f"{what}, for {waited:.0f} s by now ({cause_of(error)})") from error
             if not has_said:
                 has_said = True
-                say(f"{what} ({cause_of(error)}). It is tried again for {patience_s:.0f} s.")
-            pause(min(pause_s, patience_s))
+                say(f"{what} ({cause_of(error)}). It is tried again for {retry_s:.0f} s.")
+            pause(min(pause_s, retry_s))
             pause_s = min(2 * pause_s, _LONGEST_PAUSE_S)
 
 
@@ -102,16 +102,16 @@ def pause(seconds: float) -> None:
 
 def has_retried_after_stop() -> bool:
     """Whether a stop signal has arrived and the time for retries after it is over."""
-    return _stop_patience_s() <= 0
+    return _retry_s_after_stop() <= 0
 
 
-def _stop_patience_s() -> float:
+def _retry_s_after_stop() -> float:
     """Seconds left for retries after a stop signal; infinite without a signal."""
     since = seconds_since_stop()
-    return math.inf if since is None else max(0.0, _STOP_PATIENCE_S - since)
+    return math.inf if since is None else max(0.0, _RETRY_AFTER_STOP_S - since)
 
 
-def when_mlflow_is_there(call: Callable[[], _T]) -> _T:
+def retry_until_mlflow_answers(call: Callable[[], _T]) -> _T:
     """Call MLflow and return the result; retry with `retry_during_outage` while MLflow is unreachable.
 
     Raises:
@@ -134,10 +134,10 @@ def write_whole(stream: io.FileIO, data: bytes) -> None:
         raise
 
 
-def when_there_is_space(write: Callable[[], _T]) -> _T:
+def retry_while_disk_is_full(write: Callable[[], _T]) -> _T:
     """Call `write` and return its result; retry while the disk is full.
 
-    All calls of a process share `PATIENCE_S` while the disk stays full. Otherwise, on a nearly full disk where small
+    All calls of a process share `RETRY_S` while the disk stays full. Otherwise, on a nearly full disk where small
     files still fit, every larger file would wait for the whole time again. A retry that succeeds resets the time.
 
     Raises:
@@ -150,21 +150,21 @@ def when_there_is_space(write: Callable[[], _T]) -> _T:
         tries += 1
         return write()
 
-    if begun - _Waiting.full_at > _FULL_AGAIN_S:
-        _Waiting.for_space_s = 0.0
-    left = max(0.0, PATIENCE_S - _Waiting.for_space_s)
+    if begun - _Retries.full_at > _FULL_AGAIN_S:
+        _Retries.disk_wait_s = 0.0
+    left = max(0.0, RETRY_S - _Retries.disk_wait_s)
     try:
-        result = retry_during_outage(tried, what="The disk is full", is_away=is_full_disk, patience_s=left)
+        result = retry_during_outage(tried, what="The disk is full", is_retryable=is_full_disk, retry_s=left)
     except OutageError:
-        _Waiting.full_at = time.monotonic()
-        _Waiting.for_space_s += _Waiting.full_at - begun
+        _Retries.full_at = time.monotonic()
+        _Retries.disk_wait_s += _Retries.full_at - begun
         raise
     if tries > 1:
-        _Waiting.for_space_s = 0.0
+        _Retries.disk_wait_s = 0.0
     return result
 
 
-def _is_away(error: BaseException) -> bool:
+def _means_outage(error: BaseException) -> bool:
     if isinstance(error, OutageError | ConnectionError | TimeoutError | sqlite3.OperationalError) or _is_full(error):
         return True
     # Compared by name, so that the libraries need not be imported.
@@ -194,7 +194,7 @@ def _chain(error: BaseException) -> Iterator[BaseException]:
 
 def cause_of(error: BaseException) -> str:
     """First line of the most informative error in the chain: for an outage, the original error."""
-    return first_line(next((each for each in reversed([*_chain(error)]) if _is_away(each)), error))
+    return first_line(next((each for each in reversed([*_chain(error)]) if _means_outage(each)), error))
 
 
 def first_line(error: BaseException) -> str:

@@ -12,7 +12,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from qlit.data import expanded
-from qlit.runtime.critical_section import undivided
+from qlit.runtime.critical_section import defer_signals
 from qlit.runtime.file_lock import file_lock
 from qlit.runtime.large_imports import large_imports
 from qlit.runtime.secrets import check_uri, remember, scrub
@@ -205,7 +205,7 @@ class _UndividedClient:
 
     def __getattr__(self, name: str) -> Any:
         found = getattr(self._client, name)
-        return undivided()(found) if callable(found) else found
+        return defer_signals()(found) if callable(found) else found
 
 
 def answers(store: Store, timeout_s: float) -> bool:

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
-from qlit.runtime.retry import OutageError, is_full_disk, say, when_there_is_space, write_whole
+from qlit.runtime.retry import OutageError, is_full_disk, retry_while_disk_is_full, say, write_whole
 from qlit.tracking.records import Record, from_line, from_old_line, is_of_file, merged, to_line
 
 _OLD_SCRATCH, _COPY = ".scratch-", "copy-"
@@ -104,7 +104,7 @@ class RunLog:
         """Write an event, waiting for space on a full disk; if that fails, say so and set `has_lost`."""
         line = to_line(record)
         try:
-            when_there_is_space(lambda: self._write(line))
+            retry_while_disk_is_full(lambda: self._write(line))
         except (OSError, OutageError) as error:
             if not self.has_lost:
                 say(
@@ -221,7 +221,7 @@ class RunLog:
             with rejected.open("ab", buffering=0) as stream:
                 write_whole(stream, f"{json.dumps(kept)}\n".encode())
 
-        when_there_is_space(write)
+        retry_while_disk_is_full(write)
         return rejected
 
     def finish(self) -> bool:

@@ -12,8 +12,8 @@ from functools import partial, wraps
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Concatenate, Literal, ParamSpec, get_args
 
-from qlit.runtime.critical_section import undivided
-from qlit.runtime.retry import OutageError, is_full_disk, say, when_there_is_space
+from qlit.runtime.critical_section import defer_signals
+from qlit.runtime.retry import OutageError, is_full_disk, retry_while_disk_is_full, say
 from qlit.runtime.secrets import scrub
 from qlit.tracking import mlflow_store
 from qlit.tracking.names import artifact_parts, clean_key, clean_tags, cut, flatten
@@ -105,7 +105,7 @@ class MLflowTracker:
         if self._run is None:
             self.opener(self._begin)
 
-    @undivided()  # a run that is made has somebody to close it
+    @defer_signals()  # a run that is made has somebody to close it
     def _begin(self) -> None:
         is_retry, self._key = self._key is not None, self._key or secrets.token_hex(16)
         self._run = self._open(key=self._key, is_retry=is_retry)
@@ -296,7 +296,7 @@ class MLflowTracker:
         Raises:
             OutageError: If the disk stays full.
         """
-        when_there_is_space(lambda: self._put_content(content, artifact_path))
+        retry_while_disk_is_full(lambda: self._put_content(content, artifact_path))
 
     @_if_active
     def log_figure(self, figure: "Figure", artifact_path: str) -> None:
@@ -325,7 +325,7 @@ class MLflowTracker:
             raise FileNotFoundError(f"`local_path` must be a file, but got {str(path)!r}. Log a folder file by file.")
         log, (folder, name) = self._started().log, artifact_parts(f"{artifact_dir}/{path.name}")
         try:
-            copy = when_there_is_space(lambda: log.file_copy(path, name))
+            copy = retry_while_disk_is_full(lambda: log.file_copy(path, name))
         except (OSError, OutageError) as error:
             say(f"{path} could not be kept ({error}).")
         else:
@@ -349,7 +349,7 @@ class MLflowTracker:
             self._sync()
 
     @_if_active
-    @undivided()  # a signal that comes meanwhile leaves neither a part unsent nor a finished run unfinished
+    @defer_signals()  # a signal that comes meanwhile leaves neither a part unsent nor a finished run unfinished
     def close(self, status: Status = "FINISHED", error: str | None = None) -> None:
         """End the run. The first call decides; without one, the run ends as FAILED when the interpreter does.
 

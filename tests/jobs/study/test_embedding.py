@@ -6,7 +6,7 @@ import yaml
 from commands.runs import QUICKSTART, finish, start
 from commands.test_study import write
 
-from qlit.jobs.study.embedding import embed, sentences_of
+from qlit.jobs.study.embedding import data_modules_of, embed
 from qlit.jobs.study.setup import checked_configs
 from qlit.studies.files.study_file import read_study
 from qlit.training.datamodule import SentenceDataModule
@@ -28,7 +28,7 @@ def embedded(tmp_path, monkeypatch):
         own = {"base": str(QUICKSTART), "factors": factors, "overrides": overrides}
         file.write_text(yaml.safe_dump({**own, "replicates": {"seeds": [0], "splits": [3, 5]}}))
         study = read_study(file)
-        embed(sentences_of(study, checked_configs(study)[0]), 3)
+        embed(data_modules_of(study, checked_configs(study)[0]), 3)
         return found
 
     return embedded_by

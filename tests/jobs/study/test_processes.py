@@ -9,7 +9,7 @@ import pytest
 
 from qlit.jobs.outcome import Outcome
 from qlit.jobs.study import processes
-from qlit.jobs.study.processes import FailedError, LostError, train_apart
+from qlit.jobs.study.processes import FailedError, LostError, train_in_processes
 from qlit.runtime.retry import OutageError
 
 BEGIN = """
@@ -30,9 +30,9 @@ def trained(monkeypatch):
     runs = SimpleNamespace(close=lambda *how: closed.append(how))
     job = SimpleNamespace(runs=runs, to_json=lambda: {"options": ["--model.lr=1"]})
 
-    def train(script, raise_if_lost=lambda: None, give_up=None):
+    def train(script, raise_if_stopped=lambda: None, give_up=None):
         monkeypatch.setattr(processes, "_COMMAND", (sys.executable, "-c", BEGIN + script))
-        return train_apart(job, 2, {"study.name": "tiny"}, raise_if_lost, give_up)
+        return train_in_processes(job, 2, {"study.name": "tiny"}, raise_if_stopped, give_up)
 
     train.closed, train.runs = closed, runs
     return train
@@ -122,7 +122,7 @@ except KeyboardInterrupt:
     pathlib.Path({str(done)!r}).write_text("closed")
     sys.exit(130)
 """,
-            raise_if_lost=stop,
+            raise_if_stopped=stop,
         )
     assert done.read_text() == "closed"
 

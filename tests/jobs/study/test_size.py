@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from qlit.jobs.study import size
-from qlit.jobs.study.size import confirmed, estimated_s
+from qlit.jobs.study.size import confirm_start, estimated_s
 from qlit.studies.definition import Pruner
 from qlit.studies.files.study_file import read_study
 
@@ -32,28 +32,28 @@ def answered(monkeypatch):
 def test_a_long_study_is_asked_for(study, monkeypatch, answered, capsys):
     monkeypatch.setattr(size, "run_seconds", lambda _: 1800.0)
     answered("y\n")
-    assert confirmed(study, 2, ask=True)
+    assert confirm_start(study, 2, ask=True)
     assert "table_06: 30 trainings of about 30 min, 7.5 h with 2 worker(s). Start it? [y/N]" in capsys.readouterr().err
     answered("\n")
-    assert not confirmed(study, 2, ask=True)
+    assert not confirm_start(study, 2, ask=True)
     answered("", is_terminal=False)
     with pytest.raises(ValueError, match="there is nobody to ask; say --yes"):
-        confirmed(study, 2, ask=True)
-    assert confirmed(study, 2, ask=False)
-    assert confirmed(replace(study, hours=0.5), 2, ask=True)  # nothing is asked where the budget is short
+        confirm_start(study, 2, ask=True)
+    assert confirm_start(study, 2, ask=False)
+    assert confirm_start(replace(study, hours=0.5), 2, ask=True)  # nothing is asked where the budget is short
 
 
 def test_a_short_study_or_one_of_unknown_length_just_starts(study, monkeypatch, capsys):
     monkeypatch.setattr(size, "run_seconds", lambda _: 60.0)
-    assert confirmed(study, 1, ask=True)
+    assert confirm_start(study, 1, ask=True)
     monkeypatch.setattr(size, "run_seconds", lambda _: None)
-    assert confirmed(study, 1, ask=True)
+    assert confirm_start(study, 1, ask=True)
     assert "of a length that is only known when one is done" in capsys.readouterr().err
 
 
 def test_the_processes_of_a_training_are_told(study, monkeypatch, capsys):
     monkeypatch.setattr(size, "run_seconds", lambda _: 60.0)
-    assert confirmed(study, 3, 2, ask=True, start_s=6.0)
+    assert confirm_start(study, 3, 2, ask=True, start_s=6.0)
     told = "30 trainings of about 66 s in 2 processes, 11 min with 3 worker(s)"
     assert told in capsys.readouterr().err
 
@@ -83,14 +83,14 @@ def test_two_stages_are_told_and_timed_each(monkeypatch, capsys):
         size, "run_seconds", lambda options: 100.0 if "--model.head.pqc.num_qubits=8" in options else 40.0
     )
     assert estimated_s(study) == pytest.approx((32 * 40 + 40 * 100) / 72)
-    assert confirmed(study, 2, ask=False)
+    assert confirm_start(study, 2, ask=False)
     told = capsys.readouterr().err
     assert (
         "two_stage: 216 trainings (96 to screen 10 factors, then up to 120 to search the 4 of largest effect)" in told
     )
     assert "of about 73 s, 2.2 h with 2 worker(s)" in told
     whole = replace(study, pruner=Pruner(), design=replace(study.design, keep=None, significance=0.05))
-    assert confirmed(whole, 2, ask=False)
+    assert confirm_start(whole, 2, ask=False)
     assert "then up to 120 to search those that matter)" in capsys.readouterr().err
-    assert confirmed(replace(study, pruner=Pruner()), 2, ask=False)
+    assert confirm_start(replace(study, pruner=Pruner()), 2, ask=False)
     assert "factors, then 120 to search the 4 of largest effect)" in capsys.readouterr().err

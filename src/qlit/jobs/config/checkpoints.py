@@ -10,7 +10,7 @@ from qlit.data import BodyFolder, Notice, expanded, resolve_body
 from qlit.data.contents import body_contents
 from qlit.data.trainable import TrainableBody
 from qlit.jobs.config.checkpoint_classes import check_checkpoint_classes
-from qlit.jobs.summary import tell_notices
+from qlit.jobs.summary import print_notices
 from qlit.training.checkpoints.files import load_intact
 from qlit.training.checkpoints.notes import check_structure
 from qlit.training.checkpoints.weights import check_weights
@@ -29,7 +29,7 @@ def read_checkpoint(path: str | Path, *, given: Collection[str] = ()) -> dict[st
         FileNotFoundError: If there is no such file.
         ValueError: If it is an address, is damaged or no checkpoint of qlit, or names classes that it may not.
     """
-    check_is_no_address(path)
+    check_is_local(path)
     path = expanded(path, "the checkpoint")
     if not Path(path).is_file():
         raise FileNotFoundError(f"There is no checkpoint {path} (in {Path.cwd()}); check the path.")
@@ -45,7 +45,7 @@ def read_checkpoint(path: str | Path, *, given: Collection[str] = ()) -> dict[st
     return checkpoint
 
 
-def check_is_no_address(path: str | Path) -> None:
+def check_is_local(path: str | Path) -> None:
     """Raise a ValueError if a checkpoint is an address, which is never fetched."""
     if "://" in str(path):
         raise ValueError(f"A checkpoint is a local file, but got the address {path}: download it first.")
@@ -129,5 +129,5 @@ def load_checkpoint(
     weights = checkpoint["state_dict"]
     body = load_weights(module, data, weights, body_name or data.body_name, trust_remote_code=trust_remote_code)
     if notice := body_notice(checkpoint[CHECKPOINT_KEY], body, data):
-        tell_notices([notice])
+        print_notices([notice])
     return body

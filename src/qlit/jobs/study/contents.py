@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from qlit.data.contents import Contents
-from qlit.jobs.study.setup import ends_of, job_of
+from qlit.jobs.study.setup import extreme_cells, job_of
 from qlit.studies.definition import Cell, Study
 from qlit.studies.designs import cells_of
 from qlit.studies.trials.contents import changes, contents_key, known_contents
@@ -32,7 +32,7 @@ def facts_of(contents: Contents) -> dict[str, str]:
     return {"data": contents.data, "body": contents.body, "numerics": contents_tags(contents)[RULES]}
 
 
-def tell_changes(trials: Trials) -> None:
+def warn_of_changes(trials: Trials) -> None:
     """Say on standard error if the results of a study are of other data, or of another body, than lie there now.
 
     What cannot be found or read any more is passed over: the results stay what they are.
@@ -58,7 +58,7 @@ def tell_changes(trials: Trials) -> None:
 
 def _representatives(study: Study) -> dict[str, Cell]:
     """A cell for each of the data sets, bodies and config files that are known before a search draws levels."""
-    cells = [ends_of(study)[0]] if study.design.is_search else cells_of(study)
+    cells = [extreme_cells(study)[0]] if study.design.is_search else cells_of(study)
     found: dict[str, Cell] = {}
     for cell in cells:
         found.setdefault(contents_key(study, cell), cell)

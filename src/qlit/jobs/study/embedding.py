@@ -21,7 +21,7 @@ _CHANGE_WHAT_IS_EMBEDDED = (
 )
 
 
-def sentences_of(study: Study, config: dict[str, Any]) -> list[SentenceDataModule]:
+def data_modules_of(study: Study, config: dict[str, Any]) -> list[SentenceDataModule]:
     """The data of a study's trainings, one module for all that embed the same; bodies and sentences were found.
 
     Levels that a search will draw are left out: its workers come to them.

@@ -46,11 +46,11 @@ def reason_of(error: Exception) -> str:
     return text if isinstance(error, FailedError) else f"{type(error).__name__}: {text}"
 
 
-def train_apart(
+def train_in_processes(
     job: Job,
     count: int,
     tags: dict[str, str],
-    raise_if_lost: Callable[[], None],
+    raise_if_stopped: Callable[[], None],
     give_up: Callable[[int, float], bool] | None,
 ) -> Outcome:
     """Run a job in so many processes of its own; the other arguments as of `train`.
@@ -66,14 +66,14 @@ def train_apart(
             with _ranks(job, count, tags, Path(folder)) as (process, line):
                 for message in _messages(line):
                     told |= message
-                    raise_if_lost()
+                    raise_if_stopped()
                     if "epoch" in message:
                         asked = give_up is not None and give_up(message["epoch"], message["accuracy"])
                         with contextlib.suppress(BrokenPipeError):  # it has died since; then the line ends too
                             line.sendall(f"{json.dumps(asked)}\n".encode())
                 with contextlib.suppress(subprocess.TimeoutExpired):
                     process.wait(_END_S)
-                raise_if_lost()
+                raise_if_stopped()
         except BaseException as error:
             _close_run(job, told, "KILLED", f"stopped with its worker: {type(error).__name__}")
             raise

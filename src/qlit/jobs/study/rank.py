@@ -59,7 +59,7 @@ def run_rank(arguments: Sequence[str]) -> int:
 def _train_as_first(told: dict[str, Any], error_of_another: Path) -> int:
     with socket.socket(fileno=told["line"]) as connection, Interrupts() as interrupts:
         line = _Line(connection)
-        first = _First(interrupts.raise_if_lost, line)
+        first = _First(interrupts.raise_if_stopped, line)
         try:
             with interrupts.raising():
                 job = Job.from_json(told["job"])
@@ -107,8 +107,8 @@ class _Line:
 class _First(Interruption):
     """Tells the worker the run, and looks whether an exception comes from the death of another rank."""
 
-    def __init__(self, raise_if_lost: Callable[[], None], line: _Line) -> None:
-        super().__init__(raise_if_lost)
+    def __init__(self, raise_if_stopped: Callable[[], None], line: _Line) -> None:
+        super().__init__(raise_if_stopped)
         self.lost = ""
         self._line = line
 

@@ -10,7 +10,7 @@ from typing import Any
 
 from qlit.jobs.config.arguments import CommandParser
 from qlit.jobs.cores import num_processes
-from qlit.jobs.job import KEYS_OF_SERIES, Job
+from qlit.jobs.job import RESERVED_KEYS, Job
 from qlit.jobs.readiness import Planned, check_all
 from qlit.jobs.series import split_overrides
 from qlit.runtime.errors import UsageError
@@ -64,7 +64,7 @@ def parsed(parser: CommandParser, arguments: Sequence[str]) -> tuple[argparse.Na
         raise UsageError(f"--{clash[0]} is a factor of study {study.name!r}, so it cannot be one value for all cells.")
     study = replace(study, overrides={**study.overrides, **given})
     named = [*study.overrides, *(key for factor in study.factors for key in factor.keys)]
-    if own_key := [key for key in named if key in KEYS_OF_SERIES]:
+    if own_key := [key for key in named if key in RESERVED_KEYS]:
         raise UsageError(f"a study sets {own_key[0]} itself; its file has `replicates` for seeds and splits.")
     location = location_of(options.storage or study.storage, study.name)
     arguments = ["--config", options.config, *(["--storage", options.storage] if options.storage else []), *overrides]
@@ -128,7 +128,7 @@ def checked_configs(study: Study) -> list[dict[str, Any]]:
         UsageError, ValueError: If not: a factor that names no key is told with the nearest; or if a study cannot make
             such trainings.
     """
-    first, last = ends_of(study)
+    first, last = extreme_cells(study)
     configs = [job_of(study, cell).config for cell in ([first] if last == first else [first, last])]
     for config in configs:
         num_processes(study.name, config["trainer"])
@@ -162,7 +162,7 @@ def _planned(study: Study, cell: Cell, splits: Sequence[int]) -> Planned:
     return Planned(f"{study.name} ({levels})", config, splits, num_processes(study.name, config["trainer"]) or 1)
 
 
-def ends_of(study: Study) -> tuple[Cell, Cell]:
+def extreme_cells(study: Study) -> tuple[Cell, Cell]:
     """The first and the last cell; of a search, those of the lowest and of the highest levels."""
     if not study.design.is_search:
         cells = cells_of(study)

@@ -13,7 +13,7 @@ ASK_FROM_S = 3600.0
 _NUM_TIMED = 5  # cells that are timed, from the first to the last: cost may grow a hundredfold with qubits
 
 
-def confirmed(study: Study, num_workers: int, num_processes: int = 1, *, ask: bool, start_s: float = 0.0) -> bool:
+def confirm_start(study: Study, num_workers: int, num_processes: int = 1, *, ask: bool, start_s: float = 0.0) -> bool:
     """Tell how many trainings a study has and about how long they take, and whether it is to start.
 
     Args:

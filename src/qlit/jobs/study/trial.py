@@ -8,14 +8,14 @@ from qlit.jobs.interruption import Interruption
 from qlit.jobs.job import Job
 from qlit.jobs.outcome import Outcome
 from qlit.jobs.pruning import Pruning
-from qlit.jobs.study.processes import train_apart
-from qlit.runtime.retry import when_mlflow_is_there
+from qlit.jobs.study.processes import train_in_processes
+from qlit.runtime.retry import retry_until_mlflow_answers
 
 
 def train(
     job: Job,
     tags: dict[str, str],
-    raise_if_lost: Callable[[], None],
+    raise_if_stopped: Callable[[], None],
     give_up: Callable[[int, float], bool] | None = None,
     check: Callable[[Contents], None] | None = None,
     objectives: Sequence[str] = (),
@@ -25,7 +25,7 @@ def train(
     Args:
         job: The training.
         tags: Of its run.
-        raise_if_lost: Asked before each epoch, to raise what a signal raised and Python dropped.
+        raise_if_stopped: Asked before each epoch, to raise what a signal raised and Python dropped.
         give_up: Asked after each epoch, with its number and validation accuracy, whether to stop; None for never.
         check: Raises if these contents of data and body are not to be trained on; None for any.
         objectives: Scores that an earlier run must have to be used.
@@ -39,7 +39,7 @@ def train(
     if check is not None:
         check(contents)
     needed = {"val/accuracy", "test/accuracy", *objectives}
-    found = when_mlflow_is_there(lambda: job.find(needed))
+    found = retry_until_mlflow_answers(lambda: job.find(needed))
     if found is not None and found.status != "stopped":
         return found
     config = job.config
@@ -47,5 +47,5 @@ def train(
     if found is not None:
         job = job.with_settings({"ckpt_path": found.checkpoint})
     if count is not None:
-        return train_apart(job, count, tags, raise_if_lost, give_up)
-    return job.run(tags=tags, interruption=Interruption(raise_if_lost), pruning=Pruning(give_up))
+        return train_in_processes(job, count, tags, raise_if_stopped, give_up)
+    return job.run(tags=tags, interruption=Interruption(raise_if_stopped), pruning=Pruning(give_up))

@@ -22,7 +22,7 @@ from qlit.jobs.study.tables import searched_text
 from qlit.jobs.study.trial import train
 from qlit.runtime.errors import UsageError, is_about_input
 from qlit.runtime.interrupts import Interrupts, StoppedBySignal
-from qlit.runtime.retry import OutageError, cause_of, is_outage, without_waiting
+from qlit.runtime.retry import OutageError, cause_of, is_outage, no_retries
 from qlit.runtime.secrets import scrub
 from qlit.studies.cell_results import note_of
 from qlit.studies.definition import Replicate
@@ -106,7 +106,7 @@ class Worker:
         except Exception as error:
             if is_outage(error):  # not the trial's fault; other workers or the next `run` go on with it
                 told = cause_of(error)
-                with suppress(OutageError), without_waiting():  # if not, the trial is noticed as lost
+                with suppress(OutageError), no_retries():  # if not, the trial is noticed as lost
                     retry_storage(lambda: self.trials.give_back(claimed, told))
                 raise error if isinstance(error, OutageError) else OutageError(told) from error
             reason = reason_of(error)
@@ -161,7 +161,7 @@ class Worker:
         tags, check = self._tags(claimed, replicate), self._check(claimed)
         try:
             with self.interrupts.raising():
-                return train(job, tags, self.interrupts.raise_if_lost, give_up, check, needed)
+                return train(job, tags, self.interrupts.raise_if_stopped, give_up, check, needed)
         except StoppedBySignal as stop:
             return Outcome("stopped", stopped_by=stop.signal)
 

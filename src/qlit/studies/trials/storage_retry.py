@@ -7,9 +7,9 @@ from optuna.exceptions import StorageInternalError
 from sqlalchemy.exc import InterfaceError, OperationalError
 
 from qlit.runtime import retry
-from qlit.runtime.critical_section import undivided
+from qlit.runtime.critical_section import defer_signals
 
-AWAY = (OperationalError, InterfaceError, StorageInternalError, OSError)
+OUTAGES = (OperationalError, InterfaceError, StorageInternalError, OSError)
 """Errors of an unreachable storage: Optuna's, SQLAlchemy's, and Python's for files and `setup_lock`."""
 
 _T = TypeVar("_T")
@@ -25,8 +25,8 @@ def retry_storage(call: Callable[[], _T]) -> _T:
         OutageError: If the storage stays unreachable.
     """
     return retry.retry_during_outage(
-        undivided()(call),
+        defer_signals()(call),
         what="The storage of the trials is away",
-        is_away=lambda error: isinstance(error, AWAY),
+        is_retryable=lambda error: isinstance(error, OUTAGES),
         pause_s=0.1,
     )

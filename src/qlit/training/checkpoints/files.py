@@ -14,7 +14,7 @@ from lightning.pytorch.plugins.io import TorchCheckpointIO
 
 from qlit.runtime.errors import is_out_of_memory
 from qlit.runtime.part_file import part_of
-from qlit.runtime.retry import when_there_is_space
+from qlit.runtime.retry import retry_while_disk_is_full
 
 _LEFT_OVER = 65536  # bytes; file systems reserve a part of a full disk
 _ZIP = b"PK\x03\x04"
@@ -67,7 +67,7 @@ def write_checkpoint(checkpoint: dict[str, Any], target: Path) -> None:
         finally:
             temporary.unlink(missing_ok=True)
 
-    when_there_is_space(save)
+    retry_while_disk_is_full(save)
 
 
 def load_intact(path: Path, map_location: Any = "cpu") -> Any:
