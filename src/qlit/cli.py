@@ -59,8 +59,8 @@ def _run(command: str, argv: list[str]) -> int:
         from qlit.runtime.errors import UsageError, nearest
 
         raise UsageError(f"there is no command {command!r}{nearest(command, _COMMANDS) or '.'} See qlit --help.")
-    from qlit.jobs import launchers
     from qlit.jobs.config.arguments import with_home
+    from qlit.jobs.distributed import launchers
     from qlit.runtime.allowed import allowing, split_allowed
     from qlit.runtime.interrupts import RaisingSignals
 

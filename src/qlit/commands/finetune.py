@@ -10,7 +10,7 @@ from qlit.data.contrastive import ContrastiveSettings, fine_tune
 from qlit.jobs.config.classes import PlainSection, PlainValue, check_classes
 from qlit.jobs.config.nulls import check_nulls
 from qlit.jobs.config.options import readable_errors
-from qlit.jobs.launchers import refuse_copies
+from qlit.jobs.distributed.launchers import refuse_copies
 from qlit.jobs.terminal import quieten
 from qlit.training.datamodule import SentenceDataModule
 

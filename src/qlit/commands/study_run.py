@@ -15,8 +15,8 @@ import psutil
 import torch
 
 from qlit.jobs.config.arguments import CommandParser
-from qlit.jobs.cores import Placement, placement_of
-from qlit.jobs.launchers import refuse_copies, without_launchers
+from qlit.jobs.distributed.cores import Placement, placement_of
+from qlit.jobs.distributed.launchers import refuse_copies, without_launchers
 from qlit.jobs.study.contents import check_study
 from qlit.jobs.study.embedding import data_modules_of, embed
 from qlit.jobs.study.setup import Named, add_study_options, check_cells, checked_configs, parsed, report_folder

@@ -2,13 +2,12 @@
 
 __all__ = [
     "config",
-    "cores",
     "cost",
     "devices",
+    "distributed",
     "estimates",
     "evaluate",
     "job",
-    "launchers",
     "outcome",
     "run_logger",
     "series",

@@ -26,7 +26,7 @@ _PASSING_ON = (
     "jobs/trainer_parts.py",
     "jobs/fit.py",
     "jobs/evaluate.py",
-    "jobs/cluster.py",
+    "jobs/distributed/cluster.py",
     "training/epoch_loop.py",
 )
 _MOST_CHARS = 300

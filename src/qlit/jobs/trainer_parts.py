@@ -8,12 +8,12 @@ from lightning.fabric.plugins.environments.cluster_environment import ClusterEnv
 from lightning.pytorch import Callback, Trainer
 from lightning.pytorch.callbacks import ProgressBar
 
-from qlit.jobs.cluster import check_requeued, cluster_environment
 from qlit.jobs.config.checkpoint_classes import names_to_allow
 from qlit.jobs.config.checkpoint_config import remote_devices
 from qlit.jobs.config.options import value_of
 from qlit.jobs.config.training_parser import kept_config, kept_yaml
 from qlit.jobs.config.values import listed
+from qlit.jobs.distributed.cluster import check_requeued, cluster_environment
 from qlit.jobs.interruption import keep_our_sigterm_handler
 from qlit.jobs.recorder import RunRecorder
 from qlit.jobs.run_logger import RunLogger

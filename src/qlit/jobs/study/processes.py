@@ -18,8 +18,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Literal
 
+from qlit.jobs.distributed.launchers import without_launchers
 from qlit.jobs.job import Job
-from qlit.jobs.launchers import without_launchers
 from qlit.jobs.outcome import Outcome
 from qlit.runtime.allowed import allow_options
 from qlit.runtime.retry import OutageError

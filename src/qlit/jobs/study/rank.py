@@ -16,9 +16,9 @@ from typing import Any
 
 from lightning.pytorch import LightningModule, Trainer
 
+from qlit.jobs.distributed.launchers import local_rank
 from qlit.jobs.interruption import Interruption
 from qlit.jobs.job import Job
-from qlit.jobs.launchers import local_rank
 from qlit.jobs.pruning import Pruning
 from qlit.jobs.run_logger import trackers_of
 from qlit.jobs.study.processes import ERROR_FILE, reason_of

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from qlit.jobs.config.arguments import CommandParser
-from qlit.jobs.cores import num_processes
+from qlit.jobs.distributed.cores import num_processes
 from qlit.jobs.job import RESERVED_KEYS, Job
 from qlit.jobs.readiness import Planned, check_all
 from qlit.jobs.series import split_overrides

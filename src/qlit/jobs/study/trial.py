@@ -3,7 +3,7 @@
 from collections.abc import Callable, Sequence
 
 from qlit.data.contents import Contents
-from qlit.jobs.cores import num_processes
+from qlit.jobs.distributed.cores import num_processes
 from qlit.jobs.interruption import Interruption
 from qlit.jobs.job import Job
 from qlit.jobs.outcome import Outcome

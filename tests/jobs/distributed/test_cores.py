@@ -2,7 +2,7 @@
 
 import pytest
 
-from qlit.jobs.cores import Placement, num_processes, placement_of
+from qlit.jobs.distributed.cores import Placement, num_processes, placement_of
 
 CPU = {"accelerator": "cpu"}
 

@@ -4,9 +4,9 @@ import os
 
 import pytest
 
-from qlit.jobs import launchers
-from qlit.jobs.cluster import SlurmTasks, check_requeued, cluster_environment
-from qlit.jobs.launchers import OWN, launcher_of, local_rank, refuse_copies, take, taken, without_launchers
+from qlit.jobs.distributed import launchers
+from qlit.jobs.distributed.cluster import SlurmTasks, check_requeued, cluster_environment
+from qlit.jobs.distributed.launchers import OWN, launcher_of, local_rank, refuse_copies, take, taken, without_launchers
 
 TORCHRUN = {"TORCHELASTIC_RUN_ID": "1", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": "29500", "RANK": "1",
             "LOCAL_RANK": "1", "WORLD_SIZE": "2", "GROUP_RANK": "0"}  # fmt: skip

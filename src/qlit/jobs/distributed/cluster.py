@@ -21,7 +21,7 @@ from lightning.pytorch.trainer.connectors.accelerator_connector import _Accelera
 from lightning.pytorch.utilities import rank_zero_only
 
 from qlit.data import Notice
-from qlit.jobs.launchers import OWN, Launcher, launcher_of, refuse_copies, taken
+from qlit.jobs.distributed.launchers import OWN, Launcher, launcher_of, refuse_copies, taken
 
 
 def cluster_environment(trainer: Mapping[str, Any], *, work: str | None = None) -> ClusterEnvironment | None:
