@@ -9,7 +9,7 @@ from commands.runs import QUICKSTART, all_runs
 from tiny_body import make_tiny_body, write_tiny_data
 
 from qlit.commands import study_run
-from qlit.jobs.interruption import Interruption
+from qlit.jobs.callbacks.interruption import Interruption
 from qlit.studies.trials.trials import Trials
 
 pytestmark = [

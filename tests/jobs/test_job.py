@@ -11,10 +11,10 @@ from commands.runs import only_run, tiny_head
 from tiny_body import make_tiny_body, write_tiny_data
 
 from qlit.jobs import job as module
-from qlit.jobs.interruption import Interruption
+from qlit.jobs.callbacks.interruption import Interruption
+from qlit.jobs.callbacks.pruning import Pruning
 from qlit.jobs.job import Job
 from qlit.jobs.outcome import Outcome
-from qlit.jobs.pruning import Pruning
 from qlit.jobs.terminal import quieten
 from qlit.runtime.errors import UsageError
 from qlit.runtime.interrupts import StoppedBySignal

@@ -11,8 +11,8 @@ from lightning.pytorch.utilities.exceptions import SIGTERMException
 from mlflow import MlflowClient
 from servers import free_port
 
+from qlit.jobs.callbacks.run_status import RunStatus
 from qlit.jobs.run_logger import RunLogger
-from qlit.jobs.run_status import RunStatus
 from qlit.tracking.tracker import MLflowTracker
 
 

@@ -10,9 +10,9 @@ from safetensors.numpy import save_file
 from training.small import head, trainer
 
 from qlit.data import LabelledTexts, Split
-from qlit.jobs.recorder import RunRecorder
+from qlit.jobs.callbacks.recorder import RunRecorder
+from qlit.jobs.callbacks.run_status import RunStatus
 from qlit.jobs.run_logger import RunLogger
-from qlit.jobs.run_status import RunStatus
 from qlit.tracking.predictions import FILE_NAME, Predictions, gathered, predictions_of
 from qlit.tracking.tracker import MLflowTracker
 from qlit.training.module import SentenceClassifier

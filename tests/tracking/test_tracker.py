@@ -21,7 +21,7 @@ from matplotlib.figure import Figure
 from mlflow import MlflowClient
 from servers import MlflowServer
 
-from qlit.jobs.recorder import RunRecorder
+from qlit.jobs.callbacks.recorder import RunRecorder
 from qlit.runtime import retry
 from qlit.runtime.retry import OutageError, is_outage
 from qlit.runtime.secrets import scrub

@@ -8,7 +8,7 @@ from tiny_body import EMBEDDING_DIM
 from training.small import trainer
 
 from qlit.heads import LogisticRegressionHead, SVCHead
-from qlit.jobs.recorder import parameter_counts
+from qlit.jobs.callbacks.recorder import parameter_counts
 from qlit.training.baselines import fit_estimator
 from qlit.training.checkpoints.best_and_last import BestAndLast
 from qlit.training.module import SentenceClassifier

@@ -7,7 +7,7 @@ from training.small import head, trainer
 from qlit.data import body_fingerprint, load_body, resolve_body
 from qlit.data.trainable import TrainableBody
 from qlit.heads import MLPHead
-from qlit.jobs.recorder import parameter_counts
+from qlit.jobs.callbacks.recorder import parameter_counts
 from qlit.training.datamodule import SentenceDataModule
 from qlit.training.module import SentenceClassifier
 

@@ -10,13 +10,13 @@ from lightning.pytorch import Trainer
 
 from qlit.data.cuts import train_and_validation_sizes
 from qlit.heads import EstimatorHead, Head
+from qlit.jobs.callbacks.recorder import parameter_counts
 from qlit.jobs.config.classes import PlainSection, PlainValue, check_classes
 from qlit.jobs.config.models import model_parser
 from qlit.jobs.config.nulls import check_nulls
 from qlit.jobs.config.options import readable_errors, with_nulls
 from qlit.jobs.cost import bytes_free, bytes_per_step, circuits_of, measure
 from qlit.jobs.distributed.cores import num_processes
-from qlit.jobs.recorder import parameter_counts
 from qlit.training.datamodule import SentenceDataModule
 from qlit.training.module import SentenceClassifier
 

@@ -3,8 +3,8 @@
 from collections.abc import Sequence
 from typing import Literal
 
+from qlit.jobs.callbacks.interruption import Interruption, outcome_or_stop
 from qlit.jobs.config.training_parser import parse
-from qlit.jobs.interruption import Interruption, outcome_or_stop
 from qlit.jobs.outcome import Outcome
 from qlit.jobs.session import Session
 from qlit.jobs.summary import evaluation_summary

@@ -1,7 +1,7 @@
 """A fit from its first check to its outcome: trained, tested, recorded and summed up."""
 
+from qlit.jobs.callbacks.recorder import kept_best
 from qlit.jobs.outcome import STUDY, Outcome, facts_of
-from qlit.jobs.recorder import kept_best
 from qlit.jobs.resuming import check_resumable
 from qlit.jobs.session import Session
 from qlit.jobs.summary import fit_summary, print_notices

@@ -6,11 +6,11 @@ from dataclasses import asdict
 from typing import Any, Self, final
 
 from qlit.data.contents import Contents, contents_of
+from qlit.jobs.callbacks.interruption import Interruption, outcome_or_stop
+from qlit.jobs.callbacks.pruning import Pruning
 from qlit.jobs.config.training_parser import kept_config, parse
 from qlit.jobs.fit import fit
-from qlit.jobs.interruption import Interruption, outcome_or_stop
 from qlit.jobs.outcome import Outcome, scores_of_history
-from qlit.jobs.pruning import Pruning
 from qlit.jobs.session import Session
 from qlit.tracking.config_hash import HASH, identity_tags
 from qlit.tracking.kept_runs import KeptRuns

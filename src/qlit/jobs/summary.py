@@ -7,7 +7,7 @@ from math import floor
 
 from qlit.data import Notice
 from qlit.heads import EstimatorHead
-from qlit.jobs.recorder import parameter_counts
+from qlit.jobs.callbacks.recorder import parameter_counts
 from qlit.runtime.allowed import allow_options
 from qlit.runtime.intervals import wilson_interval
 from qlit.tracking.tracker import MLflowTracker

@@ -8,16 +8,16 @@ from lightning.fabric.plugins.environments.cluster_environment import ClusterEnv
 from lightning.pytorch import Callback, Trainer
 from lightning.pytorch.callbacks import ProgressBar
 
+from qlit.jobs.callbacks.interruption import keep_our_sigterm_handler
+from qlit.jobs.callbacks.recorder import RunRecorder
+from qlit.jobs.callbacks.run_status import RunStatus
 from qlit.jobs.config.checkpoint_classes import names_to_allow
 from qlit.jobs.config.checkpoint_config import remote_devices
 from qlit.jobs.config.options import value_of
 from qlit.jobs.config.training_parser import kept_config, kept_yaml
 from qlit.jobs.config.values import listed
 from qlit.jobs.distributed.cluster import check_requeued, cluster_environment
-from qlit.jobs.interruption import keep_our_sigterm_handler
-from qlit.jobs.recorder import RunRecorder
 from qlit.jobs.run_logger import RunLogger
-from qlit.jobs.run_status import RunStatus
 from qlit.runtime.allowed import allow_options
 from qlit.runtime.retry import retry_until_mlflow_answers
 from qlit.runtime.secrets import scrub

@@ -12,8 +12,8 @@ from types import SimpleNamespace
 import pytest
 from lightning.pytorch import Trainer
 
+from qlit.jobs.callbacks.pruning import Pruning
 from qlit.jobs.outcome import Outcome
-from qlit.jobs.pruning import Pruning
 from qlit.jobs.run_logger import RunLogger
 from qlit.jobs.study import rank
 from qlit.jobs.study.rank import run_rank

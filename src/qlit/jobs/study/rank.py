@@ -16,10 +16,10 @@ from typing import Any
 
 from lightning.pytorch import LightningModule, Trainer
 
+from qlit.jobs.callbacks.interruption import Interruption
+from qlit.jobs.callbacks.pruning import Pruning
 from qlit.jobs.distributed.launchers import local_rank
-from qlit.jobs.interruption import Interruption
 from qlit.jobs.job import Job
-from qlit.jobs.pruning import Pruning
 from qlit.jobs.run_logger import trackers_of
 from qlit.jobs.study.processes import ERROR_FILE, reason_of
 from qlit.jobs.terminal import quieten

@@ -3,11 +3,11 @@
 from collections.abc import Callable, Sequence
 
 from qlit.data.contents import Contents
+from qlit.jobs.callbacks.interruption import Interruption
+from qlit.jobs.callbacks.pruning import Pruning
 from qlit.jobs.distributed.cores import num_processes
-from qlit.jobs.interruption import Interruption
 from qlit.jobs.job import Job
 from qlit.jobs.outcome import Outcome
-from qlit.jobs.pruning import Pruning
 from qlit.jobs.study.processes import train_in_processes
 from qlit.runtime.retry import retry_until_mlflow_answers
 
