@@ -18,10 +18,10 @@ from limits import MOST_SECONDS, TookTooLong, limits
 
 from qlit import heads
 from qlit.data.contrastive import ContrastiveSettings
+from qlit.jobs.checks.trainer import check_options
 from qlit.jobs.config.models import model_parser
 from qlit.jobs.config.nulls import check_nulls
 from qlit.jobs.config.options import readable_errors
-from qlit.jobs.trainer_checks import check_options
 from qlit.runtime.errors import in_one_sentence
 from qlit.tracking.tracker import MLflowTracker
 from qlit.training.datamodule import SentenceDataModule

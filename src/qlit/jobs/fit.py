@@ -1,8 +1,8 @@
 """A fit from its first check to its outcome: trained, tested, recorded and summed up."""
 
 from qlit.jobs.callbacks.recorder import kept_best
+from qlit.jobs.checks.resuming import check_resumable
 from qlit.jobs.outcome import STUDY, Outcome, facts_of
-from qlit.jobs.resuming import check_resumable
 from qlit.jobs.session import Session
 from qlit.jobs.summary import fit_summary, print_notices
 from qlit.jobs.trainer_parts import names_allowed

@@ -11,12 +11,12 @@ import torch
 
 from qlit.data import expanded
 from qlit.data.contents import Contents
+from qlit.jobs.checks.readiness import Planned, check_all
 from qlit.jobs.config.options import value_of
 from qlit.jobs.distributed.cores import check_keeps_runs
 from qlit.jobs.distributed.launchers import refuse_copies
 from qlit.jobs.job import RESERVED_KEYS, Job
 from qlit.jobs.outcome import Outcome
-from qlit.jobs.readiness import Planned, check_all
 from qlit.runtime.interrupts import StoppedBySignal, raise_if_stopped
 from qlit.tracking.kept_runs import KeptRun
 

@@ -9,11 +9,11 @@ from jsonargparse import Namespace
 from lightning.pytorch import Trainer
 from lightning.pytorch.cli import LightningArgumentParser
 
+from qlit.jobs.checks.trainer import check_options
 from qlit.jobs.config.classes import check_classes
 from qlit.jobs.config.nulls import FLAGS, check_nulls
 from qlit.jobs.config.options import readable_errors, with_nulls
 from qlit.jobs.config.values import plain_config
-from qlit.jobs.trainer_checks import check_options
 from qlit.tracking.tracker import MLflowTracker
 from qlit.training.datamodule import SentenceDataModule
 from qlit.training.module import SentenceClassifier

@@ -8,10 +8,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from qlit.jobs.checks.readiness import Planned, check_all
 from qlit.jobs.config.arguments import CommandParser
 from qlit.jobs.distributed.cores import num_processes
 from qlit.jobs.job import RESERVED_KEYS, Job
-from qlit.jobs.readiness import Planned, check_all
 from qlit.jobs.series import split_overrides
 from qlit.runtime.errors import UsageError
 from qlit.runtime.yaml_text import load_yaml

@@ -12,7 +12,7 @@ from lightning.pytorch import Trainer
 from lightning.pytorch.callbacks import EarlyStopping
 
 from qlit.cli import main
-from qlit.jobs.refusals import RefusedOptionError, refusal, refusals
+from qlit.jobs.checks.refusals import RefusedOptionError, refusal, refusals
 from qlit.runtime.errors import PACKAGE, in_one_sentence
 
 pytestmark = [

@@ -7,7 +7,7 @@ import torch
 from commands.runs import SMALL, all_runs, client, only_run
 
 from qlit.cli import main
-from qlit.jobs.resuming import check_resumable
+from qlit.jobs.checks.resuming import check_resumable
 
 
 def checkpoint(*, epoch=3, processed=4, ready=4, last=True, **kwargs):

@@ -1,0 +1,8 @@
+"""Checks before anything is trained: configs, trainer options, checkpoints to resume, and what Lightning refuses."""
+
+__all__ = [
+    "readiness",
+    "refusals",
+    "resuming",
+    "trainer",
+]
