@@ -10,7 +10,7 @@ from commands.runs import ROOT
 
 from qlit.cli import main
 from qlit.commands import describe
-from qlit.jobs import cost, estimates
+from qlit.jobs.estimates import measurement, training
 from qlit.training.datamodule import SentenceDataModule
 
 CONFIGS = ROOT / "configs"
@@ -24,7 +24,7 @@ NARROW = ("single_sqe.yaml", "--model.head.encoder.num_qubits", "4", "--model.he
 
 @pytest.fixture(autouse=True)
 def _little_time(monkeypatch):
-    monkeypatch.setattr(cost, "BUDGET_S", 0.1)
+    monkeypatch.setattr(measurement, "BUDGET_S", 0.1)
 
 
 @pytest.fixture
@@ -83,7 +83,7 @@ def test_noise_trajectories_are_counted(facts):
 
 
 def test_circuits_are_drawn_under_their_names(shown, monkeypatch):
-    monkeypatch.setattr(estimates, "bytes_free", lambda _: 2**33)  # other processes change it between two calls
+    monkeypatch.setattr(training, "bytes_free", lambda _: 2**33)  # other processes change it between two calls
     _, plain, _ = shown("multi_sqe.yaml")
     status, out, err = shown("multi_sqe.yaml", "--draw")
     assert (status, err) == (0, "")
@@ -171,21 +171,21 @@ def test_times_are_measured_and_added_up(facts):
 
 def test_each_of_several_processes_has_its_share_of_a_batch(monkeypatch):
     monkeypatch.setattr(
-        estimates, "measure", lambda _, **sizes: asked.append(sizes) or cost.Measured(1.0, 1, 8.0, 8, 1, 768)
+        training, "measure", lambda _, **sizes: asked.append(sizes) or measurement.Measured(1.0, 1, 8.0, 8, 1, 768)
     )
     split = SimpleNamespace(test=range(100))
     monkeypatch.setattr(SentenceDataModule, "load_split", lambda data: setattr(data, "split", split))
-    monkeypatch.setattr(estimates, "_START_AND_END", 0)
-    monkeypatch.setattr(estimates, "_EPOCH", 0)
+    monkeypatch.setattr(training, "_START_AND_END", 0)
+    monkeypatch.setattr(training, "_EPOCH", 0)
     options = ["--config", str(CONFIGS / NARROW[0]), *NARROW[1:], "--trainer.max_epochs", "1"]
     asked, seconds = [], []
     for devices in "12":
-        seconds.append(estimates.run_seconds([*options, "--trainer.accelerator", "cpu", "--trainer.devices", devices]))
+        seconds.append(training.run_seconds([*options, "--trainer.accelerator", "cpu", "--trainer.devices", devices]))
     assert [(each["batch_size"], each["eval_batch_size"]) for each in asked] == [(16, 256), (8, 128)]
     assert seconds == [28 + 77 + 100, 28 + 77 / 2 + 100 / 2]
-    monkeypatch.setattr(estimates, "_START_AND_END", 25)
-    monkeypatch.setattr(estimates, "_EPOCH", 0.3)
-    assert estimates.run_seconds(options) > 28 + 77 + 100 + 0.1  # what is beside the head, on any machine
+    monkeypatch.setattr(training, "_START_AND_END", 25)
+    monkeypatch.setattr(training, "_EPOCH", 0.3)
+    assert training.run_seconds(options) > 28 + 77 + 100 + 0.1  # what is beside the head, on any machine
 
 
 def test_times_are_shown_in_the_table(shown):
@@ -213,7 +213,7 @@ def test_without_a_number_of_epochs_a_run_has_no_time(facts, epochs):
 
 
 def test_without_timing_nothing_is_run(facts, monkeypatch):
-    monkeypatch.setattr(estimates, "measure", None)
+    monkeypatch.setattr(training, "measure", None)
     found = facts("single_sqe.yaml")
     assert found["not_timed"] == "--no_timing was given."
     assert {found["timing"][key] for key in ("step_s", "inference_s_per_1000", "epoch_s", "run_s")} == {None}
@@ -221,8 +221,8 @@ def test_without_timing_nothing_is_run(facts, monkeypatch):
 
 
 def test_a_step_that_does_not_fit_is_not_run_but_told(shown, facts, monkeypatch):
-    monkeypatch.setattr(estimates, "measure", None)
-    monkeypatch.setattr(estimates, "bytes_free", lambda _: 3 * 2**29)
+    monkeypatch.setattr(training, "measure", None)
+    monkeypatch.setattr(training, "bytes_free", lambda _: 3 * 2**29)
     options = ("single_sqe.yaml", "--model.head.encoder.num_qubits", "24")
     told = f"a training step needs {(2 * 2**24 + 2**10) * 16 * 4 / 2**30:.1f} GiB, but only 1.5 GiB are free."
     assert facts(*options, timed=True)["not_timed"] == told
@@ -254,14 +254,14 @@ def test_steps_are_timed_in_the_precision_of_the_config(facts, monkeypatch):
         seen.append({parameter.dtype for parameter in head.parameters()})
         raise ValueError("seen")
 
-    monkeypatch.setattr(estimates, "measure", measured)
+    monkeypatch.setattr(training, "measure", measured)
     for precision in ("32-true", "64-true", "64", "bf16-mixed"):
         facts(*NARROW, "--trainer.precision", precision, timed=True)
     assert seen == [{torch.float32}, {torch.float64}, {torch.float64}, {torch.float32}]
 
 
 def test_a_step_longer_than_the_budget_is_timed_once(facts, monkeypatch):
-    monkeypatch.setattr(cost, "BUDGET_S", 0.0)
+    monkeypatch.setattr(measurement, "BUDGET_S", 0.0)
     timing = facts(*NARROW, timed=True)["timing"]
     assert (timing["steps_timed"], timing["inference_batches_timed"]) == (1, 1)
     assert timing["inference_batch_size"] == 16

@@ -6,9 +6,18 @@ from typing import Any
 
 import torch
 
-from qlit.jobs.cost import circuits_of
-from qlit.jobs.devices import executions_of, executions_table
-from qlit.jobs.estimates import DTYPES, bytes_text, config_parser, counts_of, describe, device_of, estimate, read_config
+from qlit.jobs.estimates.executions import executions_of, executions_table
+from qlit.jobs.estimates.measurement import circuits_of
+from qlit.jobs.estimates.training import (
+    DTYPES,
+    bytes_text,
+    config_parser,
+    counts_of,
+    describe,
+    device_of,
+    estimate,
+    read_config,
+)
 from qlit.jobs.terminal import quieten
 
 _MOST_COLUMNS = 110

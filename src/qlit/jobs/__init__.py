@@ -2,8 +2,6 @@
 
 __all__ = [
     "config",
-    "cost",
-    "devices",
     "distributed",
     "estimates",
     "evaluate",

@@ -20,7 +20,7 @@ from qlit.jobs.config.checkpoint_classes import class_paths
 from qlit.jobs.config.checkpoint_config import check_remote_devices
 from qlit.jobs.config.checkpoints import body_notice, check_is_local, read_checkpoint, read_notes
 from qlit.jobs.config.training_parser import Command, training_parser
-from qlit.jobs.devices import check_engines, check_precision
+from qlit.jobs.estimates.executions import check_engines, check_precision
 from qlit.jobs.trainer_parts import make_trainer
 from qlit.runtime.critical_section import defer_signals
 from qlit.runtime.errors import UsageError

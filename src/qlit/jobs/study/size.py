@@ -3,7 +3,7 @@
 import sys
 from statistics import mean
 
-from qlit.jobs.estimates import run_seconds
+from qlit.jobs.estimates.training import run_seconds
 from qlit.jobs.study.setup import options_of
 from qlit.jobs.study.tables import duration
 from qlit.studies.definition import Cell, Study

@@ -9,8 +9,8 @@ import torch
 from data.helpers import environment
 
 from qlit.heads import HybridHead, LinearHead, ReuploadingPQC, SimulatedQuantumEncoder
-from qlit.jobs import cost
-from qlit.jobs.cost import bytes_per_step, circuits_of, measure
+from qlit.jobs.estimates import measurement
+from qlit.jobs.estimates.measurement import bytes_per_step, circuits_of, measure
 
 CPU = torch.device("cpu")
 HEAD = """
@@ -58,7 +58,7 @@ def test_a_training_step_needs_the_memory_that_is_told(engine, states_at_peak, n
 
 @pytest.fixture(autouse=True)
 def _little_time(monkeypatch):
-    monkeypatch.setattr(cost, "BUDGET_S", 0.1)
+    monkeypatch.setattr(measurement, "BUDGET_S", 0.1)
 
 
 def small_head(**options) -> HybridHead:
@@ -101,9 +101,9 @@ def test_measuring_fits_a_centre_changes_no_parameter_and_leaves_no_gradient():
     ids=["as wanted", "little time", "little memory", "memory for three training batches"],
 )
 def test_inference_is_timed_on_as_many_rows_as_time_and_memory_allow(monkeypatch, budget_s, free, num_rows):
-    monkeypatch.setattr(cost, "BUDGET_S", budget_s)
-    monkeypatch.setattr(cost, "_MOST_REPEATS", 1)
-    monkeypatch.setattr(cost, "bytes_free", lambda _: free)
+    monkeypatch.setattr(measurement, "BUDGET_S", budget_s)
+    monkeypatch.setattr(measurement, "_MOST_REPEATS", 1)
+    monkeypatch.setattr(measurement, "bytes_free", lambda _: free)
     found = measure(small_head(engine="torch"), batch_size=4, eval_batch_size=33, device=torch.device("cpu"))
     assert found.inference_batch_size == num_rows
 

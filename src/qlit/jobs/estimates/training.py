@@ -15,8 +15,8 @@ from qlit.jobs.config.classes import PlainSection, PlainValue, check_classes
 from qlit.jobs.config.models import model_parser
 from qlit.jobs.config.nulls import check_nulls
 from qlit.jobs.config.options import readable_errors, with_nulls
-from qlit.jobs.cost import bytes_free, bytes_per_step, circuits_of, measure
 from qlit.jobs.distributed.cores import num_processes
+from qlit.jobs.estimates.measurement import bytes_free, bytes_per_step, circuits_of, measure
 from qlit.training.datamodule import SentenceDataModule
 from qlit.training.module import SentenceClassifier
 

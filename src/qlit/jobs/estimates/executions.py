@@ -12,7 +12,7 @@ from qlit.data.cuts import train_and_validation_sizes
 from qlit.engines import PennyLaneEngine
 from qlit.engines.shots import Shots
 from qlit.heads import Head, ReuploadingPQC
-from qlit.jobs.cost import circuits_of
+from qlit.jobs.estimates.measurement import circuits_of
 from qlit.training.datamodule import SentenceDataModule
 
 _MOST_COLUMNS = 110

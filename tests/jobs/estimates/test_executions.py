@@ -10,8 +10,8 @@ from commands.runs import QUICKSTART
 
 from qlit.cli import main
 from qlit.engines import PennyLaneEngine
-from qlit.jobs import estimates
 from qlit.jobs.config.models import model_of_config
+from qlit.jobs.estimates import training
 
 # 4 qubits, one re-upload: 4 + 12 + 16 rotations.
 SMALL = ["--config", str(QUICKSTART), "--model.head.encoder.connectivity", "1", "--model.head.encoder.num_layers", "0",
@@ -37,7 +37,7 @@ def described(capsys):
 @pytest.fixture
 def _unrun(monkeypatch):
     """No circuit runs."""
-    monkeypatch.setattr(estimates, "measure", None)
+    monkeypatch.setattr(training, "measure", None)
     monkeypatch.setattr(PennyLaneEngine, "_device_with", None)
 
 
