@@ -6,8 +6,8 @@ from typing import Any
 
 import torch
 
+from qlit.jobs.estimates.circuits import circuits_of
 from qlit.jobs.estimates.executions import executions_of, executions_table
-from qlit.jobs.estimates.measurement import circuits_of
 from qlit.jobs.estimates.training import (
     DTYPES,
     bytes_text,

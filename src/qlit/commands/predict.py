@@ -16,11 +16,11 @@ from qlit.data import BodyFolder
 from qlit.data.dimensions import embedding_dim_of
 from qlit.data.lengths import cut_notice
 from qlit.data.sentences import read_sentences
+from qlit.jobs.checks.engines import check_engines
 from qlit.jobs.config.arguments import CommandParser
 from qlit.jobs.config.checkpoint_config import check_remote_devices
 from qlit.jobs.config.checkpoints import load_checkpoint, read_checkpoint
 from qlit.jobs.config.models import model_of_config
-from qlit.jobs.estimates.executions import check_engines
 from qlit.jobs.summary import print_notices
 from qlit.jobs.terminal import quieten
 from qlit.runtime.output_files import check_output

@@ -1,6 +1,7 @@
 """Trainings as things that can be parsed, found and run, and series of them."""
 
 __all__ = [
+    "checks",
     "config",
     "distributed",
     "estimates",

@@ -8,7 +8,7 @@ from typing import Literal
 import torch
 
 from qlit.jobs.callbacks.recorder import parameter_counts
-from qlit.jobs.estimates.measurement import circuits_of
+from qlit.jobs.estimates.circuits import circuits_of
 from qlit.training.datamodule import SentenceDataModule
 from qlit.training.evaluation import BEST
 from qlit.training.module import SentenceClassifier, Stage

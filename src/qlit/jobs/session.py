@@ -14,13 +14,13 @@ from qlit.data.contents import Contents
 from qlit.jobs.callbacks.interruption import Interruption
 from qlit.jobs.callbacks.pruning import Pruning
 from qlit.jobs.callbacks.run_status import close_after
+from qlit.jobs.checks.engines import check_engines, check_precision
 from qlit.jobs.checks.refusals import refusals
 from qlit.jobs.checks.trainer import check_batches, check_monitors, check_seed
 from qlit.jobs.config.checkpoint_classes import class_paths
 from qlit.jobs.config.checkpoint_config import check_remote_devices
 from qlit.jobs.config.checkpoints import body_notice, check_is_local, read_checkpoint, read_notes
 from qlit.jobs.config.training_parser import Command, training_parser
-from qlit.jobs.estimates.executions import check_engines, check_precision
 from qlit.jobs.trainer_parts import make_trainer
 from qlit.runtime.critical_section import defer_signals
 from qlit.runtime.errors import UsageError

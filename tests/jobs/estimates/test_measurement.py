@@ -10,7 +10,8 @@ from data.helpers import environment
 
 from qlit.heads import HybridHead, LinearHead, ReuploadingPQC, SimulatedQuantumEncoder
 from qlit.jobs.estimates import measurement
-from qlit.jobs.estimates.measurement import bytes_per_step, circuits_of, measure
+from qlit.jobs.estimates.circuits import circuits_of
+from qlit.jobs.estimates.measurement import bytes_per_step, measure
 
 CPU = torch.device("cpu")
 HEAD = """

@@ -5,8 +5,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from qlit.data.dimensions import embedding_dim_of
+from qlit.jobs.checks.engines import check_engines, check_precision
 from qlit.jobs.config.models import model_of
-from qlit.jobs.estimates.executions import check_engines, check_precision
 from qlit.runtime.errors import UsageError
 from qlit.training.checks import check_head, check_limits, check_training
 from qlit.training.datamodule import SentenceDataModule

@@ -9,7 +9,7 @@ from qlit.data import Notice
 from qlit.engines import PennyLaneEngine
 from qlit.heads import Head
 from qlit.jobs.config.options import value_of
-from qlit.jobs.estimates.measurement import circuits_of
+from qlit.jobs.estimates.circuits import circuits_of
 from qlit.runtime.allowed import OPTION, is_allowed
 from qlit.runtime.secrets import scrub
 from qlit.runtime.yaml_text import load_yaml

@@ -1,6 +1,7 @@
 """Estimates before a training: memory, time, and circuits sent to a device."""
 
 __all__ = [
+    "circuits",
     "executions",
     "measurement",
     "training",

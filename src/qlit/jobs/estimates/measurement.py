@@ -7,16 +7,14 @@ import statistics
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import NamedTuple
 
 import psutil
 import torch
 from torch import nn
 
-from qlit.circuits import Circuit
-from qlit.engines import Engine
 from qlit.engines.memory import check_free
-from qlit.heads import Encoder, Head, ReuploadingPQC, SimulatedQuantumEncoder
+from qlit.heads import Encoder, Head, SimulatedQuantumEncoder
+from qlit.jobs.estimates.circuits import circuits_of
 
 BUDGET_S = 2.0  # what measuring may take in all, unless one step alone takes longer
 _SHARE_OF_STEPS = 0.7
@@ -44,25 +42,6 @@ class Measured:
     inference_batch_size: int
     num_inference_batches: int
     num_features: int
-
-
-class CircuitInUse(NamedTuple):
-    """A circuit of a head, the engine that runs it, and how often a training step runs it for each sample."""
-
-    circuit: Circuit
-    engine: Engine
-    runs: int
-
-
-def circuits_of(head: Head, device: torch.device) -> dict[str, CircuitInUse]:
-    """The circuits of a head and the engines that run them on a device, by the name of the module that holds both."""
-    found: dict[str, CircuitInUse] = {}
-    for name, module in head.named_modules():
-        circuit, engine = getattr(module, "circuit", None), getattr(module, "engine", None)
-        if isinstance(circuit, Circuit) and isinstance(engine, Engine):
-            runs = module.noise.runs(training=True) if isinstance(module, ReuploadingPQC) else 1
-            found[name] = CircuitInUse(circuit, engine.taken_on(device.type), runs)
-    return found
 
 
 def bytes_per_step(head: Head, batch_size: int, device: torch.device) -> int | None:

@@ -16,7 +16,8 @@ from qlit.jobs.config.models import model_parser
 from qlit.jobs.config.nulls import check_nulls
 from qlit.jobs.config.options import readable_errors, with_nulls
 from qlit.jobs.distributed.cores import num_processes
-from qlit.jobs.estimates.measurement import bytes_free, bytes_per_step, circuits_of, measure
+from qlit.jobs.estimates.circuits import circuits_of
+from qlit.jobs.estimates.measurement import bytes_free, bytes_per_step, measure
 from qlit.training.datamodule import SentenceDataModule
 from qlit.training.module import SentenceClassifier
 
