@@ -56,7 +56,8 @@ def data(body, tmp_path):
 @pytest.fixture(scope="session")
 def empty_database(tmp_path_factory):
     """A database with MLflow's tables and nothing else: creating them takes 6 s."""
-    from qlit.tracking.mlflow_store import connect, locate
+    from qlit.tracking.connection import connect
+    from qlit.tracking.mlflow_store import locate
 
     path = tmp_path_factory.mktemp("template") / "mlflow.db"
     connect(locate(f"sqlite:///{path}"))

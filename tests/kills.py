@@ -39,7 +39,8 @@ from qlit.jobs import fit, session, trainer_parts
 from qlit.jobs.study import worker
 from qlit.tracking import sync
 from qlit.tracking.config_hash import HASH
-from qlit.tracking.mlflow_store import connect, locate
+from qlit.tracking.connection import connect
+from qlit.tracking.mlflow_store import locate
 from qlit.tracking.run_log import RunLog
 from qlit.tracking.tracker import MLflowTracker
 from qlit.training.checkpoints import earlier_best, files

@@ -7,7 +7,7 @@ from mlflow import MlflowClient
 from servers import free_port
 
 from qlit.cli import main
-from qlit.tracking import mlflow_store
+from qlit.tracking import connection
 from qlit.tracking.tracker import MLflowTracker
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning:mlflow")
@@ -24,7 +24,7 @@ def left(client, monkeypatch):
     tracker = MLflowTracker()
     tracker.start()
     with monkeypatch.context() as outage:
-        outage.setattr(mlflow_store, "answers", lambda *_, **__: False)
+        outage.setattr(connection, "answers", lambda *_, **__: False)
         tracker.log_metrics({"x": 0.5}, 3)
         tracker.log_metrics({"x": 0.75}, 4)
         tracker.log_text("late", "a.txt")

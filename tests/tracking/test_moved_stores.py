@@ -10,9 +10,10 @@ import numpy as np
 import pytest
 from mlflow import MlflowClient
 
-from qlit.tracking import mlflow_store
+from qlit.tracking import connection
 from qlit.tracking.config_hash import HASH
 from qlit.tracking.kept_runs import KeptRuns
+from qlit.tracking.mlflow_store import locate
 from qlit.tracking.predictions import Predictions, keep_predictions
 from qlit.tracking.run_log import RunLog
 from qlit.tracking.sync import LogSync
@@ -100,7 +101,7 @@ def test_a_copied_store_is_a_store_of_its_own(one, monkeypatch):
 
 def test_artifacts_that_are_kept_elsewhere_stay_there(one, monkeypatch, capsys):
     elsewhere = one.with_name("disk") / "artifacts"
-    client = mlflow_store.connect(mlflow_store.locate(None))
+    client = connection.connect(locate(None))
     client.create_experiment("e", artifact_location=elsewhere.as_uri())
     client.create_experiment("bucket", artifact_location="s3://bucket/artifacts")
     elsewhere.parent.mkdir()
@@ -122,7 +123,7 @@ def test_artifacts_that_an_older_qlit_wrote_to_the_old_place_are_still_read(one,
     two = one.rename(one.with_name("two"))
     monkeypatch.chdir(two)
     with monkeypatch.context() as older:
-        older.setattr(mlflow_store, "follow_move", lambda *_: None)
+        older.setattr(connection, "follow_move", lambda *_: None)
         strayed = finished().run_id
     assert (one / "mlruns" / "artifacts" / strayed).is_dir()
     kept = KeptRuns()
@@ -146,7 +147,7 @@ def test_one_folder_under_two_names_is_not_moved(one, capsys):
 def test_files_that_wait_are_sent_from_the_place_where_they_are_now(tmp_path, absolute):
     log = RunLog(tmp_path / "one")
     log.take()
-    log.append(log.file_record(log.content_copy(b"text", "a.txt"), ""))
+    log.append(log.files.record_of(log.files.add_content(b"text", "a.txt"), ""))
     if absolute:  # as an older qlit wrote it
         record = json.loads(log.file.read_text())
         path = str(tmp_path / "one" / record["path"])

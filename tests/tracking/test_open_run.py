@@ -7,7 +7,7 @@ import pytest
 from mlflow import MlflowClient
 
 from qlit.runtime.retry import retry_until_mlflow_answers
-from qlit.tracking import mlflow_store, processes
+from qlit.tracking import connection, processes
 from qlit.tracking.kept_runs import KeptRuns
 from qlit.tracking.tracker import MLflowTracker
 
@@ -29,7 +29,7 @@ def left_behind(client, monkeypatch, *, closed):
     """A tracker of a process that is gone, with a metric that waits, and its end if it was closed."""
     tracker = started()
     with monkeypatch.context() as store:
-        store.setattr(mlflow_store, "answers", lambda *_, **__: False)
+        store.setattr(connection, "answers", lambda *_, **__: False)
         tracker.log_metrics({"x": 0.5}, 3)
         tracker.flush()
         tracker.log_text("late\n", "a.txt")
@@ -89,17 +89,17 @@ def test_the_run_that_a_store_made_before_it_went_is_taken_by_the_next_attempt(c
 
 def test_the_end_of_a_run_can_be_waited_for(client, monkeypatch):
     tracker = started()
-    answers, asked = mlflow_store.answers, 0
+    answers, asked = connection.answers, 0
 
     def away_at_first(*arguments, **options):
         nonlocal asked
         asked += 1
         return asked > 4 and answers(*arguments, **options)
 
-    monkeypatch.setattr(mlflow_store, "answers", away_at_first)
+    monkeypatch.setattr(connection, "answers", away_at_first)
     tracker.log_metrics({"x": 0.5})
     tracker.close()
-    with pytest.raises(ConnectionError, match=f"run {tracker.run_id} has not all it logged: Conn.*answer"):
+    with pytest.raises(ConnectionError, match=f"run {tracker.run_id} is not complete in MLflow: Conn.*answer"):
         tracker.sync()
     retry_until_mlflow_answers(tracker.sync)
     assert asked > 4

@@ -6,7 +6,7 @@ import pytest
 from full_disk import files_of_at_most, full_at_first
 
 from qlit.runtime import retry
-from qlit.tracking import run_log
+from qlit.tracking import run_log, unsent_files
 from qlit.tracking.records import metrics_record
 from qlit.tracking.run_log import Lane, RunLog
 from qlit.tracking.sync import LogSync
@@ -76,7 +76,7 @@ def test_a_disk_that_stays_full_loses_a_record_and_says_so(log, monkeypatch, cap
     monkeypatch.setattr(retry, "RETRY_S", 0.01)
     with files_of_at_most(5):
         log.append(metric(1))
-    assert not log.waits(Lane.RECORDS)
+    assert not log.has_waiting(Lane.RECORDS)
     log.append(metric(2))
     assert steps(log) == [2]
     assert "LOST" not in capsys.readouterr().err  # said once
@@ -84,16 +84,16 @@ def test_a_disk_that_stays_full_loses_a_record_and_says_so(log, monkeypatch, cap
 
 def test_a_copy_that_finds_the_disk_full_leaves_nothing(log, monkeypatch, tmp_path):
     (tmp_path / "a.txt").write_text("text")
-    full_at_first(monkeypatch, run_log.shutil, "copyfile", times=1)
+    full_at_first(monkeypatch, unsent_files.shutil, "copyfile", times=1)
     with pytest.raises(OSError, match="No space"):
-        log.file_copy(tmp_path / "a.txt", "b.txt")
-    assert log.file_copy(tmp_path / "a.txt", "b.txt").read_text() == "text"
+        log.files.add_file(tmp_path / "a.txt", "b.txt")
+    assert log.files.add_file(tmp_path / "a.txt", "b.txt").read_text() == "text"
     assert len(list((log.folder / "unsent").iterdir())) == 1
 
 
 def test_a_checkpoint_of_the_run_is_kept_without_a_second_copy_and_as_it_was(log):
     (log.folder / "best.ckpt").write_text("then")
-    copy = log.file_copy(log.folder / "best.ckpt", "best.ckpt")
+    copy = log.files.add_file(log.folder / "best.ckpt", "best.ckpt")
     assert copy.samefile(log.folder / "best.ckpt")
     (log.folder / "new").write_text("now")
     (log.folder / "new").replace(log.folder / "best.ckpt")
@@ -157,7 +157,7 @@ def test_a_power_cut_may_take_what_was_sent(log):
 
 
 def test_a_log_that_goes_on_sends_what_is_new_alone(log):
-    log.append(log.file_record(log.content_copy(b"text", "a.txt"), ""))
+    log.append(log.files.record_of(log.files.add_content(b"text", "a.txt"), ""))
     log.append(metric(0))
     log.release()
     assert len(sent_from(log.folder)) == 2

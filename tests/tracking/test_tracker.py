@@ -25,11 +25,13 @@ from qlit.jobs.callbacks.recorder import RunRecorder
 from qlit.runtime import retry
 from qlit.runtime.retry import OutageError, is_outage
 from qlit.runtime.secrets import scrub
-from qlit.tracking import mlflow_store, run_log
+from qlit.tracking import connection, run_log
+from qlit.tracking import tracker as tracker_module
+from qlit.tracking.delivery import RefusedError, deliver
 from qlit.tracking.mlflow_store import locate
 from qlit.tracking.records import metrics_record
 from qlit.tracking.run_log import RunLog
-from qlit.tracking.sync import LogSync, RefusedError, deliver
+from qlit.tracking.sync import LogSync
 from qlit.tracking.tracker import MLflowTracker
 
 
@@ -127,6 +129,7 @@ def test_metrics_are_sent_in_batches(monkeypatch):
     tracker.start()
     batches = []
     monkeypatch.setattr(MlflowClient, "log_batch", lambda *_, metrics=(), **__: batches.append(len(metrics)))
+    monkeypatch.setattr(tracker_module, "_SYNC_S", 1000.0)
     tracker._last_sync = time.monotonic()
     for step in range(1001):
         tracker.log_metrics({"x": step}, step)
@@ -374,7 +377,7 @@ def test_a_picture_is_left_out_and_a_text_kept_elsewhere_on_a_full_disk(folder, 
         tracker.log_text("x" * 2000, "b.txt")
     tracker.close()
     err = capsys.readouterr().err
-    assert err.count("one.png and further pictures that find the disk full are left out") == 1
+    assert err.count("one.png and further figures are left out while the disk is full") == 1
     assert "two.png" not in err
     assert [path.name for path in artifacts.iterdir()] == ["a.txt"]
     assert [*tracker.run_dir.glob(".*")] == []
@@ -387,7 +390,7 @@ def test_a_run_that_has_lost_a_record_is_not_finished(folder, monkeypatch, capsy
     assert (tracker.run_dir / ".reserve").stat().st_size == 131072  # for the end of the run
     monkeypatch.setattr(retry, "RETRY_S", 0.01)
     with monkeypatch.context() as patch:
-        patch.setattr(mlflow_store, "answers", lambda *_, **__: False)
+        patch.setattr(connection, "answers", lambda *_, **__: False)
         full_at_first(patch, run_log, "write_whole", times=1000)
         tracker.log_metrics({"x": 1.0})
         tracker.flush()
@@ -583,7 +586,7 @@ def test_files_are_kept_as_they_were(tmp_path):
     store.up = False
     log, mirror = store.taken(tmp_path / "run")
     (tmp_path / "a.txt").write_text("then")
-    log.append(log.file_record(log.file_copy(tmp_path / "a.txt", "a.txt"), ""))
+    log.append(log.files.record_of(log.files.add_file(tmp_path / "a.txt", "a.txt"), ""))
     (tmp_path / "a.txt").write_text("now")
     assert not mirror.sync(now=True)
     kept = tmp_path / "run" / json.loads(log.file.read_text())["path"]
@@ -621,7 +624,7 @@ def test_a_refused_file_is_kept_aside(tmp_path):
 
     log = RunLog(tmp_path / "run")
     log.take()
-    log.append(log.file_record(log.content_copy(b"text", "a.txt"), ""))
+    log.append(log.files.record_of(log.files.add_content(b"text", "a.txt"), ""))
     assert LogSync(log, refuse, answers=lambda: True, store_name="store").sync()
     assert log.finish()
     rejected = json.loads((tmp_path / "run" / "rejected.jsonl").read_text())
@@ -674,7 +677,7 @@ def test_an_outage_loses_and_doubles_nothing(server, tmp_path, monkeypatch, capf
     assert tracker.ui_command == f"{server.uri}/#/experiments/1/runs/{run_id}"
 
     def try_again():
-        for attempts in tracker._run.mirror._attempts.values():
+        for attempts in tracker._run.sync._attempts.values():
             attempts.next_s = 0.0  # as if 30 s had passed
 
     def log(*steps):

@@ -4,6 +4,7 @@ __all__ = [
     "config_hash",
     "diverged",
     "kept_runs",
+    "left_over",
     "mlflow_store",
     "names",
     "predictions",

@@ -1,4 +1,4 @@
-"""Runs that were made before: found by their config, and read with their test predictions."""
+"""Find earlier runs by their config, and read them with their test predictions."""
 
 import shlex
 import tempfile
@@ -8,25 +8,27 @@ from pathlib import Path
 from typing import Any, Literal
 
 from qlit.runtime.secrets import scrub
-from qlit.tracking import mlflow_store
+from qlit.tracking import connection
 from qlit.tracking.config_hash import HASH
 from qlit.tracking.diverged import DIVERGED, NOTICE, is_finite
+from qlit.tracking.experiments import active_run
+from qlit.tracking.left_over import Synced, sync_left
+from qlit.tracking.mlflow_store import locate
 from qlit.tracking.open_run import reap
 from qlit.tracking.predictions import FILE_NAME, Predictions
 from qlit.tracking.run_log import RunLog
-from qlit.tracking.sync import Synced, sync_left
 
 
 @dataclass(frozen=True, eq=False)
 class KeptRun:
-    """A run and what it said of the test sentences.
+    """A run with its test predictions.
 
     Args:
         run_id: Its id in MLflow.
         name: Its name there.
         params: Its parameters by name.
         tags: Its tags by name.
-        predictions: Of its test sentences.
+        predictions: Predictions for its test sentences.
     """
 
     run_id: str
@@ -42,7 +44,7 @@ class DivergedRun:
 
     Args:
         run_id: Its id in MLflow.
-        reason: What happened, in a sentence.
+        reason: One sentence about the divergence.
     """
 
     run_id: str
@@ -50,38 +52,38 @@ class DivergedRun:
 
 
 class KeptRuns:
-    """The runs of one MLflow store, to be read.
+    """Runs of one MLflow store, for reading.
 
     Args:
         tracking_uri: As of `MLflowTracker`.
     Raises:
-        ValueError: If the URI is of no known kind. Its methods raise ConnectionError if a server does not answer.
+        ValueError: If the URI is of no known kind. The methods raise a ConnectionError if a server does not answer.
     """
 
     def __init__(self, tracking_uri: str | None = None) -> None:
-        self._store = mlflow_store.locate(tracking_uri)
+        self._store = locate(tracking_uri)
         self._connected: Any = None
 
     @property
     def _client(self) -> Any:
-        """The `MlflowClient`; None while there is no database, which holds no runs and is not made by looking."""
-        if self._connected is None and mlflow_store.exists(self._store):
-            with mlflow_store.creation_lock(self._store):
-                self._connected = mlflow_store.connect(self._store)
+        """The `MlflowClient`; None if there is no database: reading does not create one."""
+        if self._connected is None and self._store.exists():
+            with self._store.creation_lock():
+                self._connected = connection.connect(self._store)
         return self._connected
 
     @property
     def uri(self) -> str:
-        """The store, which may hold credentials."""
+        """URI of the store, which may hold credentials."""
         return self._store.uri
 
     @property
     def folder(self) -> Path:
-        """Where the folders of runs lie."""
+        """Folder of the run folders."""
         return self._store.root / "runs"
 
     def sync(self) -> Iterator[Synced]:
-        """Send what the store lacks of the runs in `folder`; what becomes of each of which something waits."""
+        """Send what the store lacks of the runs in `folder`; one result for every run with events that wait."""
         if RunLog.waiting_folders(self._store.root):
             yield from sync_left(self._store, self._client)
 
@@ -89,7 +91,7 @@ class KeptRuns:
         """A run with its test predictions.
 
         Raises:
-            ValueError: If there is no such run, it diverged, or it keeps no predictions.
+            ValueError: If there is no such run, if it diverged, or if it has no predictions.
         """
         run = self._run(run_id)
         if run.data.tags.get(DIVERGED) == "true" or not _has_finite_scores(run):
@@ -106,7 +108,7 @@ class KeptRuns:
         return KeptRun(run_id, tags.get("mlflow.runName", run_id), dict(run.data.params), tags, predictions)
 
     def _run(self, run_id: str) -> Any:
-        if self._client is not None and (run := mlflow_store.active_run(self._client, run_id)) is not None:
+        if self._client is not None and (run := active_run(self._client, run_id)) is not None:
             return run
         raise ValueError(
             f"There is no run {run_id!r} in MLflow at {scrub(self._store.uri)}; check the id, and the store "
@@ -114,7 +116,7 @@ class KeptRuns:
         )
 
     def history(self, run_id: str) -> dict[str, list[tuple[int, float]]]:
-        """(step, value) of each metric of a run, by its name; a step that was logged again, by a resumed run, once.
+        """Points (step, value) of every metric of a run, by name; of a step that was logged twice, the last value.
 
         Raises:
             ValueError: If there is no such run.
@@ -124,12 +126,12 @@ class KeptRuns:
         return {name: sorted({point.step: point.value for point in found}.items()) for name, found in points.items()}
 
     def reap(self, experiment: str) -> list[str]:
-        """Mark as KILLED the runs of an experiment whose process on this machine is gone; their ids."""
+        """Set the runs of an experiment to KILLED whose process on this machine has ended; their ids."""
         found = self._client.get_experiment_by_name(experiment) if self._client is not None else None
         return [] if found is None else reap(self._store, self._client, found.experiment_id)
 
     def close(self, run_id: str, status: Literal["FAILED", "KILLED"], error: str) -> None:
-        """Give a run whose processes are gone its status, unless they gave it another, and tell why as its tag `error`.
+        """Set the status of a run whose processes have ended, unless they set another, and the reason as tag `error`.
 
         Raises:
             ValueError: If there is no such run.
@@ -141,15 +143,15 @@ class KeptRuns:
             self._client.set_terminated(run_id, status)
 
     def has_experiment(self, name: str) -> bool:
-        """Whether there is an experiment of this name, and maybe runs in it."""
+        """Whether there is an experiment of this name, which may have runs."""
         return self._client is not None and self._client.get_experiment_by_name(name) is not None
 
     def finished(self, experiment: str, config_hash: str) -> str | None:
-        """The id of the youngest finished and tested fit with that config in an experiment; None if there is none."""
+        """Id of the youngest finished and tested fit with this config in an experiment; None if there is none."""
         return next(self.all_finished(experiment, config_hash), None)
 
     def all_finished(self, experiment: str, config_hash: str) -> Iterator[str]:
-        """The ids of the finished and tested fits with that config in an experiment, the youngest first."""
+        """Ids of the finished and tested fits with this config in an experiment, the youngest first."""
         for run in self._fits(experiment, config_hash, "FINISHED"):
             if _has_finite_scores(run) and FILE_NAME in {
                 item.path for item in self._client.list_artifacts(run.info.run_id)
@@ -157,13 +159,13 @@ class KeptRuns:
                 yield str(run.info.run_id)
 
     def diverged(self, experiment: str, config_hash: str) -> DivergedRun | None:
-        """The youngest fit with that config that diverged, as it would again; None if there is none."""
+        """The youngest fit with this config that diverged, as it would again; None if there is none."""
         failed = [run for run in self._fits(experiment, config_hash, "FAILED") if run.data.tags.get(DIVERGED) == "true"]
         older = [run for run in self._fits(experiment, config_hash, "FINISHED") if not _has_finite_scores(run)]
         return next((DivergedRun(str(run.info.run_id), _reason(run)) for run in (*failed, *older)), None)
 
     def stopped(self, experiment: str, config_hash: str) -> Path | None:
-        """The last checkpoint of the youngest fit with that config that was stopped and can go on, if there is one."""
+        """Last checkpoint of the youngest stopped fit with this config that can be resumed; None if there is none."""
         for run in self._fits(experiment, config_hash, "KILLED"):
             checkpoint = self._store.root / "runs" / str(run.info.run_id) / "last.ckpt"
             if checkpoint.is_file():
@@ -171,7 +173,7 @@ class KeptRuns:
         return None
 
     def _fits(self, experiment: str, config_hash: str, status: str) -> list[Any]:
-        """Fits with a config from their first epoch on, the youngest first."""
+        """Fits that had this config from their first epoch on, the youngest first."""
         client = self._client
         found = client.get_experiment_by_name(experiment) if client is not None else None
         if found is None:
@@ -182,12 +184,12 @@ class KeptRuns:
             filter_string=f"attributes.status = '{status}' AND tags.`{HASH}` = '{config_hash}'",
             order_by=["attributes.start_time DESC"],
         )
-        # One that went on with another config, or from another training, has the hash that it began with.
+        # A run that was resumed with another config, or from another training, keeps its first hash.
         return [run for run in runs if not {f"resumed.{HASH}", "resumed.checkpoint"} & run.data.tags.keys()]
 
 
 def _has_finite_scores(run: Any) -> bool:
-    """Whether the loss of a run's test, if it has one, is a number; not so of diverged ones of older versions."""
+    """Whether a run has no test loss or a finite one; earlier versions finished runs that had diverged."""
     return is_finite(run.data.metrics.get("test/loss", 0.0))
 
 

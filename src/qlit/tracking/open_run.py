@@ -1,4 +1,4 @@
-"""Open one MLflow run, new or resumed."""
+"""Open an MLflow run, new or resumed."""
 
 import math
 import sys
@@ -8,36 +8,39 @@ from pathlib import Path
 from typing import Any
 
 from qlit.runtime.secrets import scrub
-from qlit.tracking import mlflow_store, processes
+from qlit.tracking import connection, processes
 from qlit.tracking.diverged import DIVERGED, EPOCH, NOTICE
+from qlit.tracking.experiments import experiment_of_run, find_run, open_experiment
+from qlit.tracking.left_over import sync_left
+from qlit.tracking.mlflow_store import Store, locate
 from qlit.tracking.names import clean_tags, make_run_name, user
 from qlit.tracking.records import Record
 from qlit.tracking.run_log import RunLog
-from qlit.tracking.sync import LogSync, sync_left, sync_of
+from qlit.tracking.sync import LogSync, sync_of
 
-_SENDING_S = 3.0  # in which another process has sent what waited of a run, mostly
-_KEY = "qlit.key"  # tag by which a run is found again whose creation was not answered
+_SENDING_S = 3.0  # usually enough for another process that sends the rest of a run's log
+_KEY = "qlit.key"  # tag that finds a run again if the answer to its creation was lost
 
 
 @dataclass
 class OpenRun:
-    """A run that is open, and what it had before.
+    """An open run, with the state that it had when it was opened.
 
     Args:
-        store: Where it is kept.
+        store: Store of the run.
         client: The `MlflowClient` of that store.
-        experiment_id: Its experiment.
-        run_id: Its id.
+        experiment_id: Id of its experiment.
+        run_id: Id of the run.
         log: Its log, taken by this process.
-        continues: The run that this new one continues, as the store does not have it or a new one was asked for.
-        params: The parameters it has, which MLflow never changes.
-        begun_with: The tags that it had when it was opened; None for a new run.
-        reopening: Makes a run that ended a running one again; logged before anything else, so that a resume that fails
-            before it has anything to log leaves the run as it was.
-        points: The values that a resumed run has, by metric and step.
+        continues: Id of the run that this new one continues because the store lacks it or the user wants a new one.
+        params: Its parameters, which MLflow never changes.
+        begun_with: Its tags when it was opened; None for a new run.
+        reopening: Event that sets an ended run to RUNNING. It is logged before the first other event, so that a resume
+            that fails earlier leaves the run as it was.
+        points: Values of a resumed run, by metric and step.
     """
 
-    store: mlflow_store.Store
+    store: Store
     client: Any
     experiment_id: str
     run_id: str
@@ -49,10 +52,17 @@ class OpenRun:
     points: dict[tuple[str, int], list[float]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        self.mirror: LogSync = sync_of(self.store, self.client, self.run_id, self.log)
+        self.sync: LogSync = sync_of(self.store, self.client, self.run_id, self.log)
+
+    def append(self, record: Record) -> None:
+        """Write an event to the log; the first one reopens a resumed run."""
+        if self.reopening is not None:
+            self.log.append(self.reopening)
+            self.reopening = None
+        self.log.append(record)
 
     def is_new(self, name: str, value: float, step: int) -> bool:
-        """Whether the run of a resumed training lacks this point of a metric; MLflow would keep it twice."""
+        """Whether a resumed run lacks this point of a metric, which MLflow would store twice."""
         if self.begun_with is None and self.continues is None:
             return True
         known = self.points.setdefault((name, step), [])
@@ -60,6 +70,28 @@ class OpenRun:
             return False
         known.append(value)
         return True
+
+    def add_params(self, params: dict[str, str]) -> dict[str, str]:
+        """Register parameters; those that the run did not have."""
+        new = {key: value for key, value in params.items() if key not in self.params}
+        self.params.update(new)
+        return new
+
+    def changed_params(self, params: dict[str, str]) -> dict[str, str]:
+        """Tags `resumed.<name>` for parameters of a resumed run that have another value now."""
+        # A parameter may have changed in an earlier resume, and now have its first value again.
+        before = self.begun_with or {}
+        return {
+            f"resumed.{key}": value
+            for key, value in params.items()
+            if before.get(f"resumed.{key}", self.params.get(key, value)) != value
+        }
+
+    def lasting_tags(self, tags: dict[str, str]) -> dict[str, str]:
+        """Tags that a new run keeps from its beginning; for a resumed run `resumed.<name>` for those that differ."""
+        if self.begun_with is None:
+            return tags
+        return {f"resumed.{key}": value for key, value in tags.items() if self.begun_with.get(key) != value}
 
 
 def open_run(
@@ -73,33 +105,33 @@ def open_run(
     is_retry: bool,
     continues: str | None = None,
 ) -> OpenRun:
-    """Open the store, its experiment and the run; mark runs as KILLED whose process on this host is gone.
+    """Open the store, its experiment and the run; set runs to KILLED whose process on this host has ended.
 
     Args: as of `MLflowTracker`; and
-        key: Something that no other run has.
-        is_retry: Whether this process tried the same before, without an answer. The run with that key is taken, which
-            MLflow may have made then.
-        continues: The run that a checkpoint belongs to. It is reopened if it is `run_id` and the store has it;
+        key: Text that no other run has.
+        is_retry: Whether this process tried the same before, without an answer. MLflow may have created the run then,
+            which is found by its key.
+        continues: Run of the checkpoint that is resumed. It is reopened if it is `run_id` and the store has it;
             otherwise a new run names it in its tag `continues.run_id`.
     Raises: as `MLflowTracker.start`.
     """
-    store = mlflow_store.locate(tracking_uri)
+    store = locate(tracking_uri)
     tags = {**tags, **processes.process_tags()}
     try:
-        with mlflow_store.creation_lock(store):
-            client = mlflow_store.connect(store)
-            if run_id is not None and run_id == continues and mlflow_store.find_run(client, run_id) is None:
+        with store.creation_lock():
+            client = connection.connect(store)
+            if run_id is not None and run_id == continues and find_run(client, run_id) is None:
                 run_id = None
             if run_id:
-                experiment_id = mlflow_store.experiment_of_run(client, run_id, experiment)
+                experiment_id = experiment_of_run(client, run_id, experiment)
             else:
-                experiment_id = mlflow_store.open_experiment(client, store, experiment)
+                experiment_id = open_experiment(client, store, experiment)
         reap(store, client, experiment_id)
         if run_id:
             return _resumed(OpenRun(store, client, experiment_id, run_id, _taken(store, run_id)), tags)
-        made = client.search_runs([experiment_id], f"tags.`{_KEY}` = '{key}'") if is_retry else []
-        if made:
-            run = made[0]
+        created = client.search_runs([experiment_id], f"tags.`{_KEY}` = '{key}'") if is_retry else []
+        if created:
+            run = created[0]
         else:
             tags |= {"continues.run_id": continues} if continues else {}
             tags |= {_KEY: key, "mlflow.source.type": "LOCAL", "mlflow.user": user()}
@@ -115,7 +147,7 @@ def open_run(
         ) from error
 
 
-def _taken(store: mlflow_store.Store, run_id: str) -> RunLog:
+def _taken(store: Store, run_id: str) -> RunLog:
     log = RunLog(store.root / "runs" / run_id)
     if not log.take(_SENDING_S):
         raise ValueError(
@@ -127,13 +159,13 @@ def _taken(store: mlflow_store.Store, run_id: str) -> RunLog:
 
 
 def _resumed(run: OpenRun, tags: dict[str, str]) -> OpenRun:
-    run.mirror.sync(now=True)  # what an earlier process could not send, its status included
+    run.sync.sync(now=True)  # events that an earlier process could not send, with its status
     data = run.client.get_run(run.run_id).data
     run.params, run.begun_with = dict(data.params), dict(data.tags)
     for name in data.metrics:
         _add(run, ((name, point.value, point.step) for point in run.client.get_metric_history(run.run_id, name)))
-    _add(run, ((name, value, step) for name, value, _, step in run.log.points()))  # MLflow may lack some still
-    ended = ["error", DIVERGED, EPOCH, NOTICE]  # how it ended before
+    _add(run, ((name, value, step) for name, value, _, step in run.log.points()))  # MLflow may still lack some
+    ended = ["error", DIVERGED, EPOCH, NOTICE]  # tags about its earlier end
     run.reopening = {"kind": "reopen", "values": clean_tags(tags), "remove": ended}
     return run
 
@@ -143,14 +175,14 @@ def _add(run: OpenRun, points: Iterable[tuple[str, float, int]]) -> None:
         run.points.setdefault((name, step), []).append(value)
 
 
-def reap(store: mlflow_store.Store, client: Any, experiment_id: str) -> list[str]:
-    """Bring the runs of an experiment to an end whose process on this host is gone; the ids of those it makes KILLED.
+def reap(store: Store, client: Any, experiment_id: str) -> list[str]:
+    """End the runs of an experiment whose process on this host has ended; ids of the runs that are set to KILLED.
 
-    What such a process could not send, maybe its run's end, is sent first.
+    Events that such a process could not send, such as the end of its run, are sent first.
     """
     for _ in sync_left(store, client, experiment_id, only_of_dead=True):
         pass
     reaped = processes.reap(client, experiment_id)
     for run_id in reaped:
-        RunLog(store.root / "runs" / run_id).clear()
+        RunLog(store.root / "runs" / run_id).clean_up()
     return reaped

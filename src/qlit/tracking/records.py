@@ -37,48 +37,6 @@ def is_of_file(line: bytes) -> bool:
     return line.startswith(_FILE)
 
 
-def from_old_line(line: str) -> Record:
-    """The record of a line without a checksum, as older versions wrote it."""
-    try:
-        record = json.loads(line)
-    except (ValueError, RecursionError):
-        record = None
-    if _is_record(record):
-        return {"kind": record["kind"], **record}
-    return {"kind": DAMAGED, "line": line.rstrip("\n")} if line.strip() else {}
-
-
-def _is_record(value: Any) -> bool:
-    """Whether a value has the fields of its kind, as `deliver` reads them."""
-    if not isinstance(value, dict):
-        return False
-    values, rest = value.get("values"), value.get("remove")
-    match value.get("kind"):
-        case "metrics":
-            return isinstance(values, list) and all(map(_is_point, values))
-        case "params" | "tags":
-            return _is_texts(values)
-        case "reopen":
-            return _is_texts(values) and isinstance(rest, list) and all(isinstance(each, str) for each in rest)
-        case "file":
-            is_named = isinstance(value.get("path"), str) and isinstance(value.get("name"), str)
-            return is_named and "folder" in value and isinstance(value["folder"], str | None)
-        case "status":
-            return isinstance(value.get("status"), str) and isinstance(value.get("end_time"), int | None)
-    return False
-
-
-def _is_texts(value: Any) -> bool:
-    return isinstance(value, dict) and all(isinstance(each, str) for each in value.values())
-
-
-def _is_point(row: Any) -> bool:
-    if not isinstance(row, list) or len(row) != 4 or not isinstance(row[0], str):
-        return False
-    is_value = isinstance(row[1], int | float) or row[1] in ("nan", "inf", "-inf")
-    return is_value and isinstance(row[2], int) and isinstance(row[3], int)
-
-
 def merged(records: Iterable[tuple[Record, int]]) -> Iterator[tuple[Record, int]]:
     """Records with the position at which each ends; neighbouring metrics become one batch of at most 1000."""
     batch: Record = {}

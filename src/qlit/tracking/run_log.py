@@ -1,38 +1,35 @@
-"""The log of a run: everything it keeps in MLflow, and how far MLflow has it."""
+"""Log of a run: every event that the run sends to MLflow, and how many of them MLflow has."""
 
 import json
 import os
 import shutil
-import tempfile
-import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import suppress
 from enum import IntEnum
 from pathlib import Path
 
 from filelock import FileLock, Timeout
 
-from qlit.runtime.retry import OutageError, is_full_disk, retry_while_disk_is_full, say, write_whole
-from qlit.tracking.records import Record, from_line, from_old_line, is_of_file, merged, to_line
+from qlit.runtime.retry import OutageError, retry_while_disk_is_full, say, write_whole
+from qlit.tracking import earlier_outboxes
+from qlit.tracking.cursor import Cursor
+from qlit.tracking.records import Record, from_line, is_of_file, merged, to_line
+from qlit.tracking.unsent_files import UnsentFiles
 
-_OLD_SCRATCH, _COPY = ".scratch-", "copy-"
-_RESERVE, _RESERVE_BYTES = ".reserve", 131072  # disk space for the last events of a run
-_OLD_OUTBOXES = ("unsent.jsonl", "unsent_files.jsonl")  # in which older versions kept what MLflow lacked
+_CURSOR, _RESERVE = "log.cursor", ".reserve"
+_RESERVE_BYTES = 131072  # disk space for the last events of a run
+_EARLIER_SCRATCH = ".scratch-*"  # folders of earlier versions
 
 
 class Lane(IntEnum):
-    """What is sent independently: files may be kept elsewhere, and must not hold up the numbers."""
+    """Kinds of events that are sent independently: a failing artifact store must not delay the metrics."""
 
     RECORDS = 0
     FILES = 1
 
 
 class RunLog:
-    """Events of one run, in order, one to a line of `log.jsonl`; a line is complete or absent.
-
-    `log.cursor` stores how many bytes of the log MLflow has, for each `Lane`. It exists while something may wait. If it
-    is damaged, the whole log is sent again, which changes nothing in MLflow. Files to send are copied to the folder
-    `unsent`, as the originals may change or vanish. What MLflow refuses is copied to `rejected.jsonl`.
+    """Events of one run, in order, one per line of `log.jsonl`; a line is complete or absent.
 
     One process at a time writes or sends a log; call `take` first.
 
@@ -42,24 +39,30 @@ class RunLog:
 
     def __init__(self, folder: Path) -> None:
         self.folder, self.file = folder, folder / "log.jsonl"
+        self.files = UnsentFiles(folder)
         self.has_lost = False
         """Whether an event could not be written."""
-        self._cursor, self._copies = folder / "log.cursor", folder / "unsent"
+        self._cursor = Cursor(folder / _CURSOR, len(Lane))
         self._lock: FileLock | None = None
-        self._is_begun = False  # whether a cursor exists, and the log ends with a line
-        self._size, self._sent = 0, [0, 0]
-        self._ends = [0, 0]  # of the last event of each lane
+        self._is_begun = False  # whether a cursor exists, and the log ends with a line end
+        self._size = 0
+        self._sent, self._ends = [0, 0], [0, 0]  # for each lane: what MLflow has, and the end of the last event
 
     @staticmethod
     def waiting_folders(root: Path) -> list[Path]:
-        """Folders of the runs in a store's `root` of which something may wait."""
-        names = ("log.cursor", *_OLD_OUTBOXES)
+        """Folders of the runs below the root of a store whose logs may have events that MLflow lacks."""
+        names = (_CURSOR, *earlier_outboxes.NAMES)
         return sorted({path.parent for name in names for path in root.glob(f"runs/*/{name}")})
 
     def take(self, timeout_s: float = 0.0) -> bool:
-        """Let no other process write or send this log, and remove what a killed one left; False if another one has it.
+        """Lock the log for this process, and clean up after a killed one.
 
-        On a file system without locks nothing keeps other processes away.
+        On a file system without locks nothing stops other processes.
+
+        Args:
+            timeout_s: Seconds to wait for another process.
+        Returns:
+            Whether this process has the log; False if another process keeps it.
         """
         self.folder.mkdir(parents=True, exist_ok=True)
         lock = FileLock(self.folder / "lock", timeout=timeout_s)
@@ -71,37 +74,45 @@ class RunLog:
             pass
         else:
             self._lock = lock
-        self.clear()
+        self.clean_up()
         self._is_begun = False
         self._size = self.file.stat().st_size if self.file.exists() else 0
-        self._ends, self._sent = [self._size, self._size], self._read_cursor()
+        self._sent, self._ends = self._cursor.read(self._size), [self._size, self._size]
         self._take_over_outboxes()
         return True
 
-    def clear(self) -> None:
-        """Remove what a process that was killed left beside the log."""
-        for left in self.folder.glob(f"{_OLD_SCRATCH}*"):  # of older versions
-            shutil.rmtree(left, ignore_errors=True)
-        self.free_reserve()
+    def _take_over_outboxes(self) -> None:
+        """Append the events of earlier outboxes; if the process is killed meanwhile, they are appended twice."""
+        for outbox in earlier_outboxes.outboxes_of(self.folder):
+            for record in earlier_outboxes.records_of(outbox):
+                self.append(self.files.moved(record))
+            if not self.has_lost:
+                outbox.unlink()
 
     def release(self) -> None:
-        """Let other processes take this log."""
+        """Unlock the log."""
         self.free_reserve()
         if self._lock is not None:
             self._lock.release()
 
+    def clean_up(self) -> None:
+        """Remove what a killed process left beside the log."""
+        for scratch in self.folder.glob(_EARLIER_SCRATCH):
+            shutil.rmtree(scratch, ignore_errors=True)
+        self.free_reserve()
+
     def set_reserve(self) -> None:
-        """Set disk space aside, so that a full disk takes the end of the run."""
+        """Reserve disk space, so that the end of the run can be written to a full disk."""
         with suppress(OSError):
             (self.folder / _RESERVE).write_bytes(bytes(_RESERVE_BYTES))
 
     def free_reserve(self) -> None:
-        """Free the disk space that was set aside."""
+        """Free the reserved disk space."""
         with suppress(OSError):
             (self.folder / _RESERVE).unlink(missing_ok=True)
 
     def append(self, record: Record) -> None:
-        """Write an event, waiting for space on a full disk; if that fails, say so and set `has_lost`."""
+        """Write an event; retry while the disk is full. If that fails, say so and set `has_lost`."""
         line = to_line(record)
         try:
             retry_while_disk_is_full(lambda: self._write(line))
@@ -115,70 +126,33 @@ class RunLog:
 
     def _write(self, line: bytes) -> None:
         if not self._is_begun:
-            self._write_cursor()
+            self._cursor.write(self._sent)
             self._is_begun = True
-            if not self._ends_with_a_line():  # the last writer was killed within one
+            if not self._ends_with_line_end():  # the last writer was killed while it wrote a line
                 self._write(b"\n")
         with self.file.open("ab", buffering=0) as stream:
             write_whole(stream, line)
         self._size += len(line)
         self._ends[Lane.FILES if is_of_file(line) else Lane.RECORDS] = self._size
 
-    def _ends_with_a_line(self) -> bool:
+    def _ends_with_line_end(self) -> bool:
         if not self._size:
             return True
         with self.file.open("rb") as stream:
             stream.seek(-1, os.SEEK_END)
             return stream.read() == b"\n"
 
-    def content_copy(self, content: bytes, name: str) -> Path:
-        """A new file to send: in the folder of the run, or where that disk is full, the system's temporary one."""
-        for place in (self._copies, None):
-            try:
-                return self._copy(place, name, lambda path: path.write_bytes(content))
-            except OSError as error:
-                if place is None or not is_full_disk(error):
-                    raise
-        raise AssertionError(name)
-
-    def file_copy(self, source: Path, name: str) -> Path:
-        """A copy of a file to send, without another's content if the file is replaced meanwhile."""
-        if source.parent == self.folder:  # checkpoints are renamed into their place, never overwritten
-            with suppress(OSError):  # a file system without links
-                return self._copy(self._copies, name, lambda path: os.link(source, path))
-        return self._copy(self._copies, name, lambda path: shutil.copyfile(source, path))
-
-    def _copy(self, place: Path | None, name: str, write: Callable[[Path], object]) -> Path:
-        if place is not None:
-            place.mkdir(exist_ok=True)
-        folder = Path(tempfile.mkdtemp(prefix=_COPY, dir=place))
-        try:
-            write(folder / name)
-        except OSError:
-            shutil.rmtree(folder, ignore_errors=True)
-            raise
-        return folder / name
-
-    def file_record(self, copy: Path, folder: str, **more: bool) -> Record:
-        """The event that a copy is to be sent; its path is relative, so that the run's folder may be moved."""
-        path = copy.relative_to(self.folder) if copy.is_relative_to(self.folder) else copy
-        return {"kind": "file", "path": str(path), "name": copy.name, "folder": folder, **more}
-
-    def path_of(self, record: Record) -> Path:
-        """The copy that a file's event names."""
-        return self.folder / str(record["path"])
-
-    def waits(self, lane: Lane) -> bool:
-        """Whether there may be events that MLflow lacks."""
+    def has_waiting(self, lane: Lane) -> bool:
+        """Whether MLflow may lack events."""
         return self._sent[lane] < self._ends[lane]
 
     def waiting(self, lane: Lane) -> Iterator[tuple[Record, int]]:
-        """Events that MLflow lacks, metrics in batches, with the position to `mark` when it has one."""
+        """Events that MLflow lacks, metrics in batches, with the position to `mark` once MLflow has them."""
         return merged(self._read(lane))
 
     def num_waiting(self) -> int:
         """Number of events that MLflow lacks."""
-        return sum(1 for lane in Lane if self.waits(lane) for _ in self._read(lane))
+        return sum(1 for lane in Lane if self.has_waiting(lane) for _ in self._read(lane))
 
     def _read(self, lane: Lane) -> Iterator[tuple[Record, int]]:
         end = self._sent[lane]
@@ -190,7 +164,7 @@ class RunLog:
                     yield record, end
 
     def points(self) -> Iterator[tuple[str, float, int, int]]:
-        """All metrics of the log, as `metrics_record` takes them."""
+        """All metrics of the log: (name, value, time in ms since 1970, step)."""
         if self.file.exists():
             with self.file.open("rb") as stream:
                 for record in map(from_line, stream):
@@ -201,83 +175,26 @@ class RunLog:
         """Note that MLflow has all events of a lane up to a position; None is the end of the log."""
         self._sent[lane] = self._size if end is None else end
         with suppress(OSError):  # then they are sent again
-            self._write_cursor()
+            self._cursor.write(self._sent)
 
-    def discard(self, record: Record) -> None:
-        """Remove the copy of a file that was sent."""
-        if record["kind"] == "file" and self._is_copy(path := self.path_of(record)):
-            shutil.rmtree(path.parent, ignore_errors=True)
-
-    def reject(self, record: Record, reason: str) -> Path:
-        """Keep what MLflow refuses, with its file, aside; the file in which it stands."""
-        rejected, kept = self.folder / "rejected.jsonl", record if reason == "" else {**record, "reason": reason}
-        if record["kind"] == "file" and self._is_copy(path := self.path_of(record)) and path.exists():
-            place = self.folder / "rejected" / path.parent.name
-            place.parent.mkdir(exist_ok=True)
-            path.parent.replace(place)
-            kept["path"] = str((place / path.name).relative_to(self.folder))
+    def reject(self, record: Record, reason: str = "") -> Path:
+        """Copy an event that MLflow refuses, or that is damaged, to `rejected.jsonl`; that file."""
+        rejected = self.folder / "rejected.jsonl"
+        kept = self.files.set_aside(record) if record["kind"] == "file" else record
+        line = json.dumps({**kept, "reason": reason} if reason else kept)
 
         def write() -> None:
             with rejected.open("ab", buffering=0) as stream:
-                write_whole(stream, f"{json.dumps(kept)}\n".encode())
+                write_whole(stream, f"{line}\n".encode())
 
         retry_while_disk_is_full(write)
         return rejected
 
     def finish(self) -> bool:
-        """Remove the cursor and copies if MLflow has everything; whether it has."""
-        if any(self.waits(lane) for lane in Lane):
+        """Remove cursor and copies if MLflow has every event; whether it has."""
+        if any(self.has_waiting(lane) for lane in Lane):
             return False
         self._is_begun, self._sent = False, [self._size, self._size]
-        shutil.rmtree(self._copies, ignore_errors=True)
-        with suppress(OSError):
-            self._cursor.unlink(missing_ok=True)
+        self.files.remove_all()
+        self._cursor.remove()
         return True
-
-    def _is_copy(self, path: Path) -> bool:
-        return path.parent.parent == self._copies or path.parent.name.startswith(_COPY)
-
-    def _read_cursor(self) -> list[int]:
-        try:
-            numbers, _, checksum = self._cursor.read_text(errors="replace").rpartition(" ")
-        except FileNotFoundError:
-            return [self._size, self._size]
-        except OSError:
-            return [0, 0]
-        if checksum.strip() != _checksum(numbers):
-            return [0, 0]
-        # A power cut may have shortened the log.
-        return [min(int(number), self._size) for number in numbers.split()]
-
-    def _write_cursor(self) -> None:
-        numbers = " ".join(f"{number:020d}" for number in self._sent)
-        # In place, which takes no space of a disk that is full by now.
-        descriptor = os.open(self._cursor, os.O_WRONLY | os.O_CREAT, 0o666)
-        try:
-            os.write(descriptor, f"{numbers} {_checksum(numbers)}\n".encode())
-        finally:
-            os.close(descriptor)
-
-    def _take_over_outboxes(self) -> None:
-        """Append what an older version could not send; a kill meanwhile lets it be appended, and sent, twice."""
-        for name in _OLD_OUTBOXES:
-            outbox = self.folder / name
-            if not outbox.exists():
-                continue
-            with outbox.open(encoding="utf-8", errors="replace") as stream:
-                for record in filter(None, map(from_old_line, stream)):
-                    self.append(self._relative(record))
-            if not self.has_lost:
-                outbox.unlink()
-
-    def _relative(self, record: Record) -> Record:
-        """An older version's event of a file with the path of its copy as it is now."""
-        if record["kind"] != "file" or self.path_of(record).exists():
-            return record
-        path = Path(record["path"])  # written before paths were relative, and moved since
-        moved = self._copies / path.parent.name / path.name
-        return {**record, "path": str(moved.relative_to(self.folder))} if moved.exists() else record
-
-
-def _checksum(text: str) -> str:
-    return f"{zlib.crc32(text.encode()):08x}"

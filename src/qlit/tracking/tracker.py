@@ -15,7 +15,9 @@ from typing import TYPE_CHECKING, Any, Concatenate, Literal, ParamSpec, get_args
 from qlit.runtime.critical_section import defer_signals
 from qlit.runtime.retry import OutageError, is_full_disk, retry_while_disk_is_full, say
 from qlit.runtime.secrets import scrub
-from qlit.tracking import mlflow_store
+from qlit.tracking import connection
+from qlit.tracking.experiments import find_run
+from qlit.tracking.mlflow_store import Store, locate
 from qlit.tracking.names import artifact_parts, clean_key, clean_tags, cut, flatten
 from qlit.tracking.open_run import OpenRun, open_run
 from qlit.tracking.records import METRICS_PER_BATCH, Record, metrics_record
@@ -48,23 +50,23 @@ def _if_active(
 class MLflowTracker:
     """Logs one run to MLflow: metrics, parameters, tags and files.
 
-    Nothing happens before `start` (or the first thing logged): no file, no connection. After it, everything is written
-    to `<run_dir>/log.jsonl` and sent from there, so no failure of MLflow ends or holds up the training: what cannot be
-    sent is sent when MLflow is back, by `qlit sync`, or when a later tracker with this `run_id` starts. The run stays
-    open over fit and test until `close`. Where `is_active` says no, every method does nothing,
-    and `run_id` and `run_dir` are None.
+    Before `start` or the first logged value there is no file and no connection. After it, every event is written to
+    `<run_dir>/log.jsonl` and sent from there, so no failure of MLflow ends or delays the training: events that cannot
+    be sent are sent when MLflow is back, by `qlit sync`, or when a later tracker with this `run_id` starts. The run
+    stays open over fit and test until `close`. Where `is_active` says no, every method does nothing, and `run_id` and
+    `run_dir` are None.
 
     Args:
-        experiment: Name of the MLflow experiment; created if there is none.
+        experiment: Name of the MLflow experiment, which is created if it does not exist.
         run_name: Name of the run; None makes one from the config file's name and the time.
         tracking_uri: An MLflow tracking URI (sqlite:///, http(s)://, postgresql://...). None means the environment's
-            MLFLOW_TRACKING_URI, or without it `sqlite:///<cwd>/mlruns/mlflow.db`. Better give credentials by
-            MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD: this URI stands in the saved config.
+            MLFLOW_TRACKING_URI, or without it `sqlite:///<cwd>/mlruns/mlflow.db`. Give credentials by
+            MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD instead: the saved config contains this URI.
         tags: Tags of the run.
-        run_id: Reopens this run instead of making one, when something is logged for the first time: until then it keeps
-            its status, end and tags. Parameters it already has are not logged again; one whose value has changed
-            becomes the tag `resumed.<name>`. For a resumed fit, `null` on the command line begins a new run.
-        parent_run_id: The run under which MLflow's UI shows this one.
+        run_id: Reopens this run instead of a new one, when the first value is logged: until then it keeps its status,
+            end and tags. Its parameters are not logged again; a changed value becomes the tag `resumed.<name>`. For a
+            resumed fit, `null` on the command line begins a new run.
+        parent_run_id: Run under which MLflow's UI shows this one.
     """
 
     def __init__(
@@ -86,7 +88,7 @@ class MLflowTracker:
         )
         self._run: OpenRun | None = None  # until `start`
         self.opener: Callable[[Callable[[], None]], None] = lambda begin: begin()
-        """Calls what opens the run, which may be done twice: assign a function that retries it during an outage."""
+        """Calls the function that opens the run, which may safely run twice; assign one that retries it."""
         self.is_active: Callable[[], bool] = lambda: True
         """Whether this process logs: of the processes of one training only the first does."""
         self._key: str | None = None
@@ -94,18 +96,18 @@ class MLflowTracker:
 
     @_if_active
     def start(self) -> None:
-        """Open the store, the experiment and the run; once they are open, a further call does nothing.
+        """Open the store, the experiment and the run, unless they are open.
 
         Raises:
-            ConnectionError: If a server is named and does not answer (known within about 5 s).
+            ConnectionError: If a server does not answer (known within about 5 s).
             ValueError: If the tracking URI is of no known kind, the experiment or the run to resume was deleted, or
-                that run does not exist or lies in another experiment.
+                that run does not exist or belongs to another experiment.
             RuntimeError: If MLflow refuses for another reason, such as missing rights or an old database schema.
         """
         if self._run is None:
             self.opener(self._begin)
 
-    @defer_signals()  # a run that is made has somebody to close it
+    @defer_signals()  # otherwise a signal could leave a run that no process closes
     def _begin(self) -> None:
         is_retry, self._key = self._key is not None, self._key or secrets.token_hex(16)
         self._run = self._open(key=self._key, is_retry=is_retry)
@@ -113,10 +115,10 @@ class MLflowTracker:
         atexit.register(self._at_exit)
 
     def continue_run(self, run_id: str, *, as_new: bool = False) -> None:
-        """Before `start`: go on in the run of a checkpoint, or, where the store does not have it, in a new one.
+        """Before `start`: continue the run of a checkpoint, or a new run if the store does not have it.
 
         Args:
-            run_id: That run. A new run has it as its tag `continues.run_id`.
+            run_id: Run of the checkpoint. A new run names it in its tag `continues.run_id`.
             as_new: Whether to begin a new run in any case.
         """
         assert self._run is None, "the run is open already"
@@ -125,38 +127,41 @@ class MLflowTracker:
 
     @property
     def continues(self) -> str | None:
-        """The run that a new one continues; None for any other run and before `start`."""
+        """Id of the run that a new one continues; None for any other run and before `start`."""
         return self._run.continues if self._run else None
 
     @property
     def is_resumed(self) -> bool:
-        """Whether an earlier run goes on; known after `start`."""
+        """Whether an earlier run is continued; known after `start`."""
         return self._run is not None and self._run.run_id == self._run_id
 
     def earlier_status(self) -> str | None:
-        """Status of the run to go on in, as it is now; None without one, or if the store does not have it.
+        """Present status of the run to continue; None if there is none, or the store does not have it.
 
         Raises: as `start`.
         """
-        store = mlflow_store.locate(self._tracking_uri)
-        if self._run_id is None or not mlflow_store.exists(store):
+        store = self._store
+        if self._run_id is None or not store.exists():
             return None
-        with mlflow_store.creation_lock(store):
-            run = mlflow_store.find_run(mlflow_store.connect(store), self._run_id)
+        with store.creation_lock():
+            run = find_run(connection.connect(store), self._run_id)
         return None if run is None else str(run.info.status)
 
     @_if_active
     def check(self) -> None:
-        """Raise what `start` would raise if the store cannot be named or reached; make nothing."""
+        """Raise the errors of `start` for a store that cannot be named or reached, without creating anything."""
         if self._run is None:
-            mlflow_store.require_home()
-            store = mlflow_store.locate(self._tracking_uri)
-            if store.is_http:
-                mlflow_store.connect(store)
+            connection.require_home()
+            if self._store.is_http:
+                connection.connect(self._store)
+
+    @property
+    def _store(self) -> Store:
+        return locate(self._tracking_uri)
 
     @property
     def run_id(self) -> str | None:
-        """The run's id; None before `start`."""
+        """Id of the run; None before `start`."""
         return self._run.run_id if self._run else None
 
     @property
@@ -168,7 +173,7 @@ class MLflowTracker:
     def ui_command(self) -> str:
         """The command that opens MLflow's UI on this store; for a server the URL of the run."""
         if self._run is None:
-            return mlflow_store.locate(self._tracking_uri).ui_command()
+            return self._store.ui_command()
         return self._run.store.ui_command(self._run.experiment_id, self._run.run_id)
 
     @property
@@ -188,11 +193,7 @@ class MLflowTracker:
         return self._run
 
     def _put(self, record: Record) -> None:
-        run = self._started()
-        if run.reopening is not None:
-            run.log.append(run.reopening)
-            run.reopening = None
-        run.log.append(record)
+        self._started().append(record)
         if record["kind"] == "metrics":
             self._num_unsent += len(record["values"])
             self.flush_if_due()
@@ -203,30 +204,30 @@ class MLflowTracker:
         """Send what MLflow lacks; whether it has everything."""
         run = self._started()
         self._num_unsent, self._last_sync = 0, time.monotonic()
-        return run.mirror.sync(now=now) and (not self._closed or run.log.finish())
+        return run.sync.sync(now=now) and (not self._closed or run.log.finish())
 
     @_if_active
     def sync(self) -> None:
-        """Send what MLflow lacks at once.
+        """Send the events that MLflow lacks at once.
 
         Raises:
-            ConnectionError: If it still lacks something.
+            ConnectionError: If it still lacks some.
         """
         if self._run is not None and not self._sync(now=True):
-            raise ConnectionError(f"run {self._run.run_id} has not all it logged: {self._run.mirror.reason}")
+            raise ConnectionError(f"run {self._run.run_id} is not complete in MLflow: {self._run.sync.reason}")
 
     @_if_active
     def log_again(self, rows: Iterable[tuple[str, float, int, int]]) -> None:
-        """Log (name, value, time in ms since 1970, step) of metrics; points that a resumed run has are skipped."""
+        """Log metrics as rows (name, value, time in ms since 1970, step), except points that a resumed run has."""
         self._add(rows)
 
     @_if_active
     def log_metrics(self, metrics: Mapping[str, float], step: int | None = None) -> None:
-        """Log scalars. They are sent after 2 s, or when 1000 wait. Points that a resumed run has already are skipped.
+        """Log scalars, except points that a resumed run has. They are sent after 2 s, or when 1000 wait.
 
         Args:
             metrics: Scalars by name. NaN and infinity are logged as NaN: MLflow would store infinity as 1.797e308.
-            step: Step of all of them; None is 0.
+            step: Their step; None is 0.
         """
         now_ms = time.time_ns() // 1_000_000
         finite = {key: number if math.isfinite(number := float(value)) else math.nan for key, value in metrics.items()}
@@ -243,23 +244,14 @@ class MLflowTracker:
 
         Args:
             params: Nested mappings become one name with dots, `model.head.num_qubits`. Values are cut after 500
-                characters, so the full config belongs into `log_text`. Names that were already logged are skipped; a
-                changed value becomes the tag `resumed.<name>`, as MLflow never changes a parameter.
+                characters: log the full config by `log_text`. Names that were logged before are skipped; a changed
+                value becomes the tag `resumed.<name>`, because MLflow never changes a parameter.
         """
         flat = {clean_key(key): cut(scrub(str(value)), _PARAM_CHARS) for key, value in flatten(params).items()}
         run = self._started()
-        known = run.params
-        new = {key: value for key, value in flat.items() if key not in known}
-        # A value may also have changed in an earlier resume, and now be the first one again.
-        changed = {
-            f"resumed.{key}": value
-            for key, value in flat.items()
-            if (run.begun_with or {}).get(f"resumed.{key}", known.get(key, value)) != value
-        }
-        known.update(new)
-        if new:
+        if new := run.add_params(flat):
             self._put({"kind": "params", "values": new})
-        self.set_tags(changed)
+        self.set_tags(run.changed_params(flat))
 
     @_if_active
     def set_tags(self, tags: Mapping[str, str]) -> None:
@@ -269,16 +261,8 @@ class MLflowTracker:
 
     @_if_active
     def set_lasting_tags(self, tags: Mapping[str, str]) -> None:
-        """Set tags that a run has from its beginning on.
-
-        In a run that was reopened, one that it lacks or has with another value becomes `resumed.<name>`.
-        """
-        begun_with = self._started().begun_with
-        if begun_with is None:
-            self.set_tags(tags)
-        else:
-            changed = {key: value for key, value in clean_tags(tags).items() if begun_with.get(key) != value}
-            self.set_tags({f"resumed.{key}": value for key, value in changed.items()})
+        """Set tags that a run keeps from its beginning; in a resumed run a different value becomes `resumed.<name>`."""
+        self.set_tags(self._started().lasting_tags(clean_tags(tags)))
 
     def set_tag(self, key: str, value: str) -> None:
         """Set one tag."""
@@ -286,12 +270,12 @@ class MLflowTracker:
 
     @_if_active
     def log_text(self, text: str, artifact_path: str) -> None:
-        """Keep `text`, without credentials, as the artifact `artifact_path` ("config.yaml", "reports/test.md")."""
+        """Log a text, without credentials, as an artifact ("config.yaml", "reports/test.md")."""
         self.log_bytes(scrub(text).encode(), artifact_path)
 
     @_if_active
     def log_bytes(self, content: bytes, artifact_path: str) -> None:
-        """Keep `content` as the artifact `artifact_path`; space on a full disk is waited for.
+        """Log bytes as an artifact; retry while the disk is full.
 
         Raises:
             OutageError: If the disk stays full.
@@ -300,9 +284,9 @@ class MLflowTracker:
 
     @_if_active
     def log_figure(self, figure: "Figure", artifact_path: str) -> None:
-        """Keep a figure as the artifact `artifact_path`; its suffix (.png, .svg, .pdf) is the format.
+        """Log a figure as an artifact, in the format of the path's suffix (.png, .svg, .pdf).
 
-        On a full disk it is left out.
+        If the disk is full, the figure is left out.
         """
         drawn = io.BytesIO()
         figure.savefig(drawn, format=Path(artifact_path).suffix[1:])
@@ -311,11 +295,11 @@ class MLflowTracker:
         except OSError as error:
             if not is_full_disk(error):
                 raise
-            self._started().mirror.drop(artifact_path, error)
+            self._started().sync.report_left_out(artifact_path, error)
 
     @_if_active
     def log_file(self, local_path: str | Path, artifact_dir: str = "") -> None:
-        """Keep a copy of a file among the artifacts, in the folder `artifact_dir`. Its content is not scrubbed.
+        """Log a copy of a file in a folder of the artifacts. Credentials in the file are not removed.
 
         Raises:
             FileNotFoundError: If `local_path` is not a file.
@@ -323,17 +307,17 @@ class MLflowTracker:
         path = Path(local_path)
         if not path.is_file():
             raise FileNotFoundError(f"`local_path` must be a file, but got {str(path)!r}. Log a folder file by file.")
-        log, (folder, name) = self._started().log, artifact_parts(f"{artifact_dir}/{path.name}")
+        files, (folder, name) = self._started().log.files, artifact_parts(f"{artifact_dir}/{path.name}")
         try:
-            copy = retry_while_disk_is_full(lambda: log.file_copy(path, name))
+            copy = retry_while_disk_is_full(lambda: files.add_file(path, name))
         except (OSError, OutageError) as error:
-            say(f"{path} could not be kept ({error}).")
+            say(f"{path} could not be copied ({error}).")
         else:
-            self._put(log.file_record(copy, folder))
+            self._put(files.record_of(copy, folder))
 
     def _put_content(self, content: bytes, artifact_path: str, **more: bool) -> None:
-        log, (folder, name) = self._started().log, artifact_parts(artifact_path)
-        self._put(log.file_record(log.content_copy(content, name), folder, **more))
+        files, (folder, name) = self._started().log.files, artifact_parts(artifact_path)
+        self._put(files.record_of(files.add_content(content, name), folder, **more))
 
     @_if_active
     def flush_if_due(self) -> None:
@@ -349,18 +333,17 @@ class MLflowTracker:
             self._sync()
 
     @_if_active
-    @defer_signals()  # a signal that comes meanwhile leaves neither a part unsent nor a finished run unfinished
+    @defer_signals()  # otherwise a signal could leave events unsent, or a finished run open
     def close(self, status: Status = "FINISHED", error: str | None = None) -> None:
-        """End the run. The first call decides; without one, the run ends as FAILED when the interpreter does.
+        """End the run. The first call decides; without one, the run becomes FAILED when the interpreter ends.
 
-        What is logged afterwards is still sent. Before `start` there is nothing to end; nor is there of a run that was
-        to be resumed while nothing was logged to it.
+        Later events are still sent. A run that is not open is not ended, nor is a resumed run without a new event.
 
         Args:
-            status: How it ended.
-            error: What went wrong, for the tag `error`.
+            status: Status of the run.
+            error: Reason of a failure, for the tag `error`.
         Raises:
-            ValueError: If `status` is none of FINISHED, FAILED and KILLED.
+            ValueError: If `status` is not FINISHED, FAILED or KILLED.
         """
         if status not in get_args(Status):
             raise ValueError(f"`status` must be one of {get_args(Status)}, but got {status!r}.")
@@ -379,16 +362,16 @@ class MLflowTracker:
             run.log.finish()
             return
         if run.log.has_lost and status == "FINISHED":
-            status, error = "KILLED", "a part of its record is lost, as the disk was full; resume it from last.ckpt"
+            status, error = "KILLED", "a part of its log is lost because the disk was full; resume it from last.ckpt"
         if error:
             self.set_tag("error", error)
         run.log.append({"kind": "status", "status": status, "end_time": time.time_ns() // 1_000_000})
         if not self._sync(now=True):
             say(
-                f"MLflow still lacks a part of run {run.run_id}. It waits in {run.log.file}, and is sent by "
+                f"MLflow still lacks a part of run {run.run_id}. It waits in {run.log.file} and is sent by "
                 "`qlit sync` in this folder, or when a later run of this experiment begins here."
             )
 
     def _at_exit(self) -> None:
-        if os.getpid() == self._pid:  # not a fork of the process that trains
+        if os.getpid() == self._pid:  # a fork of the process must not close the run
             self.close("FAILED", "the process ended without closing the run")
