@@ -83,7 +83,7 @@ def test_predictions_of_an_older_version_are_read(tmp_path):
 
 
 def test_too_few_probabilities_or_columns_are_refused():
-    with pytest.raises(ValueError, match="Each of 4 test sentences needs a probability, but got 3"):
+    with pytest.raises(ValueError, match="Every one of 4 test sentences needs a probability, but got 3"):
         predictions_of(TEXTS, SPLIT, [0.5, 0.5, 0.5])
     with pytest.raises(ValueError, match=r"or \(N, 2\) with N > 0, but got \(4,\), \(4,\), \(4, 3\)"):
         predictions_of(TEXTS, SPLIT, np.ones((4, 3)))

@@ -1,4 +1,4 @@
-"""Runs in MLflow: opened, written, found again by their config, and read."""
+"""Runs in MLflow: open, write, find by config, and read them."""
 
 __all__ = [
     "config_hash",

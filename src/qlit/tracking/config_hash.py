@@ -1,6 +1,6 @@
-"""The identity of a training: its config, the contents of what that names, and the version of the numerics.
+"""Identity of a training: its config, the contents of data and body, and the version of the numerics.
 
-Two runs with equal hashes were trained from equal settings on equal sentences, labels and body, by the same rules.
+Two runs with equal hashes were trained with equal settings on equal sentences, labels and body, by the same rules.
 """
 
 from collections.abc import Mapping
@@ -13,7 +13,7 @@ HASH, HASH_WITHOUT_SEEDS = "training.hash", "training.hash_without_seeds"
 DATA, BODY, RULES = "data.fingerprint", "body.fingerprint", "numerics"
 
 _SECTIONS = ("model", "data", "trainer", "seed_everything")
-# Names of what `Contents` covers, where things are kept, and what is shown meanwhile; no number of a run depends on it.
+# Names that `Contents` covers, places of files, and display settings: no number of a run depends on them.
 _INDIFFERENT = {
     "data": ("source", "text_column", "label_column", "body", "cache_dir"),
     "trainer": ("logger", "default_root_dir", "enable_progress_bar", "enable_model_summary", "log_every_n_steps"),
@@ -21,11 +21,11 @@ _INDIFFERENT = {
 
 
 def identity_tags(config: Mapping[str, Any], contents: Contents) -> dict[str, str]:
-    """Tags by which a training is found again.
+    """Tags that identify a training.
 
     Args:
         config: The resolved config, nested: every key, also those left at their defaults.
-        contents: Of the data and the body that it names. Paths and names do not matter, but what they stand for.
+        contents: Contents of its data and body. The contents matter, and not the paths and names in the config.
     Returns:
         `training.hash`, 16 hex digits over `NUMERICS`, the contents and the settings that numbers depend on (model,
         data, trainer and seeds); `training.hash_without_seeds`, equal for runs that differ in `seed_everything` and
@@ -40,10 +40,8 @@ def identity_tags(config: Mapping[str, Any], contents: Contents) -> dict[str, st
 
 
 def contents_tags(contents: Contents) -> dict[str, str]:
-    """Tags that tell what a run has read: `data.fingerprint`, `body.fingerprint`, and `numerics` with its version."""
-    from qlit.engines.numerics import (
-        NUMERICS,
-    )  # here, since qlit.engines imports torch, which readers of tags do without
+    """Tags of the contents that a run has read, `data.fingerprint` and `body.fingerprint`, and of the `numerics`."""
+    from qlit.engines.numerics import NUMERICS  # here because qlit.engines imports torch, slow for readers of tags
 
     return {DATA: contents.data, BODY: contents.body, RULES: str(NUMERICS)}
 

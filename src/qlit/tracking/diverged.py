@@ -1,4 +1,4 @@
-"""Tags of a run that diverged, and scores that are no numbers."""
+"""Tags of runs that diverged, and scores that are not finite."""
 
 import math
 import sys
@@ -7,7 +7,7 @@ DIVERGED, EPOCH = "diverged", "diverged.epoch"
 """Tags of a run that diverged: `true`, and its first epoch without finite numbers, counted from 0."""
 
 NOTICE = "notice.diverged"
-"""Tag with the notice on the divergence."""
+"""Tag with the notice about the divergence."""
 
 
 def diverged_tags(epoch: int) -> dict[str, str]:
@@ -16,5 +16,5 @@ def diverged_tags(epoch: int) -> dict[str, str]:
 
 
 def is_finite(value: float) -> bool:
-    """Whether a score is a number. MLflow keeps an infinity of older runs as the largest number there is."""
+    """Whether a score is finite. MLflow stores infinity, in runs of earlier versions, as the largest float."""
     return math.isfinite(value) and abs(value) < sys.float_info.max

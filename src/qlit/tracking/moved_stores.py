@@ -1,6 +1,6 @@
-"""Artifact locations of a store that was moved or copied: MLflow's database has absolute paths, which are corrected.
+"""Correct the artifact locations of a store that was moved or copied: MLflow's database has absolute paths.
 
-MLflow would look for artifacts where the store was before, find none, and create that folder again to write to it.
+MLflow would search for artifacts in the old place, find none, and create that folder again to write to it.
 """
 
 from pathlib import Path
@@ -14,16 +14,16 @@ if TYPE_CHECKING:
 
 
 def follow_move(engine: "Engine", root: Path, database: str | None) -> None:
-    """Let the experiments and runs of a database name the artifacts below `root`, if the folder was moved there.
+    """Point the experiments and runs of a database to the artifacts below `root`, if the folder was moved there.
 
-    An experiment was moved if artifacts of its runs lie below `root`, in the folder of the same name; or if none of its
-    runs has artifacts anywhere, and the folder that its location names is gone or belongs to another database (one that
-    this one was copied from). A location that somebody chose outside of the store, and artifacts that were left behind
-    in the old place, stay as they are. If a run was moved, a sentence on standard error says so.
+    An experiment was moved if artifacts of its runs lie below `root`, in the folder of the same name. It was also moved
+    if its runs have no artifacts, and the folder of its location is missing or belongs to another database, of which
+    this one is a copy. Locations outside the store that a user chose, and artifacts that stayed in the old place, are
+    not changed. If a run was moved, a sentence on standard error says so.
 
     Args:
-        engine: Of MLflow's database. Nobody else may do the same meanwhile; the caller has the lock.
-        root: The local folder of the store.
+        engine: Engine of MLflow's database. The caller holds `creation_lock`, so that no other process does the same.
+        root: Local folder of the store.
         database: Name of its SQLite file; None for a server.
     """
     from sqlalchemy import text
@@ -46,7 +46,7 @@ def follow_move(engine: "Engine", root: Path, database: str | None) -> None:
 
 
 def _moved(connection: "Connection", experiment: Any, old: Path, root: Path, database: str | None) -> int:
-    """Correct one experiment, if it was moved; the number of its runs with artifacts below `root`."""
+    """Correct one experiment if it was moved; number of its runs with artifacts below `root`."""
     from sqlalchemy import text
 
     here = root / old.name
@@ -76,7 +76,7 @@ def _moved(connection: "Connection", experiment: Any, old: Path, root: Path, dat
 
 
 def _elsewhere(location: str | None, root: Path) -> Path | None:
-    """The local folder that a location names, if it does not lie directly in `root`."""
+    """Local folder of a location, if it is not directly in `root`; otherwise None."""
     path = _local_path(location or "")
     if path is None or path.parent == root or path.parent.resolve() == root.resolve():
         return None
@@ -91,7 +91,7 @@ def _local_path(location: str) -> Path | None:
 
 
 def _forget_repositories() -> None:
-    """Clear what MLflow remembers of artifact locations in this process."""
+    """Clear MLflow's cache of artifact locations in this process."""
     from mlflow.tracking._tracking_service import utils
 
     utils._artifact_repos_cache.clear()

@@ -1,4 +1,4 @@
-"""Names and values that MLflow takes, made from ours."""
+"""Make names and values that MLflow accepts."""
 
 import argparse
 import getpass
@@ -17,7 +17,7 @@ _TAG_CHARS, _KEY_CHARS = 8000, 250  # MLflow's limits
 
 
 def flatten(params: Mapping[str, Any] | argparse.Namespace, prefix: str = "") -> dict[str, Any]:
-    """Nested mappings as one, with the names joined by dots; an empty one is a value."""
+    """Flatten nested mappings: names are joined by dots, and an empty mapping is a value."""
     items = vars(params) if isinstance(params, argparse.Namespace) else params
     flat: dict[str, Any] = {}
     for key, value in items.items():
@@ -29,14 +29,14 @@ def flatten(params: Mapping[str, Any] | argparse.Namespace, prefix: str = "") ->
 
 
 def clean_key(key: str) -> str:
-    """A name that MLflow takes: word characters, dots, dashes, spaces, colons and single inner slashes."""
+    """A name that MLflow accepts: word characters, dots, dashes, spaces, colons and single inner slashes."""
     key = re.sub(r"[^\w.\-/ :]", "_", key)
     parts = [part for part in key.split("/") if part not in ("", ".", "..")]
     return "/".join(parts)[:_KEY_CHARS] or "_"
 
 
 def clean_tags(tags: Mapping[str, str]) -> dict[str, str]:
-    """Tags with names that MLflow takes and values without credentials, cut after 8000 characters."""
+    """Tags with names that MLflow accepts and values without credentials, at most 8000 characters long."""
     return {clean_key(key): cut(scrub(str(value)), _TAG_CHARS) for key, value in tags.items()}
 
 
@@ -46,10 +46,10 @@ def cut(text: str, num_chars: int) -> str:
 
 
 def artifact_parts(artifact_path: str) -> tuple[str, str]:
-    """Folder and name of an artifact, of letters, digits, dots, dashes and underscores only.
+    """Folder and name of an artifact, with only letters, digits, dots, dashes and underscores.
 
     Raises:
-        ValueError: If there is no name in `artifact_path`.
+        ValueError: If `artifact_path` has no name.
     """
     parts = [re.sub(r"[^A-Za-z0-9._-]", "_", part) for part in artifact_path.split("/")]
     parts = [part for part in parts if part not in ("", ".", "..")]
@@ -59,7 +59,7 @@ def artifact_parts(artifact_path: str) -> tuple[str, str]:
 
 
 def make_run_name() -> str:
-    """`<config or qlit>-<date>-<time>-<4 hex digits>`, not from `random`, which equal seeds make equal."""
+    """`<config or qlit>-<date>-<time>-<4 hex digits>`; the digits do not come from `random`, which a seed fixes."""
     arguments = [part for argument in sys.argv[1:] for part in argument.split("=", 1)]
     configs = [value for key, value in itertools.pairwise(arguments) if key in ("-c", "--config")]
     stem = re.sub(r"[^A-Za-z0-9._-]", "_", Path(configs[0]).stem) if configs else "qlit"
@@ -67,8 +67,8 @@ def make_run_name() -> str:
 
 
 def user() -> str:
-    """Who runs this process."""
+    """Name of the user of this process."""
     try:
         return getpass.getuser()
-    except (KeyError, OSError):  # a container's user id without a name
+    except (KeyError, OSError):  # a user id without a name, as in containers
         return str(os.getuid())

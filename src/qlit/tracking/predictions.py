@@ -1,4 +1,4 @@
-"""What a run said of each test sentence, kept as a small artifact, so that runs can be compared sentence by sentence.
+"""Test predictions of a run, kept as a small artifact, so that runs can be compared sentence by sentence.
 
 Shapes: N predicted sentences, k classes.
 """
@@ -32,8 +32,8 @@ class Predictions:
     Args:
         indices: Rows of the sentences in the data set, ascending, int64, shape (N,).
         labels: Their true classes, int64, shape (N,).
-        probabilities: Of class 1, shape (N,), or of each of k classes, shape (N, k); float32, in [0, 1].
-        split_fingerprint: Of the split, which covers sentences, labels and indices of all its parts.
+        probabilities: Probabilities of class 1, shape (N,), or of all k classes, shape (N, k); float32, in [0, 1].
+        split_fingerprint: Fingerprint of the split, over sentences, labels and indices of all its parts.
         label_names: Names of the classes.
         dataset: Name of the data set.
 
@@ -59,18 +59,18 @@ class Predictions:
 
     @property
     def predicted(self) -> NDArray[np.int64]:
-        """The predicted classes, shape (N,): the likeliest, of two equal ones the first."""
+        """Most probable classes, shape (N,); the first one if two are equal."""
         if self.probabilities.ndim == 1:
             return (self.probabilities > 0.5).astype(np.int64)
         return np.asarray(self.probabilities.argmax(axis=1))
 
     @property
     def is_right(self) -> NDArray[np.bool_]:
-        """Whether each sentence was predicted as it is labelled, shape (N,)."""
+        """Whether the predicted class equals the label, for every sentence, shape (N,)."""
         return np.asarray(self.predicted == self.labels)
 
     def save(self, path: str | Path) -> None:
-        """Write them to a safetensors file, which holds numbers and text only."""
+        """Write the predictions to a safetensors file, which holds only numbers and text."""
         Path(path).write_bytes(self.to_bytes())
 
     def to_bytes(self) -> bytes:
@@ -82,10 +82,10 @@ class Predictions:
 
     @classmethod
     def load(cls, path: str | Path) -> Self:
-        """Read what `save` wrote.
+        """Read predictions from a file of `save`.
 
         Raises:
-            ValueError: If the file is something else, or damaged; files of older versions have no checksum.
+            ValueError: If the file is of another kind or damaged. Files of earlier versions have no checksum.
         """
         try:
             with safe_open(path, framework="numpy") as file:
@@ -117,20 +117,21 @@ def _checksum(arrays: Mapping[str, NDArray[Any]], notes: Mapping[str, str]) -> s
 def predictions_of(
     texts: LabelledTexts, split: Split, probabilities: ArrayLike, *, rows: ArrayLike | None = None
 ) -> Predictions:
-    """Predictions of a split's test sentences, from any kind of model.
+    """Predictions for the test sentences of a split, from any kind of model.
 
     Args:
         texts: The data set.
         split: Its split.
-        probabilities: Of class 1, shape (N,), or of each class, shape (N, k), in the order of `split.test` or `rows`.
-        rows: Which of `split.test` were predicted, positions in it, shape (N,); None for all.
+        probabilities: Probabilities of class 1, shape (N,), or of all classes, shape (N, k), in the order of
+            `split.test` or `rows`.
+        rows: Positions in `split.test` of the sentences that were predicted, shape (N,); None for all.
     Raises:
-        ValueError: If there are not as many probabilities as sentences.
+        ValueError: If the numbers of probabilities and sentences differ.
     """
     values = np.asarray(probabilities, dtype=np.float32)
     order: NDArray[np.int64] = np.arange(len(split.test)) if rows is None else np.asarray(rows, dtype=np.int64)
     if len(values) != len(order):
-        raise ValueError(f"Each of {len(order)} test sentences needs a probability, but got {len(values)}.")
+        raise ValueError(f"Every one of {len(order)} test sentences needs a probability, but got {len(values)}.")
     ascending = np.argsort(order, kind="stable")
     indices = split.test[order[ascending]]
     return Predictions(
@@ -144,15 +145,15 @@ def predictions_of(
 
 
 def keep_predictions(tracker: MLflowTracker, predictions: Predictions) -> None:
-    """Keep predictions as the artifact `FILE_NAME` of a tracker's run: 12 bytes a sentence and class, about."""
+    """Log predictions as the artifact `FILE_NAME` of a run: about 12 bytes per sentence and class."""
     tracker.log_bytes(predictions.to_bytes(), FILE_NAME)
 
 
 def gathered(*parts: Tensor) -> list[NDArray[Any]]:
-    """Each process's rows as those of all processes, one after the other; all processes must call it.
+    """Concatenate the rows of all processes; every process must call this function.
 
     Args:
-        parts: Tensors of this process, shape (n, ...), where n may differ from process to process.
+        parts: Tensors of this process, shape (n, ...), where n may differ between processes.
     """
     own = [part.detach().cpu().numpy() for part in parts]
     if not (torch.distributed.is_available() and torch.distributed.is_initialized()):

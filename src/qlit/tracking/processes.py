@@ -1,4 +1,4 @@
-"""Runs whose process died without a word (SIGKILL, power cut) say RUNNING for ever; the next start corrects them."""
+"""Find processes that ended without closing their run (SIGKILL, power cut), and set such runs to KILLED."""
 
 import os
 import re
@@ -9,11 +9,11 @@ from typing import Any
 
 import psutil
 
-_CLOCK_S = 2.0  # a process's start is derived from the clock, which may be corrected a little
+_CLOCK_S = 2.0  # tolerance: start times are derived from the clock, which may be corrected
 
 
 def process_tags() -> dict[str, str]:
-    """Tags by which a later start finds out whether the process that owns a run is gone."""
+    """Tags that identify the process of a run, so that a later process can check whether it has ended."""
     return {
         "qlit.host": socket.gethostname(),
         "qlit.pid": str(os.getpid()),
@@ -23,7 +23,7 @@ def process_tags() -> dict[str, str]:
 
 
 def reap(client: Any, experiment_id: str) -> list[str]:
-    """Mark as KILLED the runs that say RUNNING while their process on this host is gone; returns their ids."""
+    """Set RUNNING runs to KILLED whose process on this host has ended; return their ids."""
     from mlflow.exceptions import MlflowException
 
     wanted = f"attributes.status = 'RUNNING' AND tags.`qlit.host` = '{socket.gethostname()}'"
@@ -34,14 +34,14 @@ def reap(client: Any, experiment_id: str) -> list[str]:
         try:
             client.set_tag(run.info.run_id, "error", f"process {run.data.tags['qlit.pid']} ended without a word")
             client.set_terminated(run.info.run_id, "KILLED")
-        except MlflowException:  # deleted, or reaped by another start, in the meantime
+        except MlflowException:  # deleted or reaped by another process meanwhile
             continue
         reaped.append(run.info.run_id)
     return reaped
 
 
 def process_is_gone(tags: Mapping[str, Any]) -> bool:
-    """Whether the process on this host that set these `process_tags` has ended; False where that cannot be told."""
+    """Whether the process on this host with these `process_tags` has ended; False if that is unknown."""
     try:
         pid, started = int(tags["qlit.pid"]), float(tags["qlit.process_start"])
     except (KeyError, ValueError):
@@ -50,9 +50,9 @@ def process_is_gone(tags: Mapping[str, Any]) -> bool:
         return False
     try:
         process = psutil.Process(pid)
-        if process.status() == psutil.STATUS_ZOMBIE:  # killed, and its parent has not looked yet
+        if process.status() == psutil.STATUS_ZOMBIE:  # killed, and not yet collected by its parent
             return True
-        return abs(process.create_time() - started) > _CLOCK_S  # the number was given to a younger process
+        return abs(process.create_time() - started) > _CLOCK_S  # a younger process has the same number
     except psutil.NoSuchProcess:
         return True
     except psutil.AccessDenied:
@@ -60,12 +60,12 @@ def process_is_gone(tags: Mapping[str, Any]) -> bool:
 
 
 def is_here(tags: Mapping[str, Any]) -> bool:
-    """Whether the process that set these `process_tags` is one of this machine, which can be looked at."""
+    """Whether the process with these `process_tags` belongs to this machine, where it can be checked."""
     return tags.get("qlit.host") == socket.gethostname() and tags.get("qlit.pid_space") == _pid_space()
 
 
 def _pid_space() -> str:
-    """The PID namespace: a container may share the host's name and still count its processes by itself."""
+    """The PID namespace: a container may have the host's name and its own process numbers."""
     try:
         return re.sub(r"\D", "", str(Path("/proc/self/ns/pid").readlink()))
     except OSError:

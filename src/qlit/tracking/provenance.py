@@ -1,4 +1,4 @@
-"""Where a run comes from: code, versions, machine and command, as flat tags."""
+"""Provenance of a run: code, versions, machine and command, as flat tags."""
 
 import importlib.metadata
 import os
@@ -27,14 +27,14 @@ _PACKAGES = (
 
 
 def collect() -> dict[str, str]:
-    """The origin of this process's results.
+    """Provenance of the results of this process.
 
     Returns:
-        Tags by name, credentials taken out: `qlit.version` (of the installation; in a git checkout without its commit),
+        Tags by name, without credentials: `qlit.version` (of the installation; in a git checkout without its commit),
         `git.commit` and `git.dirty` (of the code that runs, only if qlit lies in a git checkout), `python.version`,
         `<package>.version` of the packages that decide results, `platform`, `host`, `cpu.model`, `cpu.cores` (logical),
         `cpu.cores_usable`, `memory.gib`, `torch.threads` (if torch is imported), `cuda.devices` (if there are any),
-        `slurm.job_id` (in a SLURM job), `command`. What cannot be found out is "unknown".
+        `slurm.job_id` (in a SLURM job), `command`. A value that cannot be found is "unknown".
     Cost: below 0.1 s; imports nothing and starts no CUDA context.
     """
     tags = {
@@ -59,7 +59,7 @@ def collect() -> dict[str, str]:
 
 
 def _code_tags(version: str, checkout: Checkout | None) -> dict[str, str]:
-    """Which code runs; of code in a git checkout, its commit stands in tags of its own."""
+    """Version of the code; for code in a git checkout, its commit in separate tags."""
     tags = {"qlit.version": version_without_commit(version, checkout)}
     if checkout is not None:
         tags |= {"git.commit": checkout.commit, "git.dirty": checkout.dirty}
@@ -89,7 +89,7 @@ def _usable_cores() -> int | None:
 
 
 def _cuda_devices() -> list[str]:
-    """Names of the NVIDIA devices, from the driver: asking CUDA would start it, and break a later fork."""
+    """Names of the NVIDIA devices from the driver, because a call of CUDA would break a later fork."""
     names = []
     for file in sorted(Path("/proc/driver/nvidia/gpus").glob("*/information")):
         match = re.search(r"^Model:\s*(.+)$", file.read_text(), re.MULTILINE)

@@ -14,12 +14,12 @@ Record = dict[str, Any]
 DAMAGED = "damaged"
 """Kind of a line that is no event; its `line` is the text."""
 
-METRICS_PER_BATCH = 1000  # the most that MLflow takes at once
+METRICS_PER_BATCH = 1000  # limit of MLflow
 _FILE = b'{"kind": "file"'
 
 
 def to_line(record: Record) -> bytes:
-    """The line of the log that keeps a record."""
+    """Line of the log for a record."""
     return checked_line(json.dumps(record).encode())
 
 
@@ -33,12 +33,12 @@ def from_line(line: bytes) -> Record:
 
 
 def is_of_file(line: bytes) -> bool:
-    """Whether a line keeps a record of the kind `file`."""
+    """Whether a line holds a record of the kind `file`."""
     return line.startswith(_FILE)
 
 
 def merged(records: Iterable[tuple[Record, int]]) -> Iterator[tuple[Record, int]]:
-    """Records with the position at which each ends; neighbouring metrics become one batch of at most 1000."""
+    """Records with their end positions; neighbouring metrics become one batch of at most 1000."""
     batch: Record = {}
     batch_end = 0
     for record, end in records:
