@@ -221,8 +221,10 @@ def run_cases(cases: list[tuple[str, list[str], str]], origin: Path, folder: Pat
 def _import_all() -> None:
     from importlib import import_module
 
-    for name in ("predict", "export", "compare", "table", "study_run", "study_look", "describe", "finetune"):
+    for name in ("predict", "export", "compare", "table", "describe", "finetune"):
         import_module(f"qlit.commands.{name}")
+    for name in ("jobs.study.run", "jobs.study.work", "reports.study_report"):
+        import_module(f"qlit.{name}")
     for name in ("mlflow.store.tracking.sqlalchemy_store", "matplotlib.pyplot", "sentence_transformers"):
         import_module(name)
 

@@ -6,9 +6,10 @@ from importlib import import_module
 
 import qlit.commands
 import qlit.jobs
+import qlit.reports
 
 gc.disable()
-for room in (qlit.commands, qlit.jobs):
+for room in (qlit.commands, qlit.jobs, qlit.reports):
     for module in pkgutil.walk_packages(room.__path__, f"{room.__name__}."):
         import_module(module.name)
 for name in ("matplotlib.pyplot", "mlflow.store.tracking.sqlalchemy_store", "sentence_transformers"):

@@ -4,9 +4,10 @@ from pathlib import Path
 
 import pytest
 
-from qlit.jobs.study.setup import checked_configs, job_of, options_of
+from qlit.jobs.study.setup import checked_configs, job_of
 from qlit.studies.designs import cells_of, num_trainings
 from qlit.studies.files.study_file import read_study
+from qlit.studies.fit_options import fit_options
 
 FOLDER = Path(__file__).resolve().parents[2] / "configs" / "studies"
 FILES = sorted(FOLDER.glob("*.yaml"))
@@ -32,7 +33,7 @@ def test_a_study_has_the_papers_cells_and_can_be_trained(file):
 def test_the_learning_rates_of_table_vi_are_in_the_options():
     cells = cells_of(read_study(FOLDER / "table_06.yaml"))
     assert {cell["model.lr"] for cell in cells} == {0.001, 0.0015, 0.002, 0.0025, 0.003, 0.005}
-    options = options_of(read_study(FOLDER / "table_06.yaml"), cells[-1])
+    options = fit_options(read_study(FOLDER / "table_06.yaml"), cells[-1])
     assert options[-4:] == [
         "--model.head.encoder.num_qubits=18", "--model.head.pqc.num_qubits=18", "--model.lr=0.005",
         "--tracking.experiment=table_06",

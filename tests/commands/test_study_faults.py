@@ -15,7 +15,7 @@ from mlflow import MlflowClient
 from servers import MlflowServer
 
 from qlit.cli import main
-from qlit.commands import study_run
+from qlit.reports import study_record
 from qlit.studies.trials.storage import ENVIRONMENT
 from qlit.tracking.kept_runs import KeptRuns
 from qlit.tracking.tracker import MLflowTracker
@@ -125,11 +125,11 @@ def test_an_mlflow_server_that_goes_at_the_worst_moments_gets_all_in_the_end(tmp
     outages.before(KeptRuns, "all_finished")  # of the first trial
     outages.before(MlflowClient, "create_run", at=2, kill=True)  # of the same; the first is the study's own
     outages.before(MLflowTracker, "close", at=3)
-    outages.before(study_run, "_record")  # at the end of the study's own run
+    outages.before(study_record, "record_study")  # at the end of the study's own run
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DeprecationWarning)
         assert study(tmp_path, "worker", *arguments, *tracking)[0] == 0
-    assert outages.moments == ["all_finished", "create_run", "close", "_record"]
+    assert outages.moments == ["all_finished", "create_run", "close", "record_study"]
     assert table(study, tmp_path, *arguments) == undisturbed
     client = MlflowClient(server.uri)
     runs = client.search_runs([client.get_experiment_by_name("tiny").experiment_id])

@@ -8,8 +8,10 @@ import yaml
 from commands.runs import QUICKSTART, all_runs
 from tiny_body import make_tiny_body, write_tiny_data
 
-from qlit.commands import study_run
 from qlit.jobs.callbacks.interruption import Interruption
+from qlit.jobs.study import run as study_run
+from qlit.jobs.study.supervisor import Supervisor
+from qlit.reports import study_record
 from qlit.studies.trials.trials import Trials
 
 pytestmark = [
@@ -21,9 +23,9 @@ STAGES = {
     "queueing": ("worker", Trials, "_queue"),
     "own run": ("worker", Trials, "note_holder"),
     "training": ("worker", Interruption, "on_train_epoch_start"),
-    "report": ("worker", study_run, "_record"),
+    "report": ("worker", study_record, "record_study"),
     "embedding": ("run", study_run, "embed"),
-    "workers": ("run", study_run, "_supervised"),
+    "workers": ("run", Supervisor, "run"),
 }
 
 
@@ -51,7 +53,7 @@ def test_a_signal_in_any_stage_leaves_nothing_running(given, tmp_path, said, mon
         if not sent:
             sent.append(number)
             os.kill(os.getpid(), number)
-        return None if name == "_supervised" else original(*arguments, **options)
+        return None if owner is Supervisor else original(*arguments, **options)
 
     with monkeypatch.context() as patch:
         patch.setattr(owner, name, interrupted)

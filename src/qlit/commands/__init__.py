@@ -7,6 +7,7 @@ __all__ = [
     "finetune",
     "predict",
     "study",
+    "sync",
     "table",
     "train",
 ]

@@ -4,5 +4,7 @@ __all__ = [
     "comparison_figure",
     "comparison_text",
     "published_table",
+    "study_record",
     "study_report",
+    "study_text",
 ]

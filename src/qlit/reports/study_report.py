@@ -61,6 +61,11 @@ class Report:
         return page
 
 
+def report_folder(name: str) -> Path:
+    """Default folder of the report of a study."""
+    return Path("mlruns") / "studies" / name / "report"
+
+
 def report_of(trials: Trials) -> Report:
     """Report on the finished trials of a study.
 

@@ -6,6 +6,7 @@ __all__ = [
     "checkout",
     "critical_section",
     "digest",
+    "durations",
     "errors",
     "figure_style",
     "file_lock",

@@ -6,6 +6,7 @@ __all__ = [
     "designs",
     "effects",
     "files",
+    "fit_options",
     "screened",
     "trials",
 ]

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from qlit.studies.cell_results import levels_text
 from qlit.studies.definition import Cell, Scalar
 
 
@@ -70,3 +71,11 @@ class Screened:
         """Restore from the plain values of `plain`."""
         factors = (JudgedFactor(**{**each, "levels": tuple(each["levels"])}) for each in plain["factors"])
         return cls(tuple(factors), plain["note"], tuple(plain["starts"]))
+
+
+def searched_text(screened: Screened) -> str:
+    """Say what is searched after the screening: `search over lr; Q 10, E 2 stay`."""
+    if not screened.kept:
+        return "no factor matters enough to be searched"
+    fixed = f"; {levels_text(screened.fixed)} stay" if screened.fixed else ""
+    return f"search over {', '.join(screened.kept)}{fixed}"

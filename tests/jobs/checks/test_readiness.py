@@ -4,8 +4,8 @@ import pytest
 from commands.runs import QUICKSTART
 
 from qlit.cli import main
-from qlit.commands import study_run
 from qlit.jobs import series
+from qlit.jobs.study import run as study_run
 
 FEW = ["--data.num_per_label", "40", "--data.max_test", "20", "--model.head.pqc.num_qubits", "4",
        "--model.head.encoder.connectivity", "1"]  # fmt: skip

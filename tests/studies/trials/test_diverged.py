@@ -12,8 +12,8 @@ from optuna.trial import TrialState
 from studies.small import REPLICATES, small_study, trials_of, url, value_of
 from studies.staged import NUM_CELLS, staged_trials, train
 
-from qlit.jobs.study.tables import best_text, status_text
 from qlit.reports.study_report import report_of
+from qlit.reports.study_text import best_text, status_text
 from qlit.studies.cell_results import all_results, csv_of, diverged_trainings, note_of, ranked, results_of, table_of
 from qlit.studies.definition import Factor, Objective
 from qlit.studies.design_kinds import Design

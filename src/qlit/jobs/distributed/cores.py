@@ -7,6 +7,8 @@ from typing import Any
 
 import torch
 
+from qlit.runtime.errors import UsageError
+
 
 def num_processes(name: str, trainer: Mapping[str, Any]) -> int | None:
     """How many processes of its own a training needs; None for one in the process that asks.
@@ -119,3 +121,18 @@ def placement_of(name: str, trainers: Sequence[Mapping[str, Any]]) -> Placement:
     count = max(num_processes(name, trainer) or 1 for trainer in trainers)
     gpus = min(num_gpus(trainer) for trainer in trainers)
     return Placement(count, tuple(sorted(os.sched_getaffinity(0))), gpus, os.environ.get("CUDA_VISIBLE_DEVICES"))
+
+
+def use_cores(cores: str) -> None:
+    """Run this process and its threads on some cores alone.
+
+    Args:
+        cores: Their numbers, with commas between them: "0,1".
+    Raises:
+        UsageError: If they are not numbers.
+    """
+    numbers = cores.split(",")
+    if not all(number.isdecimal() for number in numbers):
+        raise UsageError(f"`--cores` must be numbers with commas between them, 0,1 say, but got {cores!r}.")
+    os.sched_setaffinity(0, set(map(int, numbers)))
+    torch.set_num_threads(len(numbers))

@@ -3,9 +3,12 @@
 __all__ = [
     "contents",
     "embedding",
+    "parent_run",
     "rank",
+    "run",
     "setup",
     "size",
-    "tables",
+    "supervisor",
+    "work",
     "worker",
 ]

@@ -1,11 +1,8 @@
 """A study as the command line names it: its file, options for all cells, and the options of each training."""
 
 import argparse
-import json
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Any
 
 from qlit.jobs.checks.readiness import Planned, check_all
@@ -15,21 +12,21 @@ from qlit.jobs.job import RESERVED_KEYS, Job
 from qlit.jobs.series import split_overrides
 from qlit.runtime.errors import UsageError
 from qlit.runtime.yaml_text import load_yaml
-from qlit.runtime.yaml_values import home_expanded
 from qlit.studies.definition import Cell, Replicate, Study
 from qlit.studies.designs import cells_of
 from qlit.studies.files.study_file import read_study
+from qlit.studies.fit_options import fit_options
 from qlit.studies.trials.storage import Location, location_of
 
 
 @dataclass(frozen=True)
-class Named:
-    """A study and where it is.
+class NamedStudy:
+    """A study that a command line names.
 
     Args:
-        study: As its file and the command line say.
-        location: Of its trials.
-        arguments: What a worker's command line needs to mean the same.
+        study: Content of its file, with the overrides of the command line.
+        location: Storage of its trials.
+        arguments: Words that name the same study on the command line of a worker.
     """
 
     study: Study
@@ -37,24 +34,13 @@ class Named:
     arguments: tuple[str, ...]
 
 
-def report_folder(name: str) -> Path:
-    """Where the report of a study is written unless told otherwise."""
-    return Path("mlruns") / "studies" / name / "report"
+def parse_arguments(parser: CommandParser, arguments: Sequence[str]) -> tuple[argparse.Namespace, NamedStudy]:
+    """Parse the command line of a verb; return its options and its study.
 
-
-def add_study_options(parser: argparse.ArgumentParser) -> None:
-    """The options by which every verb knows its study."""
-    parser.add_argument("-c", "--config", required=True, metavar="FILE", help="the study file")
-    parser.add_argument(
-        "--storage", metavar="URL", help="journal:PATH, sqlite:///PATH or postgresql://.. instead of its"
-    )
-
-
-def parsed(parser: CommandParser, arguments: Sequence[str]) -> tuple[argparse.Namespace, Named]:
-    """Options, and the study that they name. Options with a dot are for the config of all cells.
+    Options with a dot override config keys in all cells.
 
     Raises:
-        UsageError, ValueError, FileNotFoundError: If something is wrong with them or the study file.
+        UsageError, ValueError, FileNotFoundError: If the options or the study file are invalid.
     """
     own, overrides = split_overrides(arguments)
     options = parser.parse(own)
@@ -68,7 +54,7 @@ def parsed(parser: CommandParser, arguments: Sequence[str]) -> tuple[argparse.Na
         raise UsageError(f"a study sets {own_key[0]} itself; its file has `replicates` for seeds and splits.")
     location = location_of(options.storage or study.storage, study.name)
     arguments = ["--config", options.config, *(["--storage", options.storage] if options.storage else []), *overrides]
-    return options, Named(study, location, tuple(arguments))
+    return options, NamedStudy(study, location, tuple(arguments))
 
 
 def _settings(overrides: Sequence[str]) -> dict[str, Any]:
@@ -85,22 +71,9 @@ def _settings(overrides: Sequence[str]) -> dict[str, Any]:
     return found
 
 
-def options_of(study: Study, cell: Mapping[str, Any]) -> list[str]:
-    """The options of `qlit fit` that make a cell, without seeds."""
-    settings = study.settings(cell)
-    configs = list(study.base)
-    if "config" in settings:
-        configs.append(study.folder / home_expanded(settings.pop("config")))
-    experiment = settings.pop("tracking.experiment", study.name)
-    options = [part for config in configs for part in ("--config", str(config))]
-    # One word each: a value may begin with a dash.
-    options += [f"--{key}={_text(value)}" for key, value in settings.items()]
-    return [*options, f"--tracking.experiment={experiment}"]
-
-
 def job_of(study: Study, cell: Mapping[str, Any]) -> Job:
     """The training of a cell, without seeds."""
-    return Job(options_of(study, cell))
+    return Job(fit_options(study, cell))
 
 
 def replicate_of(job: Job, replicate: Replicate, name: str) -> Job:
@@ -113,12 +86,6 @@ def replicate_of(job: Job, replicate: Replicate, name: str) -> Job:
             "test_after_fit": True,
         }
     )
-
-
-def _text(value: Any) -> str:
-    if isinstance(value, float) and not math.isfinite(value):
-        return str(value)
-    return value if isinstance(value, str) else json.dumps(value)
 
 
 def checked_configs(study: Study) -> list[dict[str, Any]]:

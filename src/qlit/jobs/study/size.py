@@ -4,10 +4,10 @@ import sys
 from statistics import mean
 
 from qlit.jobs.estimates.training import run_seconds
-from qlit.jobs.study.setup import options_of
-from qlit.jobs.study.tables import duration
+from qlit.runtime.durations import duration_text
 from qlit.studies.definition import Cell, Study
 from qlit.studies.designs import cells_of, level_at, num_trainings
+from qlit.studies.fit_options import fit_options
 
 ASK_FROM_S = 3600.0
 _NUM_TIMED = 5  # cells that are timed, from the first to the last: cost may grow a hundredfold with qubits
@@ -35,7 +35,7 @@ def confirm_start(study: Study, num_workers: int, num_processes: int = 1, *, ask
     else:
         estimated += start_s if processes else 0
         total = start_s + estimated * count / num_workers
-        told += f" of about {duration(estimated)}{processes}, {duration(total)} with {num_workers} worker(s)"
+        told += f" of about {duration_text(estimated)}{processes}, {duration_text(total)} with {num_workers} worker(s)"
         if study.hours is not None:
             told += f", of which {study.hours:g} h are allowed"
             total = min(total, 3600 * study.hours)
@@ -52,7 +52,7 @@ def estimated_s(study: Study) -> float | None:
     """About how long a training takes: `run_seconds` of some cells with this process's threads; None if not known."""
     stages = []
     for number, cells in _some_cells(study):
-        known = [each for each in (run_seconds(options_of(study, cell)) for cell in cells) if each is not None]
+        known = [each for each in (run_seconds(fit_options(study, cell)) for cell in cells) if each is not None]
         stages += [(number, mean(known))] if known else []
     total = sum(number for number, _ in stages)
     return sum(number * seconds for number, seconds in stages) / total if total else None

@@ -18,7 +18,6 @@ from qlit.jobs.outcome import Outcome
 from qlit.jobs.study.contents import facts_of
 from qlit.jobs.study.processes import LostError, reason_of
 from qlit.jobs.study.setup import job_of, replicate_of
-from qlit.jobs.study.tables import searched_text
 from qlit.jobs.study.trial import train
 from qlit.runtime.errors import UsageError, is_about_input
 from qlit.runtime.interrupts import Interrupts, StoppedBySignal
@@ -26,6 +25,7 @@ from qlit.runtime.retry import OutageError, cause_of, is_outage, no_retries
 from qlit.runtime.secrets import scrub
 from qlit.studies.cell_results import note_of
 from qlit.studies.definition import Replicate
+from qlit.studies.screened import searched_text
 from qlit.studies.trials.claim import Claimed
 from qlit.studies.trials.contents import ChangedError, contents_key
 from qlit.studies.trials.diverged import DIVERGED

@@ -1,13 +1,14 @@
-"""What the verbs of `qlit study` print."""
+"""Text that the verbs of `qlit study` print: progress, the best cells, failures, and the screening."""
 
 import shlex
 import time
 
-from qlit.jobs.study.setup import options_of
+from qlit.runtime.durations import duration_text
 from qlit.studies.cell_results import CellResult, diverged_trainings, levels_text, pareto_front, ranked, results_of
 from qlit.studies.definition import Study
 from qlit.studies.designs import cells_of
-from qlit.studies.screened import JudgedFactor, Screened
+from qlit.studies.fit_options import fit_options
+from qlit.studies.screened import JudgedFactor, searched_text
 from qlit.studies.trials.trials import Trials
 
 _MOST_ROWS = 20
@@ -29,15 +30,8 @@ def progress_text(trials: Trials, seconds: float | None = None) -> str:
     ]
     if seconds is not None and recent and left > counts["running"]:
         left_s = left * seconds / len(recent)
-        parts.append(f"about {duration(left_s)} left")
+        parts.append(f"about {duration_text(left_s)} left")
     return ", ".join(parts)
-
-
-def duration(seconds: float) -> str:
-    """`40 s`, `12 min`, `3.5 h`."""
-    if seconds < 100:
-        return f"{seconds:.0f} s"
-    return f"{seconds / 60:.0f} min" if seconds < 6000 else f"{seconds / 3600:.1f} h"
 
 
 def best_text(trials: Trials) -> str:
@@ -57,7 +51,7 @@ def best_text(trials: Trials) -> str:
         *(_line(each.metric, chosen.text(each.metric)) for each in study.objectives),
         _line("test/accuracy", chosen.text("test/accuracy") + ", which chose nothing"),
         _line("run", ", ".join(each.run_id for each in chosen.trainings)),
-        _line("train it again", "qlit fit " + shlex.join(options_of(study, chosen.cell))),
+        _line("train it again", "qlit fit " + shlex.join(fit_options(study, chosen.cell))),
     ]
     if len(study.objectives) > 1:
         lines.append("cells that no other beats in all objectives:")
@@ -116,14 +110,6 @@ def screened_lines(trials: Trials) -> list[str]:
         return [_line("stage", "screening; the search begins when all of its cells are trained")]
     lines = [_line("stage", searched_text(screened))]
     return lines + [_line("searched", judged_text(each)) for each in screened.factors if each.is_kept]
-
-
-def searched_text(screened: Screened) -> str:
-    """`search over lr; Q 10, E 2 stay`."""
-    if not screened.kept:
-        return "no factor matters enough to be searched"
-    stay = f"; {levels_text(screened.fixed)} stay" if screened.fixed else ""
-    return f"search over {', '.join(screened.kept)}{stay}"
 
 
 def judged_text(factor: JudgedFactor) -> str:

@@ -1,0 +1,57 @@
+"""`qlit study worker`: a process that works on a study, alone or for `qlit study run`."""
+
+from contextlib import ExitStack
+from pathlib import Path
+
+from qlit.jobs.study.contents import check_study
+from qlit.jobs.study.parent_run import ParentRun, Record, parent_run_of
+from qlit.jobs.study.setup import NamedStudy, checked_configs
+from qlit.jobs.study.worker import Worker
+from qlit.runtime.interrupts import Interrupts
+from qlit.studies.trials.storage import setup_lock
+from qlit.studies.trials.storage_retry import retry_storage
+from qlit.studies.trials.trials import Trials
+
+
+def work_alone(named: NamedStudy, study_file: Path, interrupts: Interrupts, record: Record) -> int:
+    """Work on a study that no other process of this machine needs to have started; return the number of failed trials.
+
+    Unless another worker holds the run of the study in MLflow, this one opens and closes it.
+
+    Args:
+        named: The study.
+        study_file: The study file, which its run keeps.
+        interrupts: Signals of this process.
+        record: As of `ParentRun`.
+    Raises:
+        OutageError, ValueError: As `Worker.work`; or if the study cannot be trained.
+    """
+    with ExitStack() as own_run:
+        with interrupts.raising():
+            trials = Trials(named.study, named.location)  # without retries: a person waits for the error
+            tracking = checked_configs(named.study)[0]["tracking"]
+            check_study(trials)
+            retry_storage(trials.fill)
+            with setup_lock(named.location):  # one of several workers that start together opens the run
+                if not trials.is_held:
+                    own_run.enter_context(ParentRun(trials, tracking, study_file, interrupts, record))
+        Worker(trials, parent_run_of(trials), interrupts).work(named.study.hours)
+    failed: int = retry_storage(lambda: trials.num_given_up)
+    trials.close()
+    return failed
+
+
+def work_for_parent(named: NamedStudy, parent: int, interrupts: Interrupts) -> None:
+    """Work on a study for the `qlit study run` that started this process.
+
+    Args:
+        named: The study.
+        parent: Process id of that command, with whose end this process stops.
+        interrupts: Signals of this process.
+    Raises:
+        OutageError, ValueError: As `Worker.work`.
+    """
+    with interrupts.raising():
+        trials = retry_storage(lambda: Trials(named.study, named.location))
+    Worker(trials, parent_run_of(trials), interrupts, parent).work(named.study.hours)
+    trials.close()
