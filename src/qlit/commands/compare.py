@@ -14,7 +14,6 @@ from qlit.jobs.terminal import quieten
 from qlit.reports.comparison_figure import comparison_figure
 from qlit.reports.comparison_text import comparison_text
 from qlit.runtime.errors import UsageError
-from qlit.runtime.interrupts import StoppedBySignal
 from qlit.runtime.output_files import check_output
 from qlit.tracking.kept_runs import KeptRuns
 
@@ -51,10 +50,17 @@ def run(command: str, arguments: list[str]) -> int:
     quieten()
     check_output(options.json)
     check_output(options.plot, suffixes=(".png", ".svg", ".pdf"))
-    try:
-        models = _models(options.runs, options.config, options.seeds, options.first_seed, overrides)
-    except StoppedBySignal as stop:
-        return stopped_status(command, stop)
+    if bool(options.runs) == bool(options.config):
+        raise UsageError("give ids of runs, or configs with --config" + (", not both." if options.runs else "."))
+    if options.runs:
+        if options.seeds is not None or options.first_seed is not None:
+            raise UsageError("runs are compared as they are: --seeds and --first_seed go with --config.")
+        models = _models_of_runs(options.runs, overrides)
+    else:
+        series = _series(options.config, options.seeds, options.first_seed, overrides)
+        if (stopped := series.train()) is not None:
+            return stopped_status(command, stopped)
+        models = _models_of_series(series)
     comparison = compare(models)
     if options.json:
         text = json.dumps(asdict(comparison), indent=2, allow_nan=False)
@@ -65,15 +71,8 @@ def run(command: str, arguments: list[str]) -> int:
     return 0
 
 
-def _models(
-    runs: Sequence[str], configs: Sequence[str], seeds: int | None, first_seed: int | None, overrides: Sequence[str]
-) -> list[Model]:
-    if bool(runs) == bool(configs):
-        raise UsageError("give ids of runs, or configs with --config" + (", not both." if runs else "."))
-    if runs:
-        if seeds is not None or first_seed is not None:
-            raise UsageError("runs are compared as they are: --seeds and --first_seed go with --config.")
-        return _models_of_runs(runs, overrides)
+def _series(configs: Sequence[str], seeds: int | None, first_seed: int | None, overrides: Sequence[str]) -> Series:
+    """The trainings of two or more configs on the same data, each with the same seeds."""
     if len(configs) < 2:
         raise UsageError(f"a comparison needs two configs at least, but got one, {configs[0]}.")
     num_seeds, first = _NUM_SEEDS if seeds is None else seeds, first_seed or 0
@@ -95,12 +94,15 @@ def _models(
             f"A comparison is of models on the same data, but the sentences or labels of {' and '.join(data.values())} "
             "differ: give all configs one `data.source`."
         )
-    found = series.trained()
-    if told := series.diverged_text():  # a mean of the others alone would be too high
-        raise ValueError(f"There is nothing to compare with, as {told}")
+    return series
+
+
+def _models_of_series(series: Series) -> list[Model]:
+    if diverged := series.diverged_text():  # a mean of the others alone would be too high
+        raise ValueError(f"There is nothing to compare with, as {diverged}")
     return [
         Model(candidate.name, tuple(runs[seed] for seed in candidate.seeds))
-        for candidate, runs in zip(candidates, found, strict=True)
+        for candidate, runs in zip(series.candidates, series.runs, strict=True)
     ]
 
 

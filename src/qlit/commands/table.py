@@ -12,7 +12,6 @@ from qlit.jobs.series import Candidate, Series, split_overrides, stopped_status
 from qlit.jobs.terminal import quieten
 from qlit.reports.published_table import published_table
 from qlit.runtime.errors import UsageError
-from qlit.runtime.interrupts import StoppedBySignal
 from qlit.runtime.output_files import check_output
 
 
@@ -40,13 +39,13 @@ def run(command: str, arguments: list[str]) -> int:
     plan = read_plan(options.table)
     rows = [_limited(row, options.max_seeds, options.max_epochs) for row in plan.rows]
     series = Series([_candidate(row, overrides) for row in rows])
-    try:
-        runs = series.found() if options.no_training else series.trained()
-    except StoppedBySignal as stop:
-        return stopped_status(command, stop)
-    text = published_table(replace(plan, rows=tuple(rows)), runs, [sorted(found) for found in series.diverged])
-    if told := series.diverged_text():
-        print(f"qlit {command}: {told}", file=sys.stderr)
+    if options.no_training:
+        series.find()
+    elif (stopped := series.train()) is not None:
+        return stopped_status(command, stopped)
+    text = published_table(replace(plan, rows=tuple(rows)), series.runs, [sorted(found) for found in series.diverged])
+    if diverged := series.diverged_text():
+        print(f"qlit {command}: {diverged}", file=sys.stderr)
     if options.output:
         Path(options.output).write_text(text, encoding="utf-8")
     else:

@@ -1,4 +1,4 @@
-"""Trainings of several configs with several seeds: the missing ones are run, in this process, the others found."""
+"""Trainings of several configs with several seeds: find earlier ones, and train what is missing in this process."""
 
 import shlex
 import sys
@@ -26,9 +26,9 @@ class Candidate:
     """A model that is trained with several seeds.
 
     Args:
-        name: How it is called.
-        options: As of `qlit fit`, `--config` included, without seeds.
-        seeds: Each is `data.seed`, of split and batches, and `seed_everything`, of starting parameters and shots.
+        name: Name for messages and results.
+        options: Options of `qlit fit`, `--config` included, without seeds.
+        seeds: Values of both `data.seed` (split and batches) and `seed_everything` (starting parameters and shots).
     """
 
     name: str
@@ -36,21 +36,15 @@ class Candidate:
     seeds: tuple[int, ...]
 
 
-def stopped_status(command: str, stop: StoppedBySignal) -> int:
-    """Tell that a series was stopped and how it goes on; the exit status of that."""
-    print(f"qlit {command}: {stop}; the same command goes on", file=sys.stderr)
-    return 128 + stop.signal
-
-
 class Series:
-    """The runs of some candidates.
+    """The trainings of some candidates with their seeds.
 
-    One process at a time: two that train the same series both train what is missing.
+    Only one process at a time may train a series: two processes would both train what is missing.
 
     Args:
-        candidates: With names that differ.
+        candidates: Candidates with different names.
     Raises:
-        UsageError, ValueError: If a config cannot be understood or be trained here.
+        UsageError, ValueError: If a config is invalid or cannot be trained here.
     """
 
     def __init__(self, candidates: Sequence[Candidate]) -> None:
@@ -65,72 +59,79 @@ class Series:
         for candidate, job in zip(self.candidates, self._jobs, strict=True):
             check_trainer(candidate.name, job.config["trainer"])
         for job in self._jobs:
-            _ = job.runs  # a store that cannot be named is told before the first training, too
+            _ = job.runs  # an invalid tracking URI is also an error before the first training
+        self.runs: list[dict[int, KeptRun]] = [{} for _ in self.candidates]
+        """Finished runs of every candidate by seed, as far as `find` or `train` has read them."""
         self.diverged: list[dict[int, Outcome]] = [{} for _ in self.candidates]
-        """The trainings of each candidate that diverged, by seed, as far as `found` or `trained` has met them."""
+        """Diverged trainings of every candidate by seed, as far as `find` or `train` has met them."""
+        self._stopped: list[dict[int, Outcome]] = [{} for _ in self.candidates]
 
     def contents(self) -> list[Contents]:
-        """What each candidate reads.
+        """Contents of the data and the body of every candidate.
 
         Raises:
             ValueError, FileNotFoundError, ConnectionError: If data or body cannot be found or read.
         """
         return [job.contents for job in self._jobs]
 
-    def found(self) -> list[dict[int, KeptRun]]:
-        """The finished runs of each candidate, by seed.
+    def find(self) -> None:
+        """Look for earlier trainings of all candidates and seeds, and read the finished runs.
 
         Raises:
-            ValueError, FileNotFoundError, ConnectionError: If there are runs, and data or body, by whose contents they
-                are known, cannot be found or read.
+            ValueError, FileNotFoundError, ConnectionError: If there are runs, but the data or the body, whose contents
+                identify them, cannot be found or read.
         """
-        return [
-            {seed: run for seed in candidate.seeds if (run := self._finished(number, seed))}
-            for number, candidate in enumerate(self.candidates)
-        ]
+        for number, candidate in enumerate(self.candidates):
+            for seed in candidate.seeds:
+                self._find(number, seed)
 
-    def trained(self) -> list[dict[int, KeptRun]]:
-        """The runs of each candidate by seed, after training those that are missing; without those in `diverged`.
+    def train(self) -> Outcome | None:
+        """Train what is missing, and read the finished runs.
 
-        Seeds go outermost, so that what is there when it is stopped can be compared.
+        The seeds are the outer loop, so that a stopped series has runs of all candidates to compare.
 
+        Returns:
+            The outcome "stopped" if a signal ended the series, which another call continues; None when it is complete.
         Raises:
-            StoppedBySignal: If a signal stopped a training; a second call goes on.
-            ValueError, UsageError: If any of them cannot be trained, before the first is.
+            ValueError, UsageError: If a training is impossible (before the first one), or a run is incomplete.
         """
         refuse_copies("train the same models")
+        try:
+            return self._train_missing()
+        except StoppedBySignal as stop:  # between two trainings
+            return Outcome("stopped", stopped_by=stop.signal)
+
+    def _train_missing(self) -> Outcome | None:
         self.contents()  # of all, before the first hour of training
-        runs = self.found()
+        self.find()
         missing = [
             (seed, number)
             for number, candidate in enumerate(self.candidates)
             for seed in candidate.seeds
-            if seed not in runs[number] and seed not in self.diverged[number]  # it would diverge again
+            if seed not in self.runs[number] and seed not in self.diverged[number]  # it would diverge again
         ]
         check_all(
             Planned(candidate.name, self._jobs[number].config, [seed for seed, of in missing if of == number])
             for number, candidate in enumerate(self.candidates)
         )
-        for place, (seed, number) in enumerate(sorted(missing), 1):
-            name = self.candidates[number].name
-            print(f"qlit: training {place} of {len(missing)}: {name}, seed {seed}", file=sys.stderr, flush=True)
+        for position, (seed, number) in enumerate(sorted(missing), 1):
+            name = f"{self.candidates[number].name}, seed {seed}"
+            _say(f"training {position} of {len(missing)}: {name}")
             outcome = self._train(number, seed)
-            if outcome.stopped_by is not None:
-                raise StoppedBySignal(outcome.stopped_by)
+            if outcome.status == "stopped":
+                return outcome
             raise_if_stopped()
-            run = self._finished(number, seed)
+            self._find(number, seed)
             if (diverged := self.diverged[number].get(seed)) is not None:
-                print(f"qlit: {name}, seed {seed}: {diverged.reason}", file=sys.stderr, flush=True)
-                continue
-            if run is None:
+                _say(f"{name}: {diverged.reason}")
+            elif (run := self.runs[number].get(seed)) is not None:
+                _say(f"{name}: test accuracy {run.predictions.is_right.mean():.2%}")
+            else:
                 raise ValueError(
-                    f"The run of {name}, seed {seed}, is not complete in MLflow, so it cannot be read: run the same "
-                    "command again, which goes on with it."
+                    f"The run of {name} is not complete in MLflow, so it cannot be read: run the same command again, "
+                    "which continues it."
                 )
-            runs[number][seed] = run
-            accuracy = run.predictions.is_right.mean()
-            print(f"qlit: {name}, seed {seed}: test accuracy {accuracy:.2%}", file=sys.stderr, flush=True)
-        return runs
+        return None
 
     def diverged_text(self) -> str:
         """Which trainings diverged, and why the first of them did, in a sentence or two; empty if none did."""
@@ -148,21 +149,37 @@ class Series:
         """The training of a candidate with a seed."""
         return self._jobs[number].with_settings({"data.seed": seed, "seed_everything": seed})
 
-    def _finished(self, number: int, seed: int) -> KeptRun | None:
+    def _find(self, number: int, seed: int) -> None:
+        """Look for a training of a candidate, and keep it by its status."""
         found = self._job(number, seed).find()
-        if found is not None and found.status == "finished":
-            return self._jobs[number].runs.read(str(found.run_id))
-        if found is not None and found.status == "failed":
-            self.diverged[number][seed] = found
-        return None
+        if found is None:
+            return
+        if found.status == "finished":
+            self.runs[number][seed] = self._jobs[number].runs.read(str(found.run_id))
+        else:
+            (self.diverged if found.status == "failed" else self._stopped)[number][seed] = found
 
     def _train(self, number: int, seed: int) -> Outcome:
         """Train a candidate with a seed, from the checkpoint of a stopped training if there is one."""
         job, name = self._job(number, seed), self.candidates[number].name
-        found = job.find()
-        checkpoint = found.checkpoint if found is not None and found.status == "stopped" else None
-        settings = {"tracking.run_name": f"{name}, seed {seed}", "test_after_fit": True, "ckpt_path": checkpoint}
+        stopped = self._stopped[number].get(seed)
+        settings = {
+            "tracking.run_name": f"{name}, seed {seed}",
+            "test_after_fit": True,
+            "ckpt_path": None if stopped is None else stopped.checkpoint,
+        }
         return job.with_settings(settings).run(tags={"series.model": name, "series.seed": str(seed)})
+
+
+def stopped_status(command: str, stopped: Outcome) -> int:
+    """Say that a signal stopped a series, and how to continue; return the exit status."""
+    assert stopped.stopped_by is not None
+    print(f"qlit {command}: stopped by {stopped.stopped_by.name}; the same command goes on", file=sys.stderr)
+    return 128 + stopped.stopped_by
+
+
+def _say(text: str) -> None:
+    print(f"qlit: {text}", file=sys.stderr, flush=True)
 
 
 def candidate_of(config: str, overrides: Sequence[str], seeds: Sequence[int]) -> Candidate:
