@@ -96,6 +96,15 @@ def test_other_settings_make_another_job_without_parsing(options, monkeypatch):
     assert made.config == config
 
 
+def test_overrides_are_the_values_that_options_type(options, given):
+    head = "model.head.pqc"
+    typed = [f"--{head}.num_qubits=3", "--model.lr=1e-3", '--tracking.tags={"a": "b"}', f"--{head}.shots", "null"]
+    overrides = {f"{head}.num_qubits": 3, "model.lr": 0.001, "tracking.tags": {"a": "b"}, f"{head}.shots": None}
+    made = Job(configs=[given], overrides=overrides)
+    assert (made.config, made.hash) == (Job([*options, *typed]).config, Job([*options, *typed]).hash)
+    assert Job(["--model.lr=0.5"], configs=[given], overrides=overrides).config["model"]["lr"] == 0.5, "options win"
+
+
 def test_another_process_makes_the_same_job(options):
     made = Job([*options, "--model.lr=0.5"]).with_settings({"data.seed": 7})
     again = Job.from_json(made.to_json())

@@ -7,9 +7,9 @@ from pathlib import Path
 
 from qlit.comparisons.comparison import Model, compare
 from qlit.comparisons.models import models_of_runs
-from qlit.jobs.config.arguments import CommandParser
+from qlit.jobs.config.arguments import CommandParser, split_overrides
 from qlit.jobs.config.options import value_of
-from qlit.jobs.series import Series, candidate_of, split_overrides, stopped_status
+from qlit.jobs.series import Series, candidate_of, stopped_status
 from qlit.jobs.terminal import quieten
 from qlit.reports.comparison_figure import comparison_figure
 from qlit.reports.comparison_text import comparison_text

@@ -1,14 +1,13 @@
 """`qlit table`: our numbers beside the published ones."""
 
-import json
 import sys
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
 from qlit.comparisons.table_file import PlannedRow, read_plan
-from qlit.jobs.config.arguments import CommandParser
-from qlit.jobs.series import Candidate, Series, split_overrides, stopped_status
+from qlit.jobs.config.arguments import CommandParser, split_overrides
+from qlit.jobs.series import Candidate, Series, stopped_status
 from qlit.jobs.terminal import quieten
 from qlit.reports.published_table import published_table
 from qlit.runtime.errors import UsageError
@@ -62,12 +61,8 @@ def _limited(row: PlannedRow, max_seeds: int | None, max_epochs: int | None) -> 
 def _candidate(row: PlannedRow, overrides: Sequence[str]) -> Candidate:
     if not row.config.is_file():
         raise FileNotFoundError(f"There is no config {row.config}, which the row {row.name!r} names; check the path.")
-    options = [word for key, value in row.options.items() for word in (f"--{key}", _typed(value))]
+    options = dict(row.options)
     if row.epochs is not None:
-        options += ["--trainer.max_epochs", str(row.epochs)]
-    return Candidate(row.name, ("--config", str(row.config), *options, *overrides), tuple(range(row.seeds)))
-
-
-def _typed(value: object) -> str:
-    """A value of YAML as it is typed on a command line, which reads JSON."""
-    return value if isinstance(value, str) else json.dumps(value, default=str)
+        options["trainer.max_epochs"] = row.epochs
+    seeds = tuple(range(row.seeds))
+    return Candidate(row.name, seeds, tuple(overrides), configs=(row.config,), overrides=options)

@@ -3,6 +3,8 @@
 import copy
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict
+from pathlib import Path
+from types import MappingProxyType
 from typing import Any, Self, final
 
 from qlit.data.contents import Contents, contents_of
@@ -12,6 +14,7 @@ from qlit.jobs.config.training_parser import kept_config, parse
 from qlit.jobs.fit import fit
 from qlit.jobs.outcome import Outcome, scores_of_history
 from qlit.jobs.session import Session
+from qlit.runtime.option_words import option_words
 from qlit.tracking.config_hash import HASH, identity_tags
 from qlit.tracking.kept_runs import KeptRuns
 
@@ -24,15 +27,25 @@ class Job:
     """One training. Its config is parsed once; no body is loaded, nothing trained and no run opened before `run`.
 
     Args:
-        options: Words of a command line of `qlit fit`: config files and options.
+        options: Words of a command line of `qlit fit`: config files and options. They win over `overrides`.
+        configs: Config files; later ones win.
+        overrides: Values by config key ("model.lr"), as in `option_words`; they win over `configs`.
         from_checkpoint: Whether a checkpoint carries the config, which must not choose a device that may charge.
     Raises:
         UsageError, ValueError: If they cannot be understood, or no trainer can have them.
         SystemExit: After --help.
     """
 
-    def __init__(self, options: Sequence[str], *, from_checkpoint: bool = False) -> None:
-        self.options = tuple(options)
+    def __init__(
+        self,
+        options: Sequence[str] = (),
+        *,
+        configs: Sequence[str | Path] = (),
+        overrides: Mapping[str, Any] = MappingProxyType({}),
+        from_checkpoint: bool = False,
+    ) -> None:
+        # jsonargparse finds keys of nested classes without their `init_args`, and converts values, on command lines.
+        self.options = (*option_words(configs, overrides), *options)
         self._from_checkpoint = from_checkpoint
         self._parsed = parse("fit", self.options)
         self._settings: dict[str, Any] = {}

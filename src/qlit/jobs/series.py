@@ -2,8 +2,8 @@
 
 import shlex
 import sys
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -27,13 +27,22 @@ class Candidate:
 
     Args:
         name: Name for messages and results.
-        options: Options of `qlit fit`, `--config` included, without seeds.
         seeds: Values of both `data.seed` (split and batches) and `seed_everything` (starting parameters and shots).
+        options: As of `Job`, without seeds.
+        configs: As of `Job`.
+        overrides: As of `Job`, without seeds.
     """
 
     name: str
-    options: tuple[str, ...]
     seeds: tuple[int, ...]
+    options: tuple[str, ...] = ()
+    configs: tuple[str | Path, ...] = ()
+    overrides: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def job(self) -> Job:
+        """Its training, without seeds."""
+        return Job(self.options, configs=self.configs, overrides=self.overrides)
 
 
 class Series:
@@ -49,14 +58,13 @@ class Series:
 
     def __init__(self, candidates: Sequence[Candidate]) -> None:
         self.candidates = tuple(candidates)
-        for candidate in self.candidates:
-            taken = [f"--{key}" for key in RESERVED_KEYS if value_of(f"--{key}", candidate.options) is not None]
+        self._jobs = [each.job for each in self.candidates]  # all, before the first hour of training
+        for candidate, job in zip(self.candidates, self._jobs, strict=True):
+            taken = [f"--{key}" for key in RESERVED_KEYS if value_of(f"--{key}", job.options) is not None]
             if taken:
                 raise ValueError(
                     f"The trainings of a series get their own {taken[0]}; leave it out of {candidate.name}."
                 )
-        self._jobs = [Job(each.options) for each in self.candidates]  # all, before the first hour of training
-        for candidate, job in zip(self.candidates, self._jobs, strict=True):
             check_trainer(candidate.name, job.config["trainer"])
         for job in self._jobs:
             _ = job.runs  # an invalid tracking URI is also an error before the first training
@@ -201,7 +209,7 @@ def candidate_of(config: str, overrides: Sequence[str], seeds: Sequence[int]) ->
         raise FileNotFoundError(f"There is no config {path} (in {Path.cwd()}); check the path.")
     words = [word.rpartition(".")[2] if word.startswith("--") else word for word in own]
     name = " ".join([Path(path).stem, *words])
-    return Candidate(name, ("--config", path, *overrides, *own), tuple(seeds))
+    return Candidate(name, tuple(seeds), (*overrides, *own), configs=(path,))
 
 
 def _words(config: str) -> list[str]:
@@ -214,20 +222,6 @@ def _words(config: str) -> list[str]:
     if words and Path(words[0]).is_file():
         return words
     return [config] if not words or " --" not in config else words  # a path may hold spaces
-
-
-def split_overrides(arguments: Sequence[str]) -> tuple[list[str], list[str]]:
-    """A command's own arguments, and the options for configs: those with a dot in their name, and their values."""
-    own: list[str] = []
-    overrides: list[str] = []
-    rest = iter(arguments)
-    for argument in rest:
-        name, equals, _ = argument.partition("=")
-        if not name.startswith("--") or "." not in name:
-            own.append(argument)
-            continue
-        overrides += [argument] if equals else [argument, *([value] if (value := next(rest, None)) is not None else [])]
-    return own, overrides
 
 
 def check_trainer(name: str, trainer: dict[str, Any]) -> None:

@@ -13,6 +13,7 @@ __all__ = [
     "interrupts",
     "intervals",
     "large_imports",
+    "option_words",
     "output_files",
     "part_file",
     "retry",

@@ -69,6 +69,20 @@ class CommandParser(argparse.ArgumentParser):
         raise UsageError(f"{message}. See {self.prog} --help.")
 
 
+def split_overrides(arguments: Sequence[str]) -> tuple[list[str], list[str]]:
+    """Split a command's own arguments from options for configs: those with a dot in their name, and their values."""
+    own: list[str] = []
+    overrides: list[str] = []
+    rest = iter(arguments)
+    for argument in rest:
+        name, equals, _ = argument.partition("=")
+        if not name.startswith("--") or "." not in name:
+            own.append(argument)
+            continue
+        overrides += [argument] if equals else [argument, *([value] if (value := next(rest, None)) is not None else [])]
+    return own, overrides
+
+
 def with_home(arguments: Sequence[str]) -> list[str]:
     """The arguments, with `--name=~/path` before a lone `--` expanded as shells expand `--name ~/path`."""
     last = arguments.index("--") if "--" in arguments else len(arguments)

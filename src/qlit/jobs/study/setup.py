@@ -6,16 +6,15 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from qlit.jobs.checks.readiness import Planned, check_all
-from qlit.jobs.config.arguments import CommandParser
+from qlit.jobs.config.arguments import CommandParser, split_overrides
 from qlit.jobs.distributed.cores import num_processes
 from qlit.jobs.job import RESERVED_KEYS, Job
-from qlit.jobs.series import split_overrides
 from qlit.runtime.errors import UsageError
 from qlit.runtime.yaml_text import load_yaml
 from qlit.studies.definition import Cell, Replicate, Study
 from qlit.studies.designs import cells_of
 from qlit.studies.files.study_file import read_study
-from qlit.studies.fit_options import fit_options
+from qlit.studies.fit_options import configs_and_overrides
 from qlit.studies.trials.storage import Location, location_of
 
 
@@ -73,7 +72,8 @@ def _settings(overrides: Sequence[str]) -> dict[str, Any]:
 
 def job_of(study: Study, cell: Mapping[str, Any]) -> Job:
     """The training of a cell, without seeds."""
-    return Job(fit_options(study, cell))
+    configs, overrides = configs_and_overrides(study, cell)
+    return Job(configs=configs, overrides=overrides)
 
 
 def replicate_of(job: Job, replicate: Replicate, name: str) -> Job:
