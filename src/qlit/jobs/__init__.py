@@ -1,4 +1,4 @@
-"""Trainings as things that can be parsed, found and run, and series of them."""
+"""Trainings that can be parsed, hashed, found and run; series and studies of them."""
 
 __all__ = [
     "checks",

@@ -1,4 +1,4 @@
-"""`qlit validate` and `qlit test`: a checkpoint scored on one split."""
+"""`qlit validate` and `qlit test`: score a checkpoint on one split."""
 
 from collections.abc import Sequence
 from typing import Literal
@@ -18,10 +18,10 @@ def evaluate(command: Evaluated, options: Sequence[str], *, from_checkpoint: boo
 
     Args:
         command: "validate" or "test".
-        options: Words of its command line, with the config that is to be used.
+        options: Words of its command line, `--config` included.
         from_checkpoint: As of `Job`.
     Raises:
-        UsageError, ValueError, FileNotFoundError: If config or checkpoint cannot be used.
+        UsageError, ValueError, FileNotFoundError: If the config or the checkpoint is unusable.
     """
     config, interruption = parse(command, options), Interruption()
 
@@ -36,7 +36,7 @@ def _scored(session: Session, stage: Stage) -> Outcome:
     with session.running():
         session.check()
         run = session.trainer.validate if stage == "val" else session.trainer.test
-        # The summary says what Lightning would.
+        # Not verbose: the summary prints the scores.
         run(
             session.model, datamodule=session.data, ckpt_path=session.config.ckpt_path, verbose=False, weights_only=True
         )

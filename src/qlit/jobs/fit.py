@@ -1,8 +1,8 @@
-"""A fit from its first check to its outcome: trained, tested, recorded and summed up."""
+"""A fit: check, train, test, record, and print a summary."""
 
 from qlit.jobs.callbacks.recorder import kept_best
 from qlit.jobs.checks.resuming import check_resumable
-from qlit.jobs.outcome import STUDY, Outcome, facts_of
+from qlit.jobs.outcome import STUDY, Outcome, sizes_of
 from qlit.jobs.session import Session
 from qlit.jobs.summary import fit_summary, print_notices
 from qlit.jobs.trainer_parts import names_allowed
@@ -10,11 +10,11 @@ from qlit.training.finders import finders
 
 
 def fit(session: Session) -> Outcome:
-    """Train and test; the outcome.
+    """Train and test; return the outcome.
 
     Raises:
-        ValueError: If the fit cannot begin, or cannot go on from its checkpoint.
-        StoppedBySignal: If a signal stopped it.
+        ValueError: If the fit cannot start, or cannot continue from its checkpoint.
+        StoppedBySignal: After a signal.
     """
     with session.running():
         session.check()
@@ -28,10 +28,10 @@ def fit(session: Session) -> Outcome:
 
 
 def _nothing_to_do(session: Session) -> str:
-    """Why there is nothing to do; empty if there is something.
+    """The reason why a resumed fit has nothing to do; empty if it has.
 
     Raises:
-        ValueError: If the fit cannot go on from its checkpoint.
+        ValueError: If the fit cannot continue from its checkpoint.
     """
     if session.resumed_from is None or session.resumed is None:
         return ""
@@ -43,21 +43,21 @@ def _nothing_to_do(session: Session) -> str:
 
 
 def after_fit(session: Session) -> None:
-    """Test the best checkpoint, close the run and tell the result."""
+    """Test the best checkpoint, close the run and print the result."""
     trainer, module, data, tracker = session.trainer, session.model, session.data, session.tracker
     best, last = (getattr(trainer.checkpoint_callback, f"{name}_model_path", "") for name in ("best", "last"))
     is_pruned = session.pruning is not None and session.pruning.gave_up
     if is_pruned and tracker is not None:
         tracker.set_tag("study.state", "pruned")
     for callback in finders(trainer.callbacks):  # type: ignore[attr-defined]
-        trainer.callbacks.remove(callback)  # type: ignore[attr-defined] # it would search again before the test
+        trainer.callbacks.remove(callback)  # type: ignore[attr-defined] # else it searches again before the test
     session.interruption.raise_if_stopped()
     if session.config.test_after_fit and not is_pruned and (best or module.divergence is None):
-        # Without checkpoints (a dry run), the weights at hand are what there is to test.
+        # Without checkpoints (a dry run), the current weights are tested.
         trainer.test(module, data, ckpt_path=best or None, verbose=False, weights_only=True)
     if session.pruning is not None and tracker is not None:
-        tracker.log_metrics({f"{STUDY}{name}": value for name, value in facts_of(module, data).items()})
-    session.close()  # first: a summary that cannot be printed changes nothing of the run
+        tracker.log_metrics({f"{STUDY}{name}": value for name, value in sizes_of(module, data).items()})
+    session.close()  # before the summary, so that an error in printing does not change the run
     if not trainer.is_global_zero:
         return
     if session.tags is not None:
@@ -71,14 +71,14 @@ def after_fit(session: Session) -> None:
 def _outcome(session: Session) -> Outcome:
     module, trainer = session.model, session.trainer
     run_id = None if session.tracker is None else session.tracker.run_id
-    if module.divergence is not None:  # what its earlier epochs reached is no result of its settings
+    if module.divergence is not None:  # scores of earlier epochs are not results of these settings
         return Outcome("failed", run_id, reason=module.divergence.text)
     is_pruned = session.pruning is not None and session.pruning.gave_up
     if not trainer.is_global_zero:
         return Outcome("pruned" if is_pruned else "finished")
     best = kept_best(trainer) or module.evaluations.get("val")
     scores = {} if best is None else {name: value for name, value in best.scores.items() if name != "val/selection"}
-    scores |= facts_of(module, session.data)
+    scores |= sizes_of(module, session.data)
     return (
         Outcome("pruned", run_id, scores) if is_pruned else Outcome("finished", run_id, scores | session.scores("test"))
     )

@@ -1,4 +1,4 @@
-"""A training as a value: made from config files and options, hashed, found where it was run before, and run."""
+"""A training as a value: parsed from config files and options, hashed, looked up among earlier runs, and run."""
 
 import copy
 from collections.abc import Collection, Mapping, Sequence
@@ -19,20 +19,20 @@ from qlit.tracking.config_hash import HASH, identity_tags
 from qlit.tracking.kept_runs import KeptRuns
 
 RESERVED_KEYS = ("data.seed", "seed_everything", "test_after_fit", "ckpt_path", "tracking.run_id", "tracking.run_name")
-"""Config keys that a series or a study sets for each of its trainings."""
+"""Config keys that a series or a study sets for every training."""
 
 
 @final
 class Job:
-    """One training. Its config is parsed once; no body is loaded, nothing trained and no run opened before `run`.
+    """One training. The config is parsed once; no body is loaded and no run is opened before `run`.
 
     Args:
         options: Words of a command line of `qlit fit`: config files and options. They win over `overrides`.
         configs: Config files; later ones win.
         overrides: Values by config key ("model.lr"), as in `option_words`; they win over `configs`.
-        from_checkpoint: Whether a checkpoint carries the config, which must not choose a device that may charge.
+        from_checkpoint: Whether the config comes from a checkpoint, which must not choose a device that may charge.
     Raises:
-        UsageError, ValueError: If they cannot be understood, or no trainer can have them.
+        UsageError, ValueError: If the config is invalid.
         SystemExit: After --help.
     """
 
@@ -53,9 +53,10 @@ class Job:
         self._runs: KeptRuns | None = None
 
     def with_settings(self, settings: Mapping[str, Any]) -> "Job":
-        """This training with other values of some keys ("data.seed"); none that names data, a body or a store.
+        """Return the same training with other values of some keys ("data.seed").
 
-        Contents that this job has looked at are those of the other too, so that their runs belong together.
+        The other job reuses the contents that this one has read, so that their runs belong together. The keys must not
+        be those of the data, the body or the store.
         """
         other = copy.copy(self)
         other._parsed = self._parsed.clone()
@@ -66,13 +67,13 @@ class Job:
 
     @property
     def config(self) -> dict[str, Any]:
-        """The resolved config, nested, as its run keeps it: every key, also those left at their defaults."""
+        """The resolved config as its run records it: nested, with every key, defaults included."""
         kept: dict[str, Any] = kept_config(self._parsed).as_dict()
         return kept
 
     @property
     def contents(self) -> Contents:
-        """What it reads, as it was when it was first looked at: `run` refuses to train on anything else.
+        """Contents of data and body when they were first read; `run` refuses to train on anything else.
 
         Raises:
             ValueError, FileNotFoundError, ConnectionError: If data or body cannot be found or read.
@@ -83,7 +84,7 @@ class Job:
 
     @property
     def hash(self) -> str:
-        """The hash by which its runs are known: over config, contents and the version of the numerics.
+        """Hash that identifies its runs: over the config, the contents and the version of the numerics.
 
         Raises:
             ValueError, FileNotFoundError, ConnectionError: As `contents`.
@@ -92,25 +93,26 @@ class Job:
 
     @property
     def runs(self) -> KeptRuns:
-        """The store of its runs, to be read.
+        """Reader of the store of its runs.
 
         Raises:
-            ValueError: If its URI is of no known kind.
+            ValueError: If the tracking URI is of an unknown kind.
         """
         if self._runs is None:
             self._runs = KeptRuns(self._parsed.tracking.tracking_uri)
         return self._runs
 
     def find(self, needed: Collection[str] = ()) -> Outcome | None:
-        """The outcome of this training where its experiment has it already: finished, failed (it diverged) or stopped.
+        """Look for an earlier run of this training in its experiment.
 
         Args:
-            needed: Names of scores that a finished run must have to count; without them no scores are read.
+            needed: Names of scores that a finished run must have; if empty, no scores are read.
         Returns:
-            The youngest, finished ones before diverged ones, and these before stopped ones; None if there is none.
+            The outcome of the youngest finished run; else of the youngest diverged one ("failed"); else of the
+            youngest stopped one that can continue; else None.
         Raises:
-            ValueError, FileNotFoundError, ConnectionError: As `contents`, where there is such an experiment; or if a
-                server does not answer.
+            ValueError, FileNotFoundError, ConnectionError: As `contents`, if the experiment exists; or if a server does
+                not answer.
         """
         experiment = self._parsed.tracking.experiment
         if not self.runs.has_experiment(experiment):
@@ -118,7 +120,7 @@ class Job:
         wanted = experiment, self.hash
         for run_id in self.runs.all_finished(*wanted):
             scores = scores_of_history(self.runs.history(run_id)) if needed else {}
-            # A run whose curves were lost, and one of `qlit fit` without what a study logs, are no use.
+            # A run may have lost its curves, and a run of `qlit fit` lacks the scores that a study logs.
             if scores.keys() >= set(needed):
                 return Outcome("finished", run_id, scores)
         if (diverged := self.runs.diverged(*wanted)) is not None:
@@ -134,17 +136,17 @@ class Job:
         interruption: Interruption | None = None,
         pruning: Pruning | None = None,
     ) -> Outcome:
-        """Train and test, in this process or, as rank 0, in several; the outcome.
+        """Train and test in this process, or as one rank of several; return the outcome.
 
         Args:
-            tags: Of its run, where it is one of many, whose command sums up all of them; None for a run of its own,
-                which ends with a summary on standard output.
-            interruption: Asked whether to stop, and told why the training stopped.
+            tags: Tags of its run if a series or study runs many trainings; None for a single run, which ends with a
+                summary on standard output.
+            interruption: Callback that stops the training, and records why it stopped.
             pruning: As of `Session`.
         Raises:
-            UsageError, ValueError, FileNotFoundError, ConnectionError: If it cannot be made, or cannot go on from its
-                checkpoint.
-            OutageError: If MLflow, or space on the disk, is away for longer than it is waited for.
+            UsageError, ValueError, FileNotFoundError, ConnectionError: If the training is impossible, or cannot
+                continue from its checkpoint.
+            OutageError: If MLflow or disk space stays unavailable.
         """
         interruption = Interruption() if interruption is None else interruption
 
@@ -165,12 +167,12 @@ class Job:
         return outcome_or_stop(work, interruption)
 
     def to_json(self) -> dict[str, Any]:
-        """What another process needs to make this job again, with its contents, as plain values."""
+        """Plain values from which another process restores this job, contents included."""
         return {"options": list(self.options), "settings": self._settings, "contents": asdict(self.contents)}
 
     @classmethod
-    def from_json(cls, told: Mapping[str, Any]) -> Self:
-        """The job of a `to_json`."""
-        job = cls(told["options"]).with_settings(told["settings"])
-        job._contents = Contents(**told["contents"])
+    def from_json(cls, plain: Mapping[str, Any]) -> Self:
+        """Restore a job from the plain values of `to_json`."""
+        job = cls(plain["options"]).with_settings(plain["settings"])
+        job._contents = Contents(**plain["contents"])
         return job

@@ -1,4 +1,4 @@
-"""What came of a training."""
+"""The outcome of a training: status, scores, and how to continue it."""
 
 import signal
 from collections.abc import Mapping
@@ -14,23 +14,23 @@ from qlit.training.evaluation import BEST
 from qlit.training.module import SentenceClassifier, Stage
 
 STUDY = "study/"
-"""Prefix of the metrics that only trainings of studies log."""
+"""Prefix of metrics that only the trainings of a study log."""
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """How a training ended, and what it reached.
+    """How a training ended, and its scores.
 
     Args:
-        status: "finished"; "pruned", if it was given up early, so that it has no `test/` scores; "stopped" by a signal;
-            or "failed", if it diverged, so that it has no scores at all. Any other failure is an exception.
-        run_id: Of its MLflow run; None if none was opened, and on ranks other than zero.
-        scores: `val/` scores of its best epoch, `test/` scores of that checkpoint, `parameters`, `gates` of the part
-            that a quantum processor would run, `num_validation` and `num_test` sentences.
-        reason: In a sentence why it failed, or why there was nothing to do.
-        stopped_by: The signal.
-        checkpoint: Of a stopped training, the file from which it can go on; empty if there is none.
-        resume_options: Further words of a command that goes on from there, each after a space.
+        status: "finished"; "pruned" early, without `test/` scores; "stopped" by a signal; or "failed" because it
+            diverged, without any scores. Any other failure is an exception.
+        run_id: Id of its MLflow run; None if no run was opened, and on ranks other than 0.
+        scores: `val/` scores of the best epoch, `test/` scores of its checkpoint, `parameters`, `gates` of the part
+            for a quantum processor, `num_validation` and `num_test` (sentences).
+        reason: One sentence: why it failed, or why there was nothing to do.
+        stopped_by: The signal that stopped it.
+        checkpoint: File from which a stopped training can continue; empty if there is none.
+        resume_options: Further options of the command that continues it, with a space before every word.
     """
 
     status: Literal["finished", "pruned", "stopped", "failed"]
@@ -42,8 +42,8 @@ class Outcome:
     resume_options: str = ""
 
 
-def facts_of(module: SentenceClassifier, data: SentenceDataModule) -> dict[str, float]:
-    """Scores that no metric tells: sizes of a trained model, and of what it was scored on."""
+def sizes_of(module: SentenceClassifier, data: SentenceDataModule) -> dict[str, float]:
+    """Scores that are not metrics: sizes of a trained model and of its validation and test data."""
     circuits = circuits_of(module.head, torch.device("cpu"))
     quantum = circuits["pqc"].circuit if "pqc" in circuits else None
     gates = 0 if quantum is None else quantum.num_one_qubit_gates + quantum.num_two_qubit_gates
@@ -56,16 +56,16 @@ def facts_of(module: SentenceClassifier, data: SentenceDataModule) -> dict[str, 
 
 
 def scores_of_history(history: Mapping[str, list[tuple[int, float]]]) -> dict[str, float]:
-    """Scores of a run that was made before, from its metrics; without facts unless a study made it."""
+    """Scores of an earlier run from its metrics; the sizes of `sizes_of` only if it belongs to a study."""
     last = {name: values[-1][1] for name, values in history.items()}
     tested = {name: value for name, value in last.items() if name.startswith("test/")}
-    facts = {name.removeprefix(STUDY): value for name, value in last.items() if name.startswith(STUDY)}
+    sizes = {name.removeprefix(STUDY): value for name, value in last.items() if name.startswith(STUDY)}
     best = {name.removeprefix(BEST): value for name, value in last.items() if name.startswith(f"{BEST}val/")}
-    return (best or _at_best_epoch(history)) | tested | facts
+    return (best or _at_best_epoch(history)) | tested | sizes
 
 
 def _at_best_epoch(history: Mapping[str, list[tuple[int, float]]]) -> dict[str, float]:
-    """Validation scores of the best epoch of a run that does not tell those of its best checkpoint."""
+    """Validation scores of the best epoch, for a run without the metrics of its best checkpoint."""
     losses = dict(history.get("val/loss", []))
     ranked = [(accuracy, -losses[epoch], -epoch) for epoch, accuracy in history.get("val/accuracy", [])]
     epoch = -max(ranked)[2] if ranked else None

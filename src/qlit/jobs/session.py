@@ -1,4 +1,4 @@
-"""The parts that one config makes: model, data, trainer, and the run that a training or an evaluation keeps."""
+"""Model, data, trainer and tracker that one config makes."""
 
 import signal
 from collections.abc import Iterator, Sequence
@@ -37,17 +37,18 @@ class Session:
     """Model, data, trainer and tracker of one command, made from its config; nothing is embedded or opened yet.
 
     Args:
-        command: What the trainer is to do.
-        config: From `parse`; changed here.
-        typed: Words of the command line that it was parsed from.
-        interruption: Asked whether to stop, and told why the trainer stopped.
-        tags: Of a run that is one of many, whose command sums up all of them; None for a run of its own, which ends
-            with a summary.
+        command: Command that the trainer runs.
+        config: Config from `parse`; it is changed here.
+        typed: Words of the command line from which it was parsed.
+        interruption: Callback that stops the trainer, and records why it stopped.
+        tags: Tags of its run if a series or study runs many trainings; None for a single run, which ends with a
+            summary.
         expected: Contents that a fit must read; None for any.
-        pruning: Of a training of a study: asked after each epoch whether to give up. Its tracker waits for MLflow.
-        from_checkpoint: Whether a checkpoint carries the config, which must not choose a device that may charge.
+        pruning: Callback of a study's training that may prune it after an epoch; its tracker retries while MLflow is
+            unreachable.
+        from_checkpoint: Whether the config comes from a checkpoint, which must not choose a device that may charge.
     Raises:
-        ValueError, UsageError, FileNotFoundError: If the parts cannot be made, or the checkpoint cannot be used.
+        ValueError, UsageError, FileNotFoundError: If a part cannot be made, or the checkpoint is unusable.
     """
 
     def __init__(
@@ -66,12 +67,12 @@ class Session:
         self.tags, self.expected, self.pruning = tags, expected, pruning
         self._from_checkpoint, self._is_closed = from_checkpoint, False
         self.tracker: MLflowTracker | None = None
-        self._notes: dict[str, Any] | None = None  # of the checkpoint that the command names
+        self._notes: dict[str, Any] | None = None  # of the checkpoint in the config
         check_seed(config.seed_everything)
         if config.seed_everything is not False:
             given = None if config.seed_everything is True else config.seed_everything
             config.seed_everything = seed_everything(given, workers=True)
-        self._settle_paths()
+        self._resolve_paths()
         if tags:
             config.tracking.tags = {**(config.tracking.tags or {}), **tags}
         self.resumed = None if self.resumed_from is None else self._read_resumed(self.resumed_from)
@@ -83,7 +84,7 @@ class Session:
         if config.get("ckpt_path"):
             self.data.use_checkpoint(Origin.from_notes(self._notes_of(config.ckpt_path)), command)
 
-    def _settle_paths(self) -> None:
+    def _resolve_paths(self) -> None:
         config = self.config
         if config.get("weights_only") is False:
             raise UsageError(
@@ -97,12 +98,12 @@ class Session:
 
     @property
     def resumed_from(self) -> str | None:
-        """The checkpoint from which a fit goes on."""
+        """Checkpoint from which a fit continues; None without one."""
         return self.config.get("ckpt_path") if self.command == "fit" else None
 
     @property
     def class_names(self) -> set[str]:
-        """The classes that the config names."""
+        """Names of the classes in the config."""
         return {name for name in class_paths(self.config) if isinstance(name, str)}
 
     def _read_resumed(self, path: str) -> dict[str, Any]:
@@ -111,13 +112,13 @@ class Session:
         return checkpoint
 
     def _notes_of(self, path: str) -> dict[str, Any]:
-        """The notes of the checkpoint that the command names, read once: it may be large."""
+        """The notes of the checkpoint in the config; read once, because the file may be large."""
         if self._notes is None:
             self._notes = read_notes(path, given=self.class_names)
         return self._notes
 
     def check(self) -> None:
-        """Raise an error for what can be known to be wrong before anything is embedded or tracked."""
+        """Raise an error about the config, the data or the tracking server before anything is embedded."""
         check_engines(self.model.head)
         if self._from_checkpoint:
             check_remote_devices(self.model.head, self.typed)
@@ -133,13 +134,13 @@ class Session:
                 )
         check_batches(self.trainer, self.data, parts)
         if self.pruning is not None:
-            return  # whether MLflow answers is seen when the run is opened, and waited for
+            return  # opening the run retries while MLflow is unreachable
         self._check_body()
         if self.tracker is not None:
             self.tracker.check()
 
     def _check_body(self) -> None:
-        """Say if the body has other files than the checkpoint's; raise a ValueError if a fit would go on with it."""
+        """Add a notice if the files of the body have changed since the checkpoint; raise a ValueError for a fit."""
         data = self.data
         if not (path := self.config.ckpt_path) or data.is_body_trainable:
             return
@@ -152,11 +153,11 @@ class Session:
 
     @contextmanager
     def running(self) -> Iterator[None]:
-        """Where the trainer works: what Lightning refuses is one sentence, and an error gives the run its status."""
+        """Context for the trainer: a refusal by Lightning becomes one sentence, and an error closes the run."""
         try:
             with refusals(self.config.trainer.as_dict()):
                 yield
-        except BaseException as error:  # also one between fit and test, which no callback hears of
+        except BaseException as error:  # between fit and test, no callback hears of an error
             if not self._is_closed:
                 self.interruption.note(self.trainer, error)
                 close_after(self.trainer, error)
@@ -166,11 +167,11 @@ class Session:
             raise
 
     def scores(self, stage: str) -> dict[str, float]:
-        """Scores of the last evaluation, by name; empty if it had no batches."""
+        """Scores of the last evaluation by name; empty if it had no batches."""
         found = self.trainer.callback_metrics.items()
         return {name: value.item() for name, value in found if name.startswith(f"{stage}/")}
 
-    @defer_signals()  # a run that has come to its end is closed with its own status
+    @defer_signals()  # a signal at the end must not change the status
     def close(self) -> None:
         """Close the run: FINISHED, or FAILED if the training diverged."""
         self._is_closed = True
@@ -181,6 +182,6 @@ class Session:
         elif self.tracker is not None:
             self.tracker.close("FINISHED")
         if self.tracker is not None and self.pruning is not None:
-            # A run that is looked for by the next trial, or shown, should be complete.
+            # The next trial may look for this run, so it should be complete in MLflow.
             with suppress(OutageError):
                 retry_until_mlflow_answers(self.tracker.sync)

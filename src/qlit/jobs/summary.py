@@ -1,4 +1,4 @@
-"""What a command prints at its end, short enough to be read."""
+"""Summaries that `qlit fit`, `validate` and `test` print at their end."""
 
 import shlex
 import sys
@@ -27,17 +27,18 @@ def fit_summary(
     last_checkpoint: str = "",
     allow: Sequence[str] = (),
 ) -> str:
-    """Parameters by part, epoch, validation and test accuracy with interval of what was tested, where the run is.
+    """Parameters by part, best epoch, validation and test accuracy with intervals, and where to see the run.
 
     Args:
         module: The model after its fit.
         data: Its data.
-        tracker: Of its run.
-        best_checkpoint: The checkpoint that was tested; empty where none is kept, and the last weights were.
-        best: What that checkpoint reached in its validation.
-        test_scores: Of the test; empty without one.
-        last_checkpoint: Named where no epoch was validated, so that none is best.
-        allow: Modules that a command needs to be allowed before it uses the checkpoint.
+        tracker: Tracker of its run; None without a run.
+        best_checkpoint: Path of the tested checkpoint; empty if no checkpoint was written and the last weights were
+            tested.
+        best: Validation of that checkpoint.
+        test_scores: Scores of the test; empty without a test.
+        last_checkpoint: Path to print if no epoch was validated, so that there is no best checkpoint.
+        allow: Modules that a command with the checkpoint needs after `--allow`.
     """
     counts = parameter_counts(module)
     parts = ", ".join(f"{name} {count:,}" for name, count in counts.items() if name != "total")
@@ -76,7 +77,7 @@ def evaluation_summary(
     stage: Stage,
     scores: dict[str, float],
 ) -> str:
-    """The scores of one split, accuracy with interval, where the run is."""
+    """Scores of one split, the accuracy with its interval, and where to see the run."""
     part = {"val": "validation", "test": "test"}[stage]
     lines = [
         _heading(data),
@@ -97,7 +98,7 @@ _printed: set[str] = set()
 
 
 def print_notices(notices: Iterable[Notice]) -> None:
-    """Print the notices of one training of many to standard error, each text once in a process."""
+    """Print notices to standard error; every text once in a process, because many trainings repeat them."""
     for notice in notices:
         if notice.text not in _printed:
             _printed.add(notice.text)

@@ -1,4 +1,4 @@
-"""What reaches the terminal of Lightning's messages: what a user asked for, warnings, and nothing else."""
+"""Keep Lightning's messages out of the terminal, except warnings and reports that a user asked for."""
 
 import logging
 import warnings
@@ -6,32 +6,32 @@ from pathlib import Path
 
 import lightning.pytorch as pl
 
-# Callbacks, profilers and the tuner speak where a user added them or made them verbose; Lightning's other modules
-# comment on every training.
+# A user adds callbacks, profilers and the tuner, or makes them verbose; Lightning's other modules log messages about
+# every training.
 _ASKED_FOR = ("callbacks", "profilers", "tuner")
 _LIGHTNING = Path(pl.__file__).parent
 
 
 def quieten() -> None:
-    """Keep Lightning's tips and the warnings that do not concern a user of qlit out of the terminal.
+    """Silence Lightning's tips and the warnings that do not concern a user of qlit.
 
-    Reports that were asked for remain: a profiler's table, a model summary, what a verbose callback says.
+    Reports that a user asked for remain: a profiler's table, a model summary, messages of a verbose callback.
     """
     for name in ("lightning.pytorch", "lightning.fabric"):
         logging.getLogger(name).setLevel(logging.WARNING)
     for name in _ASKED_FOR:
         logging.getLogger(f"lightning.pytorch.{name}").setLevel(logging.INFO)
-    # Many modules speak through this one logger, whose records name the file that called it.
+    # Many modules share this logger; its records name the calling file.
     shared = logging.getLogger("lightning.pytorch.utilities.rank_zero")
     shared.setLevel(logging.INFO)
     if not any(isinstance(found, _AskedFor) for found in shared.filters):
         shared.addFilter(_AskedFor())
     for message in (
-        ".*exists and is not empty.*",  # a resumed run writes where it wrote before
-        ".*The dirpath has changed.*",  # a test writes beside the run whose checkpoint it reads
+        ".*exists and is not empty.*",  # a resumed run writes to its old folder
+        ".*The dirpath has changed.*",  # a test has another folder than the run of its checkpoint
         ".*does not have many workers.*",  # batches are slices of a tensor
-        ".*You requested to overfit but enabled.*",  # of a data module that has seen to it itself
-        ".*callbacks used to create the checkpoint need to be provided.*",  # a test takes its weights alone
+        ".*You requested to overfit but enabled.*",  # our data module does not shuffle then
+        ".*callbacks used to create the checkpoint need to be provided.*",  # a test uses only the weights
         ".*`srun` command is available.*",
         ".*treespec, LeafSpec.* is deprecated.*",  # Lightning 2.6 and torch 2.13
     ):

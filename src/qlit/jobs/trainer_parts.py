@@ -1,4 +1,4 @@
-"""Lightning's trainer of a session, with the callbacks and plugins that every training or evaluation has."""
+"""Lightning's trainer, with the callbacks and plugins that every training or evaluation has."""
 
 import shlex
 from typing import TYPE_CHECKING, Any
@@ -36,11 +36,11 @@ if TYPE_CHECKING:
 
 
 def make_trainer(session: "Session", made: Namespace) -> tuple[Trainer, MLflowTracker | None]:
-    """The trainer of a session, and the tracker of its run; None if the config keeps no run.
+    """The trainer of a session, and the tracker of its run; no tracker if the config records no run.
 
     Args:
-        session: With its config, model and data.
-        made: The config with its classes instantiated.
+        session: Session with its config, model and data.
+        made: Config with instantiated classes.
     """
     config, options = session.config, {**made.trainer}
     if session.command == "fit":
@@ -54,7 +54,7 @@ def make_trainer(session: "Session", made: Namespace) -> tuple[Trainer, MLflowTr
     session.interruption.resume_options += _resume_options(session)
     callbacks, given = _callbacks(session, listed(options["callbacks"]))
     if any(isinstance(callback, ProgressBar) for callback in given):
-        options["enable_progress_bar"] = True  # Lightning takes our default for a user's word against it
+        options["enable_progress_bar"] = True  # Lightning would refuse the bar because of our default
     elif not options["enable_progress_bar"] and not keeps_nothing:
         callbacks.append(EpochProgress())
     if options["enable_checkpointing"] is not False and not keeps_nothing:
@@ -72,12 +72,12 @@ def make_trainer(session: "Session", made: Namespace) -> tuple[Trainer, MLflowTr
 
 
 def names_allowed(session: "Session") -> list[str]:
-    """What `--allow` has to name before the checkpoints of a session can be used."""
+    """Names that `--allow` must list before anybody can use the checkpoints of a session."""
     return [*names_to_allow(session.class_names), *remote_devices(session.model.head)]
 
 
 def _tracker(session: "Session", tracker: MLflowTracker) -> MLflowTracker:
-    """The tracker; of a resumed fit it goes on in its own run, unless another is named or, with null, a new one."""
+    """The tracker; a resumed fit continues its run, unless `tracking.run_id` names another or is null for a new one."""
     if session.pruning is not None:
         tracker.opener = retry_until_mlflow_answers
     earlier = None if session.resumed is None else session.resumed[CHECKPOINT_KEY].get("run_id")
@@ -87,7 +87,7 @@ def _tracker(session: "Session", tracker: MLflowTracker) -> MLflowTracker:
 
 
 def _resume_options(session: "Session") -> str:
-    """Words that a command needs beside a checkpoint of this session, as no checkpoint sets them."""
+    """Options that a command with a checkpoint of this session needs, because no checkpoint may set them."""
     words = "".join(f" {word}" for word in allow_options(names_allowed(session)))
     if (uri := session.config.tracking.tracking_uri) is not None:
         words += f" --tracking.tracking_uri {shlex.quote(scrub(uri))}"
@@ -95,7 +95,7 @@ def _resume_options(session: "Session") -> str:
 
 
 def _callbacks(session: "Session", given: list[Callback]) -> tuple[list[Callback], list[Callback]]:
-    """The callbacks that record and resume, and those that the config asks for."""
+    """The callbacks that record and resume, and those of the config."""
     kept = kept_config(session.config)
     text = kept_yaml(session.command, kept)
     ours: list[Callback] = [
@@ -105,11 +105,11 @@ def _callbacks(session: "Session", given: list[Callback]) -> tuple[list[Callback
         RunRecorder(kept.as_dict(), text, session.expected),
     ]
     if session.resumed_from is not None and session.resumed is not None:
-        if searching := finders(given):  # they have found what they look for, before the first epoch
+        if searching := finders(given):  # they found their values before the first epoch
             given = [each for each in given if each not in searching]
             found = take_found(session.model, session.data, session.resumed[CHECKPOINT_KEY]["config"])
             text = used_yaml(text, found)
-        ours.insert(2, Resumption(session.resumed_from, text, given))  # its notices are for the recorder
+        ours.insert(2, Resumption(session.resumed_from, text, given))  # before the recorder, which needs its notices
     return ours, given
 
 

@@ -1,4 +1,4 @@
-"""Why a trainer stopped, what goes on from there, and that signals stop it in every stage."""
+"""Stop a trainer after a signal in every stage, and record how to continue."""
 
 import signal
 from collections.abc import Callable
@@ -16,7 +16,7 @@ from qlit.runtime.interrupts import StoppedBySignal, raise_if_stopped
 
 
 class Interruption(Callback):
-    """Remembers why a trainer stopped, and what a resumed run could start from.
+    """Callback that records why a trainer stopped, and its last checkpoint.
 
     Args:
         raise_if_stopped: Called before every stage, epoch and evaluation. It raises if a signal arrived but Python
@@ -50,7 +50,7 @@ class Interruption(Callback):
         self.note(trainer, exception)
 
     def note(self, trainer: Trainer, exception: BaseException) -> None:
-        """Remember why a trainer stopped and its last checkpoint, if that exists."""
+        """Record why a trainer stopped, and its last checkpoint if that exists."""
         if isinstance(exception, StoppedBySignal):
             self.signal = exception.signal
         elif isinstance(exception, KeyboardInterrupt):
@@ -66,11 +66,11 @@ class Interruption(Callback):
 
 
 def outcome_or_stop(work: Callable[[], Outcome], interruption: Interruption) -> Outcome:
-    """The outcome of a training or an evaluation; "stopped" where a signal ended it."""
+    """The outcome of a training or an evaluation; "stopped" if a signal ended it."""
     try:
         with readable_errors():
             return work()
-    except SystemExit as stop:  # Lightning ends so after a KeyboardInterrupt that no signal raised
+    except SystemExit as stop:  # Lightning raises it after a KeyboardInterrupt
         stopped_by = stop.signal if isinstance(stop, StoppedBySignal) else interruption.signal
         if stopped_by is None:
             raise
@@ -84,17 +84,17 @@ def outcome_or_stop(work: Callable[[], Outcome], interruption: Interruption) -> 
 
 
 class _NoSignals(_SignalConnector):
-    """Lightning's part for signals, where somebody else handles them."""
+    """Lightning's signal connector without its handlers."""
 
     def register_signal_handlers(self) -> None:
         self.received_sigterm = False
 
 
 def keep_our_sigterm_handler(trainer: Trainer) -> None:
-    """Keep Lightning's handler of SIGTERM away from a process that has one of its own.
+    """Keep Lightning from replacing a SIGTERM handler of this process.
 
-    Lightning's only notes the signal, and only a fit looks at the note, after a batch. With several processes it
-    broadcasts within the handler, which may hold them for ever. With Slurm's automatic requeue it stays.
+    Lightning's handler only records the signal, and only a fit checks the record, after a batch. With several processes
+    the handler broadcasts, which may deadlock them. Slurm's automatic requeue needs Lightning's handlers.
     """
     environment = trainer._accelerator_connector.cluster_environment
     requeues = isinstance(environment, SLURMEnvironment) and environment.auto_requeue

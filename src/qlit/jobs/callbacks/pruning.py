@@ -1,4 +1,4 @@
-"""A callback that ends a training early where somebody gives it up."""
+"""Callback that prunes a training: it ends early if its validation accuracy is poor."""
 
 from collections.abc import Callable
 
@@ -8,10 +8,11 @@ from qlit.training.module import SentenceClassifier
 
 
 class Pruning(Callback):
-    """Asks after each epoch whether to give up: rank 0 asks, and all processes do as it was told.
+    """Asks after every epoch whether to prune: rank 0 asks, and all processes follow the answer.
 
     Args:
-        give_up: Asked with the epoch's number and validation accuracy; None for never, in all processes or in none.
+        give_up: Called with the number of the epoch and its validation accuracy; whether to stop. None to never stop;
+            it must be None in all processes or in none.
     """
 
     def __init__(self, give_up: Callable[[int, float], bool] | None) -> None:
@@ -21,8 +22,8 @@ class Pruning(Callback):
         assert isinstance(pl_module, SentenceClassifier)
         found = pl_module.evaluations.get("val")
         if self._give_up is None or found is None or found.epoch != trainer.current_epoch:
-            return  # also of an epoch that diverged, which ends by itself
+            return  # no validation, or a diverged epoch, which ends the training by itself
         asked = self._give_up(found.epoch, found.scores["val/accuracy"]) if trainer.is_global_zero else False
-        # An exception would leave the run as FAILED; this way its epoch comes to its end, and is the last.
+        # The epoch ends normally and is the last one; an exception would close the run as FAILED.
         if trainer.strategy.broadcast(asked):
             self.gave_up = trainer.should_stop = True

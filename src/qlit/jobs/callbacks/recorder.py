@@ -1,4 +1,4 @@
-"""What a run leaves behind: origin, config, split, predictions, pictures in MLflow, checkpoints in its own folder."""
+"""Callback that records a run: config, origin, split, predictions and figures in MLflow, checkpoints in its folder."""
 
 from dataclasses import asdict
 from pathlib import Path
@@ -31,19 +31,19 @@ class RunRecorder(pl.Callback):
     """Writes a run's config, origin, split, test predictions, figures and best checkpoint to its tracker.
 
     Args:
-        config: The resolved config, nested, as it would be typed.
+        config: The resolved config, nested.
         config_yaml: The same as YAML text.
-        expected: Contents that a fit must read, for which somebody has looked for an earlier run; None for any.
+        expected: Contents that a fit must read, because earlier runs were looked up with them; None for any.
     """
 
     def __init__(self, config: dict[str, Any], config_yaml: str, expected: Contents | None = None) -> None:
-        # Checkpoints are handed on: a tracking URI's password has no place in them.
+        # People share checkpoints, so they must not contain the password of a tracking URI.
         self.config, self.config_yaml = config, scrub(config_yaml)
         self.expected = expected
         self._recorded = self._trains = False
-        self._used: dict[str, Any] | None = None  # the config with settings that were found, if any were
-        self._unsent: list[tuple[str, float, int, int]] = []  # metrics that a resumed checkpoint carries
-        self._comes_from = ""  # the run of a resumed checkpoint, if that comes from another training
+        self._used: dict[str, Any] | None = None  # the config with settings that a callback found, if any
+        self._unsent: list[tuple[str, float, int, int]] = []  # metrics in the resumed checkpoint of an older version
+        self._comes_from = ""  # run of the resumed checkpoint, if it belongs to another training
 
     def setup(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
         self._trains = self._trains or stage == "fit"
@@ -58,9 +58,9 @@ class RunRecorder(pl.Callback):
             run_dir = Path(trainer.default_root_dir) / "mlruns" / "untracked" / make_run_name()
         for checkpoint in trainer.checkpoint_callbacks:
             if isinstance(checkpoint, ModelCheckpoint) and checkpoint.dirpath is None:
-                checkpoint.dirpath = str(run_dir)  # rank 0's, which Lightning hands to the others
+                checkpoint.dirpath = str(run_dir)  # Lightning broadcasts rank 0's folder
         profiler = trainer.profiler  # type: ignore[attr-defined]
-        if profiler.dirpath is None and trainer.is_global_zero:  # asked for before there was a run
+        if profiler.dirpath is None and trainer.is_global_zero:  # it was created before the run
             profiler.dirpath = run_dir
         module.checkpoint_notes = {
             "config": self.config_yaml,
@@ -72,19 +72,18 @@ class RunRecorder(pl.Callback):
         }
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        # Of older versions, which kept no log: metrics that a kill would have lost. Added: of a training that is
-        # complete, the best checkpoint is loaded for the test before these are logged.
+        # Checkpoints of older versions, which had no log, contain metrics that were not sent to MLflow yet. Appended,
+        # because the best checkpoint of a complete training is loaded for the test before these are logged.
         rows = state_dict.get("unsent", ())
         self._unsent += [(str(name), value, int(when), int(step)) for name, value, when, step in rows]
 
-    # What the run is told waits until work begins: before, a resume may turn out to be impossible, and the run that was
-    # to go on must then be left as it was.
+    # Nothing is recorded before work begins: until then a resume may fail, and must leave its run unchanged.
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         self._take_found_settings(trainer, _module(pl_module))
         self._record(trainer, pl_module)
 
     def _take_found_settings(self, trainer: pl.Trainer, module: SentenceClassifier) -> None:
-        """Let the record and the checkpoints tell settings that a callback found before the first epoch."""
+        """Record settings that a callback found before the first epoch, in the run and in checkpoints."""
         given = self.config
         found = found_settings(trainer, given, is_resumed=_resumption_of(trainer) is not None)
         if not found:
@@ -107,10 +106,10 @@ class RunRecorder(pl.Callback):
     def on_exception(self, trainer: pl.Trainer, pl_module: pl.LightningModule, exception: BaseException) -> None:  # noqa: ARG002
         tracker = tracker_of(trainer)
         if tracker is not None and tracker.run_id is not None and not tracker.is_resumed and _is_set_up(trainer):
-            self._record(trainer, pl_module)  # a new run that failed before it began tells its config
+            self._record(trainer, pl_module)  # a new run that fails early still has its config
 
     def _record(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Write config, origin and split; once, as the test that ends a fit belongs to the fit's record."""
+        """Record config, origin and split once; the test after a fit belongs to the same record."""
         data, module, tracker = _data(trainer), _module(pl_module), tracker_of(trainer)
         if tracker is None or self._recorded:
             return
@@ -127,7 +126,7 @@ class RunRecorder(pl.Callback):
             tracker.log_again(self._unsent)
             _log_history(tracker, trainer, module)
         if self._comes_from:
-            # A run that goes on from another training is not found in place of one that was trained from its beginning.
+            # `Job.find` must not mistake this run for one that was trained from the beginning.
             tags["resumed.checkpoint"] = self._comes_from
         if tracker.continues:
             module.add_notice(Notice("continues", f"This is a new run, which continues run {tracker.continues}."))
@@ -163,14 +162,15 @@ class RunRecorder(pl.Callback):
         history = {name: module.history[name] for name in drawn if name in module.history}
         kept = kept_best(trainer)
         if history:
-            note, marked = _data(trainer).texts.note, None if kept is None else kept.position
-            figure = figures.training_curves(history, best_epoch=marked, note=note)
+            note, best_epoch = _data(trainer).texts.note, None if kept is None else kept.position
+            figure = figures.training_curves(history, best_epoch=best_epoch, note=note)
             tracker.log_figure(figure, "training_curves.png")
         if kept is not None:
             tracker.log_metrics({f"{BEST}{name}": value for name, value in _of_best(kept).items()}, step=kept.epoch)
         checkpoint = trainer.checkpoint_callback
         if isinstance(checkpoint, ModelCheckpoint):
-            path = Path(checkpoint.best_model_path or checkpoint.last_model_path)  # none is best without validation
+            # Without validation there is no best checkpoint.
+            path = Path(checkpoint.best_model_path or checkpoint.last_model_path)
             if path.is_file():
                 tracker.log_file(str(path), "checkpoint")
 
@@ -186,14 +186,14 @@ class RunRecorder(pl.Callback):
     def _keep_scores(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: Stage) -> None:
         scores, data = _module(pl_module).scores_of(stage), _data(trainer)
         texts = data.texts
-        # Over all processes, so all take part.
+        # Collective operations: all processes take part.
         counts = scores.confusion_counts().cpu().numpy()
-        seen = len(scores.labels)  # fewer than there are where batches are limited
+        seen = len(scores.labels)  # fewer than all rows if batches are limited
         loader: Any = trainer.test_dataloaders if stage == "test" else trainer.val_dataloaders
         probabilities, labels, rows = gathered(scores.probabilities, scores.labels, loader.rows()[:seen])
         tracker = tracker_of(trainer)
         if tracker is None or not trainer.is_global_zero or not scores.is_finite:
-            return  # no picture and no predictions of what is no number
+            return  # no figures and no predictions of scores that are not finite
         if stage == "test":
             keep_predictions(tracker, predictions_of(texts, data.split, probabilities, rows=rows))
         tracker.log_figure(
@@ -203,11 +203,11 @@ class RunRecorder(pl.Callback):
         if probabilities.ndim == 1:
             if 0 < labels.sum() < len(labels):
                 tracker.log_figure(figures.roc_curve(probabilities, labels, note=texts.note), f"{stage}_roc_curve.png")
-            came_true, predicted = labels, probabilities
+            outcomes, predicted = labels, probabilities
         else:
             chosen = probabilities.argmax(axis=1)
-            came_true, predicted = (chosen == labels).astype(int), probabilities.max(axis=1)
-        figure = figures.reliability_diagram(predicted, came_true, calibration_error=error, note=texts.note)
+            outcomes, predicted = (chosen == labels).astype(int), probabilities.max(axis=1)
+        figure = figures.reliability_diagram(predicted, outcomes, calibration_error=error, note=texts.note)
         tracker.log_figure(figure, f"{stage}_reliability.png")
 
 
@@ -216,7 +216,7 @@ def _resumption_of(trainer: pl.Trainer) -> Resumption | None:
 
 
 def _log_history(tracker: MLflowTracker, trainer: pl.Trainer, module: SentenceClassifier) -> None:
-    """Give the run of a resumed training the scores of the epochs before, as far as it lacks them."""
+    """Log the scores of the earlier epochs of a resumed training that its run lacks."""
     for name, values in module.history.items():
         for position, value in values:
             step = position if not validates_within_epochs(trainer) else (position + 1) * trainer.num_training_batches
@@ -224,12 +224,12 @@ def _log_history(tracker: MLflowTracker, trainer: pl.Trainer, module: SentenceCl
 
 
 def _is_set_up(trainer: pl.Trainer) -> bool:
-    """Whether the data are known."""
+    """Whether the data module has read its data."""
     return hasattr(trainer.datamodule, "split")  # type: ignore[attr-defined]
 
 
 def keep_notices(trainer: pl.Trainer) -> None:
-    """Write the notices of the data and of the training to the run, each as a tag of its own."""
+    """Write the notices of the data and of the training to the run, one tag per notice."""
     tracker = tracker_of(trainer)
     if tracker is not None:
         notices = [*_data(trainer).notices, *_module(trainer.lightning_module).notices]
@@ -237,18 +237,18 @@ def keep_notices(trainer: pl.Trainer) -> None:
 
 
 def kept_best(trainer: pl.Trainer) -> Evaluation | None:
-    """The validation of the best checkpoint that a trainer keeps; None if it keeps none."""
+    """Validation of the best checkpoint of a trainer; None without one."""
     callbacks = trainer.checkpoint_callbacks
     return next((each.best for each in callbacks if isinstance(each, BestAndLast)), None)
 
 
 def _of_best(kept: Evaluation) -> dict[str, float]:
-    """Scores of the best checkpoint and its epoch, as the run keeps them."""
+    """Epoch and scores of the best checkpoint, as the run records them."""
     return {"epoch": kept.epoch, **{name: value for name, value in kept.scores.items() if name != "val/selection"}}
 
 
 def parameter_counts(module: SentenceClassifier) -> dict[str, int]:
-    """Trainable parameters by part of the model, and in all; of a fitted estimator those that the fit found."""
+    """Numbers of trainable parameters by part of the model and in `total`; an estimator knows them after its fit."""
     if isinstance(module.head, EstimatorHead):
         assert module.head.num_parameters is not None, "known after the fit"
         return {"estimator": module.head.num_parameters, "total": module.head.num_parameters}

@@ -1,4 +1,4 @@
-"""A callback that gives each run in MLflow its true status."""
+"""Callback that opens the runs of a trainer and closes them with the right status."""
 
 from lightning.pytorch import Callback, LightningModule, Trainer
 
@@ -9,9 +9,9 @@ from qlit.tracking.tracker import Status
 
 
 class RunStatus(Callback):
-    """Starts the trackers of a trainer, and closes their runs when it is interrupted (KILLED) or fails (FAILED).
+    """Starts the trackers of a trainer, and closes their runs as KILLED after an interruption, FAILED after an error.
 
-    Lightning's loggers hear only "failed" in both cases. A success is closed by the caller, after its last stage.
+    Lightning reports both to its loggers as "failed". After a success, the caller closes the runs.
     """
 
     def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:  # noqa: ARG002
@@ -23,8 +23,8 @@ class RunStatus(Callback):
 
 
 def close_after(trainer: Trainer, error: BaseException) -> None:
-    """Close the runs of a trainer after an error: as KILLED if it was interrupted, else as FAILED."""
-    # `StoppedBySignal` and Lightning's SIGTERMException are SystemExits; and a full disk is no fault of the training.
+    """Close the runs of a trainer after an error: as KILLED after an interruption, else as FAILED."""
+    # `StoppedBySignal` and Lightning's SIGTERMException are SystemExits. An outage is not a fault of the training.
     killed = isinstance(error, KeyboardInterrupt | SystemExit | OutageError) or seconds_since_stop() is not None
     status: Status = "KILLED" if killed else "FAILED"
     for tracker in trackers_of(trainer):
