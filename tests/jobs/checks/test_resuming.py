@@ -27,14 +27,14 @@ def check(saved, *, max_epochs=-1, max_steps=-1, status=None, tests=True):
 def test_a_training_goes_on_from_the_end_of_an_epoch_only():
     assert check(checkpoint(), max_epochs=5) == ""
     assert check(checkpoint(processed=3), max_epochs=5) == ""  # after its last validation
-    with pytest.raises(ValueError, match=r"in the middle of epoch 3, after batch 2, .* name the last.ckpt"):
+    with pytest.raises(ValueError, match=r"within epoch 3, after batch 2, .* name the last.ckpt"):
         check(checkpoint(processed=3, last=False), max_epochs=5)
 
 
 def test_weights_alone_are_refused():
     saved = checkpoint()
     del saved["optimizer_states"]
-    with pytest.raises(ValueError, match="holds weights only"):
+    with pytest.raises(ValueError, match="contains only weights"):
         check(saved, max_epochs=5)
 
 

@@ -138,6 +138,6 @@ def test_half_the_precision_of_a_circuit_is_refused_before_any_work(tmp_path, mo
     out, err = capsys.readouterr()
     assert out == ""
     assert f"With `trainer.precision: {precision}`" in err
-    assert f"Take 32-true, 64-true or {precision.replace('true', 'mixed')}." in err
+    assert f"Use 32-true, 64-true or {precision.replace('true', 'mixed')}." in err
     assert len(err.splitlines()) == 1
     assert not (tmp_path / "mlruns").exists()

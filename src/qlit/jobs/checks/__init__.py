@@ -1,4 +1,4 @@
-"""Checks before anything is trained: configs, trainer options, checkpoints to resume, and what Lightning refuses."""
+"""Checks before training: configs, engines, trainer options, checkpoints to resume, and refusals by Lightning."""
 
 __all__ = [
     "engines",

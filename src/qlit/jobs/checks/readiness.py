@@ -1,4 +1,4 @@
-"""Whether configs can be trained, asked for all of them before the first training: models, engines, data, limits."""
+"""Check all configs of a series or study before the first training: models, engines, data, limits."""
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
@@ -16,10 +16,10 @@ class Planned(NamedTuple):
     """A config that will be trained.
 
     Args:
-        name: How it is called.
-        config: As `Job.config` gives it.
+        name: Name for messages.
+        config: Resolved config, as of `Job.config`.
         splits: Seeds of its splits.
-        num_processes: Of a training.
+        num_processes: Number of processes of one training.
     """
 
     name: str
@@ -29,11 +29,11 @@ class Planned(NamedTuple):
 
 
 def check_all(planned: Iterable[Planned]) -> None:
-    """Look whether configs can be trained, without loading a body, embedding a sentence or running a circuit.
+    """Check that configs can be trained, without loading a body, embedding a sentence or running a circuit.
 
     Raises:
-        ValueError, UsageError, FileNotFoundError, ConnectionError: As the first training that could not be made, with
-            the name of its config.
+        ValueError, UsageError, FileNotFoundError, ConnectionError: The error of the first impossible training, with the
+            name of its config.
     """
     loaded: dict[tuple[str, int], tuple[SentenceDataModule, int | None]] = {}
     for each in planned:

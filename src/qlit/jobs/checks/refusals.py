@@ -1,8 +1,8 @@
-"""What Lightning refuses of a config: one sentence that names the option, told apart from a bug.
+"""Options that Lightning refuses: turn its error into one sentence that names the option, and keep bugs as they are.
 
-Lightning checks most options when the trainer is made, some when the training begins, and a few in its middle, and
-raises whatever suits the place. Such an error is about the config if Lightning, or a library below it, raised it on
-purpose, and neither code of ours nor of a user's class called it.
+Lightning checks most options when the trainer is made, some when the training starts and a few during the training,
+and raises errors of many types. An error is about the config if a `raise` statement of Lightning, or of a library that
+it calls, raised it, and neither code of qlit nor a class of the user made the call.
 """
 
 import inspect
@@ -20,7 +20,7 @@ from qlit.jobs.config.options import reason_in_union
 from qlit.runtime.errors import PACKAGE, is_raised_on_purpose
 
 _KINDS = (MisconfigurationException, ValueError, TypeError, RuntimeError, ImportError, AttributeError)
-# Ours, but on the way to Lightning: they hand on what it was told by the config.
+# Modules of qlit that only pass the config on to Lightning.
 _PASSING_ON = (
     "jobs/session.py",
     "jobs/trainer_parts.py",
@@ -38,24 +38,24 @@ _PLACES = {
     "trainer.strategy": "strategies.strategy.Strategy",
     "trainer.accelerator": "accelerators.accelerator.Accelerator",
 }
-"""Options that take classes, by the class that jsonargparse names in its account of one it cannot make."""
+"""Options that take classes, with the class that jsonargparse names if it cannot create one."""
 
 
 class RefusedOptionError(ValueError):
-    """An option that the trainer, or a part of it, cannot work with."""
+    """An option that the trainer or one of its parts refuses."""
 
 
 @contextmanager
 def refusals(trainer: Mapping[str, Any], *, making: bool = False) -> Iterator[None]:
-    """Turn what Lightning refuses of these options into one sentence.
+    """Turn a refusal of trainer options by Lightning into one sentence.
 
     Args:
-        trainer: Options of the trainer, as they are typed.
-        making: Whether the trainer, its callbacks and loggers are being made; then libraries raise little else, also
-            without saying so (`int("x")`).
+        trainer: Options of the trainer before parsing.
+        making: Whether the trainer, its callbacks and loggers are being created; then almost every error of a library
+            is about an option, also without a `raise` statement (`int("x")`).
 
     Raises:
-        RefusedOptionError: Instead of an error that is about an option.
+        RefusedOptionError: In place of an error about an option.
     """
     try:
         yield
@@ -67,8 +67,8 @@ def refusals(trainer: Mapping[str, Any], *, making: bool = False) -> Iterator[No
 
 
 def refusal(message: str, trainer: Mapping[str, Any], frames: Sequence[FrameType] = ()) -> str:
-    """One sentence for a message of Lightning's: the option that it is about, its value, and what is wrong with it."""
-    if (reason := reason_in_union(message)) is not None:  # of jsonargparse, which makes callbacks and loggers
+    """One sentence for a message of Lightning: the option, its value, and what is wrong."""
+    if (reason := reason_in_union(message)) is not None:  # from jsonargparse, which creates callbacks and loggers
         place = next((place for place, kind in _PLACES.items() if kind in message), None)
         return f"{place}: {_shortened(reason)}" if place else _shortened(reason)
     text = _shortened(message)
@@ -77,7 +77,7 @@ def refusal(message: str, trainer: Mapping[str, Any], frames: Sequence[FrameType
         given = f" {value}" if isinstance(value, int | float | str | list) else ""
         return f"trainer.{name}{given}: {text}"
     part = _part_in(frames)
-    if part == "trainer.callbacks Timer" and trainer.get("max_time") is not None:  # which Lightning makes of it
+    if part == "trainer.callbacks Timer" and trainer.get("max_time") is not None:  # from which Lightning makes a Timer
         part = f"trainer.max_time {trainer['max_time']}"
     if part is not None:
         return f"{part}: {text}"
@@ -88,7 +88,7 @@ def _is_refusal(error: Exception, frames: Sequence[FrameType], *, making: bool) 
     if not frames or not _is_library(frames[-1]):
         return False
     if isinstance(error, AttributeError) and _part_in(frames) is None:
-        return False  # only a callback looks for parts of a model that ours may lack
+        return False  # only a callback may require attributes that our model lacks
     after_ours: list[FrameType] = []
     for frame in reversed(frames):
         file = Path(frame.f_code.co_filename)
@@ -98,7 +98,7 @@ def _is_refusal(error: Exception, frames: Sequence[FrameType], *, making: bool) 
                 return False
             break
         after_ours.append(frame)
-    if not all(map(_is_library, after_ours)):  # a class of the user's, wherever it lies
+    if not all(map(_is_library, after_ours)):  # a user's class made the call
         return False
     return making or is_raised_on_purpose(error)
 
@@ -119,16 +119,16 @@ def _frames(trace: TracebackType | None) -> list[FrameType]:
 
 
 def _option_in(text: str) -> str | None:
-    """The option of the trainer that a text names first, quoted or with a value."""
+    """The first trainer option in a text that is quoted or has a value."""
     options = [name for name in inspect.signature(Trainer).parameters if name not in ("self", "callbacks", "logger")]
     found = re.search(rf"`(?:Trainer\()?({'|'.join(options)})\b|\b({'|'.join(options)})=", text)
-    if found is None:  # names that are no words of ordinary sentences
+    if found is None:  # names with an underscore are not ordinary words
         found = re.search(rf"\b({'|'.join(name for name in options if '_' in name)})\b", text)
     return next(filter(None, found.groups())) if found else None
 
 
 def _part_in(frames: Sequence[FrameType]) -> str | None:
-    """The class of the callback, logger or plugin in which it happened."""
+    """The callback, logger or plugin whose method raised the error."""
     from lightning.fabric.accelerators.accelerator import Accelerator
     from lightning.fabric.plugins import CheckpointIO, ClusterEnvironment
     from lightning.pytorch.callbacks import Callback
@@ -154,7 +154,7 @@ def _part_in(frames: Sequence[FrameType]) -> str | None:
 
 
 def _shortened(message: str) -> str:
-    """The first paragraph of a message in one line, of no more than some sentences, without where to read on."""
+    """The first sentences of a message in one line, without links to documentation."""
     text = " ".join(message.strip().split("\n\n")[0].split())
     text = re.sub(r"<(?:[\w.]+\.)?(\w+) object at 0x[0-9a-f]+>", r"\1", text)
     sentences = re.split(r"(?<=[.!?])\s+(?=[A-Z`])", text)

@@ -1,4 +1,4 @@
-"""Whether a fit can go on from a checkpoint, known before anything is opened or computed."""
+"""Check that a fit can continue from a checkpoint, before anything is opened or computed."""
 
 from typing import Any
 
@@ -10,30 +10,29 @@ from qlit.tracking.tracker import MLflowTracker
 def check_resumable(
     path: str, checkpoint: dict[str, Any], trainer: Trainer, tracker: MLflowTracker | None, *, tests: bool
 ) -> str:
-    """Raise if a training cannot go on from a checkpoint.
+    """Raise a ValueError if a training cannot continue from a checkpoint.
 
     Args:
-        path: Of the checkpoint, for messages.
-        checkpoint: Its content.
-        trainer: Which is to train.
-        tracker: Of the run; None if it is not tracked.
+        path: Path of the checkpoint, for messages.
+        checkpoint: Content of the checkpoint.
+        trainer: Trainer of the fit.
+        tracker: Tracker of the run; None without a run.
         tests: Whether the fit ends with a test.
     Returns:
-        Why there is nothing to do, where the training has all of its epochs or steps, and the test was made too; else
-        nothing.
+        The reason why there is nothing to do, if all epochs or steps are trained and the test is done; else "".
     Raises:
-        ValueError: If it lacks the optimiser's state, lies in the middle of an epoch, or has more epochs or steps than
-            the trainer is to make.
+        ValueError: If the checkpoint has no optimiser state, was written within an epoch, or has more epochs or steps
+            than the trainer allows.
     """
     if "optimizer_states" not in checkpoint or "loops" not in checkpoint:
-        raise ValueError(f"{path} holds weights only, so no training can go on from it; name a last.ckpt.")
+        raise ValueError(f"{path} contains only weights, so no training can continue from it; name a last.ckpt.")
     loop = checkpoint["loops"]["fit_loop"]
     epochs = loop["epoch_progress"]["current"]
     batches = loop["epoch_loop.batch_progress"]
     if epochs["processed"] < epochs["ready"] and not batches["is_last_batch"]:
         raise ValueError(
-            f"{path} was written in the middle of epoch {checkpoint['epoch']}, after batch "
-            f"{batches['current']['ready']}, but a training goes on from the end of an epoch: name the last.ckpt of "
+            f"{path} was written within epoch {checkpoint['epoch']}, after batch "
+            f"{batches['current']['ready']}, but a training continues from the end of an epoch: name the last.ckpt of "
             "its run."
         )
     limits = {
@@ -46,11 +45,11 @@ def check_resumable(
         if done > limit:
             raise ValueError(
                 f"{path} has been trained for {done:,} {unit} already, but trainer.{name} is {limit:,}; raise "
-                f"--trainer.{name} to go on."
+                f"--trainer.{name} to continue."
             )
         if not tests or (tracker is not None and tracker.earlier_status() == "FINISHED"):
             return (
                 f"nothing to do: {path} has been trained for all of its {done:,} {unit}; raise --trainer.{name} to "
-                "go on."
+                "continue."
             )
     return ""

@@ -1,4 +1,4 @@
-"""Options of the trainer that cannot work, found before data is embedded and a run is opened."""
+"""Check options of the trainer before data is embedded and a run is opened."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from math import ceil
@@ -25,13 +25,13 @@ _LEAST = {
     "num_sanity_val_steps": -1,
     "reload_dataloaders_every_n_epochs": 0,
 }
-"""The least value of options that Lightning takes as they are; it divides by some, and ignores others below it."""
+"""Minimum of options that Lightning does not check; it divides by some, and ignores others below their minimum."""
 _MOST = {"max_epochs": 10**6, "min_epochs": 10**6, "num_nodes": 10**5}
-"""The greatest value of options that nobody has use for beyond it."""
+"""Maximum of options; larger values are mistakes."""
 
 
 def check_options(trainer: Mapping[str, Any]) -> None:
-    """Raise a ValueError for options, as they are typed, that Lightning would divide by, replace or not find here."""
+    """Raise a ValueError for parsed options that Lightning would divide by or replace, or that need a missing GPU."""
     for name, least in _LEAST.items():
         value = trainer.get(name)
         if isinstance(value, int | float) and not value >= least:
@@ -49,24 +49,24 @@ def check_options(trainer: Mapping[str, Any]) -> None:
     has_gpu = torch.cuda.is_available() or torch.backends.mps.is_available()
     accelerator, precision = trainer.get("accelerator", "auto"), str(trainer.get("precision"))
     if accelerator == "gpu" and not has_gpu:
-        raise ValueError("trainer.accelerator is gpu, but PyTorch finds no GPU here; leave it out, or take cpu.")
+        raise ValueError("trainer.accelerator is gpu, but PyTorch finds no GPU here; leave it out, or use cpu.")
     if precision in ("16", "16-mixed") and (accelerator == "cpu" or (accelerator == "auto" and not has_gpu)):
         raise ValueError(
-            f"trainer.precision {precision} needs a GPU, and Lightning would take bf16-mixed on a CPU; choose "
+            f"trainer.precision {precision} needs a GPU; on a CPU, Lightning would use bf16-mixed instead. Choose "
             "bf16-mixed or 32-true."
         )
 
 
 def check_seed(seed: int | bool) -> None:
-    """Raise a ValueError for a seed that generators of random numbers do not take."""
+    """Raise a ValueError for a seed outside the range of random number generators."""
     if not isinstance(seed, bool) and not 0 <= seed < 2**32:
         raise ValueError(f"`0 <= seed_everything < 2**32` must hold, but got {seed}.")
 
 
 def check_monitors(trainer: Trainer, module: SentenceClassifier) -> None:
-    """Raise a ValueError if a callback of a fit watches a score that the training does not have.
+    """Raise a ValueError if a callback of a fit monitors a score that the training does not have.
 
-    Nothing is checked beside a callback of the user's own, which may log more of them.
+    Nothing is checked if the user added a callback of another package, because it may log further scores.
     """
     callbacks = [each for each in trainer.callbacks if not isinstance(each, BestAndLast)]  # type: ignore[attr-defined]
     if any(type(callback).__module__.partition(".")[0] not in ("lightning", "qlit") for callback in callbacks):
@@ -84,39 +84,39 @@ def check_monitors(trainer: Trainer, module: SentenceClassifier) -> None:
 
 
 def check_batches(trainer: Trainer, data: SentenceDataModule, parts: Sequence[str]) -> None:
-    """Raise a ValueError if a share of the batches is less than one, or validation waits for more than there are.
+    """Raise a ValueError if a fraction of the batches is less than one batch, or `val_check_interval` is too large.
 
     Args:
-        trainer: With limits of batches.
-        data: Whose sentences are read for it, if an option depends on their number.
-        parts: "train", "val" and "test", those that are used.
+        trainer: Trainer with limits of batches.
+        data: Data module; its sentences are read only if an option depends on their number.
+        parts: The parts in use, of "train", "val" and "test".
     """
-    questions = list(_dependent(trainer, parts))
-    if not questions:
+    options = list(_relative_options(trainer, parts))
+    if not options:
         return
     data.load_split()
-    for part, option, value in questions:
+    for part, option, value in options:
         sentences = getattr(data.split, {"val": "validation"}.get(part, part))
         size = data.batch_size if part == "train" else data.eval_batch_size
         count = -(-len(sentences) // size)
         if isinstance(value, float) and count and int(count * value) == 0:
             batches = f"{count} {part} batch{'es' if count > 1 else ''}"
             raise ValueError(
-                f"trainer.{option} {value:g} of {batches} is less than one; take at least "
+                f"trainer.{option} {value:g} of {batches} is less than one batch; use at least "
                 f"{ceil(10_000 / count) / 10_000:g}, or a number of batches."
             )
         limit = trainer.limit_train_batches
         count = int(count * limit) if isinstance(limit, float) else min(count, limit)
         if option == "val_check_interval" and value > count:
             raise ValueError(
-                f"trainer.val_check_interval {value} is more than the {count} batches of a training epoch; take at "
+                f"trainer.val_check_interval {value} is more than the {count} batches of a training epoch; use at "
                 "most as many, or set trainer.check_val_every_n_epoch null to count over epochs."
             )
 
 
-def _dependent(trainer: Trainer, parts: Sequence[str]) -> Iterator[tuple[str, str, Any]]:
-    """Part, option and value of what depends on the number of batches."""
-    overfits = trainer.overfit_batches > 0  # type: ignore[attr-defined] # then it is the limit of the others
+def _relative_options(trainer: Trainer, parts: Sequence[str]) -> Iterator[tuple[str, str, Any]]:
+    """Part, option and value of options that are relative to the number of batches."""
+    overfits = trainer.overfit_batches > 0  # type: ignore[attr-defined] # it replaces the other limits
     for part in parts:
         limit = getattr(trainer, f"limit_{part}_batches")
         if isinstance(limit, float) and 0 < limit < 1:
