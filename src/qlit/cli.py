@@ -64,7 +64,7 @@ def _run(command: str, argv: list[str]) -> int:
     from qlit.runtime.allowed import allowing, split_allowed
     from qlit.runtime.interrupts import RaisingSignals
 
-    launchers.take()
+    launchers.remove_variables()
 
     # Small circuits are many short parallel loops. By default OpenMP's threads spin between these loops, and if another
     # process occupies the core of one thread, all threads wait for it. A 10-qubit step next to one busy process took

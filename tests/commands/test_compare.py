@@ -157,7 +157,10 @@ def test_runs_of_different_splits_are_refused(compared, refused, monkeypatch):
         ([*CONFIGS, "--data.sourse", "x"], "unknown option --data.sourse; did you mean '--data.source'?"),
         ([*CONFIGS, "--json", "no/such.json"], "There is no folder for the output no/such.json"),
         ([*CONFIGS, "--plot", "x.gif"], "must end with one of .png, .svg, .pdf"),
-        ([*CONFIGS, "--trainer.logger", "false"], "A series needs the runs that it makes, but quickstart keeps none"),
+        (
+            [*CONFIGS, "--trainer.logger", "false"],
+            "A series needs the runs of its trainings, but quickstart records none",
+        ),
         (
             [*CONFIGS, "--data.seed", "3"],
             "The trainings of a series get their own --data.seed; leave it out of quickstart",

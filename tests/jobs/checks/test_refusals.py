@@ -83,7 +83,7 @@ def callback(name, **arguments):
         ("limit_train_batches 0.01", "0.01 of 4 train batches is less than one batch; use at least 0.25"),
         (
             "limit_val_batches 0.5",
-            "trainer.limit_val_batches 0.5 of 1 val batch is less than one batch; use at least 1",
+            "limit_val_batches 0.5 of 1 val batch is less than one batch; use at least 1",
         ),
         ("limit_test_batches 0.5", "trainer.limit_test_batches 0.5 of 1 test batch is less than one batch"),
         ("limit_train_batches 1.5", "trainer.limit_train_batches 1.5: "),

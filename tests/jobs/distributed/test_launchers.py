@@ -6,7 +6,15 @@ import pytest
 
 from qlit.jobs.distributed import launchers
 from qlit.jobs.distributed.cluster import SlurmTasks, check_requeued, cluster_environment
-from qlit.jobs.distributed.launchers import OWN, launcher_of, local_rank, refuse_copies, take, taken, without_launchers
+from qlit.jobs.distributed.launchers import (
+    RANK_OF,
+    launcher_of,
+    local_rank,
+    refuse_copies,
+    remove_variables,
+    removed_variables,
+    without_launchers,
+)
 
 TORCHRUN = {"TORCHELASTIC_RUN_ID": "1", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": "29500", "RANK": "1",
             "LOCAL_RANK": "1", "WORLD_SIZE": "2", "GROUP_RANK": "0"}  # fmt: skip
@@ -59,10 +67,10 @@ def started(monkeypatch):
         def start(variables):
             for name, value in variables.items():
                 patch.setenv(name, value)
-            take()
+            remove_variables()
 
         yield start
-    launchers._taken.clear()
+    launchers._removed.clear()
 
 
 @pytest.fixture
@@ -74,7 +82,7 @@ def above(monkeypatch):
 @pytest.mark.parametrize("variables", LEFT_OVER, ids=str)
 def test_what_is_left_over_starts_nothing_and_is_not_inherited(started, variables):
     started(variables)
-    assert launcher_of(taken()) is None
+    assert launcher_of(removed_variables()) is None
     assert launchers._NAMES.isdisjoint(os.environ)
     assert not any(name.startswith(launchers._PREFIXES) for name in os.environ)
     environment = cluster_environment(trainer(), work="train the same model")
@@ -88,17 +96,17 @@ def test_a_training_in_two_processes_starts_them_itself_where_no_launcher_did(st
     started(variables)
     environment = cluster_environment(trainer(**TWO))
     assert not environment.creates_processes_externally
-    assert os.environ[OWN] == str(os.getpid())
+    assert os.environ[RANK_OF] == str(os.getpid())
     assert "LOCAL_RANK" not in os.environ
 
 
 @pytest.mark.parametrize(("name", "variables"), OF_SEVERAL)
 def test_a_launcher_that_started_two_is_known(started, name, variables):
     started(variables)
-    launcher = launcher_of(taken())
+    launcher = launcher_of(removed_variables())
     assert (launcher.name, launcher.num_tasks) == (name, 2)
     assert local_rank() == 0  # not one of our own
-    assert "SLURM_JOB_ID" not in taken()  # for the record of the run
+    assert "SLURM_JOB_ID" not in removed_variables()  # for the record of the run
 
 
 @pytest.mark.parametrize(("name", "variables"), OF_SEVERAL[:4])
@@ -110,7 +118,7 @@ def test_two_processes_of_a_launcher_are_the_two_that_a_config_asks_for(started,
     if name != "hand":  # whose strategy sets these
         assert (environment.global_rank(), environment.world_size()) == (1, 2)
     environment.validate_settings(num_devices=2, num_nodes=1)
-    assert OWN not in os.environ
+    assert RANK_OF not in os.environ
     if name == "srun":
         assert isinstance(environment, SlurmTasks)
         assert not environment.auto_requeue
@@ -168,7 +176,7 @@ def test_an_environment_of_the_users_own_has_the_variables(started):
 def test_copies_of_one_training_are_refused(started, above, variables, programs):
     started(variables)
     above(*programs)
-    with pytest.raises(ValueError, match="started this command 2 times, and every one of them would train the same"):
+    with pytest.raises(ValueError, match="started this command 2 times, and every copy would train the same"):
         cluster_environment(trainer(), work="train the same model")
     assert cluster_environment(trainer()) is not None  # of a study, where every worker has trials of its own
 
@@ -192,23 +200,23 @@ def test_tasks_with_work_of_their_own_and_what_is_left_over_train(started, above
 
 
 def test_a_rank_of_our_own_knows_its_number_until_its_training_ends(started):
-    variables = {OWN: str(os.getppid()), **BY_HAND}
+    variables = {RANK_OF: str(os.getppid()), **BY_HAND}
     started(variables)
     assert local_rank() == 1
     assert cluster_environment(trainer(**TWO)).creates_processes_externally
-    started({**variables, OWN: "1" if os.getppid() != 1 else "2"})
+    started({**variables, RANK_OF: "1" if os.getppid() != 1 else "2"})
     with pytest.raises(ValueError, match="process that started this rank of a training has ended"):
         local_rank()
-    started({**variables, OWN: str(os.getpid())})  # of an earlier training in this process
-    assert taken() == {}
+    started({**variables, RANK_OF: str(os.getpid())})  # of an earlier training in this process
+    assert removed_variables() == {}
 
 
 def test_the_nearest_program_of_slurm_tells_a_batch_script_from_a_step(started, above):
     started(SLURM_STEP)
     above("bash", "slurm_script", "slurmstepd")  # an sbatch that was called inside a step inherits its variables
-    assert launcher_of(taken()) is None
+    assert launcher_of(removed_variables()) is None
     above("bash", "slurmstepd", "slurm_script")
-    assert launcher_of(taken()).name == "srun"
+    assert launcher_of(removed_variables()).name == "srun"
 
 
 def test_child_processes_inherit_no_ranks():

@@ -1,4 +1,4 @@
-"""Launchers, clusters and processes: which rank this process is, and where workers run."""
+"""Processes of a training: launchers and ranks, how processes find each other, and the cores of workers."""
 
 __all__ = [
     "cluster",

@@ -1,4 +1,4 @@
-"""How many processes a training of a study has, and which cores and GPUs they get."""
+"""Number of processes of a study's training, and cores and GPUs of its workers."""
 
 import os
 from collections.abc import Mapping, Sequence
@@ -11,14 +11,14 @@ from qlit.runtime.errors import UsageError
 
 
 def num_processes(name: str, trainer: Mapping[str, Any]) -> int | None:
-    """How many processes of its own a training needs; None for one in the process that asks.
+    """Number of processes that a training needs for itself; None if it runs in the process of its worker.
 
     Args:
-        name: Of the study, for messages.
-        trainer: Options of the trainer; those that are not there are Lightning's defaults.
+        name: Name of the study, for messages.
+        trainer: Options of the trainer; missing ones have Lightning's defaults.
 
     Raises:
-        ValueError: If a study cannot make such trainings.
+        ValueError: If a study cannot run such trainings.
     """
     strategy, devices = trainer.get("strategy", "auto"), trainer.get("devices", "auto")
     num_nodes = trainer.get("num_nodes", 1)
@@ -38,7 +38,7 @@ def num_processes(name: str, trainer: Mapping[str, Any]) -> int | None:
     if count is None:
         raise ValueError(
             f"A study gives each trial a number of devices, but {name} has devices {devices!r}, and {gpus} GPUs are "
-            "here; say how many: trainer.devices 1, say."
+            "here; give a number, such as trainer.devices 1."
         )
     if count > max(gpus, 1) and gpus:
         raise ValueError(f"{name} has devices {devices!r}, but {gpus} GPU(s) are here.")
@@ -46,10 +46,10 @@ def num_processes(name: str, trainer: Mapping[str, Any]) -> int | None:
 
 
 def check_keeps_runs(what: str, name: str, trainer: Mapping[str, Any]) -> None:
-    """Raise a ValueError if trainings with these options keep no runs, which a series or study looks at."""
+    """Raise a ValueError if trainings with these options record no runs, which a series or study needs."""
     if trainer.get("logger") is False or trainer.get("fast_dev_run") or trainer.get("barebones"):
         raise ValueError(
-            f"A {what} needs the runs that it makes, but {name} keeps none (trainer.logger false, fast_dev_run or "
+            f"A {what} needs the runs of its trainings, but {name} records none (trainer.logger false, fast_dev_run or "
             "barebones)."
         )
     for part, needed in (("test", "tests every model"), ("val", "chooses an epoch by validation")):
@@ -59,7 +59,7 @@ def check_keeps_runs(what: str, name: str, trainer: Mapping[str, Any]) -> None:
 
 
 def num_gpus(trainer: Mapping[str, Any]) -> int:
-    """GPUs of this machine that trainings with these options may use."""
+    """Number of GPUs of this machine that trainings with these options may use."""
     return 0 if trainer.get("accelerator") == "cpu" else torch.cuda.device_count()
 
 
@@ -75,13 +75,13 @@ def _count(devices: Any, gpus: int) -> int | None:
 
 @dataclass(frozen=True)
 class Placement:
-    """Where the workers of a study run: each on cores of its own, or on GPUs of its own.
+    """Cores and GPUs for the workers of a study.
 
     Args:
-        num_processes: Of a training.
-        cores: That this process may use.
-        gpus: How many its trainings may use.
-        visible: CUDA_VISIBLE_DEVICES, by whose names CUDA knows them; None for 0, 1, and so on.
+        num_processes: Number of processes of one training.
+        cores: Cores that this process may use.
+        gpus: Number of GPUs that the trainings may use.
+        visible: CUDA_VISIBLE_DEVICES, the names of the GPUs; None for 0, 1, and so on.
     """
 
     num_processes: int
@@ -91,19 +91,19 @@ class Placement:
 
     @property
     def num_workers(self) -> int:
-        """As many as have a core, or a GPU, for each process of a training."""
+        """Default number of workers: one core, or one GPU, for every process of a training."""
         return max(1, (self.gpus or len(self.cores)) // self.num_processes)
 
     def cores_of(self, worker: int, num_workers: int) -> list[int]:
-        """The cores of one of several workers; those of another where there are more workers than cores."""
+        """Cores of one of several workers; shared if there are more workers than cores."""
         return list(self.cores[worker::num_workers]) or [self.cores[worker % len(self.cores)]]
 
     def num_threads(self, num_workers: int) -> int:
-        """Threads of a process of a training."""
+        """Number of threads of a process of a training."""
         return max(1, len(self.cores) // (num_workers * self.num_processes))
 
     def environment_of(self, worker: int, num_workers: int) -> dict[str, str]:
-        """What the environment of a worker has of its own. Those beyond the last group of GPUs share another's."""
+        """Environment variables of one of several workers; GPUs are shared if there are too few."""
         threads = {"OMP_NUM_THREADS": str(len(self.cores_of(worker, num_workers)))}
         if not self.gpus:
             return threads
@@ -113,7 +113,11 @@ class Placement:
 
 
 def placement_of(name: str, trainers: Sequence[Mapping[str, Any]]) -> Placement:
-    """The places on this machine for trainings with these options of trainers, of which the largest counts.
+    """Cores and GPUs of this machine for the workers of a study, enough for its largest training.
+
+    Args:
+        name: Name of the study, for messages.
+        trainers: Options of the trainers of its trainings.
 
     Raises:
         ValueError: As `num_processes`.
