@@ -88,7 +88,7 @@ def test_what_options_leave_open_is_left_open(described):
     (found,) = facts(*on("some.qpu"), "--data.source", "./gone.tsv")
     assert (found["executions"]["run"], found["executions"]["test"]) == (None, None)
     assert found["untold"].startswith("There is no data file or folder ./gone.tsv")
-    assert "how many there are is not known: There is no data file" in described(
+    assert "the number of sentences is not known: There is no data file" in described(
         *on("x.y"), "--data.source", "./gone.tsv"
     )
 

@@ -10,7 +10,7 @@ from qlit.heads import Head, ReuploadingPQC
 
 
 class CircuitInUse(NamedTuple):
-    """A circuit of a head, the engine that runs it, and how often a training step runs it for each sample."""
+    """A circuit of a head, its engine, and how often a training step runs it per sample."""
 
     circuit: Circuit
     engine: Engine
@@ -18,7 +18,7 @@ class CircuitInUse(NamedTuple):
 
 
 def circuits_of(head: Head, device: torch.device) -> dict[str, CircuitInUse]:
-    """The circuits of a head and the engines that run them on a device, by the name of the module that holds both."""
+    """Circuits of a head and the engines that run them on a device, by the name of their module."""
     found: dict[str, CircuitInUse] = {}
     for name, module in head.named_modules():
         circuit, engine = getattr(module, "circuit", None), getattr(module, "engine", None)

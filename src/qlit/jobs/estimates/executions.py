@@ -20,12 +20,13 @@ _MOST_COLUMNS = 110
 
 @dataclass(frozen=True)
 class Executions:
-    """Circuits that a device would be sent, each with angles of its own.
+    """Numbers of circuits that a training sends to a device; every circuit has its own angles.
 
     Args:
-        forward: For values: one a sample.
-        gradient: For gradients by parameter-shift: two a sample and trained rotation; none if a simulator has its own.
-        shots: Measurements in all; None where values are exact.
+        forward: Circuits for values: one per sample.
+        gradient: Circuits for gradients by parameter-shift: two per sample and trained rotation; 0 if a simulator
+            computes gradients itself.
+        shots: Number of measurements in total; None if values are exact.
     """
 
     forward: int
@@ -36,24 +37,24 @@ class Executions:
 def executions_of(
     head: Head, data: SentenceDataModule, max_epochs: int | None, *, test_after_fit: bool
 ) -> list[dict[str, Any]]:
-    """What a fit would cost on each device of a head, as plain values; no device is contacted.
+    """Circuits and shots of a fit on every device of a head, as plain values; no device is contacted.
 
-    Only if there is a device at all, the texts are loaded, to know how many are tested.
+    The texts are loaded, to count the test sentences, only if a circuit runs on a device.
 
     Args:
         head: The head.
-        data: Data module, of which no body and no embedding is loaded.
-        max_epochs: Epochs of the run, None if not known.
+        data: Data module; neither its body nor an embedding is loaded.
+        max_epochs: Epochs of the run; None if not known.
         test_after_fit: Whether the run ends with a test.
 
     Returns:
-        For each circuit on a device: its `name`, `engine`, `shots` a circuit, `gradient_circuits` a sample; the
-        `executions` of a `step`, an `epoch` (its validation included), the `test` split and the `run`, None where not
-        known; `num_train`, `num_validation`, `num_test`; `untold`, why the test split is not known; and `missing`,
-        what has to be installed or set to run it.
+        For every circuit on a device: its `name`, `engine`, `shots` per circuit, `gradient_circuits` per sample; the
+        `executions` of a `step`, an `epoch` (with validation), the `test` split and the `run`, None if not known;
+        `num_train`, `num_validation`, `num_test`; `untold`, the reason why the test split is not known; and `missing`,
+        the reason why it cannot run here.
 
     Raises:
-        ValueError: If the data module's numbers are out of range.
+        ValueError: If a number of the data module is out of range.
     """
     modules = dict(head.named_modules())
     circuits = circuits_of(head, torch.device("cpu"))
@@ -71,7 +72,7 @@ def executions_of(
         sampling = getattr(module, "shots", None)
         shots = sampling.num_shots if isinstance(sampling, Shots) and sampling.sampler == "device" else None
         evaluation_runs = module.noise.runs(training=False) if isinstance(module, ReuploadingPQC) else 1
-        # Angles are made by an encoder, which trains through them.
+        # An encoder computes the angles and is trained through them.
         per_sample = runs * engine.gradient_circuits(circuit, by_angles=True, shots=shots)
         of = partial(_executions, runs=(runs, evaluation_runs), per_sample=per_sample, shots=shots)
         tested = 0 if not test_after_fit else num_test
@@ -104,13 +105,21 @@ def executions_of(
 def _executions(
     trained: int, evaluated: int, *, runs: tuple[int, int], per_sample: int, shots: int | None
 ) -> Executions:
-    """Of so many samples; `runs` a sample in training and in evaluation, `per_sample` circuits for its gradient."""
+    """Executions for numbers of samples.
+
+    Args:
+        trained: Number of training samples.
+        evaluated: Number of evaluated samples.
+        runs: Circuits per sample in training and in evaluation.
+        per_sample: Circuits for the gradient of a sample.
+        shots: Shots per circuit; None for exact values.
+    """
     forward, gradient = trained * runs[0] + evaluated * runs[1], trained * per_sample
     return Executions(forward, gradient, None if shots is None else shots * (forward + gradient))
 
 
 def _num_test(data: SentenceDataModule) -> tuple[int | None, str | None]:
-    """Sentences of the test split; None, with the reason, where the data cannot be had or split."""
+    """Number of test sentences; None with the reason if the data cannot be read or split."""
     try:
         texts = load_texts(data.source, text_column=data.text_column, label_column=data.label_column)
         split = data.split_of(texts)
@@ -120,7 +129,7 @@ def _num_test(data: SentenceDataModule) -> tuple[int | None, str | None]:
 
 
 def executions_table(found: dict[str, Any], max_epochs: int | None, *, test_after_fit: bool) -> str:
-    """One device of `executions_of` as text."""
+    """Format one device of `executions_of` as a table."""
     shots = "exact values" if found["shots"] is None else f"{found['shots']:,} shots each"
     executions, each = found["executions"], found["gradient_circuits"]
     lines = [f"{found['name']} on {found['engine']}: circuits it would be sent, {shots}; nothing has been sent"]
@@ -137,13 +146,13 @@ def executions_table(found: dict[str, Any], max_epochs: int | None, *, test_afte
         in_all = "-" if n["shots"] is None else f"{n['shots']:,}"
         lines.append(f"  {what:<30}{n['forward']:>12,}  {n['gradient']:>15,}  {in_all:>18}")
     remarks = [
-        "Every one is a circuit of its own: angles differ from sample to sample, and parameters from step to step.",
-        f"A gradient takes {each:,} a sample, 2 for each rotation whose angle trains (parameter-shift)."
+        "Every execution is a different circuit: angles differ between samples, and parameters between steps.",
+        f"A gradient takes {each:,} per sample, 2 for every rotation with a trained angle (parameter-shift)."
         if each
         else "Gradients come with the simulation.",
     ]
     if found["untold"]:
-        remarks.append(f"The test takes one a sentence; how many there are is not known: {found['untold']}")
+        remarks.append(f"The test takes one per sentence; the number of sentences is not known: {found['untold']}")
     if found["missing"]:
         remarks.append(f"It cannot run here yet: {found['missing']}")
     for remark in remarks:

@@ -1,4 +1,4 @@
-"""What a head costs, told before a long run: memory as its engines declare it, time as a few real steps take it.
+"""Cost of a head before a long run: memory from the declarations of its engines, time from a few real steps.
 
 Shapes: B batch, D features of an embedding.
 """
@@ -16,23 +16,23 @@ from qlit.engines.memory import check_free
 from qlit.heads import Encoder, Head, SimulatedQuantumEncoder
 from qlit.jobs.estimates.circuits import circuits_of
 
-BUDGET_S = 2.0  # what measuring may take in all, unless one step alone takes longer
+BUDGET_S = 2.0  # for all measurements, unless one step alone takes longer
 _SHARE_OF_STEPS = 0.7
 _MOST_REPEATS = 200
-_FORWARD_SHARE = 1 / 3  # of a step, to choose how many rows an inference batch may have
-_NUM_FEATURES = 768  # D of the paper's body; what D is costs little, since states are as wide as the encoder
+_FORWARD_SHARE = 1 / 3  # time of a forward pass as a share of a step, for choosing the rows of an inference batch
+_NUM_FEATURES = 768  # D of the paper's body; the time hardly depends on D, as the encoder fixes the width of states
 
 
 @dataclass(frozen=True)
 class Measured:
-    """Durations of a head's real work, medians, seconds.
+    """Median durations of real steps of a head, in seconds.
 
     Args:
-        step_s: A training step: forward and backward of one batch.
-        num_steps: Steps that were timed.
-        inference_s: Inference of one batch, without gradients.
-        inference_batch_size: Rows of that batch: fewer than asked for where those would take long or much memory.
-        num_inference_batches: Such batches that were timed.
+        step_s: Duration of a training step: forward and backward of one batch.
+        num_steps: Number of timed steps.
+        inference_s: Duration of the inference of one batch, without gradients.
+        inference_batch_size: Rows of that batch; fewer than requested if those take too much time or memory.
+        num_inference_batches: Number of timed batches.
         num_features: D of the random embeddings.
     """
 
@@ -45,12 +45,12 @@ class Measured:
 
 
 def bytes_per_step(head: Head, batch_size: int, device: torch.device) -> int | None:
-    """Memory of the statevectors of a training step on a device at its peak; None if an engine does not tell.
+    """Peak memory of the statevectors of a training step on a device; None if an engine does not declare it.
 
-    0 without circuits. Every circuit keeps its final states for the backward pass, and one circuit at a time is at its
-    engine's peak. Not in it: about 10 MiB for libraries; initial states that live longer where circuits run in one go,
-    2 MiB an encoder in float32 (`Capabilities.encoder_amplitudes`); and what an allocator leaves in gaps between small
-    blocks (glibc: blocks below 32 MiB), which may be twice as much again.
+    0 without circuits. Every circuit keeps its final states for the backward pass, and one circuit at a time is at the
+    peak of its engine. Not included: about 10 MiB for libraries; 2 MiB per encoder in float32 for initial states, if
+    circuits run together (`Capabilities.encoder_amplitudes`); and gaps that an allocator leaves between small blocks
+    (glibc: blocks below 32 MiB), which can take twice as much again.
     """
     kept, peak = 0, 0
     circuits = circuits_of(head, device)
@@ -67,7 +67,7 @@ def bytes_per_step(head: Head, batch_size: int, device: torch.device) -> int | N
 
 
 def bytes_free(device: torch.device) -> int:
-    """Memory that a process may still take on a device."""
+    """Free memory of a device, in bytes."""
     if device.type == "cuda":
         return int(torch.cuda.mem_get_info(device)[0])
     return int(psutil.virtual_memory().available)
@@ -77,10 +77,15 @@ def measure(head: Head, *, batch_size: int, eval_batch_size: int, device: torch.
     """Time a few real training steps and inference batches on random embeddings, in about `BUDGET_S`.
 
     The head is moved to the device, its centring is fitted to the random embeddings, and its gradients are dropped.
-    It must fit into memory; `bytes_per_step` tells beforehand.
+    A step must fit into memory; compare `bytes_per_step` with `bytes_free` first.
 
+    Args:
+        head: The head.
+        batch_size: Rows of a training batch.
+        eval_batch_size: Maximum number of rows of an inference batch.
+        device: Device to measure.
     Raises:
-        ValueError: If the head cannot be trained as it is configured; the message is that of a fit.
+        ValueError: If the head cannot be trained with its settings; a fit raises the same error.
     """
     num_features = _num_features(head)
     dtype = next(head.parameters()).dtype
@@ -102,13 +107,13 @@ def measure(head: Head, *, batch_size: int, eval_batch_size: int, device: torch.
 
     head.train()
     head.seed_shots(0, 0, 2)
-    # Two rows, the least that batch normalisation takes, are enough for engines to make their plans: not timed.
+    # Not timed: engines compile their plans. Batch normalisation needs at least two rows.
     head(trained_BD[:2]).sum().backward()
     step_s, num_steps = _median_s(step, _SHARE_OF_STEPS * BUDGET_S, device)
 
     inference_budget_s = (1 - _SHARE_OF_STEPS) * BUDGET_S
     in_time = inference_budget_s / (step_s * _FORWARD_SHARE)
-    needed = bytes_per_step(head, batch_size, device)  # inference needs less, but how much less no engine tells
+    needed = bytes_per_step(head, batch_size, device)  # inference needs less, but engines do not declare how much
     in_memory = bytes_free(device) / needed if needed else in_time
     num_rows = min(eval_batch_size, batch_size * _whole_batches(in_time, in_memory))
     evaluated_BD = embeddings(num_rows)
@@ -124,13 +129,13 @@ def measure(head: Head, *, batch_size: int, eval_batch_size: int, device: torch.
 
 
 def _whole_batches(*limits: float) -> int:
-    """Training batches that may be evaluated at once: one at least, which a step has shown to be possible."""
+    """Number of training batches to evaluate at once; at least one, because a training step of one succeeded."""
     return max(1, int(min(limits)))
 
 
 def _num_features(head: nn.Module) -> int:
-    """Features that the head was made for, or else the paper's, or as many as all encoders take."""
-    for module in head.modules():  # the outermost comes first: a projection hides the encoder behind it
+    """Number of features of the head; if it has no fixed number, that of the paper, limited by the encoders."""
+    for module in head.modules():  # outermost first, because a projection determines the input of the encoder after it
         if isinstance(module, Head | Encoder) and module.num_features is not None:
             return module.num_features
     encoders = [module for module in head.modules() if isinstance(module, SimulatedQuantumEncoder)]
@@ -138,7 +143,7 @@ def _num_features(head: nn.Module) -> int:
 
 
 def _median_s(run: Callable[[], None], budget_s: float, device: torch.device) -> tuple[float, int]:
-    """Median duration of a call, and how many were timed: one, and more until the budget is used up."""
+    """Median duration of a call, and the number of timed calls: as many as fit into the budget, at least one."""
     durations: list[float] = []
     while not durations or (sum(durations) < budget_s and len(durations) < _MOST_REPEATS):
         _finish(device)

@@ -1,4 +1,4 @@
-"""Estimates of what a training costs: parameters, gates, memory and time of a config's model."""
+"""Estimates for a training: parameters, gates, memory and time of a config's model."""
 
 import time
 from collections.abc import Sequence
@@ -22,31 +22,31 @@ from qlit.training.datamodule import SentenceDataModule
 from qlit.training.module import SentenceClassifier
 
 DTYPES = {"64": torch.float64, "64-true": torch.float64, "16-true": torch.float16, "bf16-true": torch.bfloat16}
-# What a training takes beside the work of its head, as multiples of the time that reading its config takes, on one
-# core: data, trainer, run and checkpoint, test, figures and predictions; and in an epoch, scores, metrics, progress.
+# Time of a training outside its head, as multiples of the time for reading its config on one core: data, trainer, run,
+# checkpoint, test, figures and predictions; and per epoch: scores, metrics and progress.
 _START_AND_END = 25.0
 _EPOCH = 0.3
 
 
 def config_parser(prog: str) -> ArgumentParser:
-    """The parser of `qlit describe`: the model and the data of a config, and all other sections as they stand."""
+    """Parser of `qlit describe`: model and data of a config; all other sections stay plain values."""
     parser = model_parser(
         prog=prog,
         description="Trainable parameters by module, gates, memory and time of a config's model. Time is measured: a "
         "few training steps and inference batches on random embeddings, about 2 seconds in all. Loads no body, and no "
-        "data either, unless a circuit is for a device (engine pennylane:DEVICE): then it tells the circuits and shots "
-        "that the job would cost, and sends none.",
+        "data either, unless a circuit is for a device (engine pennylane:DEVICE): then it shows the circuits and shots "
+        "of the training, and sends none.",
     )
     parser.add_argument("-c", "--config", action="config", help="config file; later ones win")
     for name in ("trainer", "tracking"):
         parser.add_argument(f"--{name}", type=PlainSection, default={}, help="as for qlit fit")
     for name in ("seed_everything", "test_after_fit", "ckpt_path"):
-        parser.add_argument(f"--{name}", type=PlainValue, help="as for qlit fit; says nothing of the model")
+        parser.add_argument(f"--{name}", type=PlainValue, help="as for qlit fit; does not change the model")
     return parser
 
 
 def read_config(parser: ArgumentParser, arguments: Sequence[str]) -> tuple[Namespace, Namespace]:
-    """The parsed options, and the model and data that are made of them."""
+    """The parsed options, and the model and data module with these options."""
     with readable_errors():
         options = parser.parse_args(with_nulls(arguments))
         check_nulls(options, model=SentenceClassifier, data=SentenceDataModule, trainer=Trainer)
@@ -55,16 +55,18 @@ def read_config(parser: ArgumentParser, arguments: Sequence[str]) -> tuple[Names
 
 
 def run_seconds(options: Sequence[str]) -> float | None:
-    """About how long `qlit fit` with these options takes in a process that is running; None where that is not known.
+    """Estimate the duration of `qlit fit` with these options in a running process; None if it is not known.
 
-    Steps, validation and test of the head are timed, as is the reading of the config, which tells how fast this machine
-    is at everything else: see `_START_AND_END` and `_EPOCH`. Embedding is left out.
+    Steps, validation and test of the head are timed. The time for reading the config measures the speed of this machine
+    for everything else: see `_START_AND_END` and `_EPOCH`. Embedding is not included.
 
+    Args:
+        options: Words of a command line of `qlit fit`.
     Raises:
-        UsageError: If the options cannot be understood.
+        UsageError: If the options are invalid.
         ValueError, FileNotFoundError, ConnectionError: As `SentenceDataModule.load_split`.
     """
-    for _ in range(2):  # the first reading of a process imports what it names
+    for _ in range(2):  # the first reading imports the modules of its classes
         begun = time.perf_counter()
         config, made = read_config(config_parser("qlit describe"), options)
         reading_s = time.perf_counter() - begun
@@ -81,12 +83,13 @@ def run_seconds(options: Sequence[str]) -> float | None:
 
 
 def device_of(trainer: dict[str, Any]) -> torch.device:
+    """Device of a training with these options of the trainer."""
     use_gpu = str(trainer.get("accelerator", "auto")) in ("auto", "gpu", "cuda") and torch.cuda.is_available()
     return torch.device("cuda" if use_gpu else "cpu")
 
 
 def counts_of(module: SentenceClassifier) -> dict[str, Any]:
-    """`parameter_counts`; a total of None where only a fit tells."""
+    """`parameter_counts`; a total of None if only a fit determines it."""
     head = module.head
     unknown = isinstance(head, EstimatorHead) and head.num_parameters is None
     return {"total": None} if unknown else parameter_counts(module)
@@ -96,10 +99,10 @@ def describe(head: Head, counts: dict[str, Any], batch_size: int, device: torch.
     """Counts of a head on a device as plain values.
 
     Returns:
-        `parameters` by module and in `total`, None if only a fit tells; `circuits` with the qubits, parameters, 1- and
-        2-qubit gates and engine of each, and how often a training step runs it for a sample; `batch_size`;
-        `amplitudes`, statevector amplitudes of all circuits for one batch; and `bytes_per_step`, the memory that the
-        statevectors of a training step need at its peak, None if not known.
+        `parameters` by module and in `total`, None if only a fit determines it; `circuits` with qubits, parameters, 1-
+        and 2-qubit gates, engine, and runs per sample in a training step; `batch_size`; `amplitudes`, statevector
+        amplitudes of all circuits for one batch; and `bytes_per_step`, peak memory of the statevectors of a training
+        step in bytes, None if not known.
     """
     circuits = circuits_of(head, device)
     return {
@@ -131,24 +134,24 @@ def estimate(
     timed: bool,
     processes: int = 1,
 ) -> dict[str, Any]:
-    """How long a fit takes with a head, from a few real steps of one process; the head alone.
+    """Estimate the time of the head in a fit, from a few real steps of one process.
 
-    Nothing is run where `timed` is false or a step would not fit into memory.
+    Nothing is run if `timed` is false or a step does not fit into memory.
 
     Args:
-        head: The head, in the precision it will be trained in; see `measure` for what happens to it.
-        data: Data module, of which nothing is loaded.
-        trainer: Trainer options, of which `max_epochs` is read.
-        device: Where it would run.
+        head: The head in the precision of the training; `measure` changes it.
+        data: Data module; nothing is loaded.
+        trainer: Options of the trainer; only `max_epochs` is read.
+        device: Device of the training.
         timed: Whether to measure.
-        processes: That share a batch; what they tell one another is not counted.
+        processes: Number of processes that share a batch; their communication is not included.
 
     Returns:
-        `device`, and `bytes_free` on it; `steps_per_epoch`, `validated_per_epoch` (sentences), `max_epochs` (None if
-        the config does not say); `timing`, seconds or None; and `not_timed`, why they are None, or None.
+        `device`, and its `bytes_free`; `steps_per_epoch`, `validated_per_epoch` (sentences), `max_epochs` (None if not
+        in the config); `timing`, seconds or None; and `not_timed`, the reason why they are None, else None.
 
     Raises:
-        ValueError: If the data module's numbers are out of range.
+        ValueError: If a number of the data module is out of range.
     """
     for name, size in (("batch_size", data.batch_size), ("eval_batch_size", data.eval_batch_size)):
         if size < 1:
@@ -185,12 +188,12 @@ def estimate(
     if remote:
         return facts | {"not_timed": f"nothing is sent to {remote[0]} unasked."}
     if needed is not None and needed > facts["bytes_free"]:
-        told = f"a training step needs {bytes_text(needed)}, but only {bytes_text(facts['bytes_free'])} are free."
-        return facts | {"not_timed": told}
+        reason = f"a training step needs {bytes_text(needed)}, but only {bytes_text(facts['bytes_free'])} are free."
+        return facts | {"not_timed": reason}
     try:
         rows, eval_rows = (-(-size // processes) for size in (data.batch_size, data.eval_batch_size))
         found = measure(head, batch_size=rows, eval_batch_size=eval_rows, device=device)
-    except ValueError as error:  # a head that only evaluates (multinomial shots) can be described nevertheless
+    except ValueError as error:  # for example a head with multinomial shots, which cannot be trained
         return facts | {"not_timed": str(error)}
     inference_s_per_row = found.inference_s / found.inference_batch_size
     epoch_s = num_steps * found.step_s + num_validated * inference_s_per_row / processes
@@ -207,6 +210,7 @@ def estimate(
 
 
 def bytes_text(count: float) -> str:
+    """Format a number of bytes: `512 B`, `1 MiB`, `1.5 GiB`."""
     for unit in ("B", "KiB", "MiB"):
         if count < 1024:
             return f"{count:.0f} {unit}"
