@@ -159,7 +159,7 @@ def test_a_study_goes_on_with_what_it_began_with_alone(folder, said):
     for verb in ("status", "best", "export"):
         status, out, err = study(verb, "--config", "s.yaml")
         assert status == 0
-        assert err.startswith("qlit study: note: the data of study 's' has changed since it began; its results are of")
+        assert err.startswith("qlit study: note: the data of study 's' has changed since it started; its results are")
     assert out == before  # nothing is lost
     other = ["--storage", "journal:other.journal"]
     assert study("worker", "--config", "s.yaml", *other)[0] == 0

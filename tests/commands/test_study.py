@@ -147,7 +147,7 @@ def test_a_search_prunes_and_its_runs_say_so(tmp_path, said, monkeypatch):
     assert [each.data.tags.get("study.state") for each in runs] == ["pruned"] * 2
     assert all("test/accuracy" not in each.data.metrics for each in runs)
     assert set(history(tmp_path, runs[0].info.run_id, "train/loss")) == {0, 1}
-    assert err.count("given up") == 2
+    assert err.count(": pruned (") == 2
     assert said(tmp_path, "best", *study)[1] == "tiny: no trial is finished yet.\n"
 
 
@@ -167,7 +167,7 @@ def test_two_stages_by_one_command(tmp_path, said):
     searched = [each.data for each in runs if each.data.tags["study.stage"] == "search"]
     assert len(screened) == 4
     assert len(searched) == len(runs) - 4 == 2
-    kept = re.search(r"the screening is done; search over ([\w.]+);", err).group(1)
+    kept = re.search(r"the screening is finished; search over ([\w.]+);", err).group(1)
     effects = {
         name: abs(sum(
             (1 if float(each.tags[f"study.factor.{name}"]) == max(levels) else -1) * each.metrics["val/accuracy"]
@@ -258,10 +258,10 @@ def test_a_killed_worker_and_a_stopped_command_lose_nothing(tmp_path, said, monk
         ({"overrides": {**OVERRIDES, "trainer.num_nodes": 2}}, ["run", "--config", "tiny.yaml"],
          "A study trains each trial on one machine, but tiny has num_nodes 2"),
         ({"overrides": {**OVERRIDES, "trainer.max_epochs": 1_000_000}}, ["run", "--config", "tiny.yaml"],
-         "that takes long, and there is nobody to ask; say --yes"),
+         "this takes long, and standard input is not a terminal; confirm with --yes"),
     ],
 )  # fmt: skip
-def test_what_is_wrong_is_told_in_one_sentence(tmp_path, said, monkeypatch, changes, arguments, sentence):
+def test_an_error_is_one_sentence(tmp_path, said, monkeypatch, changes, arguments, sentence):
     monkeypatch.setattr("sys.stdin", io.StringIO())
     write(tmp_path, **changes)
     status, out, err = said(tmp_path, *arguments)

@@ -120,7 +120,7 @@ def test_a_pruner_ends_both_processes(tmp_path, said, monkeypatch):
     )
     status, _, err = said(tmp_path, "worker", *study)
     assert status == 0, err
-    assert "trial 0: given up" in err
+    assert "trial 0: pruned" in err
     (run,) = children(tmp_path)
     assert run.info.status == "FINISHED"
     assert run.data.tags["study.state"] == "pruned"

@@ -125,5 +125,5 @@ def test_the_start_of_a_run_waits_for_its_store_if_told_to(client, monkeypatch, 
     assert tracker.client is not None
     runs = client.search_runs([client.get_experiment_by_name("qlit").experiment_id])
     assert [each.info.run_id for each in runs] == [tracker.run_id]
-    assert "MLflow is away (OperationalError: database or disk is full)" in capsys.readouterr().err
+    assert "MLflow is unreachable (OperationalError: database or disk is full)" in capsys.readouterr().err
     tracker.close()

@@ -67,7 +67,7 @@ def retry_during_outage(
 
     Args:
         call: Function that may safely run twice.
-        what: The outage as a clause, for messages: "MLflow is away".
+        what: The outage as a clause, for messages: "MLflow is unreachable".
         is_retryable: Whether an error means an outage; any other error is raised at once.
         retry_s: Seconds to keep retrying; None for `RETRY_S`.
         pause_s: Seconds between the first two tries; the pause grows to 5 s.
@@ -117,7 +117,7 @@ def retry_until_mlflow_answers(call: Callable[[], _T]) -> _T:
     Raises:
         OutageError: If it stays unreachable for longer.
     """
-    return retry_during_outage(call, what="MLflow is away")
+    return retry_during_outage(call, what="MLflow is unreachable")
 
 
 def write_whole(stream: io.FileIO, data: bytes) -> None:

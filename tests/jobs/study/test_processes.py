@@ -1,4 +1,4 @@
-"""What a worker makes of the end of a training's processes; small scripts stand in for them."""
+"""How a worker handles the end of a training's processes; small scripts replace them."""
 
 import sys
 import time
@@ -15,8 +15,8 @@ from qlit.runtime.retry import OutageError
 BEGIN = """
 import json, os, pathlib, signal, socket, subprocess, sys, time
 file = pathlib.Path(sys.argv[1])
-told = json.loads(file.read_text())
-line = socket.socket(fileno=told["line"])
+start = json.loads(file.read_text())
+line = socket.socket(fileno=start["socket"])
 say = lambda **message: line.sendall((json.dumps(message) + "\\n").encode())
 say(run_id="R")
 """
@@ -38,7 +38,7 @@ def trained(monkeypatch):
     return train
 
 
-def test_rank_0_asks_after_each_epoch_and_tells_what_was_reached(trained):
+def test_rank_0_asks_after_every_epoch_and_sends_the_outcome(trained):
     asked = []
 
     def give_up(*question):
@@ -47,8 +47,8 @@ def test_rank_0_asks_after_each_epoch_and_tells_what_was_reached(trained):
 
     outcome = trained(
         """
-assert told["job"] == {"options": ["--model.lr=1"]} and told["tags"] == {"study.name": "tiny"}
-assert told["worker"] == os.getppid() and os.getpgrp() == os.getpid()
+assert start["job"] == {"options": ["--model.lr=1"]} and start["tags"] == {"study.name": "tiny"}
+assert start["worker"] == os.getppid() and os.getpgrp() == os.getpid()
 assert signal.SIGTERM in signal.pthread_sigmask(signal.SIG_BLOCK, [])
 answers = line.makefile()
 for epoch in range(3):
@@ -71,16 +71,16 @@ say(outcome={"status": "pruned" if epoch == 1 else "", "run_id": "R", "scores": 
         ("say(lost='rank 1 died'); sys.exit(1)", LostError, "rank 1 died", "KILLED"),
         ("sys.exit(130)", LostError, "its process was interrupted", "KILLED"),
         ("line.sendall(b'{\"ep'); os.kill(os.getpid(), 9)", LostError, "its process was killed by SIGKILL", "KILLED"),
-        ("say(outage='MLflow is away'); sys.exit(1)", OutageError, "MLflow is away", "KILLED"),
+        ("say(outage='MLflow is unreachable'); sys.exit(1)", OutageError, "MLflow is unreachable", "KILLED"),
         ("say(error='ValueError: no'); sys.exit(1)", FailedError, "ValueError: no", "FAILED"),
         ("(file.parent / 'error').write_text('OSError: rank 1'); sys.exit(1)",
          FailedError, "OSError: rank 1", "FAILED"),
         ("(file.parent / 'error').write_text('OSError: rank 1'); os.kill(os.getpid(), 9)",
          FailedError, "OSError: rank 1", "FAILED"),
-        ("sys.exit(3)", FailedError, "its process ended with status 3; the worker's log tells more", "FAILED"),
+        ("sys.exit(3)", FailedError, "its process ended with status 3; the worker's log has its messages", "FAILED"),
     ],
 )  # fmt: skip
-def test_processes_that_reach_nothing_were_lost_or_failed_or_waited_in_vain(trained, script, kind, why, status):
+def test_processes_that_reach_nothing_were_lost_or_failed_or_had_an_outage(trained, script, kind, why, status):
     with pytest.raises(kind) as raised:
         trained(script)
     assert str(raised.value) == why
@@ -105,7 +105,7 @@ class ToldError(Exception):
     """Raised where a signal would be."""
 
 
-def test_a_worker_that_is_told_to_stop_lets_rank_0_close_its_run(trained, tmp_path):
+def test_a_stopped_worker_lets_rank_0_close_its_run(trained, tmp_path):
     done, begun = tmp_path / "done", iter([False, True])
 
     def stop():
@@ -127,7 +127,7 @@ except KeyboardInterrupt:
     assert done.read_text() == "closed"
 
 
-def test_mlflow_may_be_away_when_processes_are_lost(trained, monkeypatch):
+def test_mlflow_may_be_unreachable_when_processes_are_lost(trained, monkeypatch):
     def away(*_):
         raise ConnectionError
 

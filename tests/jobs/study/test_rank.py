@@ -1,4 +1,4 @@
-"""A process of a training: how its end is told, and what it makes of the end of others."""
+"""A process of a training: how it reports its end, and how it reacts to the end of others."""
 
 import errno
 import json
@@ -23,17 +23,17 @@ from qlit.tracking.tracker import MLflowTracker
 
 
 def job_that(training):
-    """A class of jobs whose `run` is a function of what was told and of its own arguments."""
-    return SimpleNamespace(from_json=lambda told: SimpleNamespace(run=partial(training, told)))
+    """A class of jobs whose `run` is a function of their plain values and of its own arguments."""
+    return SimpleNamespace(from_json=lambda plain: SimpleNamespace(run=partial(training, plain)))
 
 
 @pytest.fixture
 def ran(monkeypatch, tmp_path):
-    """Run one rank whose training is a function; return its status and what it told the worker."""
+    """Run one rank whose training is a function; return its status and its messages to the worker."""
     ours, theirs = socket.socketpair()
     fd = theirs.detach()
     (tmp_path / "trial.json").write_text(
-        json.dumps({"job": {"options": ["--x=1"]}, "tags": {"a": "b"}, "worker": 7, "line": fd})
+        json.dumps({"job": {"options": ["--x=1"]}, "tags": {"a": "b"}, "worker": 7, "socket": fd})
     )
     parents = []
     monkeypatch.setattr(rank, "_end_with", parents.append)
@@ -52,10 +52,10 @@ def ran(monkeypatch, tmp_path):
     return run
 
 
-def test_rank_0_tells_what_was_reached(ran):
-    def training(told, tags, interruption, pruning):
-        assert (told, tags) == ({"options": ["--x=1"]}, {"a": "b"})
-        assert isinstance(interruption, rank._First)
+def test_rank_0_sends_its_outcome(ran):
+    def training(plain, tags, interruption, pruning):
+        assert (plain, tags) == ({"options": ["--x=1"]}, {"a": "b"})
+        assert isinstance(interruption, rank._RankZeroInterruption)
         assert isinstance(pruning, Pruning)
         return Outcome("finished", "R", {"val/loss": 0.5})
 
@@ -70,41 +70,41 @@ def fails(*_, **__):
     raise ValueError("this\nis why")
 
 
-def test_rank_0_tells_its_error(ran):
+def test_rank_0_sends_its_error(ran):
     assert ran(0, fails) == (1, [{"error": "ValueError: this is why"}])
 
 
 @pytest.mark.parametrize(
-    ("kind", "words", "told"),
+    ("kind", "words", "message"),
     [
-        (OutageError, ("MLflow is away, for 180 s by now",), "MLflow is away, for 180 s by now"),
+        (OutageError, ("MLflow is unreachable, for 180 s by now",), "MLflow is unreachable, for 180 s by now"),
         (OSError, (errno.ENOSPC, "No space left on device"), "OSError: [Errno 28] No space left on device"),
     ],
 )
-def test_rank_0_tells_an_outage_from_an_error(ran, kind, words, told):
+def test_rank_0_distinguishes_an_outage_from_an_error(ran, kind, words, message):
     def training(*_, **__):
         raise kind(*words)  # made here: kept by the test, it would keep the line open
 
-    assert ran(0, training) == (1, [{"outage": told}])
+    assert ran(0, training) == (1, [{"outage": message}])
 
 
-def test_rank_0_tells_the_error_of_another_rank_for_its_own(ran, tmp_path):
+def test_rank_0_sends_the_error_of_another_rank_instead_of_its_own(ran, tmp_path):
     (tmp_path / "error").write_text("OSError: rank 1")
     assert ran(0, fails) == (1, [{"error": "OSError: rank 1"}])
 
 
-def test_rank_0_says_nothing_when_it_is_told_to_stop(ran):
+def test_rank_0_sends_nothing_after_a_signal_before_its_training(ran):
     def before_its_trainer(*_, **__):
         raise StoppedBySignal(signal.SIGINT)
 
     assert ran(0, before_its_trainer) == (130, [])
 
 
-def test_rank_0_says_nothing_when_its_training_is_stopped(ran):
+def test_rank_0_sends_nothing_when_its_training_is_stopped(ran):
     assert ran(0, lambda *_, **__: Outcome("stopped", "R", stopped_by=signal.SIGINT)) == (130, [])
 
 
-def test_another_rank_leaves_its_error_in_a_file_unless_one_did_before(ran, tmp_path):
+def test_another_rank_writes_its_error_to_a_file_unless_one_did_before(ran, tmp_path):
     assert ran(1, fails) == (1, [])
     assert (tmp_path / "error").read_text() == "ValueError: this is why"
     assert ran.parents != [7]  # of rank 0, not of the worker
@@ -125,7 +125,7 @@ def test_another_rank_leaves_its_error_in_a_file_unless_one_did_before(ran, tmp_
         ("import time; time.sleep(600)", "", None),
     ],
 )
-def test_an_exception_of_rank_0_may_come_from_the_death_of_another(monkeypatch, tmp_path, script, lost, status):
+def test_an_exception_of_rank_0_may_come_from_another_killed_rank(monkeypatch, tmp_path, script, lost, status):
     monkeypatch.setattr(rank, "_DEATH_S", 2.0 if lost else 0.3)
     others = [
         subprocess.Popen([sys.executable, "-c", code], stderr=subprocess.DEVNULL)
@@ -137,7 +137,7 @@ def test_an_exception_of_rank_0_may_come_from_the_death_of_another(monkeypatch, 
     closed = []
     monkeypatch.setattr(tracker, "close", lambda *how: closed.append(how))
     trainer.loggers = [RunLogger(tracker)]
-    first = rank._First(lambda: None, SimpleNamespace(say=None))
+    first = rank._RankZeroInterruption(lambda: None, SimpleNamespace(send=None))
     try:
         first.on_exception(trainer, None, StoppedBySignal(signal.SIGINT))
         assert first.lost == ""

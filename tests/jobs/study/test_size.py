@@ -29,7 +29,7 @@ def answered(monkeypatch):
     return answer
 
 
-def test_a_long_study_is_asked_for(study, monkeypatch, answered, capsys):
+def test_a_long_study_needs_a_confirmation(study, monkeypatch, answered, capsys):
     monkeypatch.setattr(size, "run_seconds", lambda _: 1800.0)
     answered("y\n")
     assert confirm_start(study, 2, ask=True)
@@ -37,7 +37,7 @@ def test_a_long_study_is_asked_for(study, monkeypatch, answered, capsys):
     answered("\n")
     assert not confirm_start(study, 2, ask=True)
     answered("", is_terminal=False)
-    with pytest.raises(ValueError, match="there is nobody to ask; say --yes"):
+    with pytest.raises(ValueError, match="standard input is not a terminal; confirm with --yes"):
         confirm_start(study, 2, ask=True)
     assert confirm_start(study, 2, ask=False)
     assert confirm_start(replace(study, hours=0.5), 2, ask=True)  # nothing is asked where the budget is short
@@ -48,14 +48,14 @@ def test_a_short_study_or_one_of_unknown_length_just_starts(study, monkeypatch, 
     assert confirm_start(study, 1, ask=True)
     monkeypatch.setattr(size, "run_seconds", lambda _: None)
     assert confirm_start(study, 1, ask=True)
-    assert "of a length that is only known when one is done" in capsys.readouterr().err
+    assert "of a length that is known after the first one" in capsys.readouterr().err
 
 
-def test_the_processes_of_a_training_are_told(study, monkeypatch, capsys):
+def test_the_processes_of_a_training_are_printed(study, monkeypatch, capsys):
     monkeypatch.setattr(size, "run_seconds", lambda _: 60.0)
     assert confirm_start(study, 3, 2, ask=True, start_s=6.0)
-    told = "30 trainings of about 66 s in 2 processes, 11 min with 3 worker(s)"
-    assert told in capsys.readouterr().err
+    text = "30 trainings of about 66 s in 2 processes, 11 min with 3 worker(s)"
+    assert text in capsys.readouterr().err
 
 
 def test_the_estimate_is_of_cells_from_the_first_to_the_last(study, monkeypatch):
@@ -76,7 +76,7 @@ def test_a_search_is_timed_in_the_middle_of_its_ranges(monkeypatch):
     assert "--model.head.encoder.encoder.pad_with=0.15" in options
 
 
-def test_two_stages_are_told_and_timed_each(monkeypatch, capsys):
+def test_two_stages_are_printed_and_timed_separately(monkeypatch, capsys):
     study = read_study(FOLDER / "two_stage.yaml")
     # The five cells of the screening that are timed take 40 s, the middle of the search 100 s.
     monkeypatch.setattr(
@@ -84,11 +84,11 @@ def test_two_stages_are_told_and_timed_each(monkeypatch, capsys):
     )
     assert estimated_s(study) == pytest.approx((32 * 40 + 40 * 100) / 72)
     assert confirm_start(study, 2, ask=False)
-    told = capsys.readouterr().err
+    text = capsys.readouterr().err
     assert (
-        "two_stage: 216 trainings (96 to screen 10 factors, then up to 120 to search the 4 of largest effect)" in told
+        "two_stage: 216 trainings (96 to screen 10 factors, then up to 120 to search the 4 of largest effect)" in text
     )
-    assert "of about 73 s, 2.2 h with 2 worker(s)" in told
+    assert "of about 73 s, 2.2 h with 2 worker(s)" in text
     whole = replace(study, pruner=Pruner(), design=replace(study.design, keep=None, significance=0.05))
     assert confirm_start(whole, 2, ask=False)
     assert "then up to 120 to search those that matter)" in capsys.readouterr().err

@@ -1,4 +1,4 @@
-"""The trainings of a study: workers, and the processes of each training."""
+"""Run a study: supervisor, workers, and the processes of every training."""
 
 __all__ = [
     "contents",

@@ -1,4 +1,4 @@
-"""What a study reads, compared with what it read when it began: sentences, labels, body, settings, numerics."""
+"""Check that data, body, settings and numerics of a study are the same as when it started."""
 
 import sys
 from collections.abc import Mapping
@@ -14,42 +14,42 @@ from qlit.tracking.config_hash import HASH_WITHOUT_SEEDS, RULES, contents_tags, 
 
 
 def check_study(trials: Trials) -> None:
-    """Refuse to go on with a study whose data, body or settings have changed since it began; note them if it begins.
+    """Refuse to continue a study whose data, body or settings have changed since it started; record those of a new one.
 
-    Levels that a search will draw are checked when they are trained.
+    Levels that a search draws are checked when they are trained.
 
     Raises:
         ChangedError: If something has changed.
         ValueError, FileNotFoundError, ConnectionError: If data or body cannot be found.
     """
     for key, cell in _representatives(trials.definition).items():
-        trials.check_contents(key, _facts(trials.definition, cell))
+        trials.check_contents(key, _recorded(trials.definition, cell))
     trials.note_overrides()
 
 
-def facts_of(contents: Contents) -> dict[str, str]:
-    """What is noted of a training's contents."""
+def recorded_contents(contents: Contents) -> dict[str, str]:
+    """Contents of a training as a study records them: hashes by name."""
     return {"data": contents.data, "body": contents.body, "numerics": contents_tags(contents)[RULES]}
 
 
 def warn_of_changes(trials: Trials) -> None:
-    """Say on standard error if the results of a study are of other data, or of another body, than lie there now.
+    """Print a note on standard error if data or body have changed since the study started.
 
-    What cannot be found or read any more is passed over: the results stay what they are.
+    Data and bodies that cannot be found or read any more are skipped, because the results remain valid.
     """
     study, known = trials.definition, known_contents(trials.study)
     if not known:
         return
     for key, cell in _representatives(study).items():
         try:
-            changed = changes(known.get(key, {}), _facts(study, cell))
+            changed = changes(known.get(key, {}), _recorded(study, cell))
         except (ValueError, OSError):
             continue
         if changed:
             verb = "have" if " and " in changed else "has"
             print(
-                f"qlit study: note: {changed} of study {study.name!r} {verb} changed since it began; its results are "
-                "of what it read then.",
+                f"qlit study: note: {changed} of study {study.name!r} {verb} changed since it started; its results "
+                "are those of the earlier state.",
                 file=sys.stderr,
                 flush=True,
             )
@@ -57,7 +57,7 @@ def warn_of_changes(trials: Trials) -> None:
 
 
 def _representatives(study: Study) -> dict[str, Cell]:
-    """A cell for each of the data sets, bodies and config files that are known before a search draws levels."""
+    """One cell per data set, body and config file that is known before a search draws levels, by `contents_key`."""
     cells = [extreme_cells(study)[0]] if study.design.is_search else cells_of(study)
     found: dict[str, Cell] = {}
     for cell in cells:
@@ -65,7 +65,7 @@ def _representatives(study: Study) -> dict[str, Cell]:
     return found
 
 
-def _facts(study: Study, cell: Mapping[str, Any]) -> dict[str, str]:
+def _recorded(study: Study, cell: Mapping[str, Any]) -> dict[str, str]:
     job = job_of(study, cell)
     settings = identity_tags(job.config, job.contents)[HASH_WITHOUT_SEEDS]
-    return {**facts_of(job.contents), "settings": settings}
+    return {**recorded_contents(job.contents), "settings": settings}

@@ -1,4 +1,4 @@
-"""The sentences of a study, embedded before its workers start: each of them has a core or two, this process has all."""
+"""Embed the sentences of a study before its workers start, because this process may use all cores."""
 
 from typing import Any
 
@@ -9,7 +9,7 @@ from qlit.studies.definition import Cell, Study
 from qlit.studies.designs import cells_of
 from qlit.training.datamodule import SentenceDataModule
 
-_CHANGE_WHAT_IS_EMBEDDED = (
+_EMBEDDING_KEYS = (
     "config",
     "data.source",
     "data.body",
@@ -22,9 +22,9 @@ _CHANGE_WHAT_IS_EMBEDDED = (
 
 
 def data_modules_of(study: Study, config: dict[str, Any]) -> list[SentenceDataModule]:
-    """The data of a study's trainings, one module for all that embed the same; bodies and sentences were found.
+    """One data module for all trainings of a study that embed the same sentences; checks that data and bodies exist.
 
-    Levels that a search will draw are left out: its workers come to them.
+    Levels that a search draws are not included; its workers embed them.
 
     Args:
         study: The study.
@@ -36,7 +36,7 @@ def data_modules_of(study: Study, config: dict[str, Any]) -> list[SentenceDataMo
     modules = []
     for data in _data_configs(study, config):
         splits = sorted({each.split for each in study.replicates})
-        if data["max_test"] is None and not data["unseen_only"]:  # the three parts of any split are all sentences
+        if data["max_test"] is None and not data["unseen_only"]:  # then every split contains all sentences
             splits = splits[:1]
         modules += [SentenceDataModule(**{**data, "seed": split}) for split in splits]
         modules[-1].load_split()
@@ -44,8 +44,11 @@ def data_modules_of(study: Study, config: dict[str, Any]) -> list[SentenceDataMo
 
 
 def embed(modules: list[SentenceDataModule], num_threads: int) -> None:
-    """Compute the embeddings that are not kept yet, with so many threads; the process has as many as before afterwards.
+    """Compute the embeddings that are not in the cache yet.
 
+    Args:
+        modules: Data modules.
+        num_threads: Number of threads during the call.
     Raises:
         ValueError, OSError: As `EmbeddingCache.embed`.
     """
@@ -60,8 +63,8 @@ def embed(modules: list[SentenceDataModule], num_threads: int) -> None:
 
 
 def _data_configs(study: Study, config: dict[str, Any]) -> list[dict[str, Any]]:
-    """Of cells that differ in what is embedded, the part of the config that says so."""
-    deciding = [factor.name for factor in study.factors if any(key in _CHANGE_WHAT_IS_EMBEDDED for key in factor.keys)]
+    """Sections `data` of the configs of cells that embed different sentences."""
+    deciding = [factor.name for factor in study.factors if any(key in _EMBEDDING_KEYS for key in factor.keys)]
     configs = [config]
     if deciding and not study.design.is_search:
         distinct: dict[tuple[Any, ...], Cell] = {

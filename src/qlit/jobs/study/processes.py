@@ -1,8 +1,9 @@
-"""A training of a study in processes of its own: started, answered and ended by the worker that holds its trial.
+"""A training of a study in several processes, which the worker of its trial starts, answers and ends.
 
-The processes (`qlit study trial`, in rank.py) know nothing of the study's storage. Rank 0 talks to the worker, a
-line of JSON a message: the id of its run; after each epoch its accuracy, which is answered with whether to give up; and
-at its end what was reached or what went wrong. Another rank has no line to the worker: its error comes as a file.
+The processes (`qlit study trial`, in rank.py) do not use the study's storage. Rank 0 sends messages to the worker
+through a socket, one line of JSON each: the id of its run; the accuracy after every epoch, which the worker answers
+with whether to stop; and at its end the outcome or the error. The other ranks have no socket; they write their error to
+a file.
 """
 
 import contextlib
@@ -25,23 +26,23 @@ from qlit.runtime.allowed import allow_options
 from qlit.runtime.retry import OutageError
 
 ERROR_FILE = "error"
-"""Beside the file with what to train: what a rank other than 0 failed with."""
+"""File next to the one with the job, for the error of a rank other than 0."""
 
 _COMMAND = (sys.executable, "-m", "qlit", "study", "trial")
-_STOP_S = 6.0  # for ranks that are asked to stop; the worker closes the run of those that take longer
-_END_S = 60.0  # for the end of the interpreter after the last word of rank 0
+_STOP_S = 6.0  # for ranks to stop; the worker closes the run of slower ones
+_END_S = 60.0  # for the end of the interpreter after the last message of rank 0
 
 
 class LostError(Exception):
-    """The processes of a training have died, or one of them has; it can be tried again."""
+    """A process of a training was killed; the trial can be repeated."""
 
 
 class FailedError(Exception):
-    """A training in processes of its own failed. The message begins with the kind of its error."""
+    """A training in several processes failed. The message starts with the type of the error."""
 
 
 def reason_of(error: Exception) -> str:
-    """An error in one line."""
+    """Type and message of an error in one line."""
     text = " ".join(str(error).split())
     return text if isinstance(error, FailedError) else f"{type(error).__name__}: {text}"
 
@@ -53,82 +54,88 @@ def train_in_processes(
     raise_if_stopped: Callable[[], None],
     give_up: Callable[[int, float], bool] | None,
 ) -> Outcome:
-    """Run a job in so many processes of its own; the other arguments as of `train`.
+    """Run a job in several processes.
 
+    Args:
+        job: The training.
+        count: Number of processes.
+        tags: As of `train`, like the other arguments.
+        raise_if_stopped: Called for every message.
+        give_up: Called for the message of every epoch.
     Raises:
         LostError: If one of them was killed.
         FailedError: If one of them failed.
-        OutageError: If MLflow, or space on the disk, was away for longer than it was waited for, there as here.
+        OutageError: If MLflow or disk space stayed unavailable.
     """
-    told: dict[str, Any] = {}
+    received: dict[str, Any] = {}
     with tempfile.TemporaryDirectory(prefix="qlit-trial-") as folder:
         try:
-            with _ranks(job, count, tags, Path(folder)) as (process, line):
-                for message in _messages(line):
-                    told |= message
+            with _ranks(job, count, tags, Path(folder)) as (process, connection):
+                for message in _messages(connection):
+                    received |= message
                     raise_if_stopped()
                     if "epoch" in message:
-                        asked = give_up is not None and give_up(message["epoch"], message["accuracy"])
-                        with contextlib.suppress(BrokenPipeError):  # it has died since; then the line ends too
-                            line.sendall(f"{json.dumps(asked)}\n".encode())
+                        answer = give_up is not None and give_up(message["epoch"], message["accuracy"])
+                        with contextlib.suppress(BrokenPipeError):  # rank 0 has ended; then the messages end too
+                            connection.sendall(f"{json.dumps(answer)}\n".encode())
                 with contextlib.suppress(subprocess.TimeoutExpired):
                     process.wait(_END_S)
                 raise_if_stopped()
         except BaseException as error:
-            _close_run(job, told, "KILLED", f"stopped with its worker: {type(error).__name__}")
+            _close_run(job, received, "KILLED", f"stopped with its worker: {type(error).__name__}")
             raise
-        if "outcome" in told:
-            return Outcome(**told["outcome"])
-        end = _what_happened(told, process.returncode, Path(folder))
-    _close_run(job, told, "FAILED" if isinstance(end, FailedError) else "KILLED", str(end))
-    raise end
+        if "outcome" in received:
+            return Outcome(**received["outcome"])
+        failure = _error_of(received, process.returncode, Path(folder))
+    _close_run(job, received, "FAILED" if isinstance(failure, FailedError) else "KILLED", str(failure))
+    raise failure
 
 
-def _messages(line: socket.socket) -> Iterator[dict[str, Any]]:
-    """What rank 0 says until it ends."""
-    with line.makefile(encoding="utf-8") as reader, contextlib.suppress(ConnectionResetError):
+def _messages(connection: socket.socket) -> Iterator[dict[str, Any]]:
+    """Messages of rank 0 until it ends."""
+    with connection.makefile(encoding="utf-8") as reader, contextlib.suppress(ConnectionResetError):
         for text in reader:
-            if text.endswith("\n"):  # else it died in the middle of a word
+            if text.endswith("\n"):  # else rank 0 was killed while it was writing
                 yield json.loads(text)
 
 
-def _close_run(job: Job, told: dict[str, Any], status: Literal["FAILED", "KILLED"], why: str) -> None:
-    """Close the MLflow run of processes that are gone, if they could not do so themselves, and tell the cause there."""
-    if "run_id" not in told or "outcome" in told:
+def _close_run(job: Job, received: dict[str, Any], status: Literal["FAILED", "KILLED"], cause: str) -> None:
+    """Close the MLflow run of ended processes if it is still open, and record the cause there."""
+    if "run_id" not in received or "outcome" in received:
         return
-    # The trial's fate does not hang on MLflow, which may be away; the next start on this machine looks for such runs.
+    # An unreachable MLflow must not change the result of the trial; the next start on this machine closes such runs.
     with contextlib.suppress(Exception):
-        job.runs.close(told["run_id"], status, why)
+        job.runs.close(received["run_id"], status, cause)
 
 
-def _what_happened(told: dict[str, Any], returned: int, folder: Path) -> LostError | FailedError | OutageError:
-    """The error that stands for the end of processes that reached nothing."""
-    for word, kind in (("lost", LostError), ("outage", OutageError), ("error", FailedError)):
-        if word in told:
-            return kind(told[word])
+def _error_of(received: dict[str, Any], returned: int, folder: Path) -> LostError | FailedError | OutageError:
+    """The error of processes that ended without an outcome."""
+    for key, kind in (("lost", LostError), ("outage", OutageError), ("error", FailedError)):
+        if key in received:
+            return kind(received[key])
     with contextlib.suppress(FileNotFoundError):
         return FailedError((folder / ERROR_FILE).read_text(encoding="utf-8"))
     if returned < 0:
         return LostError(f"its process was killed by {signal.Signals(-returned).name}")
     if returned == 128 + signal.SIGINT:
         return LostError("its process was interrupted")
-    return FailedError(f"its process ended with status {returned}; the worker's log tells more")
+    return FailedError(f"its process ended with status {returned}; the worker's log has its messages")
 
 
 @contextmanager
 def _ranks(
     job: Job, count: int, tags: dict[str, str], folder: Path
 ) -> "Iterator[tuple[subprocess.Popen[bytes], socket.socket]]":
-    """Rank 0, which starts the others, and the line to it; ended with all others on leaving."""
+    """Context with rank 0, which starts the other ranks, and the socket to it; all ranks end with the context."""
     ours, theirs = socket.socketpair()
     file = folder / "trial.json"
-    said = {"job": job.to_json(), "tags": tags, "worker": os.getpid(), "line": theirs.fileno()}
-    file.write_text(json.dumps(said), encoding="utf-8")
+    start = {"job": job.to_json(), "tags": tags, "worker": os.getpid(), "socket": theirs.fileno()}
+    file.write_text(json.dumps(start), encoding="utf-8")
     environment = without_launchers(os.environ)
     environment["OMP_NUM_THREADS"] = str(max(1, len(os.sched_getaffinity(0)) // count))
     with ours, theirs:
         with _sigterm_blocked():
-            # In a session of its own, which a Ctrl-C in a terminal does not reach. What it prints is for the log.
+            # In a session of its own, which Ctrl-C in a terminal does not reach. It prints to the worker's log.
             process = subprocess.Popen(
                 [*_COMMAND, str(file), *allow_options()],
                 env=environment,
@@ -136,7 +143,7 @@ def _ranks(
                 stdout=2,
                 start_new_session=True,
             )
-        theirs.close()  # so that the end of rank 0 is the end of the line
+        theirs.close()  # so that the messages end with rank 0
         try:
             yield process, ours
         finally:
@@ -145,10 +152,10 @@ def _ranks(
 
 @contextmanager
 def _sigterm_blocked() -> Iterator[None]:
-    """Where processes are started that never receive a SIGTERM, nor do those that they start.
+    """Context in which processes start with SIGTERM blocked, also for the processes that they start.
 
-    Only the worker stops a training, by SIGINT to rank 0. Lightning answers a SIGTERM, which the end of a job sends to
-    all processes at once, with a broadcast in the middle of whatever the ranks are at, and that may hold them for ever.
+    Only the worker stops a training, by SIGINT to rank 0. A cluster sends SIGTERM to all processes of a job at its end,
+    and Lightning then broadcasts at any point of the training, which may deadlock the ranks.
     """
     before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
     try:
@@ -158,7 +165,7 @@ def _sigterm_blocked() -> Iterator[None]:
 
 
 def _end(process: "subprocess.Popen[bytes]") -> None:
-    """End rank 0, if it has not ended, so that its run is told KILLED; then whatever is left of its session."""
+    """Interrupt rank 0 if it still runs, so that it closes its run as KILLED; then kill the rest of its session."""
     if process.poll() is None:
         process.send_signal(signal.SIGINT)
         with contextlib.suppress(subprocess.TimeoutExpired):

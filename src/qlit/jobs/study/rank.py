@@ -1,4 +1,4 @@
-"""`qlit study trial`: one of the processes of a training, started by a worker (rank 0) or by rank 0 (the others)."""
+"""`qlit study trial`: one process of a training. A worker starts rank 0, and rank 0 starts the others."""
 
 import json
 import os
@@ -26,24 +26,30 @@ from qlit.jobs.terminal import quieten
 from qlit.runtime.interrupts import Interrupts, StoppedBySignal
 from qlit.runtime.retry import OutageError, cause_of, is_outage
 
-_LOOK_S = 0.2  # between looks at the process that started this one
-_DEATH_S = 4.0  # the most between the end of a process's connections and that of the process
-_WAIT_S = 1.0  # in which a rank that no longer hears the others is ended, if it is not itself the cause
+_CHECK_S = 0.2  # between checks that the parent process still runs
+_DEATH_S = 4.0  # maximum between the end of a process's connections and the end of the process
+_WAIT_S = 1.0  # before a failed rank reports its error; it is killed meanwhile if another rank is the cause
 
 
 def run_rank(arguments: Sequence[str]) -> int:
-    """Train with the others what the file says; the exit status, which nobody but Lightning and the worker reads."""
+    """Train the job in a file together with the other ranks; return the exit status for Lightning and the worker.
+
+    Args:
+        arguments: Path of the JSON file with the job.
+    """
     file = Path(arguments[0])
     rank = local_rank()
-    told = json.loads(file.read_text(encoding="utf-8"))
+    start = json.loads(file.read_text(encoding="utf-8"))
     # The worker made rank 0 the leader of a session; rank 0 started the others.
-    _end_with(told["worker"] if rank == 0 else os.getpgrp())
+    _end_with(start["worker"] if rank == 0 else os.getpgrp())
     quieten()
     if rank == 0:
-        return _train_as_first(told, file.parent / ERROR_FILE)
+        return _train_as_first(start, file.parent / ERROR_FILE)
     try:
-        job = Job.from_json(told["job"])
-        outcome = job.run(tags=told["tags"], interruption=Interruption(lambda: None), pruning=Pruning(lambda *_: False))
+        job = Job.from_json(start["job"])
+        outcome = job.run(
+            tags=start["tags"], interruption=Interruption(lambda: None), pruning=Pruning(lambda *_: False)
+        )
     except Exception as error:
         time.sleep(_WAIT_S)
         traceback.print_exc()
@@ -56,81 +62,82 @@ def run_rank(arguments: Sequence[str]) -> int:
     return 0 if outcome.stopped_by is None else 1
 
 
-def _train_as_first(told: dict[str, Any], error_of_another: Path) -> int:
-    with socket.socket(fileno=told["line"]) as connection, Interrupts() as interrupts:
-        line = _Line(connection)
-        first = _First(interrupts.raise_if_stopped, line)
+def _train_as_first(start: dict[str, Any], error_of_another: Path) -> int:
+    with socket.socket(fileno=start["socket"]) as connection, Interrupts() as interrupts:
+        worker = _WorkerConnection(connection)
+        interruption = _RankZeroInterruption(interrupts.raise_if_stopped, worker)
         try:
             with interrupts.raising():
-                job = Job.from_json(told["job"])
-                outcome = job.run(tags=told["tags"], interruption=first, pruning=Pruning(line.asked))
+                job = Job.from_json(start["job"])
+                outcome = job.run(tags=start["tags"], interruption=interruption, pruning=Pruning(worker.ask))
         except StoppedBySignal as stop:
             return 128 + stop.signal
         except Exception as error:
             traceback.print_exc()  # into the worker's log
-            line.say(_told(error, first.lost, error_of_another))
+            worker.send(_error_message(error, interruption.lost, error_of_another))
             return 1
         if outcome.stopped_by is not None:
             return 128 + outcome.stopped_by
-        line.say({"outcome": asdict(outcome)})
+        worker.send({"outcome": asdict(outcome)})
     return 0
 
 
-def _told(error: Exception, lost: str, error_of_another: Path) -> dict[str, str]:
-    """What the worker is told of an error of rank 0."""
+def _error_message(error: Exception, lost: str, error_of_another: Path) -> dict[str, str]:
+    """Message to the worker about an error of rank 0."""
     if lost:
         return {"lost": lost}
-    # Where another rank failed, this one says only that it hears it no more.
+    # If another rank failed, the error of this one only says that the connection is closed.
     if error_of_another.exists():
         return {"error": error_of_another.read_text(encoding="utf-8")}
-    if is_outage(error):  # this rank alone talks to MLflow and writes checkpoints
+    if is_outage(error):  # only rank 0 uses MLflow and writes checkpoints
         return {"outage": str(error) if isinstance(error, OutageError) else cause_of(error)}
     return {"error": reason_of(error)}
 
 
-class _Line:
-    """To the worker, who answers questions alone."""
+class _WorkerConnection:
+    """Connection to the worker."""
 
     def __init__(self, connection: socket.socket) -> None:
         self._connection, self._reader = connection, connection.makefile(encoding="utf-8")
 
-    def say(self, message: dict[str, Any]) -> None:
+    def send(self, message: dict[str, Any]) -> None:
+        """Send a message, which needs no answer."""
         self._connection.sendall(f"{json.dumps(message)}\n".encode())
 
-    def asked(self, epoch: int, accuracy: float) -> bool:
-        """Whether to give up."""
-        self.say({"epoch": epoch, "accuracy": accuracy})
+    def ask(self, epoch: int, accuracy: float) -> bool:
+        """Report an epoch; return whether to stop."""
+        self.send({"epoch": epoch, "accuracy": accuracy})
         answer: bool = json.loads(self._reader.readline())
         return answer
 
 
-class _First(Interruption):
-    """Tells the worker the run, and looks whether an exception comes from the death of another rank."""
+class _RankZeroInterruption(Interruption):
+    """Reports the run to the worker, and checks whether another killed rank caused an exception."""
 
-    def __init__(self, raise_if_stopped: Callable[[], None], line: _Line) -> None:
+    def __init__(self, raise_if_stopped: Callable[[], None], worker: _WorkerConnection) -> None:
         super().__init__(raise_if_stopped)
         self.lost = ""
-        self._line = line
+        self._worker = worker
 
     def on_fit_start(self, trainer: Trainer, pl_module: LightningModule) -> None:  # noqa: ARG002
         for tracker in trackers_of(trainer):
-            self._line.say({"run_id": tracker.run_id})
+            self._worker.send({"run_id": tracker.run_id})
 
     def on_exception(self, trainer: Trainer, pl_module: LightningModule, exception: BaseException) -> None:
         super().on_exception(trainer, pl_module, exception)
-        if not isinstance(exception, Exception):  # told to stop
+        if not isinstance(exception, Exception):  # a stop request
             return
         others = getattr(trainer.strategy.launcher, "procs", [])
         self.lost = _killed(others)
         if self.lost:
             for process in others:
                 process.kill()
-            for tracker in trackers_of(trainer):  # before `RunStatus` tells it FAILED
+            for tracker in trackers_of(trainer):  # before `RunStatus` closes it as FAILED
                 tracker.close("KILLED", self.lost)
 
 
 def _killed(others: "Sequence[Popen[bytes]]") -> str:
-    """Which rank was killed and by what; nothing if none was."""
+    """Sentence about the first killed rank; empty if none was killed."""
     deadline = time.monotonic() + _DEATH_S
     while others and all(process.poll() is None for process in others) and time.monotonic() < deadline:
         time.sleep(0.05)
@@ -143,11 +150,11 @@ def _killed(others: "Sequence[Popen[bytes]]") -> str:
 
 
 def _end_with(parent: int) -> None:
-    """Let this process be killed when the one that started it has ended."""
+    """Kill this process when its parent has ended."""
 
-    def look() -> None:
+    def watch() -> None:
         while os.getppid() == parent:
-            time.sleep(_LOOK_S)
+            time.sleep(_CHECK_S)
         os.kill(os.getpid(), signal.SIGKILL)
 
-    threading.Thread(target=look, daemon=True).start()
+    threading.Thread(target=watch, daemon=True).start()

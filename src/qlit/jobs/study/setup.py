@@ -1,4 +1,4 @@
-"""A study as the command line names it: its file, options for all cells, and the options of each training."""
+"""A study from a command line: its file, overrides for all cells, its trainings, and checks of its cells."""
 
 import argparse
 from collections.abc import Mapping, Sequence
@@ -48,9 +48,9 @@ def parse_arguments(parser: CommandParser, arguments: Sequence[str]) -> tuple[ar
     if clash := [key for factor in study.factors for key in factor.keys if key in given]:
         raise UsageError(f"--{clash[0]} is a factor of study {study.name!r}, so it cannot be one value for all cells.")
     study = replace(study, overrides={**study.overrides, **given})
-    named = [*study.overrides, *(key for factor in study.factors for key in factor.keys)]
-    if own_key := [key for key in named if key in RESERVED_KEYS]:
-        raise UsageError(f"a study sets {own_key[0]} itself; its file has `replicates` for seeds and splits.")
+    keys = [*study.overrides, *(key for factor in study.factors for key in factor.keys)]
+    if reserved := [key for key in keys if key in RESERVED_KEYS]:
+        raise UsageError(f"a study sets {reserved[0]} itself; its file has `replicates` for seeds and splits.")
     location = location_of(options.storage or study.storage, study.name)
     arguments = ["--config", options.config, *(["--storage", options.storage] if options.storage else []), *overrides]
     return options, NamedStudy(study, location, tuple(arguments))
@@ -71,13 +71,13 @@ def _settings(overrides: Sequence[str]) -> dict[str, Any]:
 
 
 def job_of(study: Study, cell: Mapping[str, Any]) -> Job:
-    """The training of a cell, without seeds."""
+    """The training of a cell; seeds are not set."""
     configs, overrides = configs_and_overrides(study, cell)
     return Job(configs=configs, overrides=overrides)
 
 
 def replicate_of(job: Job, replicate: Replicate, name: str) -> Job:
-    """One training of a cell: with a seed, on a split, in a run of that name."""
+    """One training of a cell, with the seed and split of a replicate and a name for its run."""
     return job.with_settings(
         {
             "data.seed": replicate.split,
@@ -89,11 +89,11 @@ def replicate_of(job: Job, replicate: Replicate, name: str) -> Job:
 
 
 def checked_configs(study: Study) -> list[dict[str, Any]]:
-    """The resolved configs of the first and the last cell, after looking whether they can be understood.
+    """Parse the configs of the first and the last cell.
 
     Raises:
-        UsageError, ValueError: If not: a factor that names no key is told with the nearest; or if a study cannot make
-            such trainings.
+        UsageError, ValueError: If a config is invalid (an unknown key of a factor is named with the nearest known one),
+            or if a study cannot run such trainings.
     """
     first, last = extreme_cells(study)
     configs = [job_of(study, cell).config for cell in ([first] if last == first else [first, last])]
@@ -103,9 +103,9 @@ def checked_configs(study: Study) -> list[dict[str, Any]]:
 
 
 def check_cells(study: Study) -> None:
-    """Look whether every kind of cell of a design can be trained, before any is: cells that together have all levels.
+    """Check cells of a design that together have all levels, before the first training.
 
-    A search draws combinations that may not be possible, and learns from those that are not; nothing is checked there.
+    The cells of a search are not checked: it may draw impossible combinations, and learns from their failures.
 
     Raises:
         UsageError, ValueError, FileNotFoundError, ConnectionError: As `check_all`.
@@ -130,7 +130,7 @@ def _planned(study: Study, cell: Cell, splits: Sequence[int]) -> Planned:
 
 
 def extreme_cells(study: Study) -> tuple[Cell, Cell]:
-    """The first and the last cell; of a search, those of the lowest and of the highest levels."""
+    """The first and the last cell of a design; the cells of the lowest and the highest levels of a search."""
     if not study.design.is_search:
         cells = cells_of(study)
         return cells[0], cells[-1]

@@ -1,4 +1,4 @@
-"""How large a study is and how long it will take, told and asked before it starts."""
+"""Print the size and the estimated time of a study, and ask before a long one starts."""
 
 import sys
 from statistics import mean
@@ -14,42 +14,42 @@ _NUM_TIMED = 5  # cells that are timed, from the first to the last: cost may gro
 
 
 def confirm_start(study: Study, num_workers: int, num_processes: int = 1, *, ask: bool, start_s: float = 0.0) -> bool:
-    """Tell how many trainings a study has and about how long they take, and whether it is to start.
+    """Print the number of trainings and their estimated time; return whether the study should start.
 
     Args:
         study: The study.
-        num_workers: That will work on it.
-        num_processes: Of a training.
-        start_s: Seconds that a process takes to start: a worker once, the processes of a training every time.
-        ask: Whether to ask before one that takes more than `ASK_FROM_S`; where nobody can answer, it is refused.
+        num_workers: Number of its workers.
+        num_processes: Number of processes of one training.
+        ask: Whether to ask before a study of more than `ASK_FROM_S`.
+        start_s: Seconds that a process takes to start. A worker starts once, the processes of a training every time.
 
     Raises:
-        ValueError: If there is nobody to ask.
+        ValueError: If it must ask, but standard input is not a terminal.
     """
     count = num_trainings(study)
     estimated = estimated_s(study)
-    told = f"{study.name}: {count:,} trainings{_stages(study)}"
+    text = f"{study.name}: {count:,} trainings{_stages(study)}"
     processes = f" in {num_processes} processes" if num_processes > 1 else ""
     if estimated is None:
-        told += f"{processes}, of a length that is only known when one is done"
+        text += f"{processes}, of a length that is known after the first one"
     else:
         estimated += start_s if processes else 0
         total = start_s + estimated * count / num_workers
-        told += f" of about {duration_text(estimated)}{processes}, {duration_text(total)} with {num_workers} worker(s)"
+        text += f" of about {duration_text(estimated)}{processes}, {duration_text(total)} with {num_workers} worker(s)"
         if study.hours is not None:
-            told += f", of which {study.hours:g} h are allowed"
+            text += f", of which {study.hours:g} h are allowed"
             total = min(total, 3600 * study.hours)
         if ask and total > ASK_FROM_S:
             if not sys.stdin.isatty():
-                raise ValueError(f"{told}: that takes long, and there is nobody to ask; say --yes if you want it.")
-            print(f"qlit study: {told}. Start it? [y/N] ", end="", file=sys.stderr, flush=True)
+                raise ValueError(f"{text}: this takes long, and standard input is not a terminal; confirm with --yes.")
+            print(f"qlit study: {text}. Start it? [y/N] ", end="", file=sys.stderr, flush=True)
             return sys.stdin.readline().strip().lower() in ("y", "yes")
-    print(f"qlit study: {told}", file=sys.stderr, flush=True)
+    print(f"qlit study: {text}", file=sys.stderr, flush=True)
     return True
 
 
 def estimated_s(study: Study) -> float | None:
-    """About how long a training takes: `run_seconds` of some cells with this process's threads; None if not known."""
+    """Estimate the seconds of a training from `run_seconds` of some cells; None if not known."""
     stages = []
     for number, cells in _some_cells(study):
         known = [each for each in (run_seconds(fit_options(study, cell)) for cell in cells) if each is not None]
@@ -59,7 +59,7 @@ def estimated_s(study: Study) -> float | None:
 
 
 def _some_cells(study: Study) -> list[tuple[int, list[Cell]]]:
-    """Cells that stand for all of a stage, and how many those are: of a design some, of a search its middle."""
+    """Number of cells of every stage, and the cells to time: some of a design, the middle of a search."""
     stages = []
     if not study.design.is_search:
         cells = cells_of(study)

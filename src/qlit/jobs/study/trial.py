@@ -1,4 +1,4 @@
-"""One training of a study: found where it was done before, else trained, in this process or in several."""
+"""One training of a study: reuse an earlier run, or train in this process or in several."""
 
 from collections.abc import Callable, Sequence
 
@@ -20,20 +20,20 @@ def train(
     check: Callable[[Contents], None] | None = None,
     objectives: Sequence[str] = (),
 ) -> Outcome:
-    """Run a job, unless a finished run of its experiment did so before.
+    """Return the outcome of an earlier run of a job in its experiment, or run the job.
 
     Args:
         job: The training.
-        tags: Of its run.
-        raise_if_stopped: Asked before each epoch, to raise what a signal raised and Python dropped.
-        give_up: Asked after each epoch, with its number and validation accuracy, whether to stop; None for never.
-        check: Raises if these contents of data and body are not to be trained on; None for any.
-        objectives: Scores that an earlier run must have to be used.
+        tags: Tags of its run.
+        raise_if_stopped: Called before every epoch; it raises if a signal arrived but Python dropped its exception.
+        give_up: As of `Pruning`.
+        check: Raises an error if the study must not train on these contents; None for no check.
+        objectives: Names of scores that an earlier run must have.
     Raises:
-        LostError: If it trains in several processes, and one of them was killed.
-        FailedError: If it trains in several processes, and one of them failed.
-        StoppedBySignal: If a signal came before its trainer was made, or while it trained in several processes.
-        Otherwise as `Job.run`.
+        LostError: If one of several processes was killed.
+        FailedError: If one of several processes failed.
+        StoppedBySignal: If a signal arrived before the trainer was made, or during a training in several processes.
+        UsageError, ValueError, FileNotFoundError, ConnectionError, OutageError: As `Job.run`.
     """
     contents = job.contents
     if check is not None:

@@ -1,4 +1,4 @@
-"""A worker: takes trials of a study, one after the other, until there are none, or it is told to stop, or in time."""
+"""A worker: trains the trials of a study one after another until all are finished, or until it must stop."""
 
 import os
 import signal
@@ -15,7 +15,7 @@ import numpy as np
 from qlit.data.contents import Contents
 from qlit.jobs.job import Job
 from qlit.jobs.outcome import Outcome
-from qlit.jobs.study.contents import facts_of
+from qlit.jobs.study.contents import recorded_contents
 from qlit.jobs.study.processes import LostError, reason_of
 from qlit.jobs.study.setup import job_of, replicate_of
 from qlit.jobs.study.trial import train
@@ -33,8 +33,8 @@ from qlit.studies.trials.storage_retry import retry_storage
 from qlit.studies.trials.trials import Trials
 
 _HEARTBEAT_S = 30.0
-_POLL_S = 1.0  # between looks at trials that others train
-_MOST_FAILURES = 5  # in a row, without a success: what is wrong is wrong with all of them
+_POLL_S = 1.0  # between checks of the trials of other workers
+_MOST_FAILURES = 5  # in a row; then all trials probably have the same error
 
 
 @dataclass
@@ -42,10 +42,10 @@ class Worker:
     """A worker on the trials of a study.
 
     Args:
-        trials: They.
-        parent_run: The MLflow run under which those of the trainings are shown.
-        interrupts: Of this process.
-        parent: Process id of the command that started this one and whose end is to be its own; None without one.
+        trials: The trials of the study.
+        parent_run: Id of the study's own MLflow run, the parent of the runs of its trainings.
+        interrupts: Signals of this process.
+        parent: Process id of the command that started this worker, with which it ends; None without one.
     """
 
     trials: Trials
@@ -55,11 +55,13 @@ class Worker:
     _failures: int = field(default=0, init=False)
 
     def work(self, hours: float | None = None) -> int:
-        """Train what there is; how many trials. Returns also when a signal has come, or after so many hours.
+        """Train trials until all are finished, a signal arrives or the time is over; return how many were trained.
 
+        Args:
+            hours: Maximum number of hours; no trial starts after that. None for no limit.
         Raises:
-            OutageError: If the storage, MLflow or space on the disk is away for longer than it is waited for.
-            ValueError: If one trial after the other fails, or what the study reads has changed since it began.
+            OutageError: If the storage, MLflow or disk space stays unavailable.
+            ValueError: If many trials fail in a row, or data, body or settings have changed since the study started.
         """
         deadline = None if hours is None else time.monotonic() + 3600 * hours
         done = 0
@@ -71,10 +73,10 @@ class Worker:
             if claimed is not None:
                 done += self._run(claimed)
             elif (screened := retry_storage(self.trials.begin_search)) is not None:
-                self._say(f"the screening is done; {searched_text(screened)}")
+                self._say(f"the screening is finished; {searched_text(screened)}")
             elif retry_storage(lambda: self.trials.is_finished):
                 break
-            else:  # others train the last ones, and may die
+            else:  # other workers train the last trials, and may be killed
                 time.sleep(_POLL_S)
         return done
 
@@ -86,34 +88,34 @@ class Worker:
         return retry_storage(lambda: self.trials.stop_is_asked)
 
     def _run(self, claimed: Claimed) -> bool:
-        """Whether the trial came to its end."""
+        """Train a trial; whether it finished."""
         name = f"trial {claimed.trial.number}"
         levels = ", ".join(f"{factor} {level}" for factor, level in claimed.cell.items())
         self._say(f"{name}: {levels}")
         begun = time.monotonic()
         try:
-            with self._signs_of_life(claimed):
+            with self._heartbeat(claimed):
                 outcomes = self._trained(claimed)
         except LostError as lost:
             why = str(lost)
             retry_storage(lambda: self.trials.lose(claimed, why))
             self._say(f"{name} was lost: {why}")
             return False
-        except ChangedError as changed:  # nothing is wrong with the trial, nor can any other be trained
-            told = str(changed)
-            retry_storage(lambda: self.trials.give_back(claimed, told))
+        except ChangedError as changed:  # not an error of this trial; no other trial can be trained either
+            reason = str(changed)
+            retry_storage(lambda: self.trials.give_back(claimed, reason))
             raise
         except Exception as error:
-            if is_outage(error):  # not the trial's fault; other workers or the next `run` go on with it
-                told = cause_of(error)
-                with suppress(OutageError), no_retries():  # if not, the trial is noticed as lost
-                    retry_storage(lambda: self.trials.give_back(claimed, told))
-                raise error if isinstance(error, OutageError) else OutageError(told) from error
+            if is_outage(error):  # not an error of the trial; another worker or the next `run` trains it
+                cause = cause_of(error)
+                with suppress(OutageError), no_retries():  # otherwise it is recovered as a lost trial
+                    retry_storage(lambda: self.trials.give_back(claimed, cause))
+                raise error if isinstance(error, OutageError) else OutageError(cause) from error
             reason = reason_of(error)
             retry_storage(lambda: claimed.trial.set_user_attr("error", scrub(reason)[:2000]))
             retry_storage(lambda: self.trials.finish(claimed, None))
             if os.environ.get("QLIT_TRACEBACK") or not is_about_input(error):
-                traceback.print_exc()  # into the worker's log; the study goes on
+                traceback.print_exc()  # into the worker's log; the study continues
             self._say(f"{name} failed: {reason}")
             self._failures += 1
             if self._failures >= _MOST_FAILURES:
@@ -121,8 +123,8 @@ class Worker:
             return False
         last = outcomes[-1]
         if last.stopped_by is not None:
-            told = f"stopped by {last.stopped_by.name}"
-            retry_storage(lambda: self.trials.give_back(claimed, told))
+            cause = f"stopped by {last.stopped_by.name}"
+            retry_storage(lambda: self.trials.give_back(claimed, cause))
             return False
         self._failures = 0
         if last.status == "failed":
@@ -134,14 +136,14 @@ class Worker:
         seconds = time.monotonic() - begun
         retry_storage(lambda: claimed.trial.set_user_attr("seconds", seconds))
         if not retry_storage(lambda: self.trials.finish(claimed, values, pruned=pruned)):
-            self._say(f"{name} was taken for lost meanwhile; its result is not counted")
+            self._say(f"{name} was recovered as lost meanwhile; its result is not counted")
             return False
-        told = "given up" if values is None else ", ".join(f"{value:.4f}" for value in values)
-        self._say(f"{name}: {told} ({seconds:.0f} s)")
+        scores = "pruned" if values is None else ", ".join(f"{value:.4f}" for value in values)
+        self._say(f"{name}: {scores} ({seconds:.0f} s)")
         return True
 
     def _trained(self, claimed: Claimed) -> list[Outcome]:
-        """The outcomes of a trial's trainings, up to one that was pruned, failed or stopped."""
+        """Train the replicates of a trial; return their outcomes, up to the first that did not finish."""
         outcomes = []
         cell = job_of(self.trials.definition, claimed.cell)
         for number, replicate in enumerate(claimed.replicates):
@@ -167,7 +169,7 @@ class Worker:
 
     def _check(self, claimed: Claimed) -> Callable[[Contents], None]:
         key = contents_key(self.trials.definition, claimed.cell)
-        return lambda contents: retry_storage(lambda: self.trials.check_contents(key, facts_of(contents)))
+        return lambda contents: retry_storage(lambda: self.trials.check_contents(key, recorded_contents(contents)))
 
     def _note(self, claimed: Claimed, replicate: Replicate, outcome: Outcome) -> None:
         diverged = {DIVERGED: outcome.reason} if outcome.status == "failed" else {}
@@ -189,10 +191,10 @@ class Worker:
             found = [outcome.scores.get(objective.metric) for outcome in outcomes]
             known = [value for value in found if value is not None]
             if len(known) < len(found):
-                there = sorted(name for name in outcomes[0].scores if not name.startswith("test/"))
-                raise UsageError(f"a training has no score {objective.metric!r}; it has {', '.join(there)}.")
+                names = sorted(name for name in outcomes[0].scores if not name.startswith("test/"))
+                raise UsageError(f"a training has no score {objective.metric!r}; it has {', '.join(names)}.")
             values.append(float(np.mean(known)))
-            if not np.isfinite(values[-1]):  # never a value of a trial: a storage or a sampler may not bear it
+            if not np.isfinite(values[-1]):  # storages and samplers may not support it
                 raise ValueError(f"A training has the score {objective.metric} {values[-1]}, which is not finite.")
         return values
 
@@ -213,28 +215,28 @@ class Worker:
         }
 
     @contextmanager
-    def _signs_of_life(self, claimed: Claimed) -> Iterator[None]:
-        over = threading.Event()
+    def _heartbeat(self, claimed: Claimed) -> Iterator[None]:
+        ended = threading.Event()
 
-        def tell() -> None:
+        def send() -> None:
             begun = time.monotonic()
-            while not over.wait(1.0):
+            while not ended.wait(1.0):
                 if self.parent is not None and os.getppid() != self.parent:
-                    os.kill(os.getpid(), signal.SIGTERM)  # as if the command that is gone had passed on a SIGTERM
+                    os.kill(os.getpid(), signal.SIGTERM)  # as the ended command would have done
                     return
                 if time.monotonic() - begun >= _HEARTBEAT_S:
                     begun = time.monotonic()
                     try:
                         self.trials.sign_of_life(claimed.trial)
-                    except Exception as error:  # the training goes on; whether the storage comes back shows at its end
+                    except Exception as error:  # the training continues; its end needs the storage again
                         self._say(f"the storage does not answer: {type(error).__name__}")
 
-        thread = threading.Thread(target=tell, daemon=True)
+        thread = threading.Thread(target=send, daemon=True)
         thread.start()
         try:
             yield
         finally:
-            over.set()
+            ended.set()
             thread.join()
 
     def _say(self, text: str) -> None:

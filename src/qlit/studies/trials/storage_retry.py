@@ -26,7 +26,7 @@ def retry_storage(call: Callable[[], _T]) -> _T:
     """
     return retry.retry_during_outage(
         defer_signals()(call),
-        what="The storage of the trials is away",
+        what="The storage of the trials is unreachable",
         is_retryable=lambda error: isinstance(error, OUTAGES),
         pause_s=0.1,
     )
