@@ -123,7 +123,7 @@ def test_no_place_of_a_checkpoint_may_name_other_classes(capsys):
     for place in places:
         path = _write(lambda config, place=place: _put(config, place, [{"x": _spec("own_code.OwnHead")}]))
         assert main(["predict", path, "a good film"]) == 1
-        assert "names the class 'own_code.OwnHead', which is none that a checkpoint may name" in capsys.readouterr().err
+        assert "names the class 'own_code.OwnHead', which a checkpoint may not name" in capsys.readouterr().err
     assert "own_code" not in sys.modules
 
 
@@ -134,7 +134,7 @@ def test_every_command_refuses_other_classes(command, capsys):
             path = _write(lambda config, name=name, place=place: _put(config, place, _spec(name)))
             assert main(_commands(path)[command]) == 1, name
             said = capsys.readouterr().err
-            assert "which is none that a checkpoint may name" in said
+            assert "which a checkpoint may not name" in said
             assert len(said) < 300
     assert not Path("code-was-run").exists()
 

@@ -78,7 +78,7 @@ def test_a_wrong_file_is_never_quoted(said, tmp_path, options, sentence):
         ("trainer: 5", "In the config other.yaml, trainer must be keys with values, but got 5."),
         ("data: [1]", "In the config other.yaml, data must be keys with values, but got [1]."),
         ("", "must be keys with values, but it is empty"),
-        ("# nothing", "must be keys with values, but it holds nothing but comments"),
+        ("# nothing", "must be keys with values, but it contains only comments"),
         ("a: &a [*a]", "*a in line 1 is inside the value it names."),
         ("model: {lr: [1}", "the config other.yaml is not YAML: did not find expected ',' or ']' in line 1."),
         ("[" * 100_000, "more than 64 nested levels"),

@@ -1,4 +1,4 @@
-"""Command lines, config files and the configs in checkpoints: read, checked, and refused in one sentence."""
+"""Read and check command lines, config files and configs in checkpoints; every error is one sentence."""
 
 __all__ = [
     "arguments",

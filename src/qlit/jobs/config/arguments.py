@@ -1,4 +1,4 @@
-"""Command lines of positional arguments and options in any order, sentences that begin with a dash among them."""
+"""Parse command lines with positional arguments and options in any order, and sentences that begin with a dash."""
 
 import argparse
 import re
@@ -12,13 +12,12 @@ _TILDE_VALUE = re.compile(r"(--?[\w.+-]+=)(~(?:/.*)?)", re.DOTALL)
 
 
 class CommandParser(argparse.ArgumentParser):
-    """argparse's parser with options anywhere, and with errors as a `UsageError` of one sentence.
+    """argparse's parser with options at any position, and errors as a `UsageError` of one sentence.
 
-    argparse takes `BEST.ckpt --format csv "a sentence"` for two arguments too many, and a sentence that begins with
-    a dash for an option.
+    argparse refuses `BEST.ckpt --format csv "a sentence"`, and treats a sentence that begins with a dash as an option.
 
     Args:
-        dash_hint: What to do with an argument that begins with a dash and is no option; a sentence.
+        dash_hint: Advice about an argument that begins with a dash but is not an option; one sentence.
         **options: As of `argparse.ArgumentParser`.
     """
 
@@ -33,13 +32,13 @@ class CommandParser(argparse.ArgumentParser):
         return action
 
     def parse(self, arguments: Sequence[str]) -> argparse.Namespace:
-        """The parsed arguments.
+        """Parse arguments.
 
         Args:
-            arguments: Words of a command line. Options may stand anywhere before a lone `--`, after which every word
-                is positional. A word that begins with a dash and has a space in its name is a sentence.
+            arguments: Words of a command line. Options may be anywhere before a single `--`; all words after it are
+                positional. A word that begins with a dash and has a space before any "=" is a sentence.
         Raises:
-            UsageError: If they cannot be understood.
+            UsageError: If the arguments are invalid.
         """
         options: list[str] = []
         positionals: list[str] = []
@@ -84,11 +83,11 @@ def split_overrides(arguments: Sequence[str]) -> tuple[list[str], list[str]]:
 
 
 def with_home(arguments: Sequence[str]) -> list[str]:
-    """The arguments, with `--name=~/path` before a lone `--` expanded as shells expand `--name ~/path`."""
+    """Expand `--name=~/path` before a single `--`, as shells expand `--name ~/path`."""
     last = arguments.index("--") if "--" in arguments else len(arguments)
     if not any(map(_TILDE_VALUE.fullmatch, arguments[:last])):
         return list(arguments)
-    from qlit.data import expanded  # imports numpy, which most command lines need not wait for here
+    from qlit.data import expanded  # imports numpy, which most commands do not need yet
 
     before = [
         f"{found[1]}{expanded(found[2], found[1].rstrip('='))}" if (found := _TILDE_VALUE.fullmatch(word)) else word

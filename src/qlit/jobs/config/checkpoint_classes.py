@@ -1,6 +1,6 @@
-"""Classes that the config in a checkpoint names: checked by their names, before anything is imported.
+"""Check the names of the classes in a checkpoint's config before anything is imported.
 
-Whoever made a checkpoint must not choose what code runs where it is used.
+The author of a checkpoint must not choose which code runs on the machine of its user.
 """
 
 import re
@@ -23,7 +23,7 @@ _LIGHTNING = {
         *("ModelPruning", "ModelSummary", "OnExceptionCheckpoint", "RichModelSummary", "RichProgressBar"),
         *("SpikeDetection", "StochasticWeightAveraging", "TQDMProgressBar", "Timer", "WeightAveraging"),
     ),
-    "loggers": ("CSVLogger", "TensorBoardLogger"),  # the others send to servers that an argument may choose
+    "loggers": ("CSVLogger", "TensorBoardLogger"),  # the others send data to a server that an argument chooses
     "plugins": (
         *("BitsandbytesPrecision", "DoublePrecision", "FSDPPrecision", "HalfPrecision", "MixedPrecision", "Precision"),
         *("TorchSyncBatchNorm", "TransformerEnginePrecision", "KubeflowEnvironment", "LSFEnvironment"),
@@ -32,7 +32,7 @@ _LIGHTNING = {
     "profilers": ("AdvancedProfiler", "PassThroughProfiler", "PyTorchProfiler", "SimpleProfiler"),
     "strategies": ("DDPStrategy", "SingleDeviceStrategy"),
 }
-"""Classes of Lightning that need no function and send nothing, by their package."""
+"""Classes of Lightning that take no function as an argument and send nothing, by package."""
 
 _LISTED = re.compile(
     rf"qlit\.heads(\.[a-z_]+)?\.({'|'.join(heads.__all__)})"
@@ -57,48 +57,47 @@ def check_checkpoint_classes(config_yaml: str, path: object, *, given: Collectio
     """Refuse a checkpoint whose config names a class that is neither listed here nor allowed by the command line.
 
     Args:
-        config_yaml: The config that the checkpoint carries.
-        path: Of the checkpoint, for the message.
-        given: Classes that the command's own config names; that config decides what is imported.
+        config_yaml: The config in the checkpoint.
+        path: Path of the checkpoint, for the message.
+        given: Names of classes in the config of the command, which decides what is imported.
     Raises:
-        ValueError: If there is such a class, or the config is none.
+        ValueError: If there is such a class, or the config is invalid.
     """
     for name in class_paths(load_yaml(config_yaml, f"the config in the checkpoint {path}")):
         if name not in given and not is_listed(name):
             shown = str(name)[:60]
             way_out = f" If you trust it, type {OPTION} {_module(shown)}." if _can_be_allowed(name) else ""
             raise ValueError(
-                f"{path} names the class {shown!r}, which is none that a checkpoint may name: its code would run here."
-                f"{way_out}"
+                f"{path} names the class {shown!r}, which a checkpoint may not name: its code would run here.{way_out}"
             )
 
 
 def is_listed(name: object) -> bool:
-    """Whether a checkpoint may name a class: one of qlit's heads, of torch's or Lightning's, or one that is allowed."""
+    """Whether a checkpoint may name a class: a listed one of qlit, torch or Lightning, or an allowed one."""
     return isinstance(name, str) and (
         (is_dotted_name(name) and _LISTED.fullmatch(name) is not None) or (is_allowed(name) and _can_be_allowed(name))
     )
 
 
 def _can_be_allowed(name: object) -> bool:
-    """Whether the command line may allow a name: nothing of os, subprocess, pickle and the like."""
+    """Whether the command line can allow a name: not one of os, subprocess, pickle and similar modules."""
     if not isinstance(name, str) or not is_dotted_name(name):
         return False
     return jsonargparse_settings.denying_import_path_entry(name) in (None, "*")
 
 
 def names_to_allow(names: Collection[str]) -> list[str]:
-    """The modules that `--allow` has to name before a checkpoint with these classes can be used."""
+    """Modules that a command with a checkpoint of these classes must list after `--allow`."""
     return sorted({_module(name) for name in names if _LISTED.fullmatch(name) is None})
 
 
 @contextmanager
 def only_listed_imports() -> Iterator[None]:
-    """Let jsonargparse import nothing but the packages of listed classes, and what the command line allows.
+    """Context in which jsonargparse imports only packages of listed classes, and names that the command line allows.
 
-    It looks at every name before it imports it: also at names of functions, and at names in files that a config names.
+    jsonargparse checks every name before the import, also names of functions and names in files of a config.
     """
-    settings = jsonargparse_settings.parsing_settings  # jsonargparse offers no way back
+    settings = jsonargparse_settings.parsing_settings  # jsonargparse has no function to restore them
     before = dict(settings)
     allowed = list(filter(_can_be_allowed, allowed_names()))
     try:
@@ -111,7 +110,7 @@ def only_listed_imports() -> Iterator[None]:
 
 
 def class_paths(config: Any) -> Iterator[Any]:
-    """Every value of a key `class_path` in a config, parsed or not; once for a part that aliases repeat."""
+    """Yield every value of a key `class_path` in a config, parsed or not; parts that YAML aliases repeat count once."""
     rest, seen = [config], set()
     while rest:
         value = rest.pop()

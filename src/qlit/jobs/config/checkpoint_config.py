@@ -1,4 +1,4 @@
-"""The config in a checkpoint, without what only its user decides: the server of runs, and devices that may charge."""
+"""The config in a checkpoint, without what only its user may choose: the MLflow server, and devices that may charge."""
 
 from collections.abc import Sequence
 
@@ -15,27 +15,27 @@ from qlit.runtime.secrets import scrub
 from qlit.runtime.yaml_text import load_yaml
 from qlit.tracking import mlflow_store
 
-_KEPT = ("experiment", "run_name", "tags")  # of `tracking`; the other keys name a server or runs on it
+_KEPT = ("experiment", "run_name", "tags")  # in `tracking`; the other keys name a server or its runs
 _URI = "--tracking.tracking_uri"
 _SHOWN_CHARS = 80
 
 
 def config_to_use(config_yaml: str, arguments: Sequence[str]) -> tuple[str, list[Notice]]:
-    """The config of a checkpoint as a command uses it.
+    """Prepare the config of a checkpoint for a command.
 
-    Whoever made the checkpoint must not choose the server that gets the user's credentials and results.
+    The author of the checkpoint must not choose the server that receives the user's credentials and results.
 
     Args:
-        config_yaml: As the checkpoint carries it.
-        arguments: Of the command.
+        config_yaml: The config in the checkpoint.
+        arguments: Words of the command line.
     Returns:
-        The config as YAML, and a notice if the checkpoint's run was kept in another store than this command uses.
+        The config as YAML, and a notice if the run of the checkpoint is in another store than this command uses.
     Raises:
-        ValueError: If it is no config.
+        ValueError: If the config is invalid.
     """
     config = load_yaml(config_yaml, "the config of the checkpoint")
     if not isinstance(config, dict):
-        raise ValueError("The config of the checkpoint must be keys with values, but is none. Take another checkpoint.")
+        raise ValueError("The config of the checkpoint must be keys with values, but is not. Use another checkpoint.")
     tracking = config.pop("tracking", None)
     if not isinstance(tracking, dict):
         return yaml.safe_dump(config, sort_keys=False), []
@@ -43,30 +43,30 @@ def config_to_use(config_yaml: str, arguments: Sequence[str]) -> tuple[str, list
     named, notices = tracking.get("tracking_uri"), []
     if isinstance(named, str) and value_of(_URI, arguments) is None and not _is_own(named):
         shown = "".join(each if each.isprintable() else "?" for each in scrub(named))[:_SHOWN_CHARS]
-        text = f"The checkpoint names the MLflow store {shown}, which no checkpoint chooses; {_URI} does."
+        text = f"The checkpoint names the MLflow store {shown}, which is not used; choose a store with {_URI}."
         notices.append(Notice("store", text))
     return yaml.safe_dump(config, sort_keys=False), notices
 
 
 def check_remote_devices(head: Head, arguments: Sequence[str] = ()) -> None:
-    """Refuse a checkpoint whose circuits would run, with the user's key, on a device that may charge.
+    """Refuse a checkpoint whose circuits would use the user's key for a device that may charge.
 
     Args:
-        head: Of the checkpoint's config.
-        arguments: Of the command, which may name the engine too.
+        head: The head of the checkpoint.
+        arguments: Words of the command line, which may name the engine.
     Raises:
-        ValueError: If neither `--allow` nor an option names the device.
+        ValueError: If neither `--allow` nor another option names the device.
     """
     for name, engine in _remote_engines(head):
         if not is_allowed(name) and not any(engine in (word, word.partition("=")[2]) for word in arguments):
             raise ValueError(
-                f"The checkpoint runs its circuits on the device {name}, which may charge for what it is sent. If that "
-                f"is what you want, add {OPTION} {name}."
+                f"The checkpoint runs its circuits on the device {name}, which may charge for them. If you want "
+                f"that, add {OPTION} {name}."
             )
 
 
 def remote_devices(head: Head) -> list[str]:
-    """Names of the devices of a head that may charge, which a command with its checkpoint needs to be allowed."""
+    """Names of the devices of a head that may charge; a command with its checkpoint needs `--allow` for them."""
     return sorted({name for name, _ in _remote_engines(head)})
 
 
@@ -80,7 +80,7 @@ def _remote_engines(head: Head) -> list[tuple[str, str]]:
 
 
 def _is_own(named: str) -> bool:
-    """Whether a URI names the store that a command uses by default."""
+    """Whether a URI names the default store of a command."""
     own = mlflow_store.locate(None)
     try:
         return mlflow_store.locate(named).uri == own.uri or named == scrub(own.uri)

@@ -1,4 +1,4 @@
-"""Checkpoints as files a person names: read safely, and understood or refused in one sentence."""
+"""Read checkpoint files safely, and load their weights; every error is one sentence."""
 
 from collections.abc import Collection
 from pathlib import Path
@@ -20,14 +20,15 @@ from qlit.training.module import SentenceClassifier
 
 
 def read_checkpoint(path: str | Path, *, given: Collection[str] = ()) -> dict[str, Any]:
-    """A checkpoint written by `qlit fit`; nothing but tensors and plain values is ever unpickled.
+    """Read a checkpoint of `qlit fit`; only tensors and plain values are unpickled.
 
     Args:
         path: A local file.
         given: As of `check_checkpoint_classes`.
     Raises:
-        FileNotFoundError: If there is no such file.
-        ValueError: If it is an address, is damaged or no checkpoint of qlit, or names classes that it may not.
+        FileNotFoundError: If the file does not exist.
+        ValueError: If the path is a URL, the file is damaged or not a checkpoint of qlit, or it names a class that it
+            may not.
     """
     check_is_local(path)
     path = expanded(path, "the checkpoint")
@@ -36,37 +37,37 @@ def read_checkpoint(path: str | Path, *, given: Collection[str] = ()) -> dict[st
     checkpoint: dict[str, Any] = load_intact(Path(path))
     notes = checkpoint.get(CHECKPOINT_KEY) if isinstance(checkpoint, dict) else None
     if not isinstance(notes, dict) or "config" not in notes:
-        raise ValueError(f"{path} is not a checkpoint of qlit: it carries no config of a run.")
+        raise ValueError(f"{path} is not a checkpoint of qlit: it contains no config of a run.")
     try:
         check_structure(checkpoint)
     except ValueError as error:
-        raise ValueError(f"The checkpoint {path} is malformed: {error}. Take another checkpoint.") from error
+        raise ValueError(f"The checkpoint {path} is malformed: {error}. Use another checkpoint.") from error
     check_checkpoint_classes(str(checkpoint[CHECKPOINT_KEY]["config"]), path, given=given)
     return checkpoint
 
 
 def check_is_local(path: str | Path) -> None:
-    """Raise a ValueError if a checkpoint is an address, which is never fetched."""
+    """Raise a ValueError if the path of a checkpoint is a URL, which is never downloaded."""
     if "://" in str(path):
-        raise ValueError(f"A checkpoint is a local file, but got the address {path}: download it first.")
+        raise ValueError(f"A checkpoint is a local file, but got the URL {path}: download it first.")
 
 
 def read_notes(path: str | Path, *, given: Collection[str] = ()) -> dict[str, Any]:
-    """What a checkpoint says of itself: config (YAML text), label_names, dataset, note, run_id, history."""
+    """Notes in a checkpoint: config (YAML text), label_names, dataset, note, run_id, history."""
     notes: dict[str, Any] = read_checkpoint(path, given=given)[CHECKPOINT_KEY]
     return notes
 
 
 def body_notice(notes: dict[str, Any], body: BodyFolder, data: SentenceDataModule) -> Notice | None:
-    """A notice if a frozen body has other files than the one whose embeddings a checkpoint's head was trained on.
+    """A notice if the files of a frozen body have changed since the head of a checkpoint was trained.
 
     Args:
-        notes: Of the checkpoint; one of an older version does not tell.
-        body: From `resolve_body`.
-        data: Whose embeddings are used.
+        notes: Notes of the checkpoint; those of older versions have no contents of the body.
+        body: Body from `resolve_body`.
+        data: Data module of the command.
     """
     before = (notes.get("contents") or {}).get("body")
-    if before is None or data.is_body_trainable:  # a trained body's weights lie in the checkpoint
+    if before is None or data.is_body_trainable:  # the checkpoint contains the weights of a trained body
         return None
     now = body_contents(body, data.cache_dir)
     if now == before:
@@ -74,7 +75,7 @@ def body_notice(notes: dict[str, Any], body: BodyFolder, data: SentenceDataModul
     return Notice(
         "body_changed",
         f"The head was trained on the embeddings of a body with other files than {body.name} has now (fingerprint "
-        f"{before}, now {now}): what it makes of these is not what it was trained for.",
+        f"{before}, now {now}): its results with the new embeddings are unreliable.",
     )
 
 
@@ -86,17 +87,17 @@ def load_weights(
     *,
     trust_remote_code: bool,
 ) -> BodyFolder:
-    """Give a module a checkpoint's weights, a trainable body's included, for evaluation; return its body.
+    """Load a checkpoint's weights into a module for evaluation, also those of a trainable body; return its body.
 
     Args:
-        module: Of the checkpoint's config.
-        data: Of the checkpoint's config.
-        weights: The checkpoint's state.
+        module: Module with the checkpoint's config.
+        data: Data module with the checkpoint's config.
+        weights: State dict of the checkpoint.
         body_name: As of `resolve_body`.
-        trust_remote_code: As of `resolve_body`, and as the command line says: a checkpoint that somebody else made must
-            not choose a body whose code is run here.
+        trust_remote_code: As of `resolve_body`; from the command line, because a checkpoint must not choose a body
+            whose code runs here.
     Raises:
-        ValueError: If the weights are not of this module; and as `resolve_body`.
+        ValueError: If the weights do not fit this module; and as `resolve_body`.
     """
     body = resolve_body(body_name, trust_remote_code=trust_remote_code)
     if data.is_body_trainable:
@@ -115,13 +116,13 @@ def load_checkpoint(
     *,
     trust_remote_code: bool,
 ) -> BodyFolder:
-    """Give a module the weights of a checkpoint and return its body; say if a frozen body's files have changed.
+    """Load the weights of a checkpoint into a module and return its body; print a notice if a frozen body has changed.
 
     Args:
-        module: Of the checkpoint's config.
-        data: Of the checkpoint's config.
-        checkpoint: From `read_checkpoint`.
-        body_name: As of `resolve_body`; None for the one that the config names.
+        module: Module with the checkpoint's config.
+        data: Data module with the checkpoint's config.
+        checkpoint: Checkpoint from `read_checkpoint`.
+        body_name: As of `resolve_body`; None for the one in the config.
         trust_remote_code: As of `load_weights`.
     Raises:
         ValueError: As `load_weights`.

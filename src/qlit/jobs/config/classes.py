@@ -1,7 +1,7 @@
-"""Classes that a config names: checked after it is parsed, and before anything of it is made.
+"""Check the classes that a config names, after it is parsed and before anything is instantiated.
 
-Every place of a config takes subclasses of its type. jsonargparse takes more: functions where a class or a factory is
-expected, objects of modules, and any class where the type says nothing.
+Every key of a config accepts subclasses of its type. jsonargparse accepts more: functions in place of a class or a
+factory, objects of modules, and any class for an untyped key.
 """
 
 import inspect
@@ -28,17 +28,17 @@ from qlit.tracking.tracker import MLflowTracker
 from qlit.training.datamodule import SentenceDataModule
 from qlit.training.module import SentenceClassifier
 
-# Where a type says nothing (`Any`), jsonargparse imports whatever a value calls `class_path`, and there is no setting
-# against it. Such a value stays as it is.
+# For a key of type `Any`, jsonargparse imports every `class_path` in a value, and no setting prevents that. Here such a
+# value stays plain.
 assert callable(jsonargparse_types.adapt_classes_any)
 jsonargparse_types.adapt_classes_any = lambda value, *_, **__: value
-# Without a list of our own, jsonargparse only warns of what its own list denies (os, subprocess, pickle, ...).
+# Without a list of ours, jsonargparse only warns about names on its own list (os, subprocess, pickle, ...).
 set_parsing_settings(import_path_denylist=[], instantiate_subclass_spec_in_any=False)
 
 PlainValue = bool | int | float | str | None
-"""Type of an option that a command does not use."""
+"""Type of an option that a command ignores."""
 PlainSection = dict[str, bool | int | float | str | list | dict | None]  # type: ignore[type-arg]
-"""Type of a section that a command does not use: nothing in it is imported."""
+"""Type of a section that a command ignores: nothing in it is imported."""
 
 _SECTIONS: dict[str, type] = {
     "model": SentenceClassifier,
@@ -53,13 +53,13 @@ _PLAIN = (
 
 
 def check_classes(config: Namespace) -> None:
-    """Refuse a parsed config that names anything but classes of the types that its places take.
+    """Refuse a parsed config that names anything other than classes of the types of its keys.
 
     Args:
-        config: A config, or the sections of one.
+        config: A config, or some of its sections.
     Raises:
-        UsageError: If a class has another type than its place, or a function, an object or a class without a type to
-            compare it with is named and the command line does not allow it.
+        UsageError: If a class has another type than its key; or if a function, an object, or a class for an untyped key
+            is named and the command line does not allow it.
     """
     for name, owner in _SECTIONS.items():
         section = config.get(name)
@@ -77,10 +77,10 @@ def _check_value(value: Any, owner: type, key: str, place: str) -> None:
     """Check the value of a constructor's argument.
 
     Args:
-        value: Parsed, not made.
-        owner: The class that takes it.
-        key: The name of the argument.
-        place: Its name in the config, for messages.
+        value: Parsed value, not instantiated.
+        owner: Class of the constructor.
+        key: Name of the argument.
+        place: Key in the config, for messages.
     """
     if _is_plain(value):
         return
@@ -112,7 +112,7 @@ def _check_class(given: Namespace | Mapping[str, Any], owner: type, key: str, pl
 
 
 def _check_object(value: Any, owner: type, key: str, place: str) -> None:
-    """Check what is neither a plain value nor a class with arguments: a type, a function, or an object of a module."""
+    """Check a value that is a type, a function or an object of a module."""
     if inspect.isclass(value):
         if any(issubclass(value, each) for hint in _hints(owner, key) for each in _types(hint)):
             return
@@ -134,7 +134,7 @@ def _is_plain(value: Any) -> bool:
 
 
 def _found(name: str) -> Any:
-    """What a dotted name stands for, of the modules that are imported; None if there is nothing."""
+    """The object with a dotted name in the imported modules; None if there is none."""
     parts = name.split(".")
     for count in range(len(parts) - 1, 0, -1):
         found: Any = sys.modules.get(".".join(parts[:count]))
@@ -147,7 +147,7 @@ def _found(name: str) -> Any:
 
 
 def _parameter(owner: type, key: str) -> tuple[Any, inspect.Parameter] | None:
-    """The constructor, of a class or one that it inherits from, that has an argument by its own name."""
+    """The first constructor among a class and its bases that names an argument, and its parameter."""
     for each in owner.__mro__:
         constructor = each.__dict__.get("__init__") or each.__dict__.get("__new__")
         if inspect.isfunction(constructor):
@@ -163,19 +163,19 @@ def _default(owner: type, key: str) -> Any:
 
 
 def _hints(owner: type, key: str) -> Sequence[Any]:
-    """The type of a constructor's argument; nothing where it cannot be found."""
+    """The type of a constructor's argument; empty if it is unknown."""
     found = _parameter(owner, key)
     if found is None:
         return []
     constructor, parameter = found
     try:
         return [typing.get_type_hints(constructor)[key]]
-    except (NameError, KeyError, AttributeError, TypeError):  # a name that is only imported for type checkers
+    except (NameError, KeyError, AttributeError, TypeError):  # for example a name that only type checkers import
         return [] if isinstance(parameter.annotation, str) else [parameter.annotation]
 
 
 def _classes(owner: type, key: str) -> list[type]:
-    """The classes of which an argument takes objects, or factories of objects."""
+    """Classes whose instances, or factories of instances, an argument accepts."""
     return [found for hint in _hints(owner, key) for found in _of_objects(hint)]
 
 
@@ -197,7 +197,7 @@ def _of_objects(hint: Any) -> Iterator[type]:
 
 
 def _types(hint: Any) -> Iterator[type]:
-    """The classes whose subclasses, as such, an argument takes."""
+    """Classes whose subclasses, not instances, an argument accepts."""
     if typing.get_origin(hint) is type:
         yield from _of_objects(typing.get_args(hint)[0])
     elif typing.get_origin(hint) is not Callable:

@@ -1,4 +1,4 @@
-"""How jsonargparse reads config files and values: as UTF-8, within bounds, and without quoting a wrong file."""
+"""Let jsonargparse read config files and values as UTF-8 and within bounds, and never quote a wrong file."""
 
 from collections.abc import Iterator, Mapping
 from functools import cache
@@ -15,7 +15,7 @@ _SECTIONS = {"model", "data", "tracking", "trainer", "contrastive"}
 
 @cache
 def use_bounded_yaml() -> None:
-    """Let jsonargparse read YAML by this module, from the first call on."""
+    """Replace the YAML loader and the file reader of jsonargparse; only the first call does it."""
     plain = get_loader("yaml")
 
     def load(text: str) -> Any:
@@ -32,7 +32,7 @@ def use_bounded_yaml() -> None:
         is_local = not (path.is_url or path.is_fsspec or path.relative == "-")
         text = read_text(path.absolute, name) if is_local else whole(path)
         content = loaded(text, name, plain)
-        # The trainer's callbacks and the like are lists.
+        # Some files are lists: the trainer's callbacks, for example.
         if not isinstance(content, Mapping | list):
             raise YamlTextError(f"{name} must be keys with values, but it {_what(content, text)}; check the path.")
         check_class_paths(content, name)
@@ -43,14 +43,14 @@ def use_bounded_yaml() -> None:
         return _FileText(text, content)
 
     set_loader("yaml", load, (yaml.YAMLError,))
-    # There is no setting for how files are read: jsonargparse takes the locale's encoding, waits for pipes without end,
-    # and quotes the whole of a file that is no config.
+    # No setting changes how jsonargparse reads files: it uses the encoding of the locale, reads endless pipes, and
+    # quotes a whole file that is not a config.
     whole = Path.read_text
     Path.read_text = read  # type: ignore[method-assign, assignment]
 
 
 def check_class_paths(content: Any, name: str, place: str = "") -> None:
-    """Raise a YamlTextError if a `class_path` is no text, or `init_args` are not keys with values."""
+    """Raise a YamlTextError if a `class_path` is not a text, or `init_args` is not a mapping."""
     if isinstance(content, list):
         for inner in content:
             check_class_paths(inner, name, place)
@@ -68,7 +68,7 @@ def _shown(value: Any) -> str:
 
 
 class _FileText(str):
-    """The text of a file, with its content, so that it is parsed once."""
+    """Text of a file with its parsed content, so that it is parsed once."""
 
     content: Any
 
@@ -79,9 +79,9 @@ class _FileText(str):
 
 
 def _check_sections(content: Mapping[Any, Any], name: str) -> None:
-    """Refuse a section that is a number or a list: options after it would replace it without a word."""
+    """Refuse a section that is a number or a list, because later options would replace it silently."""
     for section in _SECTIONS & content.keys():
-        if not isinstance(content[section], Mapping | str | None):  # a text names another file
+        if not isinstance(content[section], Mapping | str | None):  # a text is the name of another file
             raise YamlTextError(
                 f"In {name}, {section} must be keys with values, but got {shortened(str(content[section]))}."
             )
@@ -90,11 +90,11 @@ def _check_sections(content: Mapping[Any, Any], name: str) -> None:
 def _what(content: Any, text: str) -> str:
     if not text.strip():
         return "is empty"
-    return "holds nothing but comments" if content is None else f"is of type {type(content).__name__}"
+    return "contains only comments" if content is None else f"is of type {type(content).__name__}"
 
 
 def _given_twice(config: Mapping[Any, Any]) -> Iterator[str]:
-    """Keys that a config gives with dots (`model.lr`) and nested, or twice with dots."""
+    """Yield keys that a config has both with dots (`model.lr`) and nested, or twice with dots."""
     seen: set[str] = set()
     for key in _paths(config):
         if key in seen:

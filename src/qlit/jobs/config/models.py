@@ -1,4 +1,4 @@
-"""Models built from a config alone: no data, no body, no trainer."""
+"""Build a model from a config without data, body and trainer."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -15,7 +15,7 @@ from qlit.training.module import SentenceClassifier
 
 
 def model_parser(**options: Any) -> ArgumentParser:
-    """A parser that knows the `model` and `data` of a config, and nothing of a run."""
+    """A parser of the sections `model` and `data` of a config."""
     parser = ArgumentParser(exit_on_error=False, **options)
     parser.add_class_arguments(SentenceClassifier, "model")
     parser.add_class_arguments(SentenceDataModule, "data")
@@ -23,10 +23,10 @@ def model_parser(**options: Any) -> ArgumentParser:
 
 
 def model_of_config(config_yaml: str) -> tuple[SentenceClassifier, SentenceDataModule]:
-    """The model and data module of a config as a checkpoint carries it; nothing is loaded yet.
+    """Build the model and the data module from the config in a checkpoint; nothing is loaded yet.
 
     Raises:
-        UsageError: If this version of qlit does not understand the config.
+        UsageError: If the config is invalid for this version of qlit.
     """
     config = load_yaml(config_yaml, "the config of the checkpoint")
     with only_listed_imports():
@@ -34,7 +34,7 @@ def model_of_config(config_yaml: str) -> tuple[SentenceClassifier, SentenceDataM
 
 
 def model_of(config: Mapping[str, Any]) -> tuple[SentenceClassifier, SentenceDataModule]:
-    """`model_of_config` of a config that is parsed, nested."""
+    """Build the model and the data module from a resolved, nested config."""
     parser = model_parser()
     with readable_errors():
         parsed = parser.parse_object({key: config[key] for key in ("model", "data") if key in config})

@@ -1,4 +1,4 @@
-"""Nulls and plain values in places of a config that take neither, which jsonargparse lets through."""
+"""Refuse nulls and plain values where a config must not have them; jsonargparse accepts them."""
 
 import inspect
 import sys
@@ -20,18 +20,18 @@ class _Parameter(NamedTuple):
 
 
 FLAGS = {"seed_everything": "a seed", "test_after_fit": "true or false"}
-"""Keys of a config that make no class, and what they must be, in words."""
+"""Keys of a config outside the sections of classes, with a description of valid values."""
 
 
 def check_nulls(config: Any, flags: Mapping[str, str] | None = None, /, **places: type) -> None:
-    """Look whether a parsed config has null only where a type allows it.
+    """Check that a parsed config has null only where the type allows it.
 
     Args:
         config: The config, nested.
-        flags: What other keys must be, in words.
-        places: The class that is made of each part of the config.
+        flags: Descriptions of valid values of further keys.
+        places: Classes by section of the config.
     Raises:
-        UsageError: If it has null elsewhere; the message names the key.
+        UsageError: If another key is null; the message names it.
     """
     for name, what in (flags or {}).items():
         if config.get(name) is None:
@@ -67,7 +67,7 @@ def _nulls(value: Any, kind: Any, place: str) -> Iterator[tuple[str, _Parameter]
 
 @cache
 def _parameters(kind: type) -> dict[str, _Parameter]:
-    """The annotated parameters of a class's constructor; none if Python cannot tell them."""
+    """The annotated parameters of a class's constructor; empty if Python cannot find them."""
     try:
         hints = typing.get_type_hints(kind.__init__)  # type: ignore[misc]
         found = inspect.signature(kind).parameters
@@ -89,7 +89,7 @@ def _takes_none(parameter: _Parameter) -> bool:
 
 
 def _class_at(class_path: Any) -> Any:
-    """The class of a path that was imported when the config was parsed."""
+    """The class with a dotted name; its module was imported when the config was parsed."""
     module, _, name = str(class_path).rpartition(".")
     return getattr(sys.modules.get(module), name, None)
 

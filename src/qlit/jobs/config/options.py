@@ -1,4 +1,4 @@
-"""Command lines and configs: what was given, and what is wrong with it in one sentence."""
+"""Find options on command lines, and turn jsonargparse's errors into one sentence."""
 
 import inspect
 import json
@@ -18,7 +18,7 @@ from qlit.runtime.yaml_text import YamlTextError
 
 
 def value_of(option: str, arguments: Sequence[str]) -> str | None:
-    """The last value given for `--option value` or `--option=value`; None if it is not given."""
+    """The last value of `--option value` or `--option=value`; None without the option."""
     value = None
     for k, argument in enumerate(arguments):
         if argument == option and k + 1 < len(arguments):
@@ -29,9 +29,9 @@ def value_of(option: str, arguments: Sequence[str]) -> str | None:
 
 
 def with_nulls(arguments: Sequence[str]) -> list[str]:
-    """The arguments, with `--model.head.KEY null` as a piece of config.
+    """Replace `--model.head.KEY null` by a config with that key.
 
-    jsonargparse hands options of nested classes on as text, where null has become the word None.
+    jsonargparse passes options of nested classes on as text, in which null becomes the word None.
     """
     given: list[str] = []
     words = iter(arguments)
@@ -53,10 +53,10 @@ def with_nulls(arguments: Sequence[str]) -> list[str]:
 
 @contextmanager
 def readable_errors() -> Iterator[None]:
-    """Turn jsonargparse's account of a bad option or key into one sentence, with the nearest right name."""
+    """Turn jsonargparse's error about an option or key into one sentence, with the nearest valid name."""
     use_bounded_yaml()
     try:
-        # Lightning 2.6 calls what jsonargparse 4.53 deprecates; nobody who types a command can change that.
+        # Lightning 2.6 calls a deprecated function of jsonargparse 4.53, which users cannot change.
         os.environ.setdefault("JSONARGPARSE_DEPRECATION_WARNINGS", "off")
         yield
     except ArgumentError as error:
@@ -66,7 +66,7 @@ def readable_errors() -> Iterator[None]:
 
 
 def one_sentence(message: str) -> str:
-    """jsonargparse's message, which spans lines and quotes whole namespaces, as one sentence."""
+    """Shorten jsonargparse's message, which has several lines and quotes whole namespaces, to one sentence."""
     place = ".".join(re.findall(r'Parser key "([^"]+)"', message))
     if denied := re.search(r"Importing '([\w.]+)' is not allowed, denied by the '([\w.*]+)' entry", message):
         place = place.replace(".init_args", "") or "the config"
@@ -78,8 +78,8 @@ def one_sentence(message: str) -> str:
     if unknown := re.search(r"unrecognized arguments: (\S+)", message):
         option = unknown[1].partition("=")[0]
         return f"unknown option {option}{nearest(option, [f'--{name}' for name in _known_names()])}"
-    if (told := reworded(message)) is not None:
-        return told
+    if (sentence := reworded(message)) is not None:
+        return sentence
     if (reason := reason_in_union(message)) is not None:
         return ": ".join(part for part in (place.partition(".init_args")[0], reason) if part)
     if unknown := re.search(r"(?:Group '([\w.]+)' does not accept option|Option) '([\w.]+)'", message):
@@ -101,10 +101,11 @@ def one_sentence(message: str) -> str:
 
 
 def reason_in_union(message: str) -> str | None:
-    """Why the class that was named cannot be made, where jsonargparse tells it for every type that a key may have.
+    """Why the named class cannot be created, from a message with one reason for every type of a key.
 
-    None where no reason is about the class: then its types are what there is to say. Keys that it does not have are
-    left to `one_sentence`, which knows the nearest right one.
+    Returns:
+        The reason; None if no reason is about the class, or if it is an unknown key, for which `one_sentence` finds the
+        nearest valid one.
     """
     found = re.search(r"^( *)Errors:\n(.*?)(?=^\1Given value type:|\Z)", message, re.MULTILINE | re.DOTALL)
     if found is None:
@@ -135,7 +136,7 @@ def reason_in_union(message: str) -> str | None:
 
 
 def _union(types: str) -> str:
-    """The types of a key, or the values there are, as a config spells them."""
+    """The types or values of a key, spelled as in a config."""
     values = [value for literal in re.findall(r"typing\.Literal\[(.*?)\]", types) for value in literal.split(", ")]
     others = re.sub(r"typing\.Literal\[.*?\](, )?", "", types).removesuffix(", ")
     distinct = dict.fromkeys(value.strip("'") for value in values)
@@ -144,7 +145,7 @@ def _union(types: str) -> str:
 
 
 def _types(name: str) -> str:
-    """A type, or the values there are, as a config spells them."""
+    """A type or its values, spelled as in a config."""
     values = re.sub(r"^typing\.Literal\[(.*)\]$", r"one of \1", name)
     classes = re.sub(r"<?class '([^']+)'>", r"\1", values).replace("NoneType", "null")
     classes = re.sub(r"\b(?:collections\.abc|typing)\.", "", classes)
@@ -152,7 +153,7 @@ def _types(name: str) -> str:
 
 
 def _hint(key: str) -> str:
-    """Where a key belongs that stands in the wrong place, or the nearest right one."""
+    """The right place of a misplaced key, or the nearest valid key."""
     names = _known_names()
     if at_home := [name for name in names if name.rpartition(".")[2] == key]:
         return f"; there is {at_home[0]!r}"
@@ -160,7 +161,7 @@ def _hint(key: str) -> str:
 
 
 def _known_names() -> list[str]:
-    """Every key of a config, in full; those of heads as they can be typed, without `init_args`."""
+    """Every full key of a config; keys of heads without the optional `init_args`."""
     from lightning.pytorch import Trainer
 
     from qlit import heads
@@ -193,4 +194,4 @@ def _known_names() -> list[str]:
         "output",
     ]
     keys = [f"{place}.{key}" for place, of_place in places for key in inspect.signature(of_place).parameters]
-    return names + list(dict.fromkeys(keys))  # several heads share keys
+    return names + list(dict.fromkeys(keys))  # heads share keys

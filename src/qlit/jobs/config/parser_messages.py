@@ -1,4 +1,4 @@
-"""jsonargparse's accounts of classes, sections and numbers that it cannot read, in a person's words."""
+"""Reword jsonargparse's errors about classes, sections and numbers."""
 
 import re
 
@@ -31,10 +31,10 @@ _REASONS = (
 
 
 def reworded(message: str) -> str | None:
-    """A message about one place of a config in one sentence; None where it is of another kind.
+    """Reword a message about one key of a config as one sentence; None for other messages.
 
     Args:
-        message: Of jsonargparse, over several lines.
+        message: Message of jsonargparse, with several lines.
     """
     text = " ".join(message.split())
     place, reason, named = "", text, None
@@ -55,8 +55,8 @@ def reworded(message: str) -> str | None:
         return f"{missing[1]} must be given" if missing and "--" not in reason else None
     first = re.split(r"(?<=.)(?: - Parser key |\. Got value: (?=Namespace|\{))", reason)[0]
     for pattern, words in _REASONS:
-        for told in (first, reason):
-            if found := re.fullmatch(pattern + r"\. Got value: .*", told) or re.fullmatch(pattern, told):
+        for part in (first, reason):
+            if found := re.fullmatch(pattern + r"\. Got value: .*", part) or re.fullmatch(pattern, part):
                 groups = {name: _value(value) for name, value in found.groupdict().items() if value is not None}
                 return f"{place} {words.format(as_class=_AS_CLASS, **groups)}"
     of_union = re.fullmatch(r"Does not validate .*? Subtypes: \[(.*?)\] Errors: .* Given value: (.*)", reason)
@@ -68,7 +68,7 @@ def reworded(message: str) -> str | None:
 
 
 def clipped(sentence: str) -> str:
-    """A sentence of at most `MOST_CHARS` characters, with a long value shortened first."""
+    """Shorten a sentence to at most `MOST_CHARS` characters, a long value first."""
     if len(sentence) > MOST_CHARS and (
         found := re.fullmatch(r"(.*?(?:but got|given:|value) )(.*)", sentence, re.DOTALL)
     ):
@@ -77,7 +77,7 @@ def clipped(sentence: str) -> str:
 
 
 def _kinds(types: str) -> str:
-    """The types of a union by their last names, in the order of their first places."""
+    """The distinct types of a union by their last names, in order."""
     names = [name.rpartition(".")[2] for name in re.findall(r"[\w.]+", types)]
     shown = ["null" if name == "NoneType" else name for name in names if name not in ("class", "Union", "Iterable")]
     return " or ".join(dict.fromkeys(shown))

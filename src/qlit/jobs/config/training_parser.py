@@ -1,4 +1,4 @@
-"""The config and the options of `qlit fit`, `validate` and `test`: parsed and checked, with nothing made of them."""
+"""Parse and check the config and the options of `qlit fit`, `validate` and `test`; nothing is instantiated."""
 
 from collections.abc import Sequence
 from functools import cache
@@ -26,13 +26,13 @@ _DESCRIPTIONS = {
     "test": "Score a checkpoint on the test split.",
 }
 _TRAINER_DEFAULTS = {
-    "enable_progress_bar": False,  # EpochProgress costs less and says more
+    "enable_progress_bar": False,  # EpochProgress is cheaper and shows more
     "enable_model_summary": False,
     "num_sanity_val_steps": 0,
     "log_every_n_steps": 1,
 }
 _NO_OPTIONS = {"model", "datamodule", "dataloaders", "train_dataloaders", "val_dataloaders"}
-"""Arguments of the trainer's methods that are made of the config."""
+"""Arguments of the trainer's methods that come from other parts of the config."""
 
 
 @cache
@@ -64,13 +64,13 @@ def training_parser(command: Command) -> LightningArgumentParser:
 
 
 def parse(command: Command, arguments: Sequence[str]) -> Namespace:
-    """The parsed config.
+    """Parse and check the config of a command.
 
     Args:
-        command: Whose options they are.
-        arguments: Words of its command line, `--config` among them.
+        command: The command.
+        arguments: Words of its command line, `--config` included.
     Raises:
-        UsageError, ValueError: If they cannot be understood, or no trainer can have them.
+        UsageError, ValueError: If the config is invalid.
         SystemExit: After --help.
     """
     with readable_errors():
@@ -83,7 +83,7 @@ def parse(command: Command, arguments: Sequence[str]) -> Namespace:
 
 
 def kept_config(config: Namespace) -> Any:
-    """A parsed config as its run keeps it: who uses it again makes another run, from the beginning."""
+    """A parsed config as its run records it: without the keys that continue an earlier run."""
     kept = config.clone()
     kept.tracking.run_id = None
     if "ckpt_path" in kept:

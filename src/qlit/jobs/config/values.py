@@ -1,4 +1,4 @@
-"""Values of a parsed config: as plain ones, and as lists."""
+"""Convert values of a parsed config to plain values and to lists."""
 
 from datetime import timedelta
 from enum import Enum
@@ -9,7 +9,7 @@ from jsonargparse import Namespace
 
 
 def plain_config(value: Any) -> Any:
-    """A config whose values YAML and JSON can hold: some of Lightning's callbacks have other defaults."""
+    """Convert a config, in place, to values of YAML and JSON; defaults of Lightning's callbacks may be others."""
     if isinstance(value, Namespace | dict):
         for key, inner in value.items(branches=False) if isinstance(value, Namespace) else value.items():
             value[key] = plain_config(inner)
@@ -22,7 +22,7 @@ def plain_config(value: Any) -> Any:
 
 
 def listed(value: Any) -> list[Any]:
-    """What Lightning takes as nothing, one thing or a list, as a list."""
+    """Convert a value that Lightning accepts as None, one object or a list to a list."""
     if value is None or value is True:
         return []
     return value if isinstance(value, list) else [value]
