@@ -74,7 +74,7 @@ def test_a_checkpoint_sends_neither_credentials_nor_results_to_its_server(tmp_pa
     out, err = capsys.readouterr()
     assert status == 0, err
     assert seen == []
-    assert f"note: The checkpoint names the MLflow store {uri}, which no checkpoint chooses" in err
+    assert f"note: The checkpoint names the MLflow store {uri}, which is not used; choose" in err
     assert f"sqlite:///{tmp_path}/mlruns/mlflow.db" in out
     # Whoever types the command may choose it.
     assert main(["test", "--ckpt_path", str(path), "--tracking.tracking_uri", uri]) == 1

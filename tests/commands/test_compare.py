@@ -105,7 +105,7 @@ def test_a_stopped_comparison_goes_on_in_the_run_it_was_in(tmp_path, monkeypatch
     process.send_signal(signal.SIGINT)
     status, out, err = finish(process)
     assert (status, out) == (130, ""), err
-    assert err.splitlines()[-1] == "qlit compare: stopped by SIGINT; the same command goes on"
+    assert err.splitlines()[-1] == "qlit compare: stopped by SIGINT; run the same command again to continue"
     (stopped,) = all_runs(tmp_path, "pair")
     assert stopped.info.status == "KILLED"
     monkeypatch.chdir(tmp_path)
@@ -159,7 +159,7 @@ def test_runs_of_different_splits_are_refused(compared, refused, monkeypatch):
         ([*CONFIGS, "--plot", "x.gif"], "must end with one of .png, .svg, .pdf"),
         (
             [*CONFIGS, "--trainer.logger", "false"],
-            "A series needs the runs of its trainings, but quickstart records none",
+            "needs the runs of its trainings, but quickstart records none",
         ),
         (
             [*CONFIGS, "--data.seed", "3"],

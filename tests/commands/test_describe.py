@@ -60,7 +60,7 @@ def test_every_config_is_described_as_a_table(shown, facts, config):
     lines = out.splitlines()
     total = known["parameters"]["total"]
     if total is None:
-        assert lines[0].endswith("its support vectors, known when it is fitted")
+        assert lines[0].endswith("its support vectors, known after the fit")
     else:
         assert lines[0].split() == ["trainable", "parameters", f"{total:,}"]
     for circuit in known["circuits"]:
@@ -244,7 +244,7 @@ def test_an_engine_that_does_not_tell_its_memory_is_timed_without_it(shown, fact
     assert [circuit["engine"] for circuit in found["circuits"]] == ["native", "reference"]
     assert found["bytes_per_step"] is None
     assert found["timing"]["step_s"] > 0
-    assert "what a training step needs is not known" in shown(*options)[1]
+    assert "the memory of a training step is not known" in shown(*options)[1]
 
 
 def test_steps_are_timed_in_the_precision_of_the_config(facts, monkeypatch):

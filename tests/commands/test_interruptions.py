@@ -62,10 +62,10 @@ def test_a_run_that_is_stopped_says_so_and_how_to_go_on(tmp_path, number, status
     process.send_signal(number)
     found, _, err = finish(process)
     assert found == status
-    assert f"stopped by {number.name}; go on with: qlit fit --ckpt_path " in err
+    assert f"stopped by {number.name}; continue with: qlit fit --ckpt_path " in err
     assert "Traceback" not in err
     assert only_run(folder).info.status == "KILLED"
-    _, name, path = shlex.split(err.rpartition("go on with: qlit ")[2].splitlines()[0])
+    _, name, path = shlex.split(err.rpartition("continue with: qlit ")[2].splitlines()[0])
     assert (name, path) == ("--ckpt_path", str(next(folder.glob("mlruns/runs/*/last.ckpt"))))
 
 

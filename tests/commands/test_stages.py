@@ -77,7 +77,7 @@ def test_after_its_epochs_a_fit_goes_on_with_the_test(statuses, monkeypatch, cap
     assert statuses() == ["KILLED"]
     err = capsys.readouterr().err
     assert "Traceback" not in err
-    _, _, path = shlex.split(err.rpartition("go on with: qlit ")[2].splitlines()[0])
+    _, _, path = shlex.split(err.rpartition("continue with: qlit ")[2].splitlines()[0])
     assert main(["fit", "--ckpt_path", path]) == 0
     assert statuses() == ["FINISHED"]
 
@@ -102,5 +102,7 @@ def test_a_series_is_stopped_between_fit_and_test(statuses, monkeypatch, capsys)
     send(monkeypatch, signal.SIGTERM, fit, "after_fit")
     models = ["--config", SMALL[1], "--config", f"{SMALL[1]} --model.lr 0.02", "--seeds", "1"]
     assert main(["compare", *models, *SMALL[2:]]) == 143
-    assert capsys.readouterr().err.endswith("qlit compare: stopped by SIGTERM; the same command goes on\n")
+    assert capsys.readouterr().err.endswith(
+        "qlit compare: stopped by SIGTERM; run the same command again to continue\n"
+    )
     assert statuses() == ["KILLED"]

@@ -227,7 +227,7 @@ def test_a_killed_worker_and_a_stopped_command_lose_nothing(tmp_path, said, monk
     status, out, err = finish(command)
     assert (status, out) == (143, ""), err
     assert "worker 0 was killed by SIGKILL; another takes its place" in err
-    assert err.splitlines()[-1] == "qlit study: stopped by SIGTERM; the same command goes on"
+    assert err.splitlines()[-1] == "qlit study: stopped by SIGTERM; run the same command again to continue"
     assert {each.info.status for each in all_runs(tmp_path, "tiny")} <= {"KILLED", "FINISHED"}
     status, _, err = said(tmp_path, "worker", *study)
     assert status == 0, err

@@ -1,4 +1,4 @@
-"""The commands behind `qlit`, one module each."""
+"""The commands of `qlit`, one module per command."""
 
 __all__ = [
     "compare",

@@ -1,4 +1,4 @@
-"""`qlit compare`: runs, or configs trained on the same splits, with intervals and tests."""
+"""`qlit compare`: compare runs, or configs trained on the same splits, with intervals and tests."""
 
 import json
 from collections.abc import Sequence
@@ -27,24 +27,24 @@ def run(command: str, arguments: list[str]) -> int:
         prog=f"qlit {command}",
         description="Compare models on the same splits: mean, paired difference with its 95 % interval, McNemar's "
         "test and a paired bootstrap on the test sentences, effect sizes, and whether a difference is within noise. "
-        "Give runs, which are read from MLflow, or configs, which are trained once a seed; what was trained before is "
-        "not trained again.",
-        epilog="Options with a dot (--data.source, --trainer.max_epochs) go to all configs. One that is for a config "
-        "alone stands with it: --config 'a.yaml --model.lr 0.01'.",
+        "Give runs, which are read from MLflow, or configs, which are trained once per seed; earlier trainings are "
+        "reused.",
+        epilog="Options with a dot (--data.source, --trainer.max_epochs) go to all configs. An option for one config "
+        "goes into its argument: --config 'a.yaml --model.lr 0.01'.",
     )
     parser.add_argument(
         "runs", nargs="*", default=[], metavar="RUN", help="ids of MLflow runs; those of one config are one model"
     )
     parser.add_argument("-c", "--config", action="append", default=[], help="a config; give two or more")
-    parser.add_argument("--seeds", type=int, metavar="N", help=f"seeds of each config; default {_NUM_SEEDS}")
+    parser.add_argument("--seeds", type=int, metavar="N", help=f"number of seeds per config; default {_NUM_SEEDS}")
     parser.add_argument(
         "--first_seed",
         type=int,
         metavar="S",
-        help="the first of them, S to S + N - 1; default 0, others for fresh splits",
+        help="the first seed: the seeds are S to S + N - 1; default 0; choose another for new splits",
     )
-    parser.add_argument("--json", metavar="FILE", help="write all numbers there too")
-    parser.add_argument("--plot", metavar="FILE", help="write a picture there too: .png, .svg or .pdf")
+    parser.add_argument("--json", metavar="FILE", help="write all numbers to a file, too")
+    parser.add_argument("--plot", metavar="FILE", help="write a figure to a file, too: .png, .svg or .pdf")
     own, overrides = split_overrides(arguments)
     options = parser.parse(own)
     quieten()
@@ -67,7 +67,7 @@ def run(command: str, arguments: list[str]) -> int:
         Path(options.json).write_text(text + "\n", encoding="utf-8")
     if options.plot:
         comparison_figure(comparison).savefig(options.plot)
-    print(comparison_text(comparison))  # last: a reader who has gone (`| head`) costs no file
+    print(comparison_text(comparison))  # last, so that a closed pipe (`| head`) does not prevent the files
     return 0
 
 
@@ -85,7 +85,7 @@ def _series(configs: Sequence[str], seeds: int | None, first_seed: int | None, o
     for number, candidate in enumerate(candidates):
         if candidate in candidates[:number]:
             raise UsageError(f"the config {configs[number]} is given twice.")
-    if len({each.name for each in candidates}) < len(candidates):  # files of one name in two folders
+    if len({each.name for each in candidates}) < len(candidates):  # files with the same name in two folders
         candidates = [replace(each, name=config) for each, config in zip(candidates, configs, strict=True)]
     series = Series(candidates)
     data = {contents.data: candidate.name for candidate, contents in zip(candidates, series.contents(), strict=True)}

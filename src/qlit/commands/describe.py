@@ -1,4 +1,4 @@
-"""`qlit describe`: what a config's model is, needs and costs, without loading a body or running it on a device."""
+"""`qlit describe`: parameters, circuits, memory and time of a config's model, without loading a body."""
 
 import json
 import textwrap
@@ -29,7 +29,7 @@ def run(command: str, arguments: list[str]) -> int:
     parser = config_parser(f"qlit {command}")
     parser.add_argument("--json", action="store_true", help="print JSON; times in seconds, memory in bytes")
     parser.add_argument("--draw", action="store_true", help="draw the circuits as well")
-    parser.add_argument("--no_timing", action="store_true", help="run nothing, and so tell no times")
+    parser.add_argument("--no_timing", action="store_true", help="run nothing and show no times")
     quieten()
     options, made = read_config(parser, arguments)
     head, data, trainer = made.model.head, made.data, options.trainer
@@ -56,8 +56,8 @@ def _table(facts: dict[str, Any]) -> str:
     total = counts.pop("total")
     names = [_TEST_LABEL, *(f"  {name}" for name in counts), *(c["name"] for c in facts["circuits"])]
     width = max(map(len, names))
-    told = "its support vectors, known when it is fitted" if total is None else f"{total:>9,}"
-    lines = [f"{'trainable parameters':<{width}}  {told}"]
+    shown = "its support vectors, known after the fit" if total is None else f"{total:>9,}"
+    lines = [f"{'trainable parameters':<{width}}  {shown}"]
     lines += [f"{'  ' + name:<{width}}  {count:>9,}" for name, count in counts.items()]
     if facts["circuits"]:
         lines += _circuits(facts, width)
@@ -78,7 +78,7 @@ def _circuits(facts: dict[str, Any], width: int) -> list[str]:
 def _memory(facts: dict[str, Any]) -> str:
     free = f"{bytes_text(facts['bytes_free'])} are free{'' if facts['device'] == 'cpu' else ' on the GPU'}"
     if facts["bytes_per_step"] is None:
-        return f"what a training step needs is not known; {free}"
+        return f"the memory of a training step is not known; {free}"
     return f"a training step needs about {bytes_text(facts['bytes_per_step'])}, {free}"
 
 

@@ -1,4 +1,4 @@
-"""`qlit export`: a checkpoint's head on one sentence as OpenQASM 3 programs, with what joins them."""
+"""`qlit export`: write the circuits of a checkpoint's head on one sentence as OpenQASM 3 programs."""
 
 import json
 from pathlib import Path
@@ -29,12 +29,12 @@ Sentence: {sentence}
 
 Written by qlit from a checkpoint. All angles are bound; `programs.json` has the same numbers as below, all digits.
 
-1. Run each of {encoders} and take <Z>, (frequency of 0) - (frequency of 1), of every bit of `c`. The values noted
-   are exact; from S shots they scatter by up to 1 / sqrt(S).
-2. Angle k of `pqc.qasm` is a scale times one of those <Z> (`pqc.angles` in `programs.json`: program, bit, scale). The
-   program has the exact ones bound, in the lines that end with `// angle k`; to go on from your own measurements,
-   write yours there.
-3. Run `pqc.qasm` and take <Z> of its bits.
+1. Run each of {encoders} and compute <Z>, (frequency of 0) - (frequency of 1), of every bit of `c`. The values below
+   are exact; values from S shots have a standard error of at most 1 / sqrt(S).
+2. Angle k of `pqc.qasm` is a scale times one of these <Z> (`pqc.angles` in `programs.json`: program, bit, scale). The
+   program contains the exact angles, in the lines that end with `// angle k`; replace them to continue from your own
+   measurements.
+3. Run `pqc.qasm` and compute <Z> of its bits.
 4. {logits}
 
 {table}
@@ -48,15 +48,13 @@ def run(command: str, arguments: list[str]) -> int:
         prog=f"qlit {command}",
         dash_hint="A sentence that begins with a dash can follow a lone --.",
         description="Write the circuits of a checkpoint's head on one sentence as OpenQASM 3 programs, with a README "
-        "that tells how their results are joined to the logit. Exact values: no shots, no gate noise.",
+        "that explains how their results give the logit. Exact values: no shots, no gate noise.",
     )
     parser.add_argument("checkpoint", help="a best.ckpt or last.ckpt of `qlit fit`")
-    parser.add_argument("sentence", help="the sentence that is encoded")
-    parser.add_argument("--out", required=True, help="folder to write to; made if it is not there, else empty")
+    parser.add_argument("sentence", help="the sentence to encode")
+    parser.add_argument("--out", required=True, help="output folder; it must not exist or be empty")
     parser.add_argument("--body", help="body to use, if the one named in the checkpoint has moved")
-    parser.add_argument(
-        "--trust_remote_code", action="store_true", help="run Python code that the body brings along; read it before"
-    )
+    parser.add_argument("--trust_remote_code", action="store_true", help="run Python code of the body; read it first")
     options = parser.parse(arguments)
     quieten()
     folder = Path(options.out)

@@ -1,4 +1,4 @@
-"""`qlit finetune`: contrastive fine-tuning of a config's body on its training split; the result is a body."""
+"""`qlit finetune`: contrastive fine-tuning of a config's body on its training split."""
 
 import os
 import shlex
@@ -21,17 +21,17 @@ def run(command: str, arguments: list[str]) -> int:
         prog=f"qlit {command}",
         exit_on_error=False,
         description="Fine-tune the body of a config on its training split: sentences of one label become similar, "
-        "others not (SetFit, arXiv:2209.11055). The result is a folder for --data.body of any later run on the same "
-        "split; a run that would test on sentences it has seen is refused.",
+        "others not (SetFit, arXiv:2209.11055). The result is a folder for --data.body of later runs on the same "
+        "split; a run that would test on sentences of the fine-tuning is refused.",
     )
     parser.add_argument("-c", "--config", action="config", help="config file; later ones win")
-    parser.add_argument("--output", type=str, required=True, help="folder to make")
+    parser.add_argument("--output", type=str, required=True, help="folder to create")
     parser.add_class_arguments(ContrastiveSettings, "contrastive")
     parser.add_class_arguments(SentenceDataModule, "data")
     for name in ("model", "trainer", "tracking"):
-        parser.add_argument(f"--{name}", type=PlainSection, help="as for qlit fit; says nothing of the body")
+        parser.add_argument(f"--{name}", type=PlainSection, help="as for qlit fit; does not change the body")
     for name in ("seed_everything", "test_after_fit", "ckpt_path"):
-        parser.add_argument(f"--{name}", type=PlainValue, help="as for qlit fit; says nothing of the body")
+        parser.add_argument(f"--{name}", type=PlainValue, help="as for qlit fit; does not change the body")
     quieten()
     refuse_copies("fine-tune the same body")
     with readable_errors():
@@ -45,7 +45,7 @@ def run(command: str, arguments: list[str]) -> int:
     labels = [data.texts.labels[k] for k in data.split.train]
     facts = {"dataset": data.texts.name, "split_fingerprint": data.split.fingerprint}
     losses, notice = fine_tune(body, texts, labels, output, made.contrastive, facts=facts, show_progress=True)
-    # A body is told from a name on the hub by its first character.
+    # The first character distinguishes a folder from a name on the hub.
     folder = str(output) if output.is_absolute() else os.path.join(".", output)  # noqa: PTH118 - Path drops the dot
     notices = [*data.notices, *([notice] if notice else [])]
     print(

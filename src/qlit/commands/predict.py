@@ -1,4 +1,4 @@
-"""`qlit predict`: sentences and a checkpoint in, labels and probabilities out."""
+"""`qlit predict`: label sentences with a checkpoint."""
 
 import csv
 import io
@@ -37,24 +37,22 @@ def run(command: str, arguments: list[str]) -> int:
     """Run `qlit predict` and return its exit status."""
     parser = CommandParser(
         prog=f"qlit {command}",
-        dash_hint="A sentence that begins with a dash can follow a lone --, or stand in a file given by --file.",
-        description="Label sentences with a checkpoint; without any or --file, lines of standard input.",
-        epilog="Embeddings of the sentences are kept in the embedding cache (docs/runs.md says where).",
+        dash_hint="A sentence that begins with a dash can follow a single --, or be in a file given by --file.",
+        description="Label sentences with a checkpoint; without sentences and --file, the lines of standard input.",
+        epilog="The embedding cache keeps the embeddings of the sentences (see docs/runs.md).",
     )
-    parser.add_argument("checkpoint", help="a best.ckpt or last.ckpt of `qlit fit`; it carries all that is needed")
+    parser.add_argument("checkpoint", help="a best.ckpt or last.ckpt of `qlit fit`, which contains the config")
     parser.add_argument("sentences", nargs="*", default=[], help="sentences to label")
-    parser.add_argument("--file", help="text file with one sentence a line; - for standard input")
+    parser.add_argument("--file", help="text file with one sentence per line; - for standard input")
     parser.add_argument("--format", choices=("table", "csv", "jsonl"), default="table", help="default: table")
-    parser.add_argument("--output", help="write there instead of standard output")
+    parser.add_argument("--output", help="write to this file instead of standard output")
     parser.add_argument("--body", help="body to use, if the one named in the checkpoint has moved")
-    parser.add_argument(
-        "--trust_remote_code", action="store_true", help="run Python code that the body brings along; read it before"
-    )
+    parser.add_argument("--trust_remote_code", action="store_true", help="run Python code of the body; read it first")
     parser.add_argument("--device", default="cpu", help="torch device; default: cpu")
     options = parser.parse(arguments)
     quieten()
 
-    # Whatever may be wrong with the output or the device is known before the work, not after it.
+    # Check the output and the device before the work.
     _check_device(options.device)
     check_output(options.output)
     sentences = read_sentences(options.sentences, options.file)
@@ -72,7 +70,7 @@ def run(command: str, arguments: list[str]) -> int:
             _write(rows, options.format, file)
     else:
         if options.format != "table" and isinstance(sys.stdout, io.TextIOWrapper):
-            sys.stdout.reconfigure(encoding="utf-8")  # data for other programs: the same bytes in every locale
+            sys.stdout.reconfigure(encoding="utf-8")  # for other programs: the same bytes in every locale
         _write(rows, options.format, sys.stdout)
     return 0
 

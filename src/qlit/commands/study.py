@@ -23,14 +23,14 @@ if TYPE_CHECKING:
     from qlit.studies.trials.trials import Trials
 
 _VERBS = {
-    "run": "begin a study or go on with it, with worker processes of its own",
-    "worker": "work on a study beside others, on this machine or, with PostgreSQL, on any",
-    "status": "what is done, running, failed; the best cells so far",
-    "stop": "let all workers end, after the trials they are in, or --now",
-    "reap": "notice trials and runs whose process has died",
-    "best": "the cell with the best validation score, and its test accuracy",
-    "export": "all trainings as CSV",
-    "report": "which factors matter, as an HTML page with pictures, and as PNG and CSV",
+    "run": "start or continue a study with its own worker processes",
+    "worker": "work on a study beside other workers, with PostgreSQL also on other machines",
+    "status": "show finished, running and failed trials, and the best cells so far",
+    "stop": "stop all workers after their current trials, or with --now at once",
+    "reap": "recover trials and close runs of killed processes",
+    "best": "show the cell with the best validation score, and its test accuracy",
+    "export": "write all trainings as CSV",
+    "report": "write which factors matter, as an HTML page with figures, and as PNG and CSV",
 }
 
 
@@ -68,14 +68,17 @@ def _run(arguments: Sequence[str]) -> int:
     start_s = max(0.0, time.time() - psutil.Process().create_time())  # workers import the same modules
     parser = _parser(
         "run",
-        "Begin a study or go on with it: queue the trials that are not done, train them in worker processes on cores "
-        "of their own, print the best cell. Stopped and run again it goes on; nothing is trained twice.",
+        "Start or continue a study: queue the unfinished trials, train them in worker processes on separate cores, and "
+        "print the best cell. The same command continues a stopped study; nothing is trained twice.",
         epilog="Options with a dot (--data.source, --trainer.max_epochs) go to the config of every cell.",
     )
     parser.add_argument(
-        "--workers", type=int, metavar="N", help="default one a core, or one a GPU, for each process of a training"
+        "--workers",
+        type=int,
+        metavar="N",
+        help="number of workers; default: one core, or one GPU, per process of a training",
     )
-    parser.add_argument("--yes", action="store_true", help="do not ask before a study that takes long")
+    parser.add_argument("--yes", action="store_true", help="do not ask before a long study")
     options, named = parse_arguments(parser, arguments)
     quieten()
     refuse_copies("run this study")
@@ -113,10 +116,10 @@ def _work(arguments: Sequence[str]) -> int:
 
     parser = _parser(
         "worker",
-        "Work on the trials of a study, beside others, until there are none. With PostgreSQL as storage, on as many "
-        "machines as there are.",
+        "Work on the trials of a study, beside other workers, until all are finished. With PostgreSQL as storage, "
+        "workers can run on several machines.",
     )
-    parser.add_argument("--cores", metavar="0,1", help="run on these cores alone")
+    parser.add_argument("--cores", metavar="0,1", help="run on these cores only")
     parser.add_argument("--parent", type=int, metavar="PID", help="stop when this process has ended")
     options, named = parse_arguments(parser, arguments)
     if options.parent is not None:
@@ -143,9 +146,9 @@ def _show(verb: str, arguments: Sequence[str]) -> int:
 
     parser = _parser(verb, _VERBS[verb])
     if verb == "stop":
-        parser.add_argument("--now", action="store_true", help="stop trials in the middle too; they go on later")
+        parser.add_argument("--now", action="store_true", help="stop running trials too; they continue later")
     if verb == "export":
-        parser.add_argument("--output", metavar="FILE", help="write there instead of to standard output")
+        parser.add_argument("--output", metavar="FILE", help="write to this file instead of standard output")
     if verb == "report":
         parser.add_argument("--output", metavar="FOLDER", help="default: mlruns/studies/NAME/report")
     options, named = parse_arguments(parser, arguments)
@@ -201,14 +204,16 @@ def _parser(verb: str, description: str, epilog: str | None = None) -> CommandPa
     parser = CommandParser(prog=f"qlit study {verb}", description=description, epilog=epilog)
     parser.add_argument("-c", "--config", required=True, metavar="FILE", help="the study file")
     parser.add_argument(
-        "--storage", metavar="URL", help="journal:PATH, sqlite:///PATH or postgresql://.. instead of its"
+        "--storage",
+        metavar="URL",
+        help="journal:PATH, sqlite:///PATH or postgresql://.. instead of the file's storage",
     )
     return parser
 
 
 def _stopped(stopped_by: signal.Signals) -> int:
     """Say that a signal stopped this command; return the exit status."""
-    _say(f"stopped by {stopped_by.name}; the same command goes on")
+    _say(f"stopped by {stopped_by.name}; run the same command again to continue")
     return 128 + stopped_by
 
 

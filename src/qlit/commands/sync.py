@@ -1,4 +1,4 @@
-"""`qlit sync`: send to MLflow what it lacks of the runs in this folder."""
+"""`qlit sync`: send missing events of the runs in this folder to MLflow."""
 
 from qlit.jobs.config.arguments import CommandParser
 from qlit.runtime.secrets import scrub

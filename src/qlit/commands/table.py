@@ -1,4 +1,4 @@
-"""`qlit table`: our numbers beside the published ones."""
+"""`qlit table`: a table of our results beside the published ones."""
 
 import sys
 from collections.abc import Sequence
@@ -18,16 +18,16 @@ def run(command: str, arguments: list[str]) -> int:
     """Run `qlit table` and return its exit status."""
     parser = CommandParser(
         prog=f"qlit {command}",
-        description="Train what is missing of a table's rows, once a seed, and write its numbers beside the published "
+        description="Train the missing rows of a table, once per seed, and write our results beside the published "
         "ones as Markdown: means, 95 % intervals, splits, epochs, and how the order of the rows agrees.",
-        epilog="Options with a dot (--data.source, --data.body) go to all rows. What was trained before is not trained "
-        "again; a table that was stopped goes on.",
+        epilog="Options with a dot (--data.source, --data.body) go to all rows. Earlier trainings are reused, so "
+        "that the same command continues a stopped table.",
     )
     parser.add_argument("table", help="a file of configs/tables/")
     parser.add_argument("--output", metavar="FILE", help="write the table there instead of standard output")
-    parser.add_argument("--no_training", action="store_true", help="write what there is; rows may be incomplete")
-    parser.add_argument("--max_seeds", type=int, metavar="N", help="at most N seeds a row, for a first look")
-    parser.add_argument("--max_epochs", type=int, metavar="N", help="at most N epochs a training, for a first look")
+    parser.add_argument("--no_training", action="store_true", help="write the earlier results; rows may be incomplete")
+    parser.add_argument("--max_seeds", type=int, metavar="N", help="at most N seeds per row, for a first look")
+    parser.add_argument("--max_epochs", type=int, metavar="N", help="at most N epochs per training, for a first look")
     own, overrides = split_overrides(arguments)
     options = parser.parse(own)
     quieten()

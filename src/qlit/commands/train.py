@@ -1,4 +1,4 @@
-"""`qlit fit`, `qlit validate` and `qlit test`: from the command line to an exit status."""
+"""`qlit fit`, `qlit validate` and `qlit test`."""
 
 import shlex
 import sys
@@ -27,7 +27,7 @@ def run(command: str, arguments: list[str]) -> int:
     with tempfile.TemporaryDirectory() as folder:
         with readable_errors():
             own = _with_config_of_checkpoint(command, arguments, Path(folder))
-        # Nothing that a checkpoint names is imported before its name is looked at.
+        # Names in a checkpoint are checked before they are imported.
         with nullcontext() if own is None else only_listed_imports():
             try:
                 outcome = _outcome(command, arguments if own is None else own, from_checkpoint=own is not None)
@@ -46,11 +46,11 @@ def _outcome(command: str, options: Sequence[str], *, from_checkpoint: bool) -> 
 
 
 def _status_of(command: str, outcome: Outcome) -> int:
-    """The exit status for an outcome; its reason is printed."""
+    """Print why a command stopped or failed; return its exit status."""
     if outcome.stopped_by is not None:
         file, options = shlex.quote(outcome.checkpoint), outcome.resume_options
-        go_on = f"; go on with: qlit fit --ckpt_path {file}{options}" if outcome.checkpoint else ""
-        print(f"qlit {command}: stopped by {outcome.stopped_by.name}{go_on}", file=sys.stderr)
+        resume = f"; continue with: qlit fit --ckpt_path {file}{options}" if outcome.checkpoint else ""
+        print(f"qlit {command}: stopped by {outcome.stopped_by.name}{resume}", file=sys.stderr)
         return 128 + outcome.stopped_by
     if outcome.reason:
         print(f"qlit {command}: {outcome.reason}", file=sys.stderr)
@@ -58,14 +58,14 @@ def _status_of(command: str, outcome: Outcome) -> int:
 
 
 def _with_config_of_checkpoint(command: str, arguments: list[str], folder: Path) -> list[str] | None:
-    """The arguments with the config that a named checkpoint carries; None where another config is given."""
+    """Add the config in the checkpoint to the arguments; None if the command has a config of its own."""
     path = value_of("--ckpt_path", arguments)
     given = value_of("--config", arguments) or value_of("-c", arguments)
     if path is None:
         if command != "fit" and not {"-h", "--help"} & set(arguments):
             raise ValueError(f"`qlit {command}` needs a checkpoint: name it with --ckpt_path.")
         return None
-    if given:  # the config that is given decides what is imported; the checkpoint is read after it
+    if given:  # it decides what is imported, before the checkpoint is read
         return None
     notes = read_notes(path)
     config = folder / "config.yaml"
@@ -73,5 +73,5 @@ def _with_config_of_checkpoint(command: str, arguments: list[str], folder: Path)
     config.write_text(text, encoding="utf-8")
     if is_rank_zero():
         print_notices(notices)
-    # Whoever made the checkpoint must not choose what code is run here; whoever types the command may, after this.
+    # The author of the checkpoint must not choose which code runs here. Options of the user come later and win.
     return ["--config", str(config), "--data.trust_remote_code", "false", *arguments]

@@ -142,7 +142,7 @@ class Series:
         return None
 
     def diverged_text(self) -> str:
-        """Which trainings diverged, and why the first of them did, in a sentence or two; empty if none did."""
+        """Sentences about the diverged trainings, with the reason of the first one; empty if there are none."""
         found = [
             (f"{candidate.name}, seed {seed} (run {run.run_id})", run.reason)
             for candidate, of_candidate in zip(self.candidates, self.diverged, strict=True)
@@ -182,7 +182,9 @@ class Series:
 def stopped_status(command: str, stopped: Outcome) -> int:
     """Say that a signal stopped a series, and how to continue; return the exit status."""
     assert stopped.stopped_by is not None
-    print(f"qlit {command}: stopped by {stopped.stopped_by.name}; the same command goes on", file=sys.stderr)
+    print(
+        f"qlit {command}: stopped by {stopped.stopped_by.name}; run the same command again to continue", file=sys.stderr
+    )
     return 128 + stopped.stopped_by
 
 
@@ -191,17 +193,17 @@ def _say(text: str) -> None:
 
 
 def candidate_of(config: str, overrides: Sequence[str], seeds: Sequence[int]) -> Candidate:
-    """A candidate as it is typed.
+    """Make a candidate from an argument of the command line.
 
     Args:
-        config: A config file, or one with options of its own in the same argument: "a.yaml --model.lr 0.01".
-        overrides: Options for all candidates; own ones win.
-        seeds: Its seeds.
+        config: A config file, optionally with its own options: "a.yaml --model.lr 0.01".
+        overrides: Options for all candidates; a candidate's own options win.
+        seeds: Seeds of the candidate.
     Returns:
-        The candidate, named after the file and its own options.
+        The candidate; its name consists of the file name and its own options.
     Raises:
-        FileNotFoundError: If there is no such file.
-        ValueError: If a quotation in it is not closed.
+        FileNotFoundError: If the file does not exist.
+        ValueError: If a quotation is not closed.
     """
     path, *own = _words(config)
     path = str(expanded(path, "--config"))
@@ -221,15 +223,15 @@ def _words(config: str) -> list[str]:
         raise ValueError(f"The config {config} has a quotation that is not closed.") from error
     if words and Path(words[0]).is_file():
         return words
-    return [config] if not words or " --" not in config else words  # a path may hold spaces
+    return [config] if not words or " --" not in config else words  # a path may contain spaces
 
 
 def check_trainer(name: str, trainer: dict[str, Any]) -> None:
-    """Raise a ValueError if trainings of this config could not be made one after the other in one process."""
+    """Raise a ValueError if a series cannot run trainings of this config one after another in one process."""
     one_device = trainer["devices"] in (1, "1") or (trainer["devices"] == "auto" and torch.cuda.device_count() < 2)
     if trainer["strategy"] != "auto" or trainer["num_nodes"] != 1 or not one_device:
         raise ValueError(
             f"A series trains in one process, but {name} has strategy {trainer['strategy']!r}, devices "
-            f"{trainer['devices']!r} and num_nodes {trainer['num_nodes']}. Train with `qlit fit`, compare the runs."
+            f"{trainer['devices']!r} and num_nodes {trainer['num_nodes']}. Train with `qlit fit`, and compare the runs."
         )
     check_keeps_runs("series", name, trainer)

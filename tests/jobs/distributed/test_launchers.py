@@ -205,7 +205,7 @@ def test_a_rank_of_our_own_knows_its_number_until_its_training_ends(started):
     assert local_rank() == 1
     assert cluster_environment(trainer(**TWO)).creates_processes_externally
     started({**variables, RANK_OF: "1" if os.getppid() != 1 else "2"})
-    with pytest.raises(ValueError, match="process that started this rank of a training has ended"):
+    with pytest.raises(ValueError, match="process that started this rank has ended"):
         local_rank()
     started({**variables, RANK_OF: str(os.getpid())})  # of an earlier training in this process
     assert removed_variables() == {}
