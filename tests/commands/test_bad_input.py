@@ -78,7 +78,7 @@ def test_an_unknown_key_in_yaml_is_named_with_the_nearest_right_one(refused, tmp
         (["--data.trainable_body", "true", "--model.head.encoder.center", "true"], "set `center: false`"),
     ],
 )
-def test_a_value_that_cannot_be_is_refused_in_one_sentence(refused, options, sentence):
+def test_an_impossible_value_is_refused_in_one_sentence(refused, options, sentence):
     assert sentence in refused(*options)
 
 
@@ -169,7 +169,7 @@ def test_a_run_that_fails_is_marked_failed_with_its_error(tmp_path):
     assert "broken on purpose" in found.data.tags["error"]
 
 
-def test_what_is_refused_before_the_work_makes_no_run(tmp_path):
+def test_an_early_refusal_creates_no_run(tmp_path):
     status, _, err = run(tmp_path, "fit", *SMALL, "--model.head.encoder.num_qubits", "8")
     assert status == 1
     assert "num_qubits >= 9" in err

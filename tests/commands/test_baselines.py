@@ -101,7 +101,7 @@ def test_an_estimator_that_does_not_converge_says_so_in_the_terminal_and_in_the_
         ("svc", ["--data.num_per_label", "2", "--data.train_fraction", "0.3"], "Training (1 of the 4 drawn) has no"),
     ],
 )
-def test_a_value_that_cannot_be_is_refused_in_one_sentence(tmp_path, monkeypatch, capsys, name, options, sentence):
+def test_an_impossible_value_is_refused_in_one_sentence(tmp_path, monkeypatch, capsys, name, options, sentence):
     monkeypatch.chdir(tmp_path)
     assert main(["fit", *config(name), "--trainer.logger", "false", *options]) in (1, 2)
     shown = capsys.readouterr()

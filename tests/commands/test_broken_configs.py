@@ -213,7 +213,7 @@ TOO_LARGE = {
 
 
 @pytest.mark.parametrize("key", TOO_LARGE)
-def test_a_size_beyond_all_use_is_refused_before_anything_is_built(of_model, capsys, key):
+def test_an_absurd_size_is_refused_before_anything_is_built(of_model, capsys, key):
     config: Any = yaml.safe_load(yaml.safe_dump({"model": CONFIG["model"], "data": CONFIG["data"]}))
     *path, last = key.replace("model.head.", "model.head.init_args.").split(".")
     part = config
@@ -236,7 +236,7 @@ def test_a_layer_that_does_not_fit_into_memory_is_refused(of_model, capsys, head
     assert fault is None, fault
 
 
-def test_large_sizes_that_somebody_may_want_are_taken(of_model):
+def test_large_but_useful_sizes_are_accepted(of_model):
     with limits():
         of_model({"model": CONFIG["model"], "data": {**CONFIG["data"], "batch_size": 10**9, "num_per_label": 10**6}})
         pqc = {"num_qubits": 9, "num_reuploads": 200, "num_main_layers": 100, "shots": 10**9}

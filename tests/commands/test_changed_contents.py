@@ -85,7 +85,7 @@ def test_models_of_different_data_are_refused_before_any_is_trained(folder, caps
     assert not (folder / "mlruns").exists()
 
 
-def test_data_that_change_while_a_series_runs_are_noticed_before_the_next_training(folder, monkeypatch, capsys):
+def test_data_that_change_during_a_series_are_noticed_before_the_next_training(folder, monkeypatch, capsys):
     from qlit.jobs import series
 
     trained = series.Series._train
@@ -104,7 +104,7 @@ def test_data_that_change_while_a_series_runs_are_noticed_before_the_next_traini
     )
 
 
-def test_a_run_that_goes_on_with_something_else_is_not_taken_for_one_that_began_so(folder):
+def test_a_run_that_continues_with_other_settings_is_not_reused(folder):
     linear = {**HEAD, "class_path": "qlit.heads.LinearHead"}
     (folder / "a.yaml").write_text(yaml.safe_dump({**CONFIG, "model": {"head": linear}}))
     assert main(["fit", "--config", "a.yaml"]) == 0
@@ -116,7 +116,7 @@ def test_a_run_that_goes_on_with_something_else_is_not_taken_for_one_that_began_
     assert f"resumed.{HASH}" in tags
 
 
-def test_a_checkpoint_is_not_scored_on_another_body_without_a_word(folder, capsys):
+def test_scoring_a_checkpoint_on_another_body_prints_a_notice(folder, capsys):
     linear = {**HEAD, "class_path": "qlit.heads.LinearHead"}
     (folder / "a.yaml").write_text(yaml.safe_dump({**CONFIG, "model": {"head": linear}}))
     assert main(["fit", "--config", "a.yaml"]) == 0
@@ -144,7 +144,7 @@ STUDY = {
 }
 
 
-def test_a_study_goes_on_with_what_it_began_with_alone(folder, said):
+def test_a_study_continues_only_with_unchanged_data(folder, said):
     (folder / "s.yaml").write_text(yaml.safe_dump(STUDY))
     study = partial(said, folder)
     assert study("worker", "--config", "s.yaml")[0] == 0

@@ -83,7 +83,7 @@ def accuracy(out):
     return float(re.search(r"accuracy +([\d.]+)%", out)[1])
 
 
-def test_the_own_split_is_tested_and_resumed_without_a_word(qlit):
+def test_the_same_split_is_tested_and_resumed_without_a_notice(qlit):
     for command in ("validate", "test"):
         status, out, _ = qlit(command)
         assert status == 0
@@ -117,7 +117,7 @@ def test_another_split_is_not_resumed(trained, qlit, tmp_path):
     assert not (tmp_path / "mlruns").exists()
 
 
-def test_other_data_is_tested_and_it_is_said_in_the_run(trained, qlit, tmp_path):
+def test_other_data_is_tested_with_a_notice_in_the_run(trained, qlit, tmp_path):
     status, out, _ = qlit("test", "--data.source", trained[0] / "other.tsv", "--trainer.logger", "true")
     assert status == 0
     assert "note                The checkpoint was trained on split" in out

@@ -102,7 +102,7 @@ def test_a_run_s_name_and_tags_are_kept_and_its_server_is_not(tmp_path, monkeypa
         ("http://***@host:5000", "http://me:wallaby@host:5000"),
     ],
 )
-def test_nothing_is_said_where_the_store_is_one_s_own(tmp_path, monkeypatch, named, own):
+def test_the_default_store_needs_no_notice(tmp_path, monkeypatch, named, own):
     monkeypatch.chdir(tmp_path)
     if own is None:
         monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
@@ -117,7 +117,7 @@ def test_nothing_is_said_where_the_store_is_one_s_own(tmp_path, monkeypatch, nam
 
 
 @pytest.mark.parametrize("text", ["7", "[1]", "x"])
-def test_a_config_that_is_none_is_refused(text):
+def test_a_file_that_is_not_a_config_is_refused(text):
     with pytest.raises(ValueError, match="must be keys with values"):
         config_to_use(text, [])
 

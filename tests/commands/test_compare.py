@@ -65,7 +65,7 @@ def test_the_numbers_are_those_of_the_runs(compared):
     assert (compared / "found.png").stat().st_size > 10_000
 
 
-def test_what_is_finished_is_not_trained_again(compared, monkeypatch, capsys):
+def test_finished_trainings_are_not_repeated(compared, monkeypatch, capsys):
     monkeypatch.chdir(compared)
     assert main(["compare", *CONFIGS, *OVERRIDES]) == 0
     out, err = capsys.readouterr()
@@ -84,7 +84,7 @@ def test_what_is_finished_is_not_trained_again(compared, monkeypatch, capsys):
     assert "training" not in err
 
 
-def test_seeds_start_where_they_are_told_to(compared, monkeypatch, capsys):
+def test_an_option_sets_the_first_seed(compared, monkeypatch, capsys):
     monkeypatch.chdir(compared)
     assert main(["compare", *CONFIGS, *OVERRIDES, "--first_seed", "1", "--json", "later.json"]) == 0
     told = capsys.readouterr().err
@@ -98,7 +98,7 @@ def test_seeds_start_where_they_are_told_to(compared, monkeypatch, capsys):
         client(compared).delete_run(run_id)  # the other tests look at the first two seeds
 
 
-def test_a_stopped_comparison_goes_on_in_the_run_it_was_in(tmp_path, monkeypatch, capsys):
+def test_a_stopped_comparison_continues_in_the_same_run(tmp_path, monkeypatch, capsys):
     arguments = ["compare", *CONFIGS, *OVERRIDES, "--seeds", "1", "--trainer.max_epochs", "300"]
     process = start(tmp_path, *arguments)
     wait_for_epoch(tmp_path, 2, process)
@@ -168,5 +168,5 @@ def test_runs_of_different_splits_are_refused(compared, refused, monkeypatch):
         ([*CONFIGS, "--trainer.devices", "2"], "A series trains in one process"),
     ],
 )
-def test_what_cannot_be_compared_is_refused_in_one_sentence(refused, arguments, sentence):
+def test_an_impossible_comparison_is_refused_in_one_sentence(refused, arguments, sentence):
     assert sentence in refused(*arguments)

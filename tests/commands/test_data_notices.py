@@ -11,7 +11,7 @@ def rows(labels, name="sentence"):
     return "".join(f"{name} number {k}\t{label}\n" for k, label in enumerate(labels))
 
 
-def test_what_was_left_out_of_a_folder_stands_in_the_summary_and_in_the_run(tmp_path, monkeypatch, capsys):
+def test_omitted_files_of_a_folder_are_in_the_summary_and_in_the_run(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     folder = tmp_path / "my"
     folder.mkdir()

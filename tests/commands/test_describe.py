@@ -121,7 +121,7 @@ def test_later_configs_and_options_win(facts, tmp_path):
         (["--config", "gone.yaml"], 2, "gone.yaml"),
     ],
 )
-def test_a_model_that_cannot_be_is_refused_in_one_sentence(shown, options, status, sentence):
+def test_an_impossible_model_is_refused_in_one_sentence(shown, options, status, sentence):
     found, out, err = shown("single_sqe.yaml", *options)
     assert (found, out) == (status, "")
     assert err.startswith("qlit describe: ")
@@ -220,7 +220,7 @@ def test_without_timing_nothing_is_run(facts, monkeypatch):
     assert found["bytes_per_step"] == (2 + 1) * 16 * 2**10 * 4
 
 
-def test_a_step_that_does_not_fit_is_not_run_but_told(shown, facts, monkeypatch):
+def test_a_step_that_does_not_fit_is_reported_and_not_run(shown, facts, monkeypatch):
     monkeypatch.setattr(training, "measure", None)
     monkeypatch.setattr(training, "bytes_free", lambda _: 3 * 2**29)
     options = ("single_sqe.yaml", "--model.head.encoder.num_qubits", "24")
@@ -238,7 +238,7 @@ def test_a_head_that_only_evaluates_is_described_with_the_reason_that_it_is_not_
     assert max(map(len, out.splitlines())) <= 120
 
 
-def test_an_engine_that_does_not_tell_its_memory_is_timed_without_it(shown, facts):
+def test_an_engine_that_does_not_declare_its_memory_is_timed_without_it(shown, facts):
     options = (*NARROW, "--model.head.pqc.engine", "reference", "--data.batch_size", "1")
     found = facts(*options, timed=True)
     assert [circuit["engine"] for circuit in found["circuits"]] == ["native", "reference"]

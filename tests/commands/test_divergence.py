@@ -71,7 +71,7 @@ def later(tmp_path, monkeypatch, capsys):
     return tmp_path, only_run(tmp_path)
 
 
-def test_epochs_before_the_divergence_are_kept_tested_and_resumed(later):
+def test_epochs_before_the_divergence_are_recorded_tested_and_resumed(later):
     folder, found = later
     assert found.info.status == "FAILED"
     points = client(folder).get_metric_history(found.info.run_id, "val/accuracy")

@@ -100,7 +100,7 @@ def test_without_a_linear_layer_the_readme_says_what_the_expectation_value_means
     assert "The probability of the second label is (1 + <Z>) / 2" in (tmp_path / "out" / "README.md").read_text()
 
 
-def test_what_is_wrong_is_said_before_anything_is_written(make, tmp_path, capsys):
+def test_errors_are_reported_before_anything_is_written(make, tmp_path, capsys):
     checkpoint, _ = make()
     full = tmp_path / "full"
     full.mkdir()

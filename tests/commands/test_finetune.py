@@ -34,7 +34,7 @@ def tuned(tmp_path_factory):
     return folder, out, err
 
 
-def test_it_says_what_it_did_and_how_to_go_on(tuned):
+def test_it_prints_what_it_did_and_the_next_command(tuned):
     folder, out, err = tuned
     assert "6 train sentences" in out
     assert "--data.body ./bodies/few" in out

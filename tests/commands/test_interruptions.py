@@ -20,7 +20,7 @@ def undisturbed(tmp_path_factory):
     return folder
 
 
-def test_a_run_killed_in_mid_epoch_and_resumed_ends_as_one_that_never_was(undisturbed, tmp_path):
+def test_a_killed_and_resumed_run_ends_like_an_undisturbed_one(undisturbed, tmp_path):
     process = start(tmp_path, "fit", *LONG)
     wait_for_epoch(tmp_path, 8, process)
     os.killpg(process.pid, signal.SIGKILL)
@@ -54,7 +54,7 @@ def test_a_run_killed_in_mid_epoch_and_resumed_ends_as_one_that_never_was(undist
 
 
 @pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)], ids=["INT", "TERM"])
-def test_a_run_that_is_stopped_says_so_and_how_to_go_on(tmp_path, number, status):
+def test_a_stopped_run_prints_how_to_continue(tmp_path, number, status):
     folder = tmp_path / "my run \N{LATIN SMALL LETTER E WITH ACUTE}'s"  # what is printed can be typed
     folder.mkdir()
     process = start(folder, "fit", *LONG, "--trainer.max_epochs", "3000")

@@ -45,7 +45,7 @@ def test_a_series_and_a_score_are_those_of_rank_0(tmp_path):
     assert len(all_runs(tmp_path)) == 3
 
 
-def test_a_requeued_jobs_checkpoint_is_not_taken_for_ones_own(tmp_path, monkeypatch, capsys):
+def test_a_requeued_jobs_checkpoint_is_not_resumed_by_another_training(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     fit = ["fit", *SMALL, "--trainer.max_epochs", "1", "--test_after_fit", "false"]
     assert main(fit) == 0

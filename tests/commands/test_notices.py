@@ -10,7 +10,7 @@ from qlit.data import Notice, load_texts
 from qlit.jobs.summary import print_notices
 
 
-def test_a_notice_of_the_texts_stands_in_the_summary_and_in_the_run(tmp_path, monkeypatch, capsys):
+def test_a_notice_about_the_texts_is_in_the_summary_and_in_the_run(tmp_path, monkeypatch, capsys):
     notice = Notice("rows", "3 rows of d.tsv have no label and were left out.")
 
     def load(source, **columns):

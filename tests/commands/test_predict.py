@@ -298,7 +298,7 @@ def test_blank_lines_are_refused_with_their_number(two, refused, stdin, tmp_path
     assert "line 1 is blank (1 in all)" in refused(two.path, "")
 
 
-def test_nothing_to_label_is_said(two, refused, stdin, tmp_path):
+def test_no_sentences_are_an_error(two, refused, stdin, tmp_path):
     nothing = "There is nothing to label: "
     stdin("good film\n", is_terminal=True)
     assert refused(two.path) == nothing + "give sentences, --file, or lines on standard input."
@@ -383,7 +383,7 @@ def test_usage_errors_are_2_and_one_sentence(capsys, arguments, sentence):
         (["fine", "caf\udce9"], "sentence 2 has bytes that are not"),
     ],
 )
-def test_what_cannot_be_read_or_written_is_known_before_the_work(tmp_path, monkeypatch, capsys, options, sentence):
+def test_unreadable_and_unwritable_files_are_reported_before_the_work(tmp_path, monkeypatch, capsys, options, sentence):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "latin.txt").write_bytes("café".encode("latin-1"))
     assert main(["predict", "not_even_looked_for.ckpt", *options]) == 1

@@ -70,7 +70,7 @@ def test_before_a_run_is_opened_there_is_none(statuses, monkeypatch, capsys):
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
 @pytest.mark.parametrize("owner", [fit, SentenceClassifier], ids=["before the test", "in the test"])
-def test_after_its_epochs_a_fit_goes_on_with_the_test(statuses, monkeypatch, capsys, number, owner):
+def test_a_fit_that_is_stopped_after_its_epochs_continues_with_the_test(statuses, monkeypatch, capsys, number, owner):
     name = "after_fit" if owner is fit else "test_step"
     send(monkeypatch, number, owner, name)
     assert main(["fit", *SHORT]) == 128 + number

@@ -98,7 +98,7 @@ def test_the_best_is_chosen_on_validation_and_tested(studied, said):
         assert logged["test/accuracy"] == pytest.approx(float(row["test/accuracy"]))
 
 
-def test_status_tells_what_is_done(studied, said):
+def test_status_shows_finished_trials(studied, said):
     _, out, _ = said(studied, "status", "--config", "tiny.yaml")
     assert "tiny: 4 of 4 trials done" in out
     assert str(studied / "mlruns" / "studies" / "tiny.journal") in out

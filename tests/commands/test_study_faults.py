@@ -115,7 +115,7 @@ def server(tmp_path):
     server.kill()
 
 
-def test_an_mlflow_server_that_goes_at_the_worst_moments_gets_all_in_the_end(tmp_path, study, server, monkeypatch):
+def test_an_mlflow_server_with_outages_at_the_worst_moments_gets_everything(tmp_path, study, server, monkeypatch):
     arguments = write(tmp_path, replicates={"seeds": [0], "splits": [0, 1]}, factors=FACTORS)
     tracking = ["--tracking.tracking_uri", server.uri]
     assert study(tmp_path, "worker", *arguments)[0] == 0

@@ -33,7 +33,7 @@ def left(client, monkeypatch):
     return tracker.run_id
 
 
-def test_what_waits_is_sent_once(client, left, folder, capsys):
+def test_waiting_events_are_sent_once(client, left, folder, capsys):
     assert main(["sync"]) == 0
     assert capsys.readouterr() == (f"run {left}: 4 events were sent; MLflow has everything.\n", "")
     run = client.get_run(left)
@@ -44,7 +44,7 @@ def test_what_waits_is_sent_once(client, left, folder, capsys):
     assert capsys.readouterr() == (f"Nothing in {folder}/mlruns/runs waits to be sent.\n", "")
 
 
-def test_what_cannot_be_sent_waits_on(left, folder, capsys):
+def test_unsent_events_keep_waiting(left, folder, capsys):
     (folder / "mlruns" / "artifacts").write_text("a file where the folder should be")
     capsys.readouterr()
     assert main(["sync"]) == 1
@@ -81,7 +81,7 @@ def test_runs_that_are_trained_and_those_of_other_stores_are_left_alone(client, 
 
 
 @pytest.mark.usefixtures("left")
-def test_a_server_that_is_away_is_named(capsys):
+def test_an_unreachable_server_is_named(capsys):
     uri = f"http://127.0.0.1:{free_port()}"
     capsys.readouterr()
     assert main(["sync", "--tracking_uri", uri]) == 1

@@ -74,7 +74,7 @@ def test_every_row_of_the_papers_tables_is_a_config_that_is_understood(folder, c
         (["missing.yaml"], "There is no config missing-config.yaml, which the row 'five' names"),
     ],
 )
-def test_what_is_no_table_is_refused_in_one_sentence(folder, capsys, arguments, sentence):
+def test_an_invalid_table_file_is_refused_in_one_sentence(folder, capsys, arguments, sentence):
     rows = [{**ROWS[0], "config": "missing-config.yaml"}]
     (folder / "missing.yaml").write_text(yaml.safe_dump({"title": "A table", "rows": rows}))
     assert main(["table", *arguments]) in (1, 2)

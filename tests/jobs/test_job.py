@@ -141,7 +141,7 @@ def run_rows(run, part):
     return range(int(run.data.tags[f"data.num_{part}"]))
 
 
-def test_a_stopped_training_is_found_and_goes_on(options, tmp_path):
+def test_a_stopped_training_is_found_and_continues(options, tmp_path):
     made = Job(options)
     outcome = made.run(interruption=stops_at(1))
     run = only_run(tmp_path, "tiny")
@@ -179,7 +179,7 @@ def test_a_diverged_training_fails_and_is_found_as_that(options, tmp_path):
     assert made.find() == Outcome("failed", run.info.run_id, reason=outcome.reason)
 
 
-def test_a_training_that_is_given_up_is_pruned_and_not_found(options, tmp_path):
+def test_a_pruned_training_is_not_found(options, tmp_path):
     asked = []
 
     def give_up(epoch, accuracy):
@@ -204,7 +204,7 @@ def test_a_training_of_a_study_is_found_with_all_its_scores(options):
     assert made.find(outcome.scores) == outcome
 
 
-def test_data_that_change_after_they_were_looked_at_are_not_trained_on(options, tmp_path):
+def test_data_that_change_after_the_look_up_are_not_trained_on(options, tmp_path):
     data = write_tiny_data(tmp_path / "own.tsv", 80)
     made = Job([*options, f"--data.source={data}"])
     assert made.find() is None

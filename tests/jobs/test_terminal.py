@@ -33,7 +33,7 @@ def test_lightnings_comments_are_silent_and_its_reports_are_not(lines):
     ("file", "is_shown"),
     [("callbacks/timer.py", True), ("trainer/trainer.py", False), ("loops/fit_loop.py", False), (None, True)],
 )
-def test_of_the_logger_they_share_the_caller_decides(lines, file, is_shown):
+def test_the_caller_decides_about_messages_of_the_shared_logger(lines, file, is_shown):
     import lightning.pytorch as pl
 
     path = __file__ if file is None else f"{pl.__path__[0]}/{file}"

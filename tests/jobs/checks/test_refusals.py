@@ -100,7 +100,7 @@ def callback(name, **arguments):
         ("enable_checkpointing false --trainer.callbacks+=ModelCheckpoint", "trainer.enable_checkpointing False: "),
     ],
 )
-def test_an_option_of_the_trainer_that_cannot_be_is_named(refused, options, sentence):
+def test_an_impossible_option_of_the_trainer_is_named(refused, options, sentence):
     assert sentence in refused(*f"--trainer.{options}".split())
 
 
@@ -130,7 +130,7 @@ def test_an_option_of_the_trainer_that_cannot_be_is_named(refused, options, sent
         (["--seed_everything", "-1"], "`0 <= seed_everything < 2**32` must hold, but got -1."),
     ],
 )
-def test_a_callback_that_cannot_be_is_named(refused, options, sentence):
+def test_an_impossible_callback_is_named(refused, options, sentence):
     assert sentence in refused(*options)
 
 
@@ -175,7 +175,7 @@ def test_a_bug_in_our_own_lines_keeps_its_traceback(monkeypatch, capsys, line):
     ],
     ids=lambda value: type(value).__name__,
 )
-def test_what_the_machine_or_a_file_cannot_give_is_a_sentence(monkeypatch, capsys, error, sentence):
+def test_an_error_of_the_system_or_a_file_is_one_sentence(monkeypatch, capsys, error, sentence):
     monkeypatch.delenv("QLIT_TRACEBACK", raising=False)
 
     def command():

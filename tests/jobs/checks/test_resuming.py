@@ -24,7 +24,7 @@ def check(saved, *, max_epochs=-1, max_steps=-1, status=None, tests=True):
     return check_resumable("last.ckpt", saved, limits, tracker, tests=tests)
 
 
-def test_a_training_goes_on_from_the_end_of_an_epoch_only():
+def test_a_training_continues_only_from_the_end_of_an_epoch():
     assert check(checkpoint(), max_epochs=5) == ""
     assert check(checkpoint(processed=3), max_epochs=5) == ""  # after its last validation
     with pytest.raises(ValueError, match=r"within epoch 3, after batch 2, .* name the last.ckpt"):
@@ -51,7 +51,7 @@ def test_a_complete_training_has_nothing_to_do_unless_its_test_is_missing():
         assert "all of its 4 epochs; raise --trainer.max_epochs" in check(checkpoint(), max_epochs=4, **options)
 
 
-def test_a_run_that_cannot_go_on_stays_as_it_was_and_one_from_elsewhere_is_continued_anew(
+def test_a_run_that_cannot_continue_is_unchanged_and_one_of_another_store_continues_in_a_new_run(
     tmp_path, monkeypatch, capsys
 ):
     here, there = tmp_path / "here", tmp_path / "there"

@@ -53,7 +53,7 @@ def test_a_value_may_begin_with_a_dash(parser):
         ([], "the following arguments are required: first. See qlit x --help."),
     ],
 )
-def test_what_cannot_be_understood_is_one_sentence(parser, arguments, sentence):
+def test_an_invalid_command_line_is_one_sentence(parser, arguments, sentence):
     with pytest.raises(UsageError) as error:
         parser.parse(arguments)
     assert str(error.value) == sentence

@@ -45,7 +45,7 @@ def test_strategy_and_devices_say_how_many(gpus, trainer, count):
         ({"fast_dev_run": True}, 0, "A study needs the runs of its trainings"),
     ],
 )
-def test_what_a_study_cannot_train_is_refused(gpus, trainer, there, sentence):
+def test_a_training_that_a_study_cannot_run_is_refused(gpus, trainer, there, sentence):
     gpus(there)
     with pytest.raises(ValueError, match=sentence):
         num_processes("tiny", trainer)

@@ -80,7 +80,7 @@ def above(monkeypatch):
 
 
 @pytest.mark.parametrize("variables", LEFT_OVER, ids=str)
-def test_what_is_left_over_starts_nothing_and_is_not_inherited(started, variables):
+def test_inherited_variables_start_nothing_and_are_not_passed_on(started, variables):
     started(variables)
     assert launcher_of(removed_variables()) is None
     assert launchers._NAMES.isdisjoint(os.environ)
@@ -191,7 +191,9 @@ def test_copies_of_one_training_are_refused(started, above, variables, programs)
         (BY_HAND, ("bash",), ""),
     ],
 )
-def test_tasks_with_work_of_their_own_and_what_is_left_over_train(started, above, capsys, variables, programs, says):
+def test_tasks_with_different_work_and_processes_with_inherited_variables_train(
+    started, above, capsys, variables, programs, says
+):
     started(variables)
     above(*programs)
     refuse_copies("train the same model")

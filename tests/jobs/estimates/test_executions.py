@@ -42,7 +42,7 @@ def _unrun(monkeypatch):
 
 
 @pytest.mark.usefixtures("_unrun")
-def test_a_job_is_counted_before_anything_is_sent(described):
+def test_executions_are_counted_before_anything_is_sent(described):
     (found,) = json.loads(described("--json", *on("ionq.qpu,backend=aria-1")))["devices"]
     gradient = 2 * (4 + 12 + 16)
     assert (found["name"], found["engine"], found["shots"]) == ("pqc", "pennylane:ionq.qpu,backend=aria-1", 100)
@@ -61,7 +61,7 @@ def test_a_job_is_counted_before_anything_is_sent(described):
 
 
 @pytest.mark.usefixtures("_unrun")
-def test_a_job_is_told_in_a_table(described):
+def test_the_executions_of_a_training_are_shown_as_a_table(described):
     out = described(*on("some.qpu"))
     assert "not timed: nothing is sent to pennylane:some.qpu unasked." in out
     lines = out[out.index("pqc on pennylane") :].splitlines()
@@ -75,7 +75,7 @@ def test_a_job_is_told_in_a_table(described):
 
 
 @pytest.mark.usefixtures("_unrun")
-def test_what_options_leave_open_is_left_open(described):
+def test_counts_that_options_do_not_determine_are_none(described):
     def facts(*options):
         return json.loads(described("--json", *options))["devices"]
 
@@ -93,7 +93,7 @@ def test_what_options_leave_open_is_left_open(described):
     )
 
 
-def test_a_training_step_takes_the_circuits_that_were_told(described):
+def test_a_training_step_sends_the_estimated_circuits(described):
     told = json.loads(described("--json", "--no_timing", *on("default.qubit", shots=10)))["devices"][0]["executions"]
     config = yaml.safe_load(QUICKSTART.read_text())
     arguments = config["model"]["head"]["init_args"]
@@ -120,7 +120,7 @@ def test_a_training_step_takes_the_circuits_that_were_told(described):
         (["--model.head.pqc.sampler", "device"], "draws no shots itself"),
     ],
 )
-def test_what_cannot_be_is_said_before_any_work(tmp_path, monkeypatch, capsys, options, sentence):
+def test_invalid_input_is_reported_before_any_work(tmp_path, monkeypatch, capsys, options, sentence):
     monkeypatch.chdir(tmp_path)
     assert main(["fit", *SMALL, *options, "--trainer.logger", "false"]) == 1
     out, err = capsys.readouterr()

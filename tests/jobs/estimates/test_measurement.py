@@ -40,7 +40,7 @@ print(memory("VmHWM") - before)  # not ru_maxrss, in which a process starts with
 @pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
 @pytest.mark.parametrize("num_encoders", [1, 3])
 @pytest.mark.parametrize(("engine", "states_at_peak"), [("torch", 7), ("native", 1)])
-def test_a_training_step_needs_the_memory_that_is_told(engine, states_at_peak, num_encoders):
+def test_a_training_step_needs_the_estimated_memory(engine, states_at_peak, num_encoders):
     """A batch of states is 8 MiB here; one a circuit is alive, and those that an engine needs at its peak."""
     # With a fixed threshold every block is given back when it is freed; glibc's own moves, and leaves gaps.
     env = environment(MALLOC_MMAP_THRESHOLD_=str(2**20), OMP_NUM_THREADS="1")
@@ -75,7 +75,7 @@ def test_circuits_are_named_by_their_modules_and_come_with_their_engines():
     ]
 
 
-def test_the_memory_of_the_dense_twin_is_not_told():
+def test_the_memory_of_the_dense_twin_is_unknown():
     assert bytes_per_step(small_head(engine="reference"), 4, CPU) is None
     assert bytes_per_step(small_head(engine="torch"), 4, CPU) == (8 * 2**3 + 2**2) * 4 * 4
 

@@ -53,7 +53,7 @@ def test_a_body_that_is_trained_embeds_nothing(embedded):
     assert embedded({"model.lr": [0.005]}, **{"data.trainable_body": True}) == []
 
 
-def test_the_command_embeds_and_its_workers_find_it(tmp_path, monkeypatch):
+def test_the_command_embeds_and_its_workers_use_the_cache(tmp_path, monkeypatch):
     monkeypatch.setenv("QLIT_CACHE", str(tmp_path / "cache"))
     study = write(tmp_path, replicates={}, factors={"Q": {"keys": "model.head.pqc.num_qubits", "values": [2, 4]}})
     status, _, told = finish(start(tmp_path, "study", "run", *study, "--workers", "2"))
@@ -64,7 +64,7 @@ def test_the_command_embeds_and_its_workers_find_it(tmp_path, monkeypatch):
     assert not any("embed" in log.read_text() for log in logs)
 
 
-def test_a_study_whose_sentences_are_not_there_is_not_made(tmp_path):
+def test_a_study_with_missing_data_is_not_created(tmp_path):
     study = write(tmp_path)
     status, _, told = finish(start(tmp_path, "study", "run", *study, "--data.source", "nowhere.csv"))
     assert status == 1

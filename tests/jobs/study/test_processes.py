@@ -87,7 +87,7 @@ def test_processes_that_reach_nothing_were_lost_or_failed_or_had_an_outage(train
     assert trained.closed == [("R", status, why)]
 
 
-def test_whatever_rank_0_started_ends_with_it(trained, tmp_path):
+def test_processes_that_rank_0_started_end_with_it(trained, tmp_path):
     pid = tmp_path / "pid"
     with pytest.raises(LostError):
         trained(f"""

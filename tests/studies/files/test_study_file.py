@@ -188,7 +188,7 @@ def test_the_fingerprint_is_of_what_the_cells_mean(write, tmp_path):
         (GOOD.replace("base: base", "base: no"), "There is no config .*no.yaml, the base of the study file"),
     ],
 )  # fmt: skip
-def test_what_is_wrong_is_told_in_one_sentence(write, text, sentence):
+def test_an_error_is_one_sentence(write, text, sentence):
     path = write(text)
     with pytest.raises((ValueError, FileNotFoundError), match=sentence) as error:
         read_study(path)
