@@ -16,7 +16,7 @@ _MOST_DIVERGED = 5
 
 
 def progress_text(trials: Trials, seconds: float | None = None) -> str:
-    """Trials by state, and how long the rest will take at the pace of the last `seconds`."""
+    """Numbers of trials by state, and the remaining time at the pace of the last `seconds`."""
     counts = trials.counts()
     left = trials.num_left
     total = counts["complete"] + counts["pruned"] + counts["diverged"] + left
@@ -35,12 +35,12 @@ def progress_text(trials: Trials, seconds: float | None = None) -> str:
 
 
 def best_text(trials: Trials) -> str:
-    """The chosen cell: its validation scores, which chose it, its test accuracy, and how to train it again."""
+    """The best cell by validation scores, its test accuracy, and the command that trains it again."""
     study, results = trials.definition, results_of(trials.all())
     if not results:
         cells = {each.key for each in diverged_trainings(trials.all())}
-        told = f"; {len(cells)} cell(s) diverged: qlit study status" if cells else ""
-        return f"{study.name}: no trial is finished{' yet' * bool(trials.num_left or not told)}{told}."
+        diverged = f"; {len(cells)} cell(s) diverged: qlit study status" if cells else ""
+        return f"{study.name}: no trial is finished{' yet' * bool(trials.num_left or not diverged)}{diverged}."
     first = study.objectives[0]
     chosen = ranked(results, first)[0]
     lines = [
@@ -49,7 +49,7 @@ def best_text(trials: Trials) -> str:
         *screened_lines(trials),
         *_left_out_lines(trials),
         *(_line(each.metric, chosen.text(each.metric)) for each in study.objectives),
-        _line("test/accuracy", chosen.text("test/accuracy") + ", which chose nothing"),
+        _line("test/accuracy", chosen.text("test/accuracy") + ", not used for the choice"),
         _line("run", ", ".join(each.run_id for each in chosen.trainings)),
         _line("train it again", "qlit fit " + shlex.join(fit_options(study, chosen.cell))),
     ]
@@ -60,7 +60,7 @@ def best_text(trials: Trials) -> str:
 
 
 def cells_text(trials: Trials) -> str:
-    """The best cells, one a line."""
+    """The best cells, one per line."""
     results = ranked(results_of(trials.all()), trials.definition.objectives[0])
     lines = [_row(each, trials) for each in results[:_MOST_ROWS]]
     if len(results) > _MOST_ROWS:
@@ -69,7 +69,7 @@ def cells_text(trials: Trials) -> str:
 
 
 def status_text(trials: Trials) -> str:
-    """Progress, who trains what, what failed and why, and the best cells so far."""
+    """Progress, running trials and their processes, failures with reasons, and the best cells so far."""
     study = trials.definition
     lines = [f"{study.name}: {progress_text(trials)}", _line("storage", trials.location.dashboard_argument)]
     if not study.design.is_search:
@@ -82,7 +82,7 @@ def status_text(trials: Trials) -> str:
             lines.append(_line(f"running {trial.number}", f"{levels_text(trial.params)} ({place})"))
     failures = [trial for trial in every if trial.state.name == "FAIL"]
     for trial in failures[-5:]:
-        why = str(trial.user_attrs.get("error", "not known why"))
+        why = str(trial.user_attrs.get("error", "unknown reason"))
         lines.append(_line(f"{'ended' if why.startswith('stopped') else 'failed'} {trial.number}", why))
     diverged = diverged_trainings(every)
     for each in diverged[:_MOST_DIVERGED]:
@@ -102,7 +102,7 @@ def _second_stage(study: Study) -> str:
 
 
 def screened_lines(trials: Trials) -> list[str]:
-    """What the screening of a two-stage study found, the factors that matter most first; empty of other studies."""
+    """Results of the screening, most important factors first; empty if the study has no screening."""
     if trials.definition.design.screen is None:
         return []
     screened = trials.screened
@@ -113,7 +113,7 @@ def screened_lines(trials: Trials) -> list[str]:
 
 
 def judged_text(factor: JudgedFactor) -> str:
-    """What the screening found of a factor: `lr: +0.0710 (0.0650 to 0.0770), p 0.0012`."""
+    """Result of the screening for a factor: `lr: +0.0710 (0.0650 to 0.0770), p 0.0012`."""
     text = f"{factor.name}: {factor.difference:+.4f}"
     if factor.low is not None and factor.high is not None:
         text += f" ({factor.low:.4f} to {factor.high:.4f})"
@@ -124,7 +124,7 @@ def judged_text(factor: JudgedFactor) -> str:
 
 
 def _left_out_lines(trials: Trials) -> list[str]:
-    """How many cells are not compared because a training of them diverged; empty without any."""
+    """Number of cells that are not compared because a training diverged; empty if there are none."""
     cells = {each.key for each in diverged_trainings(trials.all())}
     return [_line("diverged", f"{len(cells)} cell(s), which are not compared: qlit study status")] if cells else []
 
