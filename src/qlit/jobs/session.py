@@ -157,7 +157,7 @@ class Session:
         try:
             with refusals(self.config.trainer.as_dict()):
                 yield
-        except BaseException as error:  # between fit and test, no callback hears of an error
+        except BaseException as error:  # no callback is called for an error between fit and test
             if not self._is_closed:
                 self.interruption.note(self.trainer, error)
                 close_after(self.trainer, error)

@@ -14,9 +14,9 @@ from qlit.studies.trials.trials import Trials
 
 
 def work_alone(named: NamedStudy, study_file: Path, interrupts: Interrupts, record: Record) -> int:
-    """Work on a study that no other process of this machine needs to have started; return the number of failed trials.
+    """Start or continue a study in this process, beside other workers; return the number of failed trials.
 
-    Unless another worker holds the run of the study in MLflow, this one opens and closes it.
+    If no other worker has opened the run of the study in MLflow, this one opens and closes it.
 
     Args:
         named: The study.
