@@ -1,4 +1,4 @@
-"""What tests of several commands share."""
+"""Fixtures of the tests of several commands."""
 
 import pytest
 
@@ -12,7 +12,7 @@ def _tables_of_new_stores_are_copied(copied_stores): ...
 
 @pytest.fixture
 def said(monkeypatch, capsys):
-    """Run `qlit study` in a folder; return its status and what it wrote."""
+    """Run `qlit study` in a folder; return its status, standard output and standard error."""
 
     def run_and_read(folder, *arguments):
         monkeypatch.chdir(folder)

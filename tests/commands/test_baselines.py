@@ -1,4 +1,4 @@
-"""Heads that scikit-learn fits, through the whole command: the same record, checkpoints and commands as any head."""
+"""Heads that scikit-learn fits: the same records, checkpoints and commands as for any head."""
 
 import csv
 import io

@@ -1,4 +1,4 @@
-"""A file or body that changed under its name: what is compared and studied is of what lies there now, or is refused."""
+"""A data file or body that changes under its name: comparisons and studies use the new contents, or refuse them."""
 
 import itertools
 import json

@@ -23,7 +23,7 @@ def kept(text):
 
 @pytest.fixture
 def server():
-    """A stranger's server; the headers of what it was sent."""
+    """A server of an attacker; the headers of the requests that it received."""
     seen = []
 
     class Handler(BaseHTTPRequestHandler):

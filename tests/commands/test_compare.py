@@ -20,7 +20,7 @@ CONFIGS = ["--config", str(QUICKSTART), "--config", f"{QUICKSTART} --model.lr 0.
 
 @pytest.fixture(scope="module")
 def compared(tmp_path_factory):
-    """The folder of a finished comparison; every test of it looks at the same runs."""
+    """The folder of a finished comparison, which all tests share."""
     folder = tmp_path_factory.mktemp("compare")
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(folder)

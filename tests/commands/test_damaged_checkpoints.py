@@ -1,4 +1,4 @@
-"""Checkpoints that were cut short, changed or made by something else: one sentence, or the answer of the whole one."""
+"""Truncated, changed and foreign checkpoints: an error of one sentence, or the results of the intact one."""
 
 import copy
 import random

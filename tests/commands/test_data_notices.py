@@ -1,4 +1,4 @@
-"""What reading data files left out or changed: in the summary, in the run, and in messages that depend on it."""
+"""Omitted or changed rows of data files: in the summary, in the run, and in messages that depend on them."""
 
 from commands.runs import SMALL, only_run
 

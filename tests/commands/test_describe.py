@@ -1,4 +1,4 @@
-"""`qlit describe`: published counts from the configs, and what it tells of memory and time."""
+"""`qlit describe`: published counts from the configs, memory and time."""
 
 import json
 import re

@@ -1,4 +1,4 @@
-"""`qlit describe` tells the published parameter counts (arXiv:2504.08732, Tables II and III), row by row."""
+"""`qlit describe` prints the published parameter counts (arXiv:2504.08732, Tables II and III), row by row."""
 
 import json
 

@@ -1,4 +1,4 @@
-"""A training that diverges, from `fit` to `test` and `predict`: its run, what is printed, and what is kept."""
+"""A diverging training, from `fit` to `test` and `predict`: its run, its messages and its checkpoints."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""Every command without streams, folders, a home or room: it works if it needs none of them, or says one sentence."""
+"""Every command without streams, folders, a home folder or disk space: it works, or prints one sentence."""
 
 import json
 import os

@@ -1,4 +1,4 @@
-"""`qlit export`, seen by an outsider who has nothing but the folder and another simulator."""
+"""`qlit export`, checked from its folder alone with another simulator."""
 
 import json
 import math

@@ -1,4 +1,4 @@
-"""A learning rate that Lightning's finder chooses: used, recorded, and kept by a resume."""
+"""A learning rate from Lightning's finder: it is used, recorded, and restored by a resume."""
 
 import pytest
 import torch

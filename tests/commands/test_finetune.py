@@ -1,4 +1,4 @@
-"""`qlit finetune`: a body made on one split, and what becomes of it in runs on this and other splits."""
+"""`qlit finetune`: a body that is fine-tuned on one split, and runs with it on this and other splits."""
 
 import json
 

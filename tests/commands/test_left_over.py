@@ -1,4 +1,4 @@
-"""Commands in an environment that launchers left variables in."""
+"""Commands in an environment with variables of earlier launchers."""
 
 import shutil
 

@@ -1,4 +1,4 @@
-"""Gate noise from the command line: trained with it, and one checkpoint under other noise."""
+"""Gate noise from the command line: training with it, and testing a checkpoint under other noise."""
 
 import pytest
 from commands.runs import SMALL, all_runs, only_run, run

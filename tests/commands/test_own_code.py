@@ -1,4 +1,4 @@
-"""A body with code of its own: the option reaches every command, and no checkpoint sets it."""
+"""A body with its own code: every command has the option for it, and no checkpoint sets the option."""
 
 from pathlib import Path
 
@@ -16,7 +16,7 @@ model: {head: {class_path: qlit.heads.LinearHead, init_args: {num_features: 8}}}
 
 @pytest.fixture
 def folder(tmp_path, monkeypatch):
-    """With a config, data and a body with code of its own; embeddings are kept there."""
+    """The current folder, with a config, data, a body with its own code, and the embedding cache."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("QLIT_CACHE", str(tmp_path / "cache"))
     add_own_code(make_tiny_body(tmp_path / "coded"))

@@ -1,4 +1,4 @@
-"""Commands that qlit prints can be typed as they stand, whatever the folder is called."""
+"""Commands that qlit prints work when they are copied, with any name of the folder."""
 
 import shlex
 

@@ -1,4 +1,4 @@
-"""A signal in every stage of a command: its exit status, the status of the run, and how it goes on."""
+"""A signal in every stage of a command: the exit status, the status of the run, and how to continue."""
 
 import os
 import shlex
@@ -46,7 +46,7 @@ def statuses(folder, monkeypatch):
 
 
 def send(monkeypatch, number, owner, name):
-    """Let a signal come when a function is called for the first time."""
+    """Send a signal to this process at the first call of a function."""
     original = getattr(owner, name)
 
     def call(*arguments, **options):

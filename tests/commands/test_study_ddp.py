@@ -1,4 +1,4 @@
-"""`qlit study` with two processes a trial: the values of one, and the same whatever is killed or stopped."""
+"""`qlit study` with two processes per trial: the values of one process, also after kills and stops."""
 
 import csv
 import io
@@ -102,7 +102,7 @@ def test_a_killed_rank_and_a_stopped_command_lose_nothing(undisturbed, tmp_path,
 
 
 class AfterTheSecondEpoch(optuna.pruners.BasePruner):
-    """Gives up, and has the study end with this trial."""
+    """Prunes the trial, and ends the study with it."""
 
     def prune(self, study, trial):
         study.set_user_attr("stop", True)

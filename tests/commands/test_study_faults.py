@@ -1,4 +1,4 @@
-"""`qlit study` whose command is killed, and whose MLflow server goes at the worst moments: the table is as ever."""
+"""`qlit study` with a killed command and with outages of the MLflow server: the results stay the same."""
 
 import csv
 import os
@@ -43,7 +43,7 @@ def study(monkeypatch, capsys):
 
 
 def table(study, folder, *arguments):
-    """What the study says of each training, whichever run it was and whenever it came."""
+    """The exported row of every training without the id of its run, in a fixed order."""
     status, out = study(folder, "export", *arguments)
     assert status == 0
     rows = [{key: value for key, value in row.items() if key != "run_id"} for row in csv.DictReader(out.splitlines())]
@@ -78,13 +78,13 @@ def test_a_killed_command_leaves_no_worker_and_nothing_undone(tmp_path, study):
 
 
 class Outages:
-    """Of a server, begun just before something is called, and over a little later."""
+    """Short outages of a server that start before calls of some functions."""
 
     def __init__(self, server, monkeypatch):
         self.server, self.monkeypatch, self.moments = server, monkeypatch, []
 
     def before(self, owner, name, *, at=1, kill=False):
-        """Begin one before the call number `at` of `owner.name`: the server is killed, or does not answer for 4 s."""
+        """Start an outage before call number `at` of `owner.name`: the server is killed, or does not answer for 4 s."""
         original, count = getattr(owner, name), 0
 
         def call(*arguments, **options):

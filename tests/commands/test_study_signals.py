@@ -1,4 +1,4 @@
-"""A signal in any stage of `qlit study run` and `worker`: the exit status tells it, and nothing is left running."""
+"""A signal in every stage of `qlit study run` and `worker`: the exit status shows it, and nothing is left running."""
 
 import os
 import signal

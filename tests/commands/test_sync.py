@@ -1,4 +1,4 @@
-"""`qlit sync`: what an outage left is sent by hand."""
+"""`qlit sync` sends events that an outage left behind."""
 
 import atexit
 
@@ -20,7 +20,7 @@ def client(folder):
 
 @pytest.fixture
 def left(client, monkeypatch):
-    """The id of a run whose process has ended, and could not send its last four events."""
+    """The id of a run whose process ended before it could send its last four events."""
     tracker = MLflowTracker()
     tracker.start()
     with monkeypatch.context() as outage:

@@ -1,4 +1,4 @@
-"""Embeddings of zeros: refused before the first epoch, with a sentence, by heads that cannot hold them alone."""
+"""Embeddings of zeros are refused in one sentence before the first epoch, only by heads that cannot encode them."""
 
 from pathlib import Path
 

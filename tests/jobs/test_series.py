@@ -1,4 +1,4 @@
-"""A series: configs and options as they are typed, and which trainings it looks up and runs."""
+"""A series: configs and options from the command line, and which trainings it looks up and runs."""
 
 import signal
 from types import SimpleNamespace

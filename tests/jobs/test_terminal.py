@@ -1,4 +1,4 @@
-"""What of Lightning's output reaches the terminal: nothing by default, and all that was asked for."""
+"""Lightning's output in the terminal: nothing by default, and everything that a user asked for."""
 
 import logging
 
@@ -11,7 +11,7 @@ from qlit.jobs.terminal import quieten
 
 @pytest.fixture
 def lines(monkeypatch):
-    """What Lightning's logger hands on after `quieten`, in lines."""
+    """Messages of Lightning's logger after `quieten`."""
     quieten()
     logger, found = logging.getLogger("lightning.pytorch"), []
     handler = logging.Handler()

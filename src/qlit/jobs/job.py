@@ -44,7 +44,7 @@ class Job:
         overrides: Mapping[str, Any] = MappingProxyType({}),
         from_checkpoint: bool = False,
     ) -> None:
-        # jsonargparse finds keys of nested classes without their `init_args`, and converts values, on command lines.
+        # As words: on a command line, the number 2020 is a valid `data.source`; in a config file it must be quoted.
         self.options = (*option_words(configs, overrides), *options)
         self._from_checkpoint = from_checkpoint
         self._parsed = parse("fit", self.options)

@@ -1,4 +1,4 @@
-"""Configs that cannot be trained are refused before the first of a series or study is."""
+"""Impossible configs are refused before the first training of a series or study."""
 
 import pytest
 from commands.runs import QUICKSTART
@@ -20,7 +20,7 @@ storage: journal:{folder}/few.log
 
 @pytest.fixture
 def refused(tmp_path, monkeypatch, capsys):
-    """Run a command in which no training may begin; what it says."""
+    """Run a command in which no training may start; return its last message."""
 
     def run(*arguments):
         monkeypatch.chdir(tmp_path)

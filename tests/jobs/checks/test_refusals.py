@@ -1,4 +1,4 @@
-"""What cannot be configured is one sentence that names the option, before any work; a bug keeps its traceback."""
+"""An impossible option is reported in one sentence before any work; a bug keeps its traceback."""
 
 import errno
 import os
@@ -144,7 +144,7 @@ def test_scores_and_limits_that_there_are_train(tmp_path, monkeypatch, capsys):
 
 
 def of(place, source):
-    """A function `run` that stands in a file of ours."""
+    """A function `run` in a module of qlit."""
     names = {"Trainer": Trainer, "torch": torch, "EarlyStopping": EarlyStopping}
     exec(compile(source, str(PACKAGE / place), "exec"), names)
     return names["run"]

@@ -1,4 +1,4 @@
-"""Resumes that cannot be, and runs that are left as they were."""
+"""Impossible resumes, which leave their runs unchanged."""
 
 from types import SimpleNamespace
 

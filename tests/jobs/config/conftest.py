@@ -1,4 +1,4 @@
-"""Code of a user, which tests want to see run or not run."""
+"""Code of a user, for tests of whether it runs."""
 
 import sys
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Checkpoints of strangers: no command imports, calls or unpickles what they name."""
+"""Checkpoints of strangers: no command imports, calls or unpickles the objects that they name."""
 
 import json
 import pickle

@@ -1,4 +1,4 @@
-"""Configs that name code: every place takes classes of its type, and nothing else is called, nor imported in vain."""
+"""Configs that name code: every key accepts classes of its type, and nothing else is called or imported."""
 
 import json
 import sys
@@ -61,7 +61,7 @@ def _values(name):
 
 
 def _is_run(parser, key, value):
-    """Whether code ran in the reading or making of a config with a value for a key."""
+    """Whether code runs when a config with a value for a key is parsed and instantiated."""
     config = {"model": {"head": {"class_path": "qlit.heads.LinearHead", "init_args": {"num_features": 8}}}}
     section, _, name = key.partition(".")
     if name:

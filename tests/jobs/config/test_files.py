@@ -1,4 +1,4 @@
-"""Config files as jsonargparse is made to read them here; one parser for all."""
+"""How jsonargparse reads config files with qlit's reader."""
 
 from typing import Any
 

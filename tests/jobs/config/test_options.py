@@ -1,4 +1,4 @@
-"""What jsonargparse finds wrong with real configs and command lines, in one sentence each."""
+"""Errors of jsonargparse about real configs and command lines, as one sentence."""
 
 import re
 from typing import Any

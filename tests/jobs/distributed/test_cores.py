@@ -1,4 +1,4 @@
-"""How many processes a training of a study has, and where its workers run."""
+"""Number of processes of a study's training, and the placement of its workers."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""Variables of launchers in the environment: which count, which are left over, and what a training makes of them."""
+"""Variables of launchers in the environment: valid and inherited ones, and the processes of a training."""
 
 import os
 
@@ -56,7 +56,7 @@ TWO = {"devices": 2, "strategy": "ddp"}
 
 @pytest.fixture
 def started(monkeypatch):
-    """Have this process started with some variables, and take them; whatever is set afterwards is undone."""
+    """Start as with some variables in the environment, and remove them; later changes are undone."""
     for name in [name for name in os.environ if name.startswith("SLURM_") or name == "ENVIRONMENT"]:
         monkeypatch.delenv(name)
     with monkeypatch.context() as patch:
@@ -75,7 +75,7 @@ def started(monkeypatch):
 
 @pytest.fixture
 def above(monkeypatch):
-    """Name the programs above this process, nearest first."""
+    """Replace the ancestors of this process, nearest first."""
     return lambda *names: monkeypatch.setattr(launchers, "_ancestors", lambda: iter([{name} for name in names]))
 
 

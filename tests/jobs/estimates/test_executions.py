@@ -1,4 +1,4 @@
-"""Devices, seen from the commands: what a job costs is told before it runs, and what is missing before any work."""
+"""Devices: executions are estimated before a training, and missing requirements are reported before any work."""
 
 import json
 

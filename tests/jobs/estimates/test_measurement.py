@@ -1,4 +1,4 @@
-"""What a head costs: the memory of a real training step, and that measuring leaves a head usable."""
+"""Cost of a head: the memory of a real training step; and measurements leave a head usable."""
 
 import subprocess
 import sys

@@ -1,4 +1,4 @@
-"""What `qlit study run` embeds before its workers start."""
+"""Embeddings of `qlit study run` before its workers start."""
 
 import pytest
 import torch

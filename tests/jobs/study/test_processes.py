@@ -101,8 +101,8 @@ os.kill(os.getpid(), signal.SIGKILL)
         time.sleep(0.02)
 
 
-class ToldError(Exception):
-    """Raised where a signal would be."""
+class StopError(Exception):
+    """Stands for the exception of a signal."""
 
 
 def test_a_stopped_worker_lets_rank_0_close_its_run(trained, tmp_path):
@@ -110,9 +110,9 @@ def test_a_stopped_worker_lets_rank_0_close_its_run(trained, tmp_path):
 
     def stop():
         if next(begun):
-            raise ToldError
+            raise StopError
 
-    with pytest.raises(ToldError):
+    with pytest.raises(StopError):
         trained(
             f"""
 try:

@@ -1,4 +1,4 @@
-"""Before a study starts: how much it is, and whether it is wanted."""
+"""Size and estimated time of a study, and the confirmation before it starts."""
 
 import io
 from dataclasses import replace
