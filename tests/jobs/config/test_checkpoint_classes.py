@@ -168,7 +168,7 @@ def test_modules_that_run_commands_cannot_be_allowed(capsys):
         path = _write(lambda config, name=name: config["model"].update(head=_spec(name)))
         assert main([*_commands(path)["predict"], "--allow", module]) == 1
         said = capsys.readouterr().err
-        assert "none that a checkpoint may name" in said
+        assert "which a checkpoint may not name" in said
         assert "--allow" not in said
 
 
