@@ -223,7 +223,7 @@ def _import_all() -> None:
 
     for name in ("predict", "export", "compare", "table", "describe", "finetune"):
         import_module(f"qlit.commands.{name}")
-    for name in ("jobs.study.run", "jobs.study.work", "reports.study_report"):
+    for name in ("jobs.study.run", "jobs.study.worker_process", "reports.study_report"):
         import_module(f"qlit.{name}")
     for name in ("mlflow.store.tracking.sqlalchemy_store", "matplotlib.pyplot", "sentence_transformers"):
         import_module(name)

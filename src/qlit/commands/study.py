@@ -110,7 +110,7 @@ def _work(arguments: Sequence[str]) -> int:
     """`qlit study worker`."""
     from qlit.jobs.distributed.cores import use_cores
     from qlit.jobs.study.setup import parse_arguments
-    from qlit.jobs.study.work import work_alone, work_for_parent
+    from qlit.jobs.study.worker_process import work_alone, work_for_parent
     from qlit.jobs.terminal import quieten
     from qlit.reports.study_record import record_study
 

@@ -9,6 +9,6 @@ __all__ = [
     "setup",
     "size",
     "supervisor",
-    "work",
     "worker",
+    "worker_process",
 ]
