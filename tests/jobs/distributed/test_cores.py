@@ -39,7 +39,7 @@ def test_strategy_and_devices_say_how_many(gpus, trainer, count):
         ({"strategy": "ddp_spawn"}, 0, r"in one process a trial \(strategy 'auto'\) or several \(strategy 'ddp'\)"),
         ({"devices": [0, 1]}, 4, r"tiny has devices \[0, 1\], and 4 GPUs are here; give a number"),
         ({"devices": "auto"}, 2, "tiny has devices 'auto', and 2 GPUs are here; give a number"),
-        ({"devices": -1}, 2, "say how many"),
+        ({"devices": -1}, 2, "give a number"),
         ({"devices": 8}, 4, r"tiny has devices 8, but 4 GPU\(s\) are here"),
         ({"logger": False}, 0, "A study needs the runs of its trainings"),
         ({"fast_dev_run": True}, 0, "A study needs the runs of its trainings"),
