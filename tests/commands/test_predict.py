@@ -332,7 +332,8 @@ def test_a_file_that_is_no_checkpoint_is_refused(refused, tmp_path, content):
     else:
         torch.save(content, path)
     is_cut_short = isinstance(content, bytes) and content.startswith(b"PK")
-    wanted = f"The checkpoint {path} is damaged" if is_cut_short else f"{path} is not a checkpoint of qlit: it ca"
+    reason = "contains no config of a run" if isinstance(content, dict | list) else "cannot be read as one"
+    wanted = f"The checkpoint {path} is damaged" if is_cut_short else f"{path} is not a checkpoint of qlit: it {reason}"
     assert refused(path, "good film").startswith(wanted)
 
 
@@ -362,7 +363,7 @@ def test_a_body_of_another_width_is_refused(make, refused):
         (["x.ckpt", "good", "--format", "xml"], "invalid choice: 'xml'"),
         (["x.ckpt", "good", "--format"], "the option --format needs a value."),
         (["x.ckpt", "--formt", "csv", "good"], "there is no option --formt; did you mean '--format'? A sentence"),
-        (["x.ckpt", "--great"], "there is no option --great. A sentence that begins with a dash can follow a lone --"),
+        (["x.ckpt", "--great"], "no option --great. A sentence that begins with a dash can follow a single --"),
         (["x.ckpt", "-half"], "there is no option -half"),
     ],
 )

@@ -46,7 +46,7 @@ def run(command: str, arguments: list[str]) -> int:
     """Run `qlit export` and return its exit status."""
     parser = CommandParser(
         prog=f"qlit {command}",
-        dash_hint="A sentence that begins with a dash can follow a lone --.",
+        dash_hint="A sentence that begins with a dash can follow a single --.",
         description="Write the circuits of a checkpoint's head on one sentence as OpenQASM 3 programs, with a README "
         "that explains how their results give the logit. Exact values: no shots, no gate noise.",
     )
