@@ -25,6 +25,7 @@ from qlit.tracking.tracker import MLflowTracker
 from qlit.training.checkpoints.best_and_last import BestAndLast
 from qlit.training.checkpoints.files import AtomicCheckpointIO
 from qlit.training.checkpoints.resumption import Resumption
+from qlit.training.checkpoints.within_epoch import StopWithinEpoch
 from qlit.training.epoch_loop import use_direct_steps
 from qlit.training.evaluation import CHECKPOINT_KEY
 from qlit.training.finders import finders, take_found, used_yaml
@@ -104,6 +105,8 @@ def _callbacks(session: "Session", given: list[Callback]) -> tuple[list[Callback
         FitNotices(),
         RunRecorder(kept.as_dict(), text, session.expected),
     ]
+    if session.command == "fit":
+        ours.append(StopWithinEpoch())
     if session.resumed_from is not None and session.resumed is not None:
         if searching := finders(given):  # they found their values before the first epoch
             given = [each for each in given if each not in searching]

@@ -2,6 +2,7 @@
 
 __all__ = [
     "allowed",
+    "batch_job",
     "checked_line",
     "checkout",
     "critical_section",

@@ -86,13 +86,16 @@ class BatchLoader:
         self.rank, self.world_size, self.tokenize = rank, world_size, tokenize
         # Lightning sets the epoch of `.sampler`, as for a DataLoader; if it finds `.sampler` it expects this one, too.
         self.sampler, self.batch_sampler = EpochOrder(len(labels), seed, is_fixed=is_fixed), None
+        self.first_batch = 0
+        """Number of batches that the next epoch omits: those that a resumed training has made."""
 
     def __len__(self) -> int:
         return -(-len(self.labels) // self.batch_size)
 
     def __iter__(self) -> Iterator[Batch]:
         order, size = self.sampler.indices(), self.batch_size
-        for first_number in range(0, len(self), _BATCHES_AT_ONCE):
+        first_of_epoch, self.first_batch = self.first_batch, 0
+        for first_number in range(first_of_epoch, len(self), _BATCHES_AT_ONCE):
             # Rows are gathered for several batches at once, so that a batch is a view.
             chunk = order[first_number * size : (first_number + _BATCHES_AT_ONCE) * size]
             labels = self.labels[chunk]

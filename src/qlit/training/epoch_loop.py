@@ -6,6 +6,8 @@ optimiser, progress) without the hooks, if no callback uses them; otherwise Ligh
 bit-identical results and the same progress in checkpoints, so that either can resume a run.
 """
 
+import warnings
+from collections.abc import Callable
 from typing import Any, final
 
 import torch
@@ -41,6 +43,20 @@ class DirectEpochLoop(_TrainingEpochLoop):
     """
 
     _plain = False
+    after_batch: Callable[[], None] | None = None
+    """Called after every batch, with all counters advanced and a validation after the batch made."""
+
+    def reset(self) -> None:
+        with (
+            warnings.catch_warnings()
+        ):  # the batch loader is given its place in the epoch (checkpoints/within_epoch.py)
+            warnings.filterwarnings("ignore", message=".*your dataloader is not resumable.*")
+            super().reset()
+
+    def on_advance_end(self, data_fetcher: Any) -> None:
+        super().on_advance_end(data_fetcher)
+        if self.after_batch is not None:
+            self.after_batch()
 
     def on_run_start(self, data_fetcher: Any) -> None:
         super().on_run_start(data_fetcher)

@@ -9,6 +9,9 @@ from torch import Tensor
 
 CHECKPOINT_KEY = "qlit"  # key of qlit's own data in a checkpoint: config, labels, run and scores
 
+WITHIN_EPOCH = "within_epoch"
+"""Key of a checkpoint from the middle of an epoch: what the rest of the epoch needs, one entry per process."""
+
 BEST = "best/"
 """Prefix of the metrics of a run's best checkpoint: its scores, such as `best/val/accuracy`, and its epoch."""
 

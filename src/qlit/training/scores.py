@@ -57,6 +57,13 @@ class Scores(nn.Module):
         """Whether no batch was collected since the last `compute`."""
         return not self._waiting
 
+    def collected(self) -> tuple[Tensor, Tensor, Tensor] | None:
+        """Logits, labels and losses collected since the last `compute`, for `add`; None if there are none."""
+        if self.is_empty:
+            return None
+        logits, labels, losses = (torch.cat(parts) for parts in zip(*self._waiting, strict=True))
+        return logits, labels, losses
+
     def clear(self) -> None:
         """Discard collected batches."""
         self._waiting.clear()
@@ -67,7 +74,9 @@ class Scores(nn.Module):
         If a logit or a loss is not finite, all scores are NaN. AUROC covers the classes that occur, and is missing if
         fewer than two occur.
         """
-        logits, labels, losses = (torch.cat(parts) for parts in zip(*self._waiting, strict=True))
+        collected = self.collected()
+        assert collected is not None, "no batch was collected"
+        logits, labels, losses = collected
         self._waiting.clear()
         logits = logits.float()
         if self.confusion is not None:

@@ -20,7 +20,7 @@ def checkpoint(*, epoch=3, processed=4, ready=4, last=True, **kwargs):
 
 def check(saved, *, max_epochs=-1, max_steps=-1, status=None, tests=True):
     tracker = SimpleNamespace(earlier_status=lambda: status)
-    limits = SimpleNamespace(max_epochs=max_epochs, max_steps=max_steps)
+    limits = SimpleNamespace(max_epochs=max_epochs, max_steps=max_steps, world_size=2)
     return check_resumable("last.ckpt", saved, limits, tracker, tests=tests)
 
 
@@ -29,6 +29,14 @@ def test_a_training_continues_only_from_the_end_of_an_epoch():
     assert check(checkpoint(processed=3), max_epochs=5) == ""  # after its last validation
     with pytest.raises(ValueError, match=r"within epoch 3, after batch 2, .* name the last.ckpt"):
         check(checkpoint(processed=3, last=False), max_epochs=5)
+
+
+def test_a_checkpoint_of_a_job_that_ran_out_of_time_continues_its_epoch_in_as_many_processes():
+    stopped = {"processed": 3, "last": False}
+    assert check(checkpoint(**stopped, within_epoch=[{}, {}]), max_epochs=4) == ""  # in the last of 4 epochs
+    assert "all of its 3 epochs" in check(checkpoint(**stopped, within_epoch=[{}, {}]), max_epochs=3, tests=False)
+    with pytest.raises(ValueError, match=r"within epoch 3 by one process, but this training has 2 processes: start"):
+        check(checkpoint(**stopped, within_epoch=[{}]), max_epochs=5)
 
 
 def test_weights_alone_are_refused():

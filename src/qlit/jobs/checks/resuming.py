@@ -5,6 +5,7 @@ from typing import Any
 from lightning.pytorch import Trainer
 
 from qlit.tracking.tracker import MLflowTracker
+from qlit.training.evaluation import WITHIN_EPOCH
 
 
 def check_resumable(
@@ -21,22 +22,29 @@ def check_resumable(
     Returns:
         The reason why there is nothing to do, if all epochs or steps are trained and the test is done; else "".
     Raises:
-        ValueError: If the checkpoint has no optimiser state, was written within an epoch, or has more epochs or steps
-            than the trainer allows.
+        ValueError: If the checkpoint has no optimiser state, was written within an epoch without the state that the
+            rest of the epoch needs, or by another number of processes, or has more epochs or steps than the trainer
+            allows.
     """
     if "optimizer_states" not in checkpoint or "loops" not in checkpoint:
         raise ValueError(f"{path} contains only weights, so no training can continue from it; name a last.ckpt.")
     loop = checkpoint["loops"]["fit_loop"]
     epochs = loop["epoch_progress"]["current"]
     batches = loop["epoch_loop.batch_progress"]
-    if epochs["processed"] < epochs["ready"] and not batches["is_last_batch"]:
+    kept = checkpoint.get(WITHIN_EPOCH)
+    if kept is not None and len(kept) != trainer.world_size:
+        raise ValueError(
+            f"{path} was written within epoch {checkpoint['epoch']} by {_processes(len(kept))}, but this "
+            f"training has {_processes(trainer.world_size)}: start as many."
+        )
+    if kept is None and epochs["processed"] < epochs["ready"] and not batches["is_last_batch"]:
         raise ValueError(
             f"{path} was written within epoch {checkpoint['epoch']}, after batch "
             f"{batches['current']['ready']}, but a training continues from the end of an epoch: name the last.ckpt of "
             "its run."
         )
     limits = {
-        "max_epochs": (int(checkpoint["epoch"]) + 1, trainer.max_epochs, "epochs"),
+        "max_epochs": (int(checkpoint["epoch"]) + (kept is None), trainer.max_epochs, "epochs"),
         "max_steps": (int(checkpoint["global_step"]), trainer.max_steps, "steps"),
     }
     for name, (done, limit, unit) in limits.items():
@@ -53,3 +61,7 @@ def check_resumable(
                 "continue."
             )
     return ""
+
+
+def _processes(count: int) -> str:
+    return "one process" if count == 1 else f"{count} processes"

@@ -6,4 +6,5 @@ __all__ = [
     "notes",
     "resumption",
     "weights",
+    "within_epoch",
 ]

@@ -21,10 +21,11 @@ _LAST_EVERY_S = 1.0
 class BestAndLast(ModelCheckpoint):
     """Write `best.ckpt`, with the highest validation accuracy and among equals the lowest loss, and `last.ckpt`.
 
-    `best.ckpt` has the weights of the best validation, which may be in the middle of an epoch. `last.ckpt` has the
-    state at the end of an epoch. It is written after every epoch that ends at least a second after the previous write,
-    and after the last one. (Lightning's own `save_last` writes it only with a new best.) Neither is written for an
-    epoch in which the training diverged.
+    `best.ckpt` has the weights of the best validation, which may be in the middle of an epoch. `last.ckpt` has
+    the state at the end of an epoch or, if a scheduler stopped the training (within_epoch.py), in the middle of one. It
+    is written after every epoch that ends at least a second after the previous write, and after the last one.
+    (Lightning's own `save_last` writes it only with a new best.) Neither is written for an epoch in which the training
+    diverged.
 
     Args:
         resumed_from: Checkpoint from which the training is resumed. The best checkpoint so far is recognised by its
@@ -88,9 +89,13 @@ class BestAndLast(ModelCheckpoint):
             self._keep_if_best(trainer, pl_module)
         now = time.monotonic()
         if trainer.strategy.broadcast(_is_last_epoch(trainer) or now >= self._due):  # all processes must decide alike
-            self.last_model_path = self.format_checkpoint_name({}, self.CHECKPOINT_NAME_LAST)
-            trainer.save_checkpoint(self.last_model_path)
+            self.write_last(trainer)
             self._due = now + _LAST_EVERY_S
+
+    def write_last(self, trainer: Trainer) -> None:
+        """Write `last.ckpt`; all processes of the training call this together."""
+        self.last_model_path = self.format_checkpoint_name({}, self.CHECKPOINT_NAME_LAST)
+        trainer.save_checkpoint(self.last_model_path)
 
     def _keep_if_best(self, trainer: Trainer, module: SentenceClassifier) -> None:
         found = module.evaluations.get("val")

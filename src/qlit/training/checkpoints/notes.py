@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from qlit.training.evaluation import CHECKPOINT_KEY, Evaluation
+from qlit.training.evaluation import CHECKPOINT_KEY, WITHIN_EPOCH, Evaluation
 
 _Rule = tuple[Callable[[Any], bool], str]
 _MOST_CHARS = 1_000_000
@@ -130,6 +130,28 @@ def _is_weight(value: Any) -> bool:
     )
 
 
+def _is_within_epoch(value: Any) -> bool:
+    """Whether this is what one process needs for the rest of an epoch."""
+    names = {"num_batches", "train_scores", "random_state", "cuda_random_state"}
+    if not isinstance(value, dict) or value.keys() != names or not _is_count(value["num_batches"]):
+        return False
+    states = (value["random_state"], value["cuda_random_state"])
+    return _is_weight(states[0]) and _or_none(_is_weight)(states[1]) and _or_none(_is_scores)(value["train_scores"])
+
+
+def _is_scores(value: Any) -> bool:
+    """Whether these are logits, labels and losses of the same sentences."""
+    if not isinstance(value, list) or len(value) != 3 or not all(map(_is_weight, value)):
+        return False
+    logits, labels, losses = value
+    is_numbers = logits.is_floating_point() and losses.is_floating_point() and labels.dtype == torch.int64
+    is_shaped = logits.ndim == 2 and labels.ndim == losses.ndim == 1
+    if not (is_numbers and is_shaped and len(logits) == len(labels) == len(losses)):
+        return False
+    num_classes = max(logits.shape[1], 2)
+    return len(labels) == 0 or (int(labels.min()) >= 0 and int(labels.max()) < num_classes)
+
+
 def _is_score(value: Any) -> bool:
     return _is_number(value) or (isinstance(value, Tensor) and value.numel() == 1 and not value.is_complex())
 
@@ -189,6 +211,7 @@ _PARTS: dict[str, _Rule] = {
     "callbacks": (_or_none(_dict_of(lambda each: isinstance(each, dict))), "states by name"),
     "optimizer_states": (_list_of(_is_optimizer), "states of optimisers"),
     "pytorch-lightning_version": (_is_version, "a version of Lightning"),
+    WITHIN_EPOCH: (_list_of(_is_within_epoch, at_least=1), "what the rest of an epoch needs, for every process"),
     "lr_schedulers": (_list_of(lambda each: isinstance(each, dict)), "a list of states"),
 }
 _NOTES: dict[str, _Rule] = {
