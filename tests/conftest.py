@@ -64,6 +64,24 @@ def empty_database(tmp_path_factory):
     return path
 
 
+@pytest.fixture(scope="session")
+def cluster():
+    """A Slurm cluster of one node; SLURM_CONF names it to all commands of the session."""
+    from slurm_cluster import SlurmCluster
+
+    if reason := SlurmCluster.missing():
+        pytest.skip(reason)
+    found = SlurmCluster()
+    before = os.environ.get("SLURM_CONF")
+    os.environ["SLURM_CONF"] = str(found.config)
+    yield found
+    if before is None:
+        del os.environ["SLURM_CONF"]
+    else:
+        os.environ["SLURM_CONF"] = before
+    found.stop()
+
+
 @pytest.fixture(scope="module")
 def copied_stores(empty_database):
     """New stores of this process and of forked ones are copies; interpreters that tests start create theirs."""

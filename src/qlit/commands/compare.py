@@ -1,5 +1,6 @@
 """`qlit compare`: compare runs, or configs trained on the same splits, with intervals and tests."""
 
+import argparse
 import json
 from collections.abc import Sequence
 from dataclasses import asdict, replace
@@ -9,7 +10,7 @@ from qlit.comparisons.comparison import Model, compare
 from qlit.comparisons.models import models_of_runs
 from qlit.jobs.config.arguments import CommandParser, split_overrides
 from qlit.jobs.config.options import value_of
-from qlit.jobs.series import Series, candidate_of, stopped_status
+from qlit.jobs.series import Candidate, Series, candidate_of, stopped_status
 from qlit.jobs.terminal import quieten
 from qlit.reports.comparison_figure import comparison_figure
 from qlit.reports.comparison_text import comparison_text
@@ -23,8 +24,34 @@ _MAX_SEEDS = 10_000
 
 def run(command: str, arguments: list[str]) -> int:
     """Run `qlit compare` and return its exit status."""
+    options, overrides = parse_arguments(arguments)
+    quieten()
+    candidates = candidates_of(options, overrides)
+    if not candidates:
+        models = _models_of_runs(options.runs, overrides)
+    else:
+        series = _series(candidates)
+        if (stopped := series.train()) is not None:
+            return stopped_status(command, stopped)
+        models = _models_of_series(series)
+    comparison = compare(models)
+    if options.json:
+        text = json.dumps(asdict(comparison), indent=2, allow_nan=False)
+        Path(options.json).write_text(text + "\n", encoding="utf-8")
+    if options.plot:
+        comparison_figure(comparison).savefig(options.plot)
+    print(comparison_text(comparison))  # last: a reader who has gone (`| head`) costs no file
+    return 0
+
+
+def parse_arguments(arguments: Sequence[str]) -> tuple[argparse.Namespace, list[str]]:
+    """Options of the command, and those for its configs.
+
+    Raises:
+        UsageError, ValueError, FileNotFoundError: If they cannot be understood, or an output file cannot be written.
+    """
     parser = CommandParser(
-        prog=f"qlit {command}",
+        prog="qlit compare",
         description="Compare models on the same splits: mean, paired difference with its 95 % interval, McNemar's "
         "test and a paired bootstrap on the test sentences, effect sizes, and whether a difference is within noise. "
         "Give runs, which are read from MLflow, or configs, which are trained once per seed; earlier trainings are "
@@ -47,35 +74,27 @@ def run(command: str, arguments: list[str]) -> int:
     parser.add_argument("--plot", metavar="FILE", help="write a figure to a file, too: .png, .svg or .pdf")
     own, overrides = split_overrides(arguments)
     options = parser.parse(own)
-    quieten()
     check_output(options.json)
     check_output(options.plot, suffixes=(".png", ".svg", ".pdf"))
-    if bool(options.runs) == bool(options.config):
+    return options, overrides
+
+
+def candidates_of(options: argparse.Namespace, overrides: Sequence[str]) -> list[Candidate]:
+    """The models to train with the same seeds; empty if the command compares runs.
+
+    Raises:
+        UsageError, ValueError, FileNotFoundError: If the options do not fit together, or a config does not exist.
+    """
+    configs = options.config
+    if bool(options.runs) == bool(configs):
         raise UsageError("give ids of runs, or configs with --config" + (", not both." if options.runs else "."))
     if options.runs:
         if options.seeds is not None or options.first_seed is not None:
             raise UsageError("runs are compared as they are: --seeds and --first_seed go with --config.")
-        models = _models_of_runs(options.runs, overrides)
-    else:
-        series = _series(options.config, options.seeds, options.first_seed, overrides)
-        if (stopped := series.train()) is not None:
-            return stopped_status(command, stopped)
-        models = _models_of_series(series)
-    comparison = compare(models)
-    if options.json:
-        text = json.dumps(asdict(comparison), indent=2, allow_nan=False)
-        Path(options.json).write_text(text + "\n", encoding="utf-8")
-    if options.plot:
-        comparison_figure(comparison).savefig(options.plot)
-    print(comparison_text(comparison))  # last, so that a closed pipe (`| head`) does not prevent the files
-    return 0
-
-
-def _series(configs: Sequence[str], seeds: int | None, first_seed: int | None, overrides: Sequence[str]) -> Series:
-    """The trainings of two or more configs on the same data, each with the same seeds."""
+        return []
     if len(configs) < 2:
         raise UsageError(f"a comparison needs two configs at least, but got one, {configs[0]}.")
-    num_seeds, first = _NUM_SEEDS if seeds is None else seeds, first_seed or 0
+    num_seeds, first = _NUM_SEEDS if options.seeds is None else options.seeds, options.first_seed or 0
     if not 1 <= num_seeds <= _MAX_SEEDS:
         bound = "--seeds >= 1" if num_seeds < 1 else f"--seeds <= {_MAX_SEEDS:,}"
         raise UsageError(f"`{bound}` must hold, but got {num_seeds}.")
@@ -87,6 +106,11 @@ def _series(configs: Sequence[str], seeds: int | None, first_seed: int | None, o
             raise UsageError(f"the config {configs[number]} is given twice.")
     if len({each.name for each in candidates}) < len(candidates):  # files with the same name in two folders
         candidates = [replace(each, name=config) for each, config in zip(candidates, configs, strict=True)]
+    return candidates
+
+
+def _series(candidates: Sequence[Candidate]) -> Series:
+    """The trainings of candidates on the same data."""
     series = Series(candidates)
     data = {contents.data: candidate.name for candidate, contents in zip(candidates, series.contents(), strict=True)}
     if len(data) > 1:

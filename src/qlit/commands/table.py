@@ -1,11 +1,12 @@
 """`qlit table`: a table of our results beside the published ones."""
 
+import argparse
 import sys
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from qlit.comparisons.table_file import PlannedRow, read_plan
+from qlit.comparisons.table_file import Plan, PlannedRow, read_plan
 from qlit.jobs.config.arguments import CommandParser, split_overrides
 from qlit.jobs.series import Candidate, Series, stopped_status
 from qlit.jobs.terminal import quieten
@@ -16,27 +17,10 @@ from qlit.runtime.output_files import check_output
 
 def run(command: str, arguments: list[str]) -> int:
     """Run `qlit table` and return its exit status."""
-    parser = CommandParser(
-        prog=f"qlit {command}",
-        description="Train the missing rows of a table, once per seed, and write our results beside the published "
-        "ones as Markdown: means, 95 % intervals, splits, epochs, and how the order of the rows agrees.",
-        epilog="Options with a dot (--data.source, --data.body) go to all rows. Earlier trainings are reused, so "
-        "that the same command continues a stopped table.",
-    )
-    parser.add_argument("table", help="a file of configs/tables/")
-    parser.add_argument("--output", metavar="FILE", help="write the table there instead of standard output")
-    parser.add_argument("--no_training", action="store_true", help="write the earlier results; rows may be incomplete")
-    parser.add_argument("--max_seeds", type=int, metavar="N", help="at most N seeds per row, for a first look")
-    parser.add_argument("--max_epochs", type=int, metavar="N", help="at most N epochs per training, for a first look")
-    own, overrides = split_overrides(arguments)
-    options = parser.parse(own)
+    options, overrides = parse_arguments(arguments)
     quieten()
-    check_output(options.output)
-    for name in ("max_seeds", "max_epochs"):
-        if (limit := getattr(options, name)) is not None and limit < 1:
-            raise UsageError(f"`--{name} >= 1` must hold, but got {limit}.")
     plan = read_plan(options.table)
-    rows = [_limited(row, options.max_seeds, options.max_epochs) for row in plan.rows]
+    rows = _rows(plan, options)
     series = Series([_candidate(row, overrides) for row in rows])
     if options.no_training:
         series.find()
@@ -50,6 +34,46 @@ def run(command: str, arguments: list[str]) -> int:
     else:
         print(text, end="")
     return 0
+
+
+def parse_arguments(arguments: Sequence[str]) -> tuple[argparse.Namespace, list[str]]:
+    """Options of the command, and those for the configs of all rows.
+
+    Raises:
+        UsageError, FileNotFoundError: If they cannot be understood, or the output file cannot be written.
+    """
+    parser = CommandParser(
+        prog="qlit table",
+        description="Train the missing rows of a table, once per seed, and write our results beside the published "
+        "ones as Markdown: means, 95 % intervals, splits, epochs, and how the order of the rows agrees.",
+        epilog="Options with a dot (--data.source, --data.body) go to all rows. Earlier trainings are reused, so "
+        "that the same command continues a stopped table.",
+    )
+    parser.add_argument("table", help="a file of configs/tables/")
+    parser.add_argument("--output", metavar="FILE", help="write the table there instead of standard output")
+    parser.add_argument("--no_training", action="store_true", help="write the earlier results; rows may be incomplete")
+    parser.add_argument("--max_seeds", type=int, metavar="N", help="at most N seeds per row, for a first look")
+    own, overrides = split_overrides(arguments)
+    options = parser.parse(own)
+    check_output(options.output)
+    for name in ("max_seeds", "max_epochs"):
+        if (limit := getattr(options, name)) is not None and limit < 1:
+            raise UsageError(f"`--{name} >= 1` must hold, but got {limit}.")
+    return options, overrides
+
+
+def candidates_of(options: argparse.Namespace, overrides: Sequence[str]) -> list[Candidate]:
+    """The models to train, one per row.
+
+    Raises:
+        ValueError, FileNotFoundError: If the table or a config does not exist or is not valid.
+    """
+    return [_candidate(row, overrides) for row in _rows(read_plan(options.table), options)]
+
+
+def _rows(plan: Plan, options: argparse.Namespace) -> list[PlannedRow]:
+    """Rows of a table within the limits of the options."""
+    return [_limited(row, options.max_seeds, options.max_epochs) for row in plan.rows]
 
 
 def _limited(row: PlannedRow, max_seeds: int | None, max_epochs: int | None) -> PlannedRow:

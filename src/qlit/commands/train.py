@@ -15,6 +15,7 @@ from qlit.jobs.config.options import readable_errors, value_of
 from qlit.jobs.evaluate import Evaluated, evaluate
 from qlit.jobs.job import Job
 from qlit.jobs.outcome import Outcome
+from qlit.jobs.requeued import requeued_options
 from qlit.jobs.run_logger import is_rank_zero
 from qlit.jobs.summary import print_notices
 from qlit.jobs.terminal import quieten
@@ -26,7 +27,7 @@ def run(command: str, arguments: list[str]) -> int:
     quieten()
     with tempfile.TemporaryDirectory() as folder:
         with readable_errors():
-            own = _with_config_of_checkpoint(command, arguments, Path(folder))
+            own = with_config_of_checkpoint(command, arguments, Path(folder))
         # Names in a checkpoint are checked before they are imported.
         with nullcontext() if own is None else only_listed_imports():
             try:
@@ -41,7 +42,7 @@ def run(command: str, arguments: list[str]) -> int:
 
 def _outcome(command: str, options: Sequence[str], *, from_checkpoint: bool) -> Outcome:
     if command == "fit":
-        return Job(options, from_checkpoint=from_checkpoint).run()
+        return Job([*options, *requeued_options()], from_checkpoint=from_checkpoint).run()
     return evaluate(cast(Evaluated, command), options, from_checkpoint=from_checkpoint)
 
 
@@ -57,7 +58,7 @@ def _status_of(command: str, outcome: Outcome) -> int:
     return 1 if outcome.status == "failed" else 0
 
 
-def _with_config_of_checkpoint(command: str, arguments: list[str], folder: Path) -> list[str] | None:
+def with_config_of_checkpoint(command: str, arguments: list[str], folder: Path) -> list[str] | None:
     """Add the config in the checkpoint to the arguments; None if the command has a config of its own."""
     path = value_of("--ckpt_path", arguments)
     given = value_of("--config", arguments) or value_of("-c", arguments)

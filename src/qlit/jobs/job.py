@@ -10,7 +10,7 @@ from typing import Any, Self, final
 from qlit.data.contents import Contents, contents_of
 from qlit.jobs.callbacks.interruption import Interruption, outcome_or_stop
 from qlit.jobs.callbacks.pruning import Pruning
-from qlit.jobs.config.training_parser import kept_config, parse
+from qlit.jobs.config.training_parser import kept_config, kept_yaml, parse
 from qlit.jobs.fit import fit
 from qlit.jobs.outcome import Outcome, scores_of_history
 from qlit.jobs.session import Session
@@ -70,6 +70,11 @@ class Job:
         """The resolved config as its run records it: nested, with every key, defaults included."""
         kept: dict[str, Any] = kept_config(self._parsed).as_dict()
         return kept
+
+    @property
+    def config_yaml(self) -> str:
+        """The resolved config as YAML text, which may contain credentials of a URI."""
+        return kept_yaml("fit", kept_config(self._parsed))
 
     @property
     def contents(self) -> Contents:

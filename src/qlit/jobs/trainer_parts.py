@@ -17,6 +17,7 @@ from qlit.jobs.config.options import value_of
 from qlit.jobs.config.training_parser import kept_config, kept_yaml
 from qlit.jobs.config.values import listed
 from qlit.jobs.distributed.cluster import check_requeued, cluster_environment
+from qlit.jobs.requeued import NoteRun
 from qlit.jobs.run_logger import RunLogger
 from qlit.runtime.allowed import allow_options
 from qlit.runtime.retry import retry_until_mlflow_answers
@@ -107,6 +108,8 @@ def _callbacks(session: "Session", given: list[Callback]) -> tuple[list[Callback
     ]
     if session.command == "fit":
         ours.append(StopWithinEpoch())
+    if session.command == "fit" and session.tags is None:
+        ours.append(NoteRun())
     if session.resumed_from is not None and session.resumed is not None:
         if searching := finders(given):  # they found their values before the first epoch
             given = [each for each in given if each not in searching]

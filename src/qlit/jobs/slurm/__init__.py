@@ -1,0 +1,8 @@
+"""Jobs on a Slurm cluster: settings, scripts, submission, and the queue."""
+
+__all__ = [
+    "script",
+    "settings",
+    "submission",
+    "tasks",
+]
