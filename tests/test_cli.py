@@ -14,7 +14,7 @@ from qlit.runtime.checkout import checkout_of, version_that_runs
 
 COMMANDS = [
     *("fit", "validate", "test", "predict", "finetune"),
-    *("compare", "table", "export", "study", "submit", "sync", "describe"),
+    *("compare", "table", "export", "study", "submit", "jobs", "sync", "describe"),
 ]
 
 

@@ -19,6 +19,7 @@ _COMMANDS = {
     "export": ("qlit.commands.export", "write a checkpoint's circuits on a sentence as OpenQASM 3 programs"),
     "study": ("qlit.commands.study", "sweep or search over config keys, with many workers; see qlit study --help"),
     "submit": ("qlit.commands.submit", "submit a fit, a study, a comparison or a table as a job of a Slurm cluster"),
+    "jobs": ("qlit.commands.jobs", "show or cancel the jobs that were submitted from this folder"),
     "sync": ("qlit.commands.sync", "send MLflow what it lacks of this folder's runs after an outage"),
     "describe": ("qlit.commands.describe", "show parameters, gates, memory and time of a model before a long run"),
 }
