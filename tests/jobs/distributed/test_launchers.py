@@ -1,6 +1,8 @@
 """Variables of launchers in the environment: valid and inherited ones, and the processes of a training."""
 
 import os
+import sys
+from contextlib import nullcontext
 
 import pytest
 
@@ -199,6 +201,36 @@ def test_tasks_with_different_work_and_processes_with_inherited_variables_train(
     refuse_copies("train the same model")
     assert capsys.readouterr().err.startswith(says)
     assert bool(says) or not capsys.readouterr().err
+
+
+SAME, OTHER, SHELL = ("python", "--data.seed", "0"), ("python", "--data.seed", "1"), ("bash", "-c", "..")
+
+
+@pytest.mark.parametrize(
+    ("per_node", "tasks", "underscore", "is_refused"),
+    [
+        ("2", [SAME, OTHER], "/usr/bin/srun", False),
+        ("2", [SAME, SHELL], "/usr/bin/srun", False),
+        ("2", [SAME], "/usr/bin/srun", False),  # the other shell had something shorter to do
+        ("2", [SAME, SAME], sys.executable, True),
+        ("2", [], "/usr/bin/srun", True),
+        ("1(x2)", [SAME], sys.executable, False),  # the other task is on another machine
+        ("1(x2)", [SAME], "/usr/bin/srun", True),
+        ("3,1", [SAME, SAME, SAME], sys.executable, True),
+        ("", [SAME, OTHER], sys.executable, True),
+    ],
+)
+def test_tasks_that_replaced_their_shells_have_work_of_their_own(
+    started, above, monkeypatch, per_node, tasks, underscore, is_refused
+):
+    """`srun bash -c 'qlit ..'`: bash runs its last command in its own process."""
+    monkeypatch.setattr(launchers, "_command_lines", lambda: tasks)
+    monkeypatch.setattr(launchers, "_START_S", 0.05)
+    monkeypatch.setenv("_", underscore)
+    started({**SLURM_STEP, "SLURM_STEP_TASKS_PER_NODE": per_node})
+    above("slurmstepd")
+    with pytest.raises(ValueError, match="started this command 2 times") if is_refused else nullcontext():
+        refuse_copies("train the same model")
 
 
 def test_a_rank_of_our_own_knows_its_number_until_its_training_ends(started):

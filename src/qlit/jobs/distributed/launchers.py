@@ -7,9 +7,13 @@ requests several processes and was started as one of that number.
 """
 
 import os
+import re
 import sys
+import time
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
+from pathlib import Path
 
 RANK_OF = "QLIT_RANK_OF"
 """Environment variable that ranks inherit: the process id of their training."""
@@ -32,7 +36,16 @@ _STARTERS = {
     "jsrun": {"jsrun", "jsmd"},
 }
 
+_START_S = 1.0  # in which slurmstepd starts all tasks of a machine
+_MOST_NODES = 100_000
+
 _removed: dict[str, str] = {}
+
+
+class _Task:
+    """Result of `remove_variables` for a task of srun."""
+
+    has_own_work = False
 
 
 @dataclass(frozen=True)
@@ -59,9 +72,11 @@ def remove_variables() -> None:
     Call this before the first import of Lightning.
     """
     _removed.clear()
+    _Task.has_own_work = False
     found = {name: os.environ.pop(name) for name in list(os.environ) if _is_of_launchers(name)}
     if found.get(RANK_OF) != str(os.getpid()):  # else Lightning set them for ranks of an earlier training here
         _removed.update(found)
+        _Task.has_own_work = _has_own_work(found)
 
 
 def removed_variables() -> dict[str, str]:
@@ -83,7 +98,7 @@ def local_rank() -> int:
 def refuse_copies(what: str) -> None:
     """Raise a ValueError if a launcher started the same command several times, and every copy would do `what`.
 
-    A script between launcher and command may give different work to every task; then a message names this task.
+    A shell between launcher and command may give different work to every task; then a message names this task.
     """
     launcher = launcher_of(_removed)
     if launcher is None or launcher.name == "qlit" or (launcher.num_tasks or 1) < 2:
@@ -91,7 +106,7 @@ def refuse_copies(what: str) -> None:
     starter, is_direct = _starter()
     if starter != launcher.name:  # the variables are inherited from an earlier launcher
         return
-    if is_direct:
+    if is_direct and not (starter == "srun" and _Task.has_own_work):
         raise ValueError(
             f"{starter} started this command {launcher.num_tasks} times, and every copy would {what}. Start it "
             "once, or let all copies train one model: `qlit fit --trainer.strategy ddp` with as many "
@@ -155,6 +170,49 @@ def _starter() -> tuple[str, bool]:
                 return launcher, is_direct
         is_direct = is_direct and bool(_WRAPPERS & names)
     return "", False
+
+
+def _has_own_work(variables: Mapping[str, str]) -> bool:
+    """Whether srun started a shell that this process has replaced: `srun bash -c 'qlit ..'`.
+
+    Bash runs its last command in its own process. Then the tasks of this machine have different command lines, or some
+    are still shells. If this is the only task of the machine, the variable `_`, which bash sets to the program that it
+    runs, names this program.
+
+    Call this early, when all tasks exist and none has ended.
+    """
+    num_tasks = _tasks_here(variables)
+    if num_tasks == 0:
+        return False
+    if num_tasks == 1:
+        return Path(os.environ.get("_", "")).name in (Path(sys.executable).name, Path(sys.argv[0]).name)
+    deadline = time.monotonic() + _START_S
+    while len(tasks := _command_lines()) < num_tasks and time.monotonic() < deadline:
+        time.sleep(0.01)  # slurmstepd has not started all of them
+    return len(set(tasks)) > 1 or 0 < len(tasks) < num_tasks
+
+
+def _tasks_here(variables: Mapping[str, str]) -> int:
+    """Tasks on this machine of a step with several tasks, from "2(x3),1"; 0 without such a step."""
+    if not variables.get("SLURM_STEP_NUM_TASKS", "").isdecimal() or int(variables["SLURM_STEP_NUM_TASKS"]) < 2:
+        return 0
+    counts: list[int] = []
+    for count, times in re.findall(r"(\d+)(?:\(x(\d+)\))?", variables.get("SLURM_STEP_TASKS_PER_NODE", "")):
+        counts += [int(count)] * min(int(times or 1), _MOST_NODES)
+    node = variables.get("SLURM_NODEID", "")
+    return counts[int(node)] if node.isdecimal() and int(node) < len(counts) else 0
+
+
+def _command_lines() -> list[tuple[str, ...]]:
+    """Command lines of the tasks of srun on this machine; empty if this process is not directly below slurmstepd."""
+    import psutil
+
+    with suppress(psutil.Error):
+        for process in psutil.Process().parents():
+            if process.name() in _STARTERS["srun"]:
+                lines = [tuple(task.cmdline()) for task in process.children()]
+                return [line for line in lines if line and not line[0].startswith("slurmstepd")]
+    return []
 
 
 def _is_in_batch_script() -> bool:
