@@ -65,7 +65,7 @@ def test_its_checkpoint_is_tested_and_labels_sentences(fitted, monkeypatch, caps
     assert row["label"] in ("0", "1")
 
 
-def test_an_estimator_that_does_not_converge_says_so_in_the_terminal_and_in_the_run(tmp_path):
+def test_an_estimator_without_convergence_warns_in_the_terminal_and_in_the_run(tmp_path):
     options = ["--model.head.num_features", "384", "--model.head.max_iter", "1"]
     status, out, _ = run(tmp_path, "fit", *config("logistic_regression"), *options)
     assert status == 0

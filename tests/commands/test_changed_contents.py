@@ -54,7 +54,7 @@ def accuracies():
         return [model["accuracies"] for model in json.load(file)["models"]]
 
 
-def test_a_comparison_is_of_the_labels_and_the_body_that_lie_there_now(folder, capsys):
+def test_a_comparison_uses_the_current_labels_and_body(folder, capsys):
     assert main([*COMPARE, "--seeds", "1"]) == 0
     first = accuracies()
     write_data(folder / "d.tsv", shuffled=True)

@@ -113,7 +113,7 @@ def test_a_damaged_checkpoint_is_refused_or_read_as_it_was_written(whole, path, 
     assert num_refused > 200
 
 
-def test_a_record_that_is_marked_as_a_folder_is_not_read_as_whatever_lies_in_memory(whole, path):
+def test_a_record_that_is_marked_as_a_folder_is_not_read_from_uninitialised_memory(whole, path):
     write_checkpoint(whole, path)
     content = bytearray(path.read_bytes())
     entry = content.index(b"PK\x01\x02", content.rindex(b"/data/0") - 60)

@@ -29,7 +29,7 @@ def test_omitted_files_of_a_folder_are_in_the_summary_and_in_the_run(tmp_path, m
         assert out.count(text) == 1
 
 
-def test_a_head_with_one_class_less_is_reported_with_what_minus_one_may_mean(tmp_path, monkeypatch, capsys):
+def test_a_head_with_one_class_too_few_is_reported_with_a_hint_about_minus_one(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "x.tsv").write_text(rows([0, 1, -1] * 30))
     assert main([*FIT, "--data.source", "x.tsv", "--trainer.logger", "false"]) == 1

@@ -92,7 +92,7 @@ def results(tmp_path_factory):
 
 
 @pytest.mark.parametrize(("command", "place"), CASES)
-def test_a_command_works_there_or_says_why_not(results, command, place):
+def test_a_command_works_or_prints_one_sentence(results, command, place):
     status, sentence = CASES[command, place]
     found = results[f"{command} | {place}"]
     if found["status"] == 77:

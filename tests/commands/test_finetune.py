@@ -46,7 +46,7 @@ def test_it_prints_what_it_did_and_the_next_command(tuned):
     assert not (folder / "mlruns").exists()
 
 
-def test_a_head_is_trained_on_it_but_no_split_that_holds_out_what_it_saw(tuned, monkeypatch, capsys):
+def test_a_head_is_trained_on_it_except_on_splits_that_test_its_sentences(tuned, monkeypatch, capsys):
     folder, _, _ = tuned
     monkeypatch.chdir(folder)
     given = ["fit", *FEW, *UNTRACKED, "--data.body", "./bodies/few"]
@@ -69,7 +69,7 @@ def test_a_head_is_trained_on_it_but_no_split_that_holds_out_what_it_saw(tuned, 
         (["--output", "new", "--data.train_fraction", "0.3"], 1, "raise `num_per_label`"),
     ],
 )
-def test_what_cannot_be_is_refused_in_one_sentence(tmp_path, monkeypatch, capsys, options, status, sentence):
+def test_invalid_options_are_refused_in_one_sentence(tmp_path, monkeypatch, capsys, options, status, sentence):
     monkeypatch.chdir(tmp_path)
     assert main(["finetune", *FEW, *options]) == status
     shown = capsys.readouterr()

@@ -23,7 +23,7 @@ def best(folder):
     return str(folder / "mlruns" / "runs" / only_run(folder).info.run_id / "best.ckpt")
 
 
-def test_the_summary_says_what_a_person_wants_to_know(fitted):
+def test_the_summary_has_the_essential_results(fitted):
     _, out, err = fitted
     assert "64 train / 16 validation / 20 test sentences" in out
     assert "(encoder 19, pqc 28, linear 2)" in out

@@ -16,7 +16,7 @@ def fitted(tmp_path_factory):
     return folder, ("--ckpt_path", str(folder / "mlruns" / "runs" / run_id / "best.ckpt"))
 
 
-def test_a_checkpoint_is_scored_under_its_own_noise_another_and_none(fitted):
+def test_a_checkpoint_is_scored_with_its_own_noise_other_noise_and_none(fitted):
     folder, checkpoint = fitted
     trained = only_run(folder)
     losses = []

@@ -25,7 +25,7 @@ def folder(tmp_path, monkeypatch):
     return tmp_path
 
 
-def test_a_checkpoint_does_not_choose_what_code_is_run(folder, capsys):
+def test_a_checkpoint_does_not_choose_which_code_runs(folder, capsys):
     marker = folder / "code-was-run"
     trusted = ["--data.trust_remote_code", "true"]
     for command in (["fit"], ["finetune", "--output", "tuned"]):

@@ -158,7 +158,7 @@ def test_probabilities_are_those_of_the_modules_logits(which, make, predict, req
     assert len({row["probability"] for row in rows}) == len(SENTENCES)
 
 
-def test_what_a_trainable_body_learnt_comes_from_the_checkpoint(make, two):
+def test_the_weights_of_a_trainable_body_come_from_the_checkpoint(make, two):
     trained = make("learnt", ["bad", "good"], trainable_body=True)
     assert (trained.probabilities(SENTENCES) - two.probabilities(SENTENCES)).abs().max() > 0.01
 
@@ -251,7 +251,7 @@ def test_csv_lines_end_with_a_newline_alone(two, predict, tmp_path):
     assert "\r" not in out
 
 
-def test_options_stand_anywhere_and_sentences_begin_with_anything(two, predict):
+def test_options_may_be_anywhere_and_sentences_may_begin_with_anything(two, predict):
     expected = predict(two.path, "-half as good", "it was", "--format", "csv")
     assert predict(two.path, "-half as good", "--format", "csv", "it was") == expected
     assert predict("--format=csv", two.path, "-half as good", "it was") == expected
@@ -337,7 +337,7 @@ def test_a_file_that_is_no_checkpoint_is_refused(refused, tmp_path, content):
     assert refused(path, "good film").startswith(wanted)
 
 
-def test_a_checkpoint_that_is_not_there_is_refused(refused, tmp_path):
+def test_a_missing_checkpoint_is_refused(refused, tmp_path):
     assert refused(tmp_path / "gone.ckpt", "good").startswith(f"There is no checkpoint {tmp_path}/gone.ckpt (in ")
     assert refused(tmp_path, "good").startswith(f"There is no checkpoint {tmp_path} (in ")
 

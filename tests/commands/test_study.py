@@ -54,7 +54,7 @@ def children(folder, experiment="tiny"):
     return [each for each in all_runs(folder, experiment) if "mlflow.parentRunId" in each.data.tags]
 
 
-def test_every_cell_is_a_run_under_the_studys_own(studied):
+def test_every_cell_is_a_run_below_the_run_of_the_study(studied):
     runs = all_runs(studied, "tiny")
     assert {each.info.status for each in runs} == {"FINISHED"}
     (parent,) = [each for each in runs if "mlflow.parentRunId" not in each.data.tags]
@@ -105,7 +105,7 @@ def test_status_shows_finished_trials(studied, said):
     assert said(studied, "reap", "--config", "tiny.yaml")[1] == "tiny: 0 lost trials, 0 lost runs\n"
 
 
-def test_runs_that_were_made_before_are_found_again(studied, said):
+def test_earlier_runs_are_found_again(studied, said):
     (studied / "mlruns" / "studies" / "tiny.journal").rename(studied / "lost.journal")
     before = {each.info.run_id for each in children(studied)}
     status, _, err = said(studied, "worker", "--config", "tiny.yaml")
@@ -130,7 +130,7 @@ def test_a_finished_run_that_lost_its_scores_is_trained_again(studied, said, tmp
     assert {row["run_id"] for row in rows if float(row["test/accuracy"]) > 0} == {made, *before}
 
 
-def test_a_search_prunes_and_its_runs_say_so(tmp_path, said, monkeypatch):
+def test_a_search_prunes_and_marks_the_runs(tmp_path, said, monkeypatch):
     never = optuna.pruners.ThresholdPruner(lower=1.1, n_warmup_steps=1)  # no accuracy is above 1
     monkeypatch.setattr("qlit.studies.trials.opening.pruner_of", lambda _: never)
     study = write(

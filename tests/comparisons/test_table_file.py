@@ -76,7 +76,7 @@ def test_a_table_that_is_not_there_is_told():
         read_plan("no.yaml")
 
 
-def test_a_config_may_lie_in_the_home_folder(written, monkeypatch):
+def test_a_config_may_be_in_the_home_folder(written, monkeypatch):
     monkeypatch.setenv("HOME", "/home/ada")
     (row,) = read_plan(written({"title": "T", "rows": [{**ROW, "config": "~/a.yaml"}]})).rows
     assert row.config == Path("/home/ada/a.yaml")

@@ -78,7 +78,7 @@ def test_a_job_is_parsed_and_nothing_else_is_done(options, tmp_path):
     assert torch.equal(torch.get_rng_state(), before)
 
 
-def test_a_job_that_cannot_be_understood_or_trained_is_refused_when_it_is_made(options):
+def test_an_invalid_or_impossible_job_is_refused_by_its_constructor(options):
     with pytest.raises(UsageError, match=r"unknown option --model.lrr; did you mean '--model.lr'\?"):
         Job([*options, "--model.lrr", "1"])
     with pytest.raises(ValueError, match=r"`trainer.max_epochs >= -1` must hold"):

@@ -33,7 +33,7 @@ def test_options_with_a_dot_go_to_configs_and_all_others_stay():
     assert overrides == ["--data.source", "x.tsv", "--model.lr=0.1", "--a.b"]
 
 
-def test_a_config_may_have_options_of_its_own_which_come_last(tmp_path, monkeypatch):
+def test_a_config_may_have_its_own_options_which_win(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "a.yaml").touch()
     made = candidate_of("a.yaml --model.lr 0.1 --data.source 'my data'", ["--model.lr", "0.2"], range(2))
@@ -50,7 +50,7 @@ def test_a_path_may_hold_spaces_and_quotes(tmp_path, monkeypatch, name):
     assert (made.configs, made.options) == ((name,), ())
 
 
-def test_a_config_may_lie_in_the_home_folder(tmp_path, monkeypatch):
+def test_a_config_may_be_in_the_home_folder(tmp_path, monkeypatch):
     monkeypatch.setenv("HOME", str(tmp_path))
     (tmp_path / "a.yaml").touch()
     for typed, own in (("~/a.yaml", ()), ("~/a.yaml --model.lr 0.1", ("--model.lr", "0.1"))):

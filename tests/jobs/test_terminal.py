@@ -47,7 +47,7 @@ def test_warnings_are_not_touched():
         rank_zero_warn("look at this")
 
 
-def test_a_fit_shows_what_it_is_asked_to_show_and_one_progress_bar(tmp_path):
+def test_a_fit_shows_requested_reports_and_one_progress_bar(tmp_path):
     callbacks = """trainer:
   enable_model_summary: true
   profiler: {class_path: lightning.pytorch.profilers.SimpleProfiler, init_args: {filename: profile}}
@@ -91,7 +91,7 @@ def test_barebones_keeps_nothing_and_still_scores(tmp_path):
     assert not (tmp_path / "mlruns").exists()
 
 
-def test_a_fit_without_validation_keeps_the_last_checkpoint_and_says_so(tmp_path):
+def test_a_fit_without_validation_keeps_the_last_checkpoint_and_reports_it(tmp_path):
     status, out, err = run(tmp_path, "fit", *SMALL, "--trainer.limit_val_batches", "0")
     assert status == 0, err
     assert "no epoch was validated (trainer: limit_val_batches 0, max_epochs 2), so none was chosen" in out
@@ -108,7 +108,7 @@ def test_a_fit_without_validation_keeps_the_last_checkpoint_and_says_so(tmp_path
     )
 
 
-def test_a_fit_without_a_step_says_that_its_scores_are_those_of_the_start(tmp_path):
+def test_a_fit_without_a_step_reports_that_nothing_was_trained(tmp_path):
     options = ["--trainer.limit_train_batches", "0", "--trainer.limit_test_batches", "0"]
     status, out, err = run(tmp_path, "fit", *SMALL, *options)
     assert status == 0, err

@@ -46,7 +46,7 @@ def test_weights_alone_are_refused():
         check(saved, max_epochs=5)
 
 
-def test_fewer_epochs_or_steps_than_were_made_are_refused():
+def test_fewer_epochs_or_steps_than_trained_are_refused():
     with pytest.raises(ValueError, match=r"4 epochs already, but trainer.max_epochs is 2; raise"):
         check(checkpoint(), max_epochs=2)
     with pytest.raises(ValueError, match=r"16 steps already, but trainer.max_steps is 8; raise"):

@@ -31,11 +31,11 @@ def test_options_may_stand_anywhere(parser, arguments):
 
 
 @pytest.mark.parametrize("word", ["-half as good", "--great fun", "-", "-5 degrees", "-0.5", "- no"])
-def test_words_that_are_no_option_are_positional(parser, word):
+def test_words_that_are_not_options_are_positional(parser, word):
     assert parser.parse(["a", word, "--flag"]).others == [word]
 
 
-def test_after_a_lone_dash_dash_every_word_is_positional(parser):
+def test_after_a_single_dash_dash_every_word_is_positional(parser):
     assert parser.parse(["a", "--", "--flag", "-x"]).others == ["--flag", "-x"]
 
 

@@ -257,7 +257,7 @@ def test_addresses_are_not_fetched(monkeypatch, capsys):
     assert CHECKPOINT_KEY in loaded
 
 
-def test_a_callback_does_not_choose_what_is_loaded(monkeypatch):
+def test_a_callback_does_not_choose_which_file_is_loaded(monkeypatch):
     monkeypatch.setattr(torch.hub, "load_state_dict_from_url", None)
     checkpoint = torch.load("last.ckpt", weights_only=True)
     for state in checkpoint["callbacks"].values():

@@ -77,7 +77,7 @@ def _is_run(parser, key, value):
     return Path("code-was-run").exists()
 
 
-def test_no_place_of_a_config_calls_what_it_names(parser):
+def test_no_key_of_a_config_calls_a_named_function(parser):
     keys = [action.dest for action in parser._actions if "." in action.dest and not action.dest.endswith(".help")]
     assert {"model.head", "data.source", "tracking.tags", "trainer.plugins"} <= set(keys)
     hints = {action.dest: str(getattr(action, "_typehint", "")) for action in parser._actions}
@@ -91,7 +91,7 @@ def test_no_place_of_a_config_calls_what_it_names(parser):
             assert not _is_run(parser, key, value), (key, value)
 
 
-def test_no_argument_of_a_known_class_calls_what_it_names(parser):
+def test_no_argument_of_a_known_class_calls_a_named_function(parser):
     hints = {action.dest: getattr(action, "_typehint", None) for action in parser._actions}
     places = ("accelerator", "strategy", "logger", "callbacks", "profiler", "plugins")
     classes = [(f"trainer.{key}", path) for key in places for path in get_all_subclass_paths(hints[f"trainer.{key}"])]
@@ -180,7 +180,7 @@ def test_own_classes_need_nothing(parser):
     ],
     ids=lambda words: " ".join(words[:2]),
 )
-def test_no_command_calls_what_a_config_names(command, capsys):
+def test_no_command_calls_a_function_that_a_config_names(command, capsys):
     encoder = {"class_path": "own_code.encoder", "init_args": {"command": "x"}}
     head = {"class_path": "qlit.heads.HybridHead", "init_args": {"encoder": encoder, "pqc": {"num_qubits": 2}}}
     evil = {"model": {"head": head}, "data": {"source": "sample"}, "trainer": {"callbacks": ["own_code.callback"]}}

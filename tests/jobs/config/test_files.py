@@ -96,14 +96,14 @@ def test_a_value_that_is_deep_is_refused(said):
         assert "nested levels" in said(option, "[" * 100_000)
 
 
-def test_a_config_is_utf_8_whatever_the_locale_is(parsed, said, tmp_path):
+def test_a_config_is_utf_8_in_every_locale(parsed, said, tmp_path):
     (tmp_path / "other.yaml").write_bytes("data: {source: é}".encode("latin-1"))
     assert "the config other.yaml is not UTF-8 text" in said("--config", "other.yaml")
     (tmp_path / "right.yaml").write_bytes("\ufeffdata: {source: é}".encode())
     assert parsed("--config", "right.yaml").data.source == "é"
 
 
-def test_right_values_mean_what_they_always_meant(parsed, tmp_path):
+def test_valid_values_keep_their_meaning(parsed, tmp_path):
     (tmp_path / "part.yaml").write_text("batch_size: 4\nsource: 2024-01-01\n")
     (tmp_path / "more.yaml").write_text("model.lr: 1e-3\ndata: {body: 'on'}\n")
     config = parsed("--data", "part.yaml", "--config", "more.yaml", "--data.seed", "3", "--data.text_column", "[1")

@@ -72,7 +72,7 @@ def test_an_unknown_option_is_named_with_the_nearest_right_one(said, options, se
     assert said(*options) == sentence
 
 
-def test_a_right_key_in_the_wrong_place_is_not_its_own_suggestion(said):
+def test_a_misplaced_key_is_not_suggested_for_itself(said):
     assert "did you mean '--data.batch_size'?" in said("--batch_size", "8")
     assert "did you mean 'batch_size'?" not in said(old="lr_decay: 1.0", new="batch_size: 16")
 
@@ -110,12 +110,12 @@ def test_a_value_of_the_wrong_type_is_named_with_its_key(said, old, new, parts):
         assert part in sentence
 
 
-def test_a_config_file_that_is_not_there_is_named(said, tmp_path):
+def test_a_missing_config_file_is_named(said, tmp_path):
     assert said("--config", "gone.yaml") == f"\"config\": File does not exist: '{tmp_path}/gone.yaml'"
     assert said("--config") == "argument --config: expected one argument"
 
 
-def test_a_config_carried_by_a_checkpoint_is_read_alone():
+def test_the_config_in_a_checkpoint_is_enough():
     module, data = model_of_config(CONFIG.read_text())
     assert module.head.num_classes == 2
     assert (data.body_name, data.batch_size) == ("sentence-transformers/paraphrase-mpnet-base-v2", 16)

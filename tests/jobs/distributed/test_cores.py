@@ -26,7 +26,7 @@ def gpus(monkeypatch):
         ({"strategy": "ddp"}, 1),
     ],
 )
-def test_strategy_and_devices_say_how_many(gpus, trainer, count):
+def test_strategy_and_devices_determine_the_number_of_processes(gpus, trainer, count):
     assert num_processes("tiny", {**CPU, **trainer}) == count
     gpus(4)
     assert num_processes("tiny", {**CPU, **trainer}) == count

@@ -245,7 +245,7 @@ def test_a_rank_of_our_own_knows_its_number_until_its_training_ends(started):
     assert removed_variables() == {}
 
 
-def test_the_nearest_program_of_slurm_tells_a_batch_script_from_a_step(started, above):
+def test_the_nearest_program_of_slurm_distinguishes_a_batch_script_from_a_step(started, above):
     started(SLURM_STEP)
     above("bash", "slurm_script", "slurmstepd")  # an sbatch that was called inside a step inherits its variables
     assert launcher_of(removed_variables()) is None

@@ -116,6 +116,6 @@ def test_measuring_draws_nothing_from_the_generator_of_others():
     assert torch.equal(torch.get_rng_state(), state)
 
 
-def test_a_batch_whose_embeddings_do_not_fit_is_not_made():
+def test_a_batch_whose_embeddings_do_not_fit_is_refused():
     with pytest.raises(ValueError, match=r"The embeddings of a batch of 1000000000000 need .* GiB, but .* are free"):
         measure(LinearHead(), batch_size=10**12, eval_batch_size=1, device=CPU)
