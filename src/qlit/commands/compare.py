@@ -40,15 +40,15 @@ def run(command: str, arguments: list[str]) -> int:
         Path(options.json).write_text(text + "\n", encoding="utf-8")
     if options.plot:
         comparison_figure(comparison).savefig(options.plot)
-    print(comparison_text(comparison))  # last: a reader who has gone (`| head`) costs no file
+    print(comparison_text(comparison))  # last, so that a closed pipe (`| head`) does not prevent the files
     return 0
 
 
 def parse_arguments(arguments: Sequence[str]) -> tuple[argparse.Namespace, list[str]]:
-    """Options of the command, and those for its configs.
+    """Parse the command line; return the options of the command and those for its configs.
 
     Raises:
-        UsageError, ValueError, FileNotFoundError: If they cannot be understood, or an output file cannot be written.
+        UsageError, ValueError, FileNotFoundError: If the options are invalid, or an output file cannot be written.
     """
     parser = CommandParser(
         prog="qlit compare",

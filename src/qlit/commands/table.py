@@ -37,10 +37,10 @@ def run(command: str, arguments: list[str]) -> int:
 
 
 def parse_arguments(arguments: Sequence[str]) -> tuple[argparse.Namespace, list[str]]:
-    """Options of the command, and those for the configs of all rows.
+    """Parse the command line; return the options of the command and those for the configs of all rows.
 
     Raises:
-        UsageError, FileNotFoundError: If they cannot be understood, or the output file cannot be written.
+        UsageError, FileNotFoundError: If the options are invalid, or the output file cannot be written.
     """
     parser = CommandParser(
         prog="qlit table",

@@ -50,11 +50,11 @@ class RunLogger(Logger):
         self.tracker.log_hyperparams(params)
 
     def save(self) -> None:
-        """Send metrics if it is time; Lightning calls this whenever it has logged anything."""
+        """Send metrics if they are due; Lightning calls this after every logging."""
         self.tracker.flush_if_due()
 
     def finalize(self, status: str) -> None:  # noqa: ARG002 - Lightning calls this after fit and test alike
-        """Send the metrics that wait; whoever started the training closes the run."""
+        """Send the waiting metrics; the caller of the trainer closes the run."""
         self.tracker.flush()
 
 
