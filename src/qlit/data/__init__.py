@@ -3,8 +3,9 @@
 from typing import TYPE_CHECKING, Any
 
 from qlit.data.body import BodyFolder, load_body, resolve_body
-from qlit.data.cache import EmbeddingCache
+from qlit.data.cache import EmbeddingCache, Embeddings
 from qlit.data.datasets import LabelledTexts, load_texts
+from qlit.data.embedder import BodyEmbedder
 from qlit.data.fine_tuned import check_unseen
 from qlit.data.fingerprints import body_fingerprint
 from qlit.data.folders import default_cache_folder, expanded
@@ -16,8 +17,10 @@ if TYPE_CHECKING:
     from qlit.data.trainable import TrainableBody
 
 __all__ = [
+    "BodyEmbedder",
     "BodyFolder",
     "EmbeddingCache",
+    "Embeddings",
     "LabelledTexts",
     "Notice",
     "Origin",
@@ -33,6 +36,7 @@ __all__ = [
     "draw_split",
     "expanded",
     "fine_tuned",
+    "hub",
     "leaks",
     "lengths",
     "load_body",

@@ -166,15 +166,10 @@ class EmbeddingCache:
                 parts = []
                 for first in range(0, len(shard), batch_size):
                     batch = [text for _, text in shard[first : first + batch_size]]
-                    parts.append(_encoded(model, batch, body.name))
+                    parts.append(encoded(model, batch, body.name))
                     bar.update(len(batch))
                 vectors = np.concatenate(parts)
-                if len(rows := np.flatnonzero(~np.isfinite(vectors).all(axis=1))):
-                    raise ValueError(
-                        f"The body {body.name} gives an embedding that is not finite for {len(rows)} of "
-                        f"{len(shard)} sentences, the first being {quoted(shard[rows[0]][1])}; none of these is "
-                        "stored. Leave them out, or use another body."
-                    )
+                check_finite(vectors, [text for _, text in shard], body.name)
                 with self._writing():
                     write_shard(
                         shards, [key for key, _ in shard], vectors, lengths_of(model, [text for _, text in shard])
@@ -192,8 +187,21 @@ class EmbeddingCache:
             ) from error
 
 
-def _encoded(model: "SentenceTransformer", texts: list[str], name: str) -> NDArray[np.float32]:
-    """Embeddings of a batch of sentences, shape (B, D)."""
+def check_finite(vectors: NDArray[np.float32], texts: Sequence[str], name: str) -> None:
+    """Raise a ValueError if a value of the embeddings, shape (N, D), of N sentences is not finite."""
+    if len(rows := np.flatnonzero(~np.isfinite(vectors).all(axis=1))):
+        raise ValueError(
+            f"The body {name} gives an embedding that is not finite for {len(rows)} of {len(texts)} sentences, the "
+            f"first being {quoted(texts[rows[0]])}; none of these is stored. Leave them out, or use another body."
+        )
+
+
+def encoded(model: "SentenceTransformer", texts: list[str], name: str) -> NDArray[np.float32]:
+    """Embeddings of a batch of sentences, shape (B, D), by the body `model` called `name`.
+
+    Raises:
+        ValueError: If the body fails.
+    """
     try:
         vectors: NDArray[np.float32] = model.encode(texts, batch_size=len(texts), show_progress_bar=False)
     except MemoryError:

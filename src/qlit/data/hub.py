@@ -1,6 +1,8 @@
 """Get a body from the Hugging Face hub or its local cache, and check whether the hub answers."""
 
 import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
 
 from qlit.data.own_code import code_elsewhere, code_files, has_code
@@ -84,47 +86,97 @@ def download_body(name: str, *, with_code: bool = False) -> Path:
         ValueError: If the hub has no such model, or this user has no access to it, or `name` is not a valid hub name.
         OSError: If the download cannot be written.
     """
-    from huggingface_hub import HfApi, constants, snapshot_download
-    from huggingface_hub.errors import (
-        GatedRepoError,
-        HfHubHTTPError,
-        HFValidationError,
-        LocalEntryNotFoundError,
-        RepositoryNotFoundError,
-    )
+    from huggingface_hub import HfApi, snapshot_download
+
+    _check_name(name, "body folder")
+    if (cached := _cached_body(name, with_code=with_code)) is not None:
+        return cached
+    require_hub(f"the body {name}", BODY_WAYS_OUT)
+    with _readable_errors(f"the body {name}", name, BODY_WAYS_OUT):
+        unused = [*_UNUSED_FILES, *_doubled_weights(HfApi().list_repo_files(name))]
+        wanted = [*_MODEL_FILES, *_CODE_FILES] if with_code else _MODEL_FILES
+        return Path(snapshot_download(name, allow_patterns=wanted, ignore_patterns=unused))
+
+
+def download_model(name: str, files: Sequence[str], *, revision: str | None = None) -> Path:
+    """Download some files of a hub model, or find them in the local cache if the hub does not answer.
+
+    Args:
+        name: `owner/name`.
+        files: Names of the files.
+        revision: Branch, tag or commit; None for the main branch.
+    Returns:
+        Folder with the files that the model has.
+    Raises: as `download_body`.
+    """
+    from huggingface_hub import snapshot_download
+    from huggingface_hub.errors import LocalEntryNotFoundError
+
+    _check_name(name, "model folder")
+    what, way_out = f"the model {name}", "give a local folder"
+    try:
+        require_hub(what, way_out)
+    except ConnectionError:
+        try:
+            return Path(snapshot_download(name, revision=revision, allow_patterns=[*files], local_files_only=True))
+        except LocalEntryNotFoundError:
+            pass
+        raise
+    with _readable_errors(what, name, way_out):
+        return Path(snapshot_download(name, revision=revision, allow_patterns=[*files]))
+
+
+def _check_name(name: str, kind: str) -> None:
+    from huggingface_hub.errors import HFValidationError
     from huggingface_hub.utils._validators import validate_repo_id
 
     try:
         validate_repo_id(name)
     except HFValidationError as error:
         raise ValueError(
-            f"There is no body folder {name} (in {Path.cwd()}), and {name} is not a valid name on the Hugging Face "
+            f"There is no {kind} {name} (in {Path.cwd()}), and {name} is not a valid name on the Hugging Face "
             "hub: check the path or the name."
         ) from error
-    if (cached := _cached_body(name, with_code=with_code)) is not None:
-        return cached
-    require_hub(f"the body {name}", BODY_WAYS_OUT)
+
+
+@contextmanager
+def _readable_errors(what: str, name: str, ways_out: str) -> Iterator[None]:
+    """Give the errors of a download one sentence with a way out."""
+    from huggingface_hub import constants
+    from huggingface_hub.errors import (
+        GatedRepoError,
+        HfHubHTTPError,
+        LocalEntryNotFoundError,
+        RepositoryNotFoundError,
+        RevisionNotFoundError,
+    )
+
     try:
-        unused = [*_UNUSED_FILES, *_doubled_weights(HfApi().list_repo_files(name))]
-        wanted = [*_MODEL_FILES, *_CODE_FILES] if with_code else _MODEL_FILES
-        return Path(snapshot_download(name, allow_patterns=wanted, ignore_patterns=unused))
+        yield
     except GatedRepoError as error:
         raise ValueError(
-            f"The body {name} is gated: accept its terms at {constants.ENDPOINT}/{name}, and set HF_TOKEN."
+            f"{_upper(what)} is gated: accept its terms at {constants.ENDPOINT}/{name}, and set HF_TOKEN."
         ) from error
     except RepositoryNotFoundError as error:
         raise ValueError(
-            f"There is no body {name} at {constants.ENDPOINT}, or it is private: check the name, or set HF_TOKEN."
+            f"There is no {what.removeprefix('the ')} at {constants.ENDPOINT}, or it is private: check the name, or "
+            "set HF_TOKEN."
         ) from error
+    except RevisionNotFoundError as error:
+        raise ValueError(f"{_upper(what)} has no such revision at {constants.ENDPOINT}: check its name.") from error
     except (HfHubHTTPError, LocalEntryNotFoundError) as error:  # LocalEntryNotFoundError if the connection breaks
         raise ConnectionError(
-            f"The download of the body {name} from {constants.ENDPOINT} failed ({error}): {BODY_WAYS_OUT}."
+            f"The download of {what} from {constants.ENDPOINT} failed ({error}): {ways_out}."
         ) from error
     except OSError as error:
         raise OSError(
-            f"The body {name} cannot be downloaded to the Hugging Face cache in {constants.HF_HUB_CACHE} ({error}): "
+            f"{_upper(what)} cannot be downloaded to the Hugging Face cache in {constants.HF_HUB_CACHE} ({error}): "
             "set HF_HOME to a writable folder with enough space."
         ) from error
+
+
+def _upper(text: str) -> str:
+    return text[:1].upper() + text[1:]
 
 
 def _cached_body(name: str, *, with_code: bool) -> Path | None:
