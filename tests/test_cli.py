@@ -13,7 +13,7 @@ from qlit.cli import main
 from qlit.runtime.checkout import checkout_of, version_that_runs
 
 COMMANDS = [
-    *("fit", "validate", "test", "predict", "finetune"),
+    *("fit", "validate", "test", "predict", "serve", "register", "finetune"),
     *("compare", "table", "export", "study", "submit", "jobs", "sync", "describe"),
 ]
 

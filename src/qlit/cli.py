@@ -13,6 +13,8 @@ _COMMANDS = {
     "validate": ("qlit.commands.train", "score a checkpoint on the validation split"),
     "test": ("qlit.commands.train", "score a checkpoint on the test split"),
     "predict": ("qlit.commands.predict", "label sentences with a checkpoint"),
+    "serve": ("qlit.commands.serve", "answer HTTP requests with a checkpoint"),
+    "register": ("qlit.commands.register", "package a checkpoint as a registered MLflow model"),
     "finetune": ("qlit.commands.finetune", "fine-tune a body on the training split (SetFit), for use with any head"),
     "compare": ("qlit.commands.compare", "compare runs, or configs on the same splits, with intervals and tests"),
     "table": ("qlit.commands.table", "reproduce a table of the paper: our results beside the published ones"),

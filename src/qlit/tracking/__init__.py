@@ -2,6 +2,7 @@
 
 __all__ = [
     "config_hash",
+    "connection",
     "diverged",
     "kept_runs",
     "left_over",
@@ -10,5 +11,6 @@ __all__ = [
     "predictions",
     "processes",
     "provenance",
+    "registry",
     "tracker",
 ]

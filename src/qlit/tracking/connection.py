@@ -33,6 +33,18 @@ def require_home() -> None:
         ) from error
 
 
+def quieten_mlflow() -> None:
+    """Keep MLflow's telemetry, progress bars and log lines off, unless the environment asks for them."""
+    os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")  # read on import
+    os.environ.setdefault("MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT", "true")
+    os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
+    if "MLFLOW_LOGGING_LEVEL" not in os.environ:
+        for name in ("mlflow", "alembic"):
+            logging.getLogger(name).setLevel(logging.ERROR)
+        # It logs failed statements with a traceback; they are also raised, and handled here.
+        logging.getLogger("mlflow.store.db.utils").setLevel(logging.CRITICAL)
+
+
 def connect(store: Store) -> Any:
     """An `MlflowClient` that prints little, gives up on a dead server early, and finishes calls despite signals.
 
@@ -43,9 +55,7 @@ def connect(store: Store) -> Any:
         ValueError: As `require_home` and `check_database`.
     """
     require_home()
-    os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")  # read on import
-    os.environ.setdefault("MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT", "true")
-    os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
+    quieten_mlflow()
     if store.is_http:  # MLflow's own 7 retries of 120 s would block the training for minutes
         os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "1")
         os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "10")
@@ -62,11 +72,7 @@ def _connect(store: Store) -> Any:
         if store.is_sqlite:
             import mlflow.store.tracking.sqlalchemy_store  # noqa: F401 - the client would import it later
 
-    if "MLFLOW_LOGGING_LEVEL" not in os.environ:
-        for name in ("mlflow", "alembic"):
-            logging.getLogger(name).setLevel(logging.ERROR)
-        # It logs failed statements with a traceback; they are also raised, and handled here.
-        logging.getLogger("mlflow.store.db.utils").setLevel(logging.CRITICAL)
+    quieten_mlflow()  # again, because the import sets levels
     if not store.exists():
         _create_database(store)
     elif store.is_sqlite:

@@ -1,0 +1,8 @@
+"""Trained models in use: label sentences, serve a model over HTTP, package it for MLflow and the Hugging Face hub."""
+
+__all__ = [
+    "mlflow_model",
+    "predictor",
+    "pretrained",
+    "server",
+]

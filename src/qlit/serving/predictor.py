@@ -1,0 +1,210 @@
+"""A trained model with its body: sentences in, probabilities of labels out.
+
+Shapes: N sentences, B a batch, D features, k classes.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Self, final
+
+import torch
+from torch import Tensor
+
+from qlit.data import BodyEmbedder, BodyFolder, Embeddings, Notice
+from qlit.data.dimensions import embedding_dim_of
+from qlit.data.lengths import Lengths, cut_notice
+from qlit.jobs.checks.engines import check_engines
+from qlit.jobs.config.checkpoint_config import check_remote_devices
+from qlit.jobs.config.checkpoints import load_checkpoint, read_checkpoint
+from qlit.jobs.config.models import model_of_config
+from qlit.training.checkpoints.notes import check_label_names
+from qlit.training.evaluation import CHECKPOINT_KEY
+from qlit.training.module import SentenceClassifier
+
+BATCH_SIZE = 256
+"""Sentences per forward pass of the head."""
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """Prediction for one sentence.
+
+    Args:
+        label: The most probable label.
+        probability: Its probability, in [0, 1].
+        probabilities: Probabilities of all labels, by name.
+    """
+
+    label: str
+    probability: float
+    probabilities: dict[str, float]
+
+
+@final
+class Predictor:
+    """Labels sentences with a model whose weights are loaded.
+
+    Args:
+        module: The model in evaluation mode, with its weights, and its body if that was trained.
+        body: The body.
+        label_names: Names of the k classes.
+        notes: Notes of the checkpoint: config, dataset, scores, run.
+        device: Torch device of the head and the body.
+        embed: Function that embeds N sentences with a frozen body; None for a body that stays in memory and stores
+            nothing.
+    """
+
+    def __init__(
+        self,
+        module: SentenceClassifier,
+        body: BodyFolder,
+        label_names: Sequence[str],
+        notes: dict[str, Any],
+        *,
+        device: str = "cpu",
+        embed: Callable[[Sequence[str]], Embeddings] | None = None,
+    ) -> None:
+        self.module, self.body, self.label_names, self.notes = module.to(device), body, tuple(label_names), notes
+        self._device = device
+        if module.body is None and (dim := embedding_dim_of(body.path)) is not None:
+            module.head.check_features(dim)  # before the body is loaded
+        self._embed = BodyEmbedder(body, device).embed if embed is None and module.body is None else embed
+
+    @classmethod
+    def from_checkpoint(
+        cls,
+        path: str | Path,
+        *,
+        body: str | None = None,
+        trust_remote_code: bool = False,
+        device: str = "cpu",
+        uses_cache: bool = False,
+    ) -> Self:
+        """The model of a checkpoint.
+
+        Args:
+            path: A best.ckpt or last.ckpt of `qlit fit`.
+            body: Body to use instead of the one that the checkpoint names, as of `resolve_body`.
+            trust_remote_code: Whether Python code of the body may run.
+            device: Torch device of the model.
+            uses_cache: Whether embeddings are read from and stored in the embedding cache on disk.
+        Raises:
+            FileNotFoundError: If there is no checkpoint or body.
+            ValueError: If the device, the checkpoint or the body cannot be used here.
+        """
+        check_device(device)
+        checkpoint = read_checkpoint(path)
+        notes = checkpoint[CHECKPOINT_KEY]
+        module, data = model_of_config(notes["config"])
+        check_remote_devices(module.head)
+        check_engines(module.head)
+        label_names = check_label_names(notes, module.head.num_classes)
+        found = load_checkpoint(module, data, checkpoint, body, trust_remote_code=trust_remote_code)
+        embed = None
+        if uses_cache:
+            cache = data.embedding_cache()
+
+            def embed(sentences: Sequence[str]) -> Embeddings:
+                return cache.embed(sentences, found, device=device)
+
+        return cls(module, found, label_names, notes, device=device, embed=embed)
+
+    def predict(self, sentences: Sequence[str]) -> list[Prediction]:
+        """Label N >= 1 sentences.
+
+        A sentence at the same position gets the same shots in every call.
+
+        Raises:
+            ValueError: If an embedding does not fit the head, or an output is not finite.
+        """
+        return self.predictions(self.logits(sentences))
+
+    def predictions(self, logits: Tensor) -> list[Prediction]:
+        """Predictions for logits, shape (N, 1) or (N, k)."""
+        probabilities = probabilities_of(logits)
+        best, chosen = probabilities.max(dim=1)
+        return [
+            Prediction(self.label_names[label], probability, dict(zip(self.label_names, row, strict=True)))
+            for label, probability, row in zip(chosen.tolist(), best.tolist(), probabilities.tolist(), strict=True)
+        ]
+
+    def logits(self, sentences: Sequence[str]) -> Tensor:
+        """Logits of N >= 1 sentences, shape (N, 1) or (N, k), on the CPU.
+
+        Raises: as `predict`.
+        """
+        inputs, _ = self.prepared(sentences)
+        return self.logits_of(inputs, sentences)
+
+    @torch.inference_mode()
+    def prepared(self, sentences: Sequence[str]) -> tuple[Tensor | None, Notice | None]:
+        """Embeddings of a frozen body, shape (N, D), or None for a trained body; and a notice on truncated sentences.
+
+        Raises:
+            ValueError: If the body fails.
+        """
+        embeddings, lengths = self._embedded(sentences)
+        return embeddings, cut_notice(self.body.name, {"": lengths}, sentences)
+
+    def _embedded(self, sentences: Sequence[str]) -> tuple[Tensor | None, Lengths]:
+        if self.module.body is not None:
+            return None, self.module.body.lengths(list(sentences))
+        assert self._embed is not None, "a frozen body has a function that embeds"
+        embeddings, lengths = self._embed(sentences)
+        self.module.head.check_features(embeddings.shape[1])
+        return embeddings, lengths
+
+    @torch.inference_mode()
+    def logits_of(self, embeddings: Tensor | None, sentences: Sequence[str]) -> Tensor:
+        """Logits of N sentences, shape (N, 1) or (N, k), on the CPU.
+
+        Args:
+            embeddings: From `prepared`.
+            sentences: The N sentences.
+        Raises: as `predict`.
+        """
+        module = self.module
+        if embeddings is not None:
+            module.check_usable({"": (embeddings, sentences)})
+        parts = []
+        for first in range(0, len(sentences), BATCH_SIZE):
+            batch = list(sentences[first : first + BATCH_SIZE])
+            module.head.seed_shots(first, 0, len(batch))
+            if embeddings is not None:
+                inputs = embeddings[first : first + BATCH_SIZE].to(self._device)
+            else:
+                inputs = self._embedded_by_trained_body(batch)
+            parts.append(module.logits(inputs).cpu())
+        found = torch.cat(parts)
+        broken = [number for number, row in enumerate(found, 1) if not row.isfinite().all()]
+        if broken:
+            raise ValueError(
+                f"The checkpoint gives no finite number for {len(broken):,} of {len(sentences):,} sentences, the first "
+                f"is number {broken[0]}: its training diverged. Train again with a lower learning rate (`model.lr`)."
+            )
+        return found
+
+    def _embedded_by_trained_body(self, batch: list[str]) -> Tensor:
+        assert self.module.body is not None
+        tokens = {name: part.to(self._device) for name, part in self.module.body.tokenize(batch).items()}
+        embeddings: Tensor = self.module.body(tokens)
+        if embeddings.isfinite().all():
+            self.module.check_usable({"": (embeddings, batch)})
+        return embeddings
+
+
+def probabilities_of(logits: Tensor) -> Tensor:
+    """Probabilities of all classes, float64, shape (N, k), for logits of shape (N, 1) or (N, k)."""
+    if logits.shape[1] > 1:
+        return logits.double().softmax(dim=1)
+    positive = logits.double().sigmoid()
+    return torch.cat((1 - positive, positive), dim=1)
+
+
+def check_device(name: str) -> None:
+    """Raise a ValueError if torch cannot use a device here."""
+    try:
+        torch.zeros(1, device=name)
+    except (RuntimeError, AssertionError) as error:
+        raise ValueError(f"Torch cannot use the device {name!r} here: {str(error).splitlines()[0]}") from error

@@ -1,0 +1,181 @@
+"""Save a trained model to a folder, load it from a folder or the Hugging Face hub, and upload it there."""
+
+import json
+import tempfile
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import yaml
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save
+
+import qlit
+from qlit.data import expanded
+from qlit.data.hub import download_model, require_hub
+from qlit.jobs.checks.engines import check_engines
+from qlit.jobs.config.checkpoint_classes import check_checkpoint_classes
+from qlit.jobs.config.checkpoint_config import check_remote_devices
+from qlit.jobs.config.checkpoints import body_notice, load_weights
+from qlit.jobs.config.models import model_of_config
+from qlit.jobs.summary import print_notices
+from qlit.runtime.allowed import allowing
+from qlit.runtime.yaml_text import load_yaml
+from qlit.serving.model_card import model_card
+from qlit.serving.predictor import Predictor, check_device
+from qlit.training.checkpoints.notes import check_label_names
+
+_CONFIG, _WEIGHTS, _CARD = "config.json", "model.safetensors", "README.md"
+_FORMAT = 1
+_DATA_KEYS = ("body", "trainable_body")  # keys of `data` that a model needs; the others name files of its author
+
+
+def save_pretrained(predictor: Predictor, folder: str | Path, *, scores: Mapping[str, float] | None = None) -> None:
+    """Write config.json, model.safetensors and a model card.
+
+    The folder contains no code, no pickle, no path or address of this machine except the name of the body, and no
+    hash of a sentence. A frozen body is named and not included.
+
+    Args:
+        predictor: The model.
+        folder: Folder, which is created; it must be empty.
+        scores: As of `model_card`.
+    Raises:
+        ValueError: If the folder is not empty.
+    """
+    path = Path(expanded(str(folder), "the folder"))
+    if path.exists() and (not path.is_dir() or any(path.iterdir())):
+        raise ValueError(f"The folder {path} is not empty; name another, so that nothing is overwritten.")
+    path.mkdir(parents=True, exist_ok=True)
+    config = _config(predictor)
+    weights = {name: value.detach().cpu().clone() for name, value in predictor.module.state_dict().items()}
+    (path / _WEIGHTS).write_bytes(save(weights, metadata={"format": "pt"}))
+    (path / _CONFIG).write_text(json.dumps(config, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+    (path / _CARD).write_text(model_card(predictor, config, scores), encoding="utf-8")
+
+
+def _config(predictor: Predictor) -> dict[str, Any]:
+    notes = predictor.notes
+    config = load_yaml(str(notes["config"]), "the config of the checkpoint")
+    return {
+        "format": _FORMAT,
+        "qlit_version": qlit.__version__,
+        "model": config["model"],
+        "data": {key: config["data"][key] for key in _DATA_KEYS if key in config["data"]},
+        "label_names": list(predictor.label_names),
+        "dataset": notes.get("dataset"),
+        "split_fingerprint": notes.get("split_fingerprint"),
+        "body_fingerprint": (notes.get("contents") or {}).get("body"),
+    }
+
+
+def from_pretrained(
+    name: str | Path,
+    *,
+    revision: str | None = None,
+    body: str | None = None,
+    trust_remote_code: bool = False,
+    device: str = "cpu",
+    allow: Sequence[str] = (),
+) -> Predictor:
+    """Load a model of `save_pretrained`. Only tensors and plain values are read, and only listed classes are made.
+
+    Args:
+        name: A folder, or a model on the Hugging Face hub, `owner/name`.
+        revision: Branch, tag or commit on the hub; None for the main branch.
+        body: Body to use instead of the one that the model names, as of `resolve_body`.
+        trust_remote_code: Whether Python code of the body may run.
+        device: Torch device of the model.
+        allow: Modules or classes outside of qlit that the model may use; their code runs.
+    Raises:
+        FileNotFoundError: If there is no such folder or body.
+        ConnectionError: If the model is not in the local cache and the hub does not answer.
+        ValueError: If the files are damaged, not a model of qlit, or name a class that they must not name.
+    """
+    check_device(device)
+    path = Path(expanded(str(name), "the model"))
+    folder = path if path.is_dir() else download_model(str(name), (_CONFIG, _WEIGHTS), revision=revision)
+    config = _read_config(folder)
+    text = yaml.safe_dump({"model": config["model"], "data": config["data"]}, sort_keys=False)
+    with allowing(allow):
+        check_checkpoint_classes(text, folder)
+        module, data = model_of_config(text)
+    check_remote_devices(module.head)
+    check_engines(module.head)
+    notes = {**config, "config": text, "contents": {"body": config.get("body_fingerprint")}}
+    label_names = check_label_names(notes, module.head.num_classes)
+    try:
+        weights = load_file(folder / _WEIGHTS)
+    except (SafetensorError, OSError) as error:
+        raise ValueError(f"{folder / _WEIGHTS} cannot be read ({error}): download it again.") from error
+    found = load_weights(module, data, weights, body or data.body_name, trust_remote_code=trust_remote_code)
+    if notice := body_notice(notes, found, data):
+        print_notices([notice])
+    return Predictor(module, found, label_names, notes, device=device)
+
+
+def _read_config(folder: Path) -> dict[str, Any]:
+    file = folder / _CONFIG
+    try:
+        config = json.loads(file.read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise ValueError(f"{folder} is not a model of qlit: it has no {_CONFIG}.") from error
+    except (ValueError, RecursionError) as error:
+        raise ValueError(f"{file} is not JSON ({str(error)[:100]}): download it again.") from error
+    if not isinstance(config, dict) or config.get("format") != _FORMAT:
+        found = config.get("format") if isinstance(config, dict) else None
+        raise ValueError(f"{folder} is not a model of this version of qlit: its format is {found!r}, not {_FORMAT}.")
+    names = config.get("label_names")
+    is_named = isinstance(names, list) and all(isinstance(label, str) for label in names)
+    if not isinstance(config.get("model"), dict) or not isinstance(config.get("data"), dict) or not is_named:
+        raise ValueError(f"{file} must have `model`, `data` and `label_names`. Take another model.")
+    if not isinstance(config["data"].get("body"), str):
+        raise ValueError(f"{file} must name its body in `data.body`. Take another model.")
+    return {**config, "data": {key: config["data"][key] for key in _DATA_KEYS if key in config["data"]}}
+
+
+def push_to_hub(
+    predictor: Predictor,
+    repo_id: str,
+    *,
+    private: bool = False,
+    scores: Mapping[str, float] | None = None,
+    message: str = "Upload a model of qlit",
+) -> str:
+    """Upload a model to the Hugging Face hub, into a repository that is created if it does not exist.
+
+    The token comes from `hf auth login` or the environment variable HF_TOKEN.
+
+    Args:
+        predictor: The model.
+        repo_id: `owner/name`.
+        private: Whether a new repository is private.
+        scores: As of `model_card`.
+        message: Message of the commit.
+    Returns:
+        URL of the commit.
+    Raises:
+        ConnectionError: If the hub does not answer.
+        ValueError: If the hub refuses, for example without a valid token.
+    """
+    from huggingface_hub import HfApi
+    from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalTokenNotFoundError
+
+    require_hub(f"the repository {repo_id}", "try again later, or use `save_pretrained`")
+    api = HfApi(library_name="qlit", library_version=qlit.__version__)
+    with tempfile.TemporaryDirectory() as staging:
+        folder = Path(staging) / "model"
+        save_pretrained(predictor, folder, scores=scores)
+        try:
+            api.create_repo(repo_id, private=private, exist_ok=True)
+            return str(api.upload_folder(repo_id=repo_id, folder_path=folder, commit_message=message).commit_url)
+        except Exception as error:
+            if type(error).__module__.partition(".")[0].startswith("httpx"):  # of huggingface_hub, by any version
+                raise ConnectionError(f"The connection to the hub broke during the upload to {repo_id}.") from error
+            if not isinstance(error, HfHubHTTPError | HFValidationError | LocalTokenNotFoundError):
+                raise
+            reason = str(error).strip().partition("\n")[0]
+            raise ValueError(
+                f"The hub refuses the upload to {repo_id} ({reason}): check the name, and log in by `hf auth login` or "
+                "set HF_TOKEN to a token that may write."
+            ) from error
