@@ -13,6 +13,6 @@ def submitted(folder: Path, monkeypatch, capsys, *arguments: str, slurm: str = "
     status = main(["submit", *arguments, "--slurm", "slurm.yaml"])
     out, err = capsys.readouterr()
     assert status == 0, err
-    found = re.match(r"Submitted job (\d+) \(.*\); its folder is (.*)\n", out)
+    found = re.search(r"Submitted job (\d+) \(.*\); its folder is (.*)\n", out)
     assert found is not None, out
     return found[1], Path(found[2])

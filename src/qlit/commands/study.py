@@ -66,7 +66,7 @@ def _run(arguments: Sequence[str]) -> int:
     from qlit.studies.trials.storage_retry import retry_storage
 
     start_s = max(0.0, time.time() - psutil.Process().create_time())  # workers import the same modules
-    parser = _parser(
+    parser = study_parser(
         "run",
         "Start or continue a study: queue the unfinished trials, train them in worker processes on separate cores, and "
         "print the best cell. The same command continues a stopped study; nothing is trained twice.",
@@ -114,10 +114,13 @@ def _work(arguments: Sequence[str]) -> int:
     from qlit.jobs.terminal import quieten
     from qlit.reports.study_record import record_study
 
-    parser = _parser(
+    parser = study_parser(
         "worker",
         "Work on the trials of a study, beside other workers, until all are finished. With PostgreSQL as storage, "
         "workers can run on several machines.",
+    )
+    parser.add_argument(
+        "--join", action="store_true", help="only join a study that exists: queue nothing, and clear no request to stop"
     )
     parser.add_argument("--cores", metavar="0,1", help="run on these cores only")
     parser.add_argument("--parent", type=int, metavar="PID", help="stop when this process has ended")
@@ -130,7 +133,7 @@ def _work(arguments: Sequence[str]) -> int:
     failed = 0
     with Interrupts() as interrupts:
         if options.parent is None:
-            failed = work_alone(named, Path(options.config), interrupts, record_study)
+            failed = work_alone(named, Path(options.config), interrupts, record_study, joins=options.join)
         else:
             work_for_parent(named, options.parent, interrupts)
     if interrupts.signal is not None:
@@ -144,7 +147,7 @@ def _show(verb: str, arguments: Sequence[str]) -> int:
     from qlit.jobs.study.setup import parse_arguments
     from qlit.studies.trials.trials import Trials
 
-    parser = _parser(verb, _VERBS[verb])
+    parser = study_parser(verb, _VERBS[verb])
     if verb == "stop":
         parser.add_argument("--now", action="store_true", help="stop running trials too; they continue later")
     if verb == "export":
@@ -199,7 +202,7 @@ def _text(verb: str, options: argparse.Namespace, trials: "Trials") -> str:
             return f"{report_of(trials).write(folder)}\n"
 
 
-def _parser(verb: str, description: str, epilog: str | None = None) -> CommandParser:
+def study_parser(verb: str, description: str, epilog: str | None = None) -> CommandParser:
     """A parser with the options that name a study."""
     parser = CommandParser(prog=f"qlit study {verb}", description=description, epilog=epilog)
     parser.add_argument("-c", "--config", required=True, metavar="FILE", help="the study file")

@@ -1,13 +1,15 @@
 """`qlit submit`: commands as jobs of a Slurm cluster."""
 
 import shlex
+import sys
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from qlit.commands import compare, table
+from qlit.commands.study import study_parser
 from qlit.commands.train import with_config_of_checkpoint
 from qlit.jobs.config.checkpoint_classes import only_listed_imports
 from qlit.jobs.config.options import readable_errors, value_of
@@ -17,13 +19,18 @@ from qlit.jobs.slurm.script import Command, log_of
 from qlit.jobs.slurm.settings import SlurmSettings, read_settings
 from qlit.jobs.slurm.submission import Submission, folder_of, submit
 from qlit.jobs.slurm.tasks import task_options
+from qlit.jobs.study.contents import check_study
+from qlit.jobs.study.setup import check_cells, checked_configs, extreme_cells, job_of, parse_arguments
 from qlit.jobs.terminal import quieten
 from qlit.runtime.allowed import allow_options
 from qlit.runtime.errors import UsageError, nearest
 from qlit.runtime.secrets import has_credentials
+from qlit.studies.trials.storage import quieten_optuna
+from qlit.studies.trials.trials import Trials
 
 _KINDS = {
     "fit": "one job, which trains in as many processes as the Slurm file has tasks",
+    "study": "an array of workers; the study is created first",
     "compare": "one job",
     "table": "one job",
 }
@@ -41,6 +48,8 @@ class _Work:
 
     command: Command
     files: dict[str, str] = field(default_factory=dict)
+    prepare: Callable[[], None] = lambda: None
+    """Called before the job is submitted."""
 
 
 def run(command: str, arguments: list[str]) -> int:
@@ -55,14 +64,18 @@ def run(command: str, arguments: list[str]) -> int:
     file, is_dry, options = _own_options(rest)
     settings = read_settings(file)
     quieten()
+    quieten_optuna()
     name = settings.job_name or f"qlit-{kind}"
     folder = folder_of(settings, name)
-    work = _fit(options, settings, folder) if kind == "fit" else _series(kind, options)
+    if kind == "fit":
+        work = _fit(options, settings, folder)
+    else:
+        work = _study(options) if kind == "study" else _series(kind, options)
     submission = Submission(name, work.command, settings, folder, work.files)
     if is_dry:
         print(submission.script, end="")
         return 0
-    job_id = submit(submission)
+    job_id = submit(submission, work.prepare)
     log = str(log_of(folder, is_array=work.command.is_array)).replace("%a", "*")
     print(
         f"Submitted job {job_id} ({name}); its folder is {folder}\n"
@@ -105,6 +118,34 @@ def _fit(options: list[str], settings: SlurmSettings, folder: Path) -> _Work:
         checkpoint = value_of("--ckpt_path", options)
         words = ["--config", str(folder / _CONFIG), *(["--ckpt_path", checkpoint] if checkpoint else [])]
     return _Work(Command(("fit", *words, *allow_options()), is_distributed=True), {_CONFIG: text})
+
+
+def _study(options: list[str]) -> _Work:
+    given, named = parse_arguments(study_parser("worker", "Workers of a study as an array of jobs."), options)
+    checked_configs(named.study)
+    check_cells(named.study)
+    texts = {"study.yaml": Path(given.config).read_text(encoding="utf-8")}
+    for number, cell in enumerate(extreme_cells(named.study), 1):
+        texts[f"config-{number}.yaml"] = _config_text(job_of(named.study, cell))
+    if named.location.is_one_machines:
+        print(
+            f"qlit submit: note: the storage {named.location.path} is for workers on one machine; those on others will "
+            "refuse it. PostgreSQL is for several machines (docs/studies.md).",
+            file=sys.stderr,
+        )
+
+    def create() -> None:
+        """Create the study once, before all workers start."""
+        trials = Trials(named.study, named.location)
+        try:
+            check_study(trials)
+            queued = trials.fill()
+            print(f"{named.study.name}: {queued} trials queued, {trials.num_left} to train")
+        finally:
+            trials.close()
+
+    words = ("study", "worker", *named.arguments, "--join", *allow_options())
+    return _Work(Command(words, is_array=True), texts, create)
 
 
 def _series(kind: str, options: list[str]) -> _Work:

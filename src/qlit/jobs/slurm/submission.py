@@ -8,7 +8,7 @@ import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -64,9 +64,12 @@ def folder_of(settings: SlurmSettings, name: str) -> Path:
     return place / f"{name}-{time.strftime('%Y%m%d-%H%M%S')}-{secrets.token_hex(2)}"
 
 
-def submit(submission: Submission) -> str:
+def submit(submission: Submission, prepare: Callable[[], None] = lambda: None) -> str:
     """Write the folder of a job and submit it; return its id. A refused job leaves no folder.
 
+    Args:
+        submission: The job.
+        prepare: Called when the folder is written, before Slurm gets the job.
     Raises:
         FileNotFoundError: If there is no sbatch on this machine.
         ValueError: If Slurm refuses the job; the message contains Slurm's own.
@@ -85,6 +88,7 @@ def submit(submission: Submission) -> str:
             (folder / name).write_text(text, encoding="utf-8")
         record = _record(submission)
         _write_record(folder, record)
+        prepare()
         job_id = _sbatch(sbatch, folder / SCRIPT)
     except BaseException as error:
         shutil.rmtree(folder, ignore_errors=True)

@@ -21,6 +21,14 @@ def parent_run_of(trials: Trials) -> str:
     return retry_storage(lambda: str(trials.study.user_attrs["mlflow_run"]))
 
 
+def is_closed(trials: Trials, tracking: Mapping[str, Any]) -> bool:
+    """Whether the MLflow run of a study is FINISHED; arguments as of `ParentRun`."""
+    tracker = MLflowTracker(
+        experiment=tracking["experiment"], tracking_uri=tracking["tracking_uri"], run_id=parent_run_of(trials)
+    )
+    return bool(retry_until_mlflow_answers(tracker.earlier_status) == "FINISHED")
+
+
 class ParentRun:
     """Context that opens the run of a study, or opens it again, and closes it with its status.
 
