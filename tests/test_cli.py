@@ -14,7 +14,7 @@ from qlit.runtime.checkout import checkout_of, version_that_runs
 
 COMMANDS = [
     *("fit", "validate", "test", "predict", "serve", "register", "finetune"),
-    *("compare", "table", "export", "study", "submit", "jobs", "sync", "describe"),
+    *("compare", "table", "export", "study", "submit", "jobs", "reap", "sync", "describe"),
 ]
 
 

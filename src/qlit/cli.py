@@ -22,6 +22,7 @@ _COMMANDS = {
     "study": ("qlit.commands.study", "sweep or search over config keys, with many workers; see qlit study --help"),
     "submit": ("qlit.commands.submit", "submit a fit, a study, a comparison or a table as a job of a Slurm cluster"),
     "jobs": ("qlit.commands.jobs", "show or cancel the jobs that were submitted from this folder"),
+    "reap": ("qlit.commands.reap", "end runs in MLflow whose process was killed"),
     "sync": ("qlit.commands.sync", "send MLflow what it lacks of this folder's runs after an outage"),
     "describe": ("qlit.commands.describe", "show parameters, gates, memory and time of a model before a long run"),
 }

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from qlit.runtime.secrets import scrub
-from qlit.tracking import connection
+from qlit.tracking import connection, processes
 from qlit.tracking.config_hash import HASH
 from qlit.tracking.diverged import DIVERGED, NOTICE, is_finite
 from qlit.tracking.experiments import active_run
@@ -49,6 +49,23 @@ class DivergedRun:
 
     run_id: str
     reason: str
+
+
+@dataclass(frozen=True)
+class RunningRun:
+    """A run that MLflow shows as RUNNING.
+
+    Args:
+        run_id: Its id in MLflow.
+        host: Machine of its process; empty if unknown.
+        pid: Number of its process there; empty if unknown.
+        is_here: Whether this is that machine.
+    """
+
+    run_id: str
+    host: str
+    pid: str
+    is_here: bool
 
 
 class KeptRuns:
@@ -130,6 +147,34 @@ class KeptRuns:
         found = self._client.get_experiment_by_name(experiment) if self._client is not None else None
         return [] if found is None else reap(self._store, self._client, found.experiment_id)
 
+    def experiments(self) -> list[str]:
+        """Names of all experiments that were not deleted."""
+        return [] if self._client is None else [found.name for found in self._client.search_experiments()]
+
+    def running(self, experiment: str) -> list[RunningRun]:
+        """RUNNING runs of an experiment; call `reap` first."""
+        found = self._client.get_experiment_by_name(experiment) if self._client is not None else None
+        if found is None:
+            return []
+        runs = self._client.search_runs([found.experiment_id], filter_string="attributes.status = 'RUNNING'")
+        return [_running(run) for run in runs]
+
+    def end(self, run_id: str) -> bool:
+        """Set a run to KILLED, unless it has ended; whether it was RUNNING.
+
+        Raises:
+            ValueError: If there is no such run, or its process on this machine is alive.
+        """
+        run = self._run(run_id)
+        if run.info.status != "RUNNING":
+            return False
+        if (state := _running(run)).is_here and not processes.process_is_gone(run.data.tags):
+            raise ValueError(
+                f"Run {run_id} is trained by process {state.pid} of this machine: stop it, which ends the run."
+            )
+        self.close(run_id, "KILLED", "ended by `qlit reap`: its process cannot be seen")
+        return True
+
     def close(self, run_id: str, status: Literal["FAILED", "KILLED"], error: str) -> None:
         """Set the status of a run whose processes have ended, unless they set another, and the reason as tag `error`.
 
@@ -186,6 +231,12 @@ class KeptRuns:
         )
         # A run that was resumed with another config, or from another training, keeps its first hash.
         return [run for run in runs if not {f"resumed.{HASH}", "resumed.checkpoint"} & run.data.tags.keys()]
+
+
+def _running(run: Any) -> RunningRun:
+    tags = run.data.tags
+    is_here = processes.is_here(tags)
+    return RunningRun(str(run.info.run_id), tags.get("qlit.host", ""), tags.get("qlit.pid", ""), is_here)
 
 
 def _has_finite_scores(run: Any) -> bool:
