@@ -148,7 +148,7 @@ def test_the_checker_finds_what_is_wrong_and_nothing_else(room, source, found):
 
 def test_tests_lie_where_their_subjects_lie():
     folders = {path.name for path in (ROOT / "tests").iterdir() if any(path.glob("test_*.py"))}
-    assert folders == set(ROOMS)
+    assert folders == {*ROOMS, "docker"}  # the latter is a folder beside src
 
 
 @pytest.mark.parametrize("name", MEMORIES)
