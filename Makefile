@@ -2,6 +2,7 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+VARIANT ?= cpu
 OVERLAY := .venv-torchquantum
 MINIMUM := .venv-minimum
 WORKERS ?= logical
@@ -12,7 +13,7 @@ NATIVE := $(addprefix src/qlit/engines/native/,CMakeLists.txt) $(wildcard src/ql
 SANITIZED := build/sanitized
 
 .DEFAULT_GOAL := help
-.PHONY: help setup fit test docs minimum torchquantum conformance parity sanitize lint types format check bench ui clean
+.PHONY: help setup fit test docs minimum torchquantum conformance parity sanitize image lint types format check bench ui clean
 
 help: ## list what there is
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -47,6 +48,10 @@ sanitize: $(VENV)/installed-dev $(SANITIZED)/installed ## test the native engine
 	ASAN_OPTIONS=detect_leaks=0 UBSAN_OPTIONS=print_stacktrace=1 \
 	QLIT_NATIVE_LIBRARY="$$(ls $(CURDIR)/$(SANITIZED)/qlit/engines/_native*.so)" \
 		$(BIN)/python -m pytest tests/engines/test_native_engine.py
+
+image: $(VENV)/installed-dev ## build the container image and run its commands in it (VARIANT=cuda; docs/containers.md)
+	docker/build $(VARIANT)
+	QLIT_IMAGE=localhost/qlit:$(VARIANT) $(BIN)/python -m pytest tests/docker/test_image.py
 
 check: lint types ## lint and type check
 
