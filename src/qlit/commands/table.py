@@ -53,6 +53,7 @@ def parse_arguments(arguments: Sequence[str]) -> tuple[argparse.Namespace, list[
     parser.add_argument("--output", metavar="FILE", help="write the table there instead of standard output")
     parser.add_argument("--no_training", action="store_true", help="write the earlier results; rows may be incomplete")
     parser.add_argument("--max_seeds", type=int, metavar="N", help="at most N seeds per row, for a first look")
+    parser.add_argument("--max_epochs", type=int, metavar="N", help="at most N epochs per training, for a first look")
     own, overrides = split_overrides(arguments)
     options = parser.parse(own)
     check_output(options.output)
