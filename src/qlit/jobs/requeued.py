@@ -17,9 +17,9 @@ RUN_FILE = "run"
 class NoteRun(Callback):
     """Write the folder of the run into the folder of the submitted job, if there is one."""
 
-    def on_fit_start(self, trainer: Trainer, pl_module: LightningModule) -> None:  # noqa: ARG002
+    def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:  # noqa: ARG002
         folder = job_folder()
-        if folder is None or not trainer.is_global_zero:
+        if folder is None or stage != "fit" or not trainer.is_global_zero:
             return
         for callback in trainer.checkpoint_callbacks:
             if isinstance(callback, BestAndLast) and callback.dirpath is not None:
