@@ -12,6 +12,7 @@ from servers import PostgresServer
 from tiny_body import make_tiny_body, write_tiny_data
 
 from qlit.cli import main
+from qlit.jobs.study.contents import check_study
 from qlit.studies.files.study_file import read_study
 from qlit.studies.trials.storage import ENVIRONMENT, location_of
 from qlit.studies.trials.trials import Trials
@@ -140,6 +141,21 @@ def test_a_study_that_cannot_be_trained_is_not_created_or_submitted(folder, caps
     assert "pass-word" not in err
     assert not (folder / "mlruns" / "jobs").exists()
     assert not list((folder / "mlruns").glob("studies/*.journal"))
+
+
+@pytest.mark.usefixtures("cluster")
+def test_a_finished_study_is_not_submitted(folder, study, monkeypatch, capsys):
+    monkeypatch.delenv(ENVIRONMENT, raising=False)
+    trials = Trials(read_study(study), location_of(None, "tiny"))
+    check_study(trials)
+    trials.fill()
+    for _ in RATES:
+        trials.finish(trials.claim(), [0.5])
+    trials.close()
+    (folder / "slurm.yaml").write_text("")
+    assert main(["submit", "study", "--config", str(study), "--slurm", "slurm.yaml"]) == 1
+    assert "qlit submit: Study 'tiny' is finished: `qlit study best` shows its best cell.\n" in capsys.readouterr().err
+    assert list((folder / "mlruns" / "jobs").iterdir()) == []
 
 
 @pytest.mark.usefixtures("study")

@@ -16,7 +16,9 @@ import yaml
 from commands.runs import QUICKSTART, SMALL, all_runs, client, finish, history, run, start
 
 from qlit.cli import main
-from qlit.studies.trials.storage import ENVIRONMENT
+from qlit.studies.files.study_file import read_study
+from qlit.studies.trials.storage import ENVIRONMENT, location_of
+from qlit.studies.trials.trials import Trials
 
 pytestmark = [
     pytest.mark.filterwarnings("ignore:.*treespec, LeafSpec.*:FutureWarning"),  # Lightning 2.6 with torch 2.13
@@ -276,3 +278,21 @@ def test_help_lists_the_verbs(tmp_path):
     status, out, _ = run(tmp_path, "study", "--help")
     assert status == 0
     assert all(verb in out for verb in ("run", "worker", "status", "stop", "reap", "best", "export"))
+
+
+def test_a_worker_that_joins_needs_a_study_queues_nothing_and_keeps_a_request_to_stop(tmp_path, said):
+    named = write(tmp_path)
+    status, _, err = said(tmp_path, "worker", *named, "--join")
+    assert (status, err.count("\n")) == (1, 1)
+    assert "no study 'tiny'" in err
+    trials = Trials(read_study(tmp_path / "tiny.yaml"), location_of(None, "tiny"))
+    assert trials.fill() == 4
+    trials.ask_to_stop()
+    trials.close()
+    status, _, err = said(tmp_path, "worker", *named, "--join")
+    assert status == 0, err
+    trials = Trials(read_study(tmp_path / "tiny.yaml"), location_of(None, "tiny"), create=False)
+    assert trials.stop_is_asked
+    assert trials.num_left == 4
+    trials.close()
+    assert [run.info.status for run in all_runs(tmp_path, "tiny")] == ["KILLED"]  # of the study, which is not finished

@@ -140,6 +140,8 @@ def _study(options: list[str]) -> _Work:
         try:
             check_study(trials)
             queued = trials.fill()
+            if not trials.num_left:
+                raise ValueError(f"Study {named.study.name!r} is finished: `qlit study best` shows its best cell.")
             print(f"{named.study.name}: {queued} trials queued, {trials.num_left} to train")
         finally:
             trials.close()
