@@ -2,6 +2,7 @@
 
 import logging
 import os
+import re
 import socket
 import warnings
 from pathlib import Path
@@ -52,7 +53,7 @@ def connect(store: Store) -> Any:
 
     Raises:
         ConnectionError: If a server does not answer within a few seconds.
-        ValueError: As `require_home` and `check_database`.
+        ValueError: If a server refuses the credentials, or as `require_home` and `check_database`.
     """
     require_home()
     quieten_mlflow()
@@ -84,10 +85,26 @@ def _connect(store: Store) -> Any:
             "MLFLOW_TRACKING_URI out to use the local database."
         )
     client = MlflowClient(tracking_uri=store.uri)
-    if not store.is_http:
+    if store.is_http:
+        _check_credentials(client, store)
+    else:
         database = store.database_file.name if store.is_sqlite else None
         follow_move(client._tracking_client.store.engine, store.root, database)
     return _ClientThatFinishesCalls(client)
+
+
+def _check_credentials(client: Any, store: Store) -> None:
+    """Raise a ValueError if the server wants other credentials; its health check needs none."""
+    from mlflow.exceptions import MlflowException
+
+    try:
+        client.search_experiments(max_results=1)
+    except MlflowException as error:  # other errors are raised by the calls that matter
+        if re.search(r"error code 40[13]\b", str(error)):
+            raise ValueError(
+                f"MLflow at {scrub(store.uri)} refuses the user name or the password: set MLFLOW_TRACKING_USERNAME and "
+                "MLFLOW_TRACKING_PASSWORD, or MLFLOW_TRACKING_TOKEN."
+            ) from error
 
 
 class _ClientThatFinishesCalls:
