@@ -36,7 +36,7 @@ minimum: $(MINIMUM)/installed ## run the test suite with the oldest versions tha
 torchquantum: $(OVERLAY)/installed ## create .venv-torchquantum: TorchQuantum on top of what .venv has
 
 conformance: $(VENV)/installed-dev $(OVERLAY)/installed ## test the torchquantum engine with the real TorchQuantum
-	$(OVERLAY)/bin/python -m pytest -k torchquantum tests/engines tests/test_parity.py
+	$(OVERLAY)/bin/python -m pytest --numprocesses $(WORKERS) -k torchquantum tests/engines tests/test_parity.py
 
 parity: $(VENV)/installed-dev $(OVERLAY)/installed ## print how far the engines and TorchQuantum are from one another (docs/parity.md)
 	@$(OVERLAY)/bin/python benchmarks/parity.py
@@ -47,7 +47,7 @@ sanitize: $(VENV)/installed-dev $(SANITIZED)/installed ## test the native engine
 	LD_PRELOAD="$$($(CXX) -print-file-name=libasan.so) $$($(CXX) -print-file-name=libstdc++.so)" \
 	ASAN_OPTIONS=detect_leaks=0 UBSAN_OPTIONS=print_stacktrace=1 \
 	QLIT_NATIVE_LIBRARY="$$(ls $(CURDIR)/$(SANITIZED)/qlit/engines/_native*.so)" \
-		$(BIN)/python -m pytest tests/engines/test_native_engine.py
+		$(BIN)/python -m pytest --numprocesses $(WORKERS) tests/engines/test_native_engine.py
 
 image: $(VENV)/installed-dev ## build the container image and run its commands in it (VARIANT=cuda; docs/containers.md)
 	docker/build $(VARIANT)
