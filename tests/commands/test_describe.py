@@ -14,8 +14,7 @@ from qlit.jobs.estimates import measurement, training
 from qlit.training.datamodule import SentenceDataModule
 
 CONFIGS = ROOT / "configs"
-# Those of tables name models, and are none themselves.
-OTHERS = ("studies", "tables")  # files that name configs, and are none
+OTHERS = ("studies", "tables", "slurm")  # files of other kinds
 MODELS = sorted(str(path.relative_to(CONFIGS)) for path in CONFIGS.rglob("*.yaml") if path.parent.name not in OTHERS)
 # A single encoder that is quick to run.
 NARROW = ("single_sqe.yaml", "--model.head.encoder.num_qubits", "4", "--model.head.encoder.connectivity", "3",
