@@ -11,6 +11,7 @@ from typing import Any, final
 import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
 
+from qlit.runtime.batch_job import job_folder
 from qlit.runtime.interrupts import held_signal, hold_signals, release_signals, stop_by
 from qlit.training.batches import BatchLoader
 from qlit.training.checkpoints.best_and_last import BestAndLast
@@ -43,9 +44,11 @@ class StopWithinEpoch(Callback):
         if self._restored is not None:
             kept, self._restored = self._restored, None
             _restore(kept[trainer.global_rank], trainer, pl_module)
+        hold_signals()
+        if job_folder() is None:  # no signal is held, so the processes need not ask each other after every batch
+            return
         loop = trainer.fit_loop.epoch_loop
         assert isinstance(loop, DirectEpochLoop)
-        hold_signals()
         loop.after_batch = lambda: self._after_batch(trainer, pl_module)
 
     def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:  # noqa: ARG002
