@@ -17,6 +17,7 @@ from qlit.jobs.config.checkpoints import load_checkpoint, read_checkpoint
 from qlit.jobs.config.models import model_of_config
 from qlit.jobs.summary import print_notices
 from qlit.jobs.terminal import quieten
+from qlit.runtime.output_files import check_new_folder
 from qlit.training.checkpoints.notes import check_label_names
 from qlit.training.datamodule import SentenceDataModule
 from qlit.training.evaluation import CHECKPOINT_KEY
@@ -58,8 +59,7 @@ def run(command: str, arguments: list[str]) -> int:
     options = parser.parse(arguments)
     quieten()
     folder = Path(options.out)
-    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
-        raise ValueError(f"The folder {folder} is not empty; name another with --out, so that nothing is overwritten.")
+    check_new_folder(folder, "name another with --out")
     if not options.sentence.strip():
         raise ValueError("The sentence is blank; there is nothing to encode.")
     check_is_text(options.sentence, "the sentence")

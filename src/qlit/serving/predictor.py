@@ -94,7 +94,29 @@ class Predictor:
             ValueError: If the device, the checkpoint or the body cannot be used here.
         """
         check_device(device)
-        checkpoint = read_checkpoint(path)
+        return cls.from_parts(
+            read_checkpoint(path),
+            body=body,
+            trust_remote_code=trust_remote_code,
+            device=device,
+            uses_cache=uses_cache,
+        )
+
+    @classmethod
+    def from_parts(
+        cls,
+        checkpoint: dict[str, Any],
+        *,
+        body: str | None,
+        trust_remote_code: bool,
+        device: str,
+        uses_cache: bool = False,
+    ) -> Self:
+        """The model of a checkpoint that was read; arguments and errors as `from_checkpoint`.
+
+        Args:
+            checkpoint: Weights (`state_dict`) and notes; its classes are checked.
+        """
         notes = checkpoint[CHECKPOINT_KEY]
         module, data = model_of_config(notes["config"])
         check_remote_devices(module.head)

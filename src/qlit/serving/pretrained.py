@@ -13,17 +13,13 @@ from safetensors.torch import load_file, save
 import qlit
 from qlit.data import expanded
 from qlit.data.hub import download_model, require_hub
-from qlit.jobs.checks.engines import check_engines
 from qlit.jobs.config.checkpoint_classes import check_checkpoint_classes
-from qlit.jobs.config.checkpoint_config import check_remote_devices
-from qlit.jobs.config.checkpoints import body_notice, load_weights
-from qlit.jobs.config.models import model_of_config
-from qlit.jobs.summary import print_notices
 from qlit.runtime.allowed import allowing
+from qlit.runtime.output_files import check_new_folder
 from qlit.runtime.yaml_text import load_yaml
 from qlit.serving.model_card import model_card
 from qlit.serving.predictor import Predictor, check_device
-from qlit.training.checkpoints.notes import check_label_names
+from qlit.training.evaluation import CHECKPOINT_KEY
 
 _CONFIG, _WEIGHTS, _CARD = "config.json", "model.safetensors", "README.md"
 _FORMAT = 1
@@ -44,8 +40,7 @@ def save_pretrained(predictor: Predictor, folder: str | Path, *, scores: Mapping
         ValueError: If the folder is not empty.
     """
     path = Path(expanded(str(folder), "the folder"))
-    if path.exists() and (not path.is_dir() or any(path.iterdir())):
-        raise ValueError(f"The folder {path} is not empty; name another, so that nothing is overwritten.")
+    check_new_folder(path)
     path.mkdir(parents=True, exist_ok=True)
     config = _config(predictor)
     weights = {name: value.detach().cpu().clone() for name, value in predictor.module.state_dict().items()}
@@ -97,21 +92,19 @@ def from_pretrained(
     folder = path if path.is_dir() else download_model(str(name), (_CONFIG, _WEIGHTS), revision=revision)
     config = _read_config(folder)
     text = yaml.safe_dump({"model": config["model"], "data": config["data"]}, sort_keys=False)
-    with allowing(allow):
-        check_checkpoint_classes(text, folder)
-        module, data = model_of_config(text)
-    check_remote_devices(module.head)
-    check_engines(module.head)
     notes = {**config, "config": text, "contents": {"body": config.get("body_fingerprint")}}
-    label_names = check_label_names(notes, module.head.num_classes)
     try:
         weights = load_file(folder / _WEIGHTS)
     except (SafetensorError, OSError) as error:
         raise ValueError(f"{folder / _WEIGHTS} cannot be read ({error}): download it again.") from error
-    found = load_weights(module, data, weights, body or data.body_name, trust_remote_code=trust_remote_code)
-    if notice := body_notice(notes, found, data):
-        print_notices([notice])
-    return Predictor(module, found, label_names, notes, device=device)
+    with allowing(allow):
+        check_checkpoint_classes(text, folder)
+        return Predictor.from_parts(
+            {"state_dict": weights, CHECKPOINT_KEY: notes},
+            body=body,
+            trust_remote_code=trust_remote_code,
+            device=device,
+        )
 
 
 def _read_config(folder: Path) -> dict[str, Any]:
