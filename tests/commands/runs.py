@@ -8,8 +8,10 @@ import warnings
 from pathlib import Path
 
 import torch
+import yaml
 from mlflow import MlflowClient
 from prefork import ForkedCommand
+from tiny_body import make_tiny_body, write_tiny_data
 
 ROOT = Path(__file__).resolve().parents[2]
 QUICKSTART = ROOT / "configs" / "quickstart.yaml"
@@ -33,6 +35,19 @@ def tiny_head(**encoder: object) -> dict[str, object]:
             "pqc": {"num_qubits": 2, "num_reuploads": 1},
         },
     }
+
+
+def write_tiny_study(folder: Path, rates: list[float], *, max_epochs: int) -> Path:
+    """A study file with one cell per learning rate, of a head of 3 and 2 qubits on a body of eleven words."""
+    overrides = {
+        "trainer.max_epochs": max_epochs, "data.num_per_label": 12, "data.max_test": 8,
+        "model.head.encoder.connectivity": 1, "model.head.encoder.num_layers": 0, "model.head.encoder.num_qubits": 3,
+        "model.head.pqc.num_qubits": 2, "model.head.pqc.num_reuploads": 1,
+        "data.source": str(write_tiny_data(folder / "data.tsv", 80)), "data.body": str(make_tiny_body(folder / "body")),
+    }  # fmt: skip
+    study = {"base": str(QUICKSTART), "overrides": overrides, "factors": {"model.lr": rates}, "name": "tiny"}
+    (folder / "tiny.yaml").write_text(yaml.safe_dump(study))
+    return folder / "tiny.yaml"
 
 
 def command(*arguments: str) -> list[str]:

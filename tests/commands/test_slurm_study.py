@@ -5,11 +5,9 @@ import time
 from collections import Counter
 
 import pytest
-import yaml
-from commands.runs import QUICKSTART, all_runs
+from commands.runs import all_runs, write_tiny_study
 from commands.slurm_jobs import submitted
 from servers import PostgresServer
-from tiny_body import make_tiny_body, write_tiny_data
 
 from qlit.cli import main
 from qlit.jobs.study.contents import check_study
@@ -25,15 +23,7 @@ RATES = [0.001 * k for k in range(1, 9)]
 @pytest.fixture
 def study(folder):
     """The file of a study of 8 cells; a training takes some seconds."""
-    overrides = {
-        "trainer.max_epochs": 300, "data.num_per_label": 12, "data.max_test": 8, "model.head.encoder.connectivity": 1,
-        "model.head.encoder.num_layers": 0, "model.head.encoder.num_qubits": 3, "model.head.pqc.num_qubits": 2,
-        "model.head.pqc.num_reuploads": 1, "data.source": str(write_tiny_data(folder / "data.tsv", 80)),
-        "data.body": str(make_tiny_body(folder / "body")),
-    }  # fmt: skip
-    content = {"base": str(QUICKSTART), "overrides": overrides, "factors": {"model.lr": RATES}, "name": "tiny"}
-    (folder / "tiny.yaml").write_text(yaml.safe_dump(content))
-    return folder / "tiny.yaml"
+    return write_tiny_study(folder, RATES, max_epochs=300)
 
 
 def worker_logs(own):

@@ -4,9 +4,7 @@ import os
 import signal
 
 import pytest
-import yaml
-from commands.runs import QUICKSTART, all_runs
-from tiny_body import make_tiny_body, write_tiny_data
+from commands.runs import all_runs, write_tiny_study
 
 from qlit.jobs.callbacks.interruption import Interruption
 from qlit.jobs.study import run as study_run
@@ -32,15 +30,7 @@ STAGES = {
 @pytest.fixture(scope="module")
 def given(tmp_path_factory):
     folder = tmp_path_factory.mktemp("given")
-    overrides = {
-        "trainer.max_epochs": 2, "data.num_per_label": 12, "data.max_test": 8, "model.head.encoder.connectivity": 1,
-        "model.head.encoder.num_layers": 0, "model.head.encoder.num_qubits": 3, "model.head.pqc.num_qubits": 2,
-        "model.head.pqc.num_reuploads": 1, "data.source": str(write_tiny_data(folder / "data.tsv", 80)),
-        "data.body": str(make_tiny_body(folder / "body")),
-    }  # fmt: skip
-    study = {"base": str(QUICKSTART), "overrides": overrides, "factors": {"model.lr": [0.01]}, "name": "tiny"}
-    (folder / "tiny.yaml").write_text(yaml.safe_dump(study))
-    return ["--config", str(folder / "tiny.yaml")]
+    return ["--config", str(write_tiny_study(folder, [0.01], max_epochs=2))]
 
 
 @pytest.mark.parametrize("stage", STAGES)
