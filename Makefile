@@ -4,6 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 VARIANT ?= cpu
 OVERLAY := .venv-torchquantum
+FORK := .venv-torchquantum-ng
 MINIMUM := .venv-minimum
 WORKERS ?= logical
 # The two variables hold for what compiling the native engine needs, in old and in new versions of pip.
@@ -11,6 +12,10 @@ PINNED := PIP_CONSTRAINT=constraints.txt PIP_BUILD_CONSTRAINT=constraints.txt
 INSTALL := $(PINNED) $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 NATIVE := $(addprefix src/qlit/engines/native/,CMakeLists.txt) $(wildcard src/qlit/engines/native/*.?pp)
 SANITIZED := build/sanitized
+# What an environment does not have itself is found in .venv.
+laid_over = below=$$($(BIN)/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))') && \
+	here=$$($(1)/bin/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))') && \
+	echo "import site; site.addsitedir('$$below')" >"$$here/below.pth"
 
 .DEFAULT_GOAL := help
 .PHONY: help setup fit test docs minimum torchquantum conformance parity sanitize image lint types format check bench ui clean
@@ -35,8 +40,9 @@ minimum: $(MINIMUM)/installed ## run the test suite with the oldest versions tha
 
 torchquantum: $(OVERLAY)/installed ## create .venv-torchquantum: TorchQuantum on top of what .venv has
 
-conformance: $(VENV)/installed-dev $(OVERLAY)/installed ## test the torchquantum engine with the real TorchQuantum
+conformance: $(VENV)/installed-dev $(OVERLAY)/installed $(FORK)/installed ## test the torchquantum engine with TorchQuantum 0.1.8 and with its fork
 	$(OVERLAY)/bin/python -m pytest --numprocesses $(WORKERS) -k torchquantum tests/engines tests/test_parity.py
+	$(FORK)/bin/python -m pytest --numprocesses $(WORKERS) -k torchquantum tests/engines tests/test_parity.py
 
 parity: $(VENV)/installed-dev $(OVERLAY)/installed ## print how far the engines and TorchQuantum are from one another (docs/parity.md)
 	@$(OVERLAY)/bin/python benchmarks/parity.py
@@ -74,20 +80,22 @@ ui: $(VENV)/installed ## serve the runs kept under mlruns/ in MLflow's UI on por
 	$(BIN)/mlflow ui --backend-store-uri sqlite:///$(CURDIR)/mlruns/mlflow.db --port 5000
 
 clean: ## remove environments, builds and caches; runs stay
-	rm -rf $(VENV) $(OVERLAY) $(MINIMUM) build .mypy_cache .pytest_cache .ruff_cache
+	rm -rf $(VENV) $(OVERLAY) $(FORK) $(MINIMUM) build .mypy_cache .pytest_cache .ruff_cache
 
 $(VENV)/installed: pyproject.toml constraints.txt $(NATIVE)
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
 		{ echo "qlit needs Python 3.11 or newer; name one with: make $(MAKECMDGOALS) PYTHON=python3.11"; exit 1; }
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	@echo "installing qlit and what it needs into $(VENV); the first time takes a few minutes"
+	@# Until November 2026 the distribution was called qlit; two that contain the same files would overwrite each other.
+	@$(BIN)/python -m pip uninstall --quiet --yes --disable-pip-version-check qlit 2>/dev/null
 	$(INSTALL) --editable '.[quickstart]'
 	@$(BIN)/python -c 'from qlit.engines.native_engine import is_built; is_built() or print("installed without the native\
 	 engine, which could not be compiled; circuits run on the torch engine, many times slower: see README.md")'
 	@touch $@
 
 $(VENV)/installed-dev: $(VENV)/installed
-	$(INSTALL) 'qlit[quickstart,dev]' # is installed: its extras are added, and nothing is compiled again
+	$(INSTALL) 'qlit-heads[quickstart,dev]' # is installed: its extras are added, and nothing is compiled again
 	@touch $@
 
 $(MINIMUM)/installed: pyproject.toml .ci/lower_bounds.py $(NATIVE)
@@ -105,13 +113,21 @@ $(OVERLAY)/installed: torchquantum-requirements.txt $(VENV)/installed
 	@echo "installing TorchQuantum into $(OVERLAY)"
 	@rm -rf $(OVERLAY)
 	$(BIN)/python -m venv --without-pip $(OVERLAY)
-	@below=$$($(BIN)/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))') && \
-		here=$$($(OVERLAY)/bin/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))') && \
-		echo "import site; site.addsitedir('$$below')" >"$$here/below.pth"
+	@$(call laid_over,$(OVERLAY))
 	$(BIN)/python -m pip --python $(OVERLAY)/bin/python install --quiet --disable-pip-version-check --no-deps \
 		--requirement $<
 	@$(OVERLAY)/bin/python -c 'import torch; from qlit.engines.torchquantum_copy import torchquantum_in; \
 	torchquantum_in(torch.float32)'
+	@touch $@
+
+# The extra `torchquantum`: its fork, which fits the libraries of .venv, and what it declares, 200 MB.
+$(FORK)/installed: pyproject.toml constraints.txt $(VENV)/installed-dev
+	@echo "installing the fork of TorchQuantum into $(FORK)"
+	@rm -rf $(FORK)
+	$(BIN)/python -m venv --without-pip $(FORK)
+	@$(call laid_over,$(FORK))
+	$(PINNED) $(BIN)/python -m pip --python $(FORK)/bin/python install --quiet --disable-pip-version-check \
+		'qlit-heads[torchquantum]'
 	@touch $@
 
 # Where it cannot be compiled, pip installs qlit without it: hence the look at the library.

@@ -14,7 +14,7 @@ from qlit.runtime.checkout import checkout_of, version_that_runs
 
 COMMANDS = [
     *("fit", "validate", "test", "predict", "serve", "register", "finetune"),
-    *("compare", "table", "export", "study", "submit", "jobs", "reap", "sync", "describe"),
+    *("compare", "table", "export", "study", "config", "submit", "jobs", "reap", "sync", "describe"),
 ]
 
 
@@ -44,7 +44,7 @@ def test_the_version_of_the_installation_is_looked_up_when_somebody_asks_for_it(
         import sys, qlit
         assert "importlib.metadata" not in sys.modules
         from importlib.metadata import version
-        assert qlit.__version__ == version("qlit")
+        assert qlit.__version__ == version("qlit-heads")
         sys.path = [path for path in sys.path if "site-packages" not in path]
         del qlit.__version__
         assert qlit.__version__ == "0.0"

