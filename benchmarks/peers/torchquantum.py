@@ -1,6 +1,6 @@
 """TorchQuantum, the paper's simulator: batched complex64 statevectors, autograd through one product a gate."""
 
-from importlib.metadata import version
+from importlib.metadata import PackageNotFoundError, version
 
 import torch
 import torchquantum as tq
@@ -39,4 +39,8 @@ def build(work: Work, _name: str, num_threads: int) -> Contestant:
         loss.backward()
         return loss.item(), encoder_parameters.grad.numpy(), pqc_parameters.grad.numpy()
 
-    return Contestant(f"torchquantum {version('torchquantum')}, torch {torch.__version__}", step)
+    try:
+        name = f"torchquantum {version('torchquantum')}"
+    except PackageNotFoundError:
+        name = f"torchquantum-ng {version('torchquantum-ng')}"
+    return Contestant(f"{name}, torch {torch.__version__}", step)

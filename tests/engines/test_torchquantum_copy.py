@@ -78,7 +78,7 @@ def test_where_it_is_missing_the_command_that_installs_it_is_told(monkeypatch):
     monkeypatch.setattr(torchquantum_copy, "_found", lambda: None)
     assert not torchquantum_copy.is_installed()
     for ask in (TorchQuantumEngine, lambda: engine_by_name("torchquantum"), lambda: copied(torch.float32)):
-        with pytest.raises(ValueError, match=r"not installed: `pip install -e '\.\[torchquantum\]'`"):
+        with pytest.raises(ValueError, match=r"not installed: `pip install 'torchquantum-ng>=0\.2,<0\.3'`"):
             ask()
 
 

@@ -21,8 +21,8 @@ import torch
 
 _NAME = "torchquantum"
 INSTALL = (
-    "`pip install -e '.[torchquantum]'` (several GB, TensorFlow among them) or `make torchquantum` in a clone of "
-    "qlit for a separate environment without the packages that only TorchQuantum's data sets and examples need"
+    "`pip install 'torchquantum-ng>=0.2,<0.3'` (its maintained fork), or `make torchquantum` in a clone of qlit for "
+    "version 0.1.8 in a separate environment"
 )
 
 
