@@ -20,6 +20,7 @@ _COMMANDS = {
     "table": ("qlit.commands.table", "reproduce a table of the paper: our results beside the published ones"),
     "export": ("qlit.commands.export", "write a checkpoint's circuits on a sentence as OpenQASM 3 programs"),
     "study": ("qlit.commands.study", "sweep or search over config keys, with many workers; see qlit study --help"),
+    "config": ("qlit.commands.config", "list, show and copy the configs that come with qlit"),
     "submit": ("qlit.commands.submit", "submit a fit, a study, a comparison or a table as a job of a Slurm cluster"),
     "jobs": ("qlit.commands.jobs", "show or cancel the jobs that were submitted from this folder"),
     "reap": ("qlit.commands.reap", "end runs in MLflow whose process was killed"),
@@ -68,6 +69,7 @@ def _run(command: str, argv: list[str]) -> int:
     from qlit.jobs.distributed import launchers
     from qlit.runtime.allowed import allowing, split_allowed
     from qlit.runtime.interrupts import RaisingSignals
+    from qlit.runtime.shipped_configs import with_shipped_configs
 
     launchers.remove_variables()
 
@@ -80,7 +82,7 @@ def _run(command: str, argv: list[str]) -> int:
     with allowing(names), RaisingSignals() as signals:
         with signals.ending(f"qlit {command}"):
             module = _imported(_COMMANDS[command][0])
-        status: int = module.run(command, with_home(others))
+        status: int = module.run(command, with_shipped_configs(with_home(others)))
     return status
 
 

@@ -13,13 +13,14 @@ from qlit.jobs.terminal import quieten
 from qlit.reports.published_table import published_table
 from qlit.runtime.errors import UsageError
 from qlit.runtime.output_files import check_output
+from qlit.runtime.shipped_configs import path_of_config
 
 
 def run(command: str, arguments: list[str]) -> int:
     """Run `qlit table` and return its exit status."""
     options, overrides = parse_arguments(arguments)
     quieten()
-    plan = read_plan(options.table)
+    plan = read_plan(path_of_config(options.table))
     rows = _rows(plan, options)
     series = Series([_candidate(row, overrides) for row in rows])
     if options.no_training:
@@ -69,7 +70,7 @@ def candidates_of(options: argparse.Namespace, overrides: Sequence[str]) -> list
     Raises:
         ValueError, FileNotFoundError: If the table or a config does not exist or is not valid.
     """
-    return [_candidate(row, overrides) for row in _rows(read_plan(options.table), options)]
+    return [_candidate(row, overrides) for row in _rows(read_plan(path_of_config(options.table)), options)]
 
 
 def _rows(plan: Plan, options: argparse.Namespace) -> list[PlannedRow]:

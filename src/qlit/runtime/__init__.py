@@ -19,6 +19,7 @@ __all__ = [
     "part_file",
     "retry",
     "secrets",
+    "shipped_configs",
     "sqlite_file",
     "streams",
     "yaml_text",
