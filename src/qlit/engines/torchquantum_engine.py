@@ -25,9 +25,9 @@ _SHOTS_AT_ONCE = 2**22
 class TorchQuantumEngine(Engine):
     """TorchQuantum 0.1.8, or its fork torchquantum-ng 0.2: complex statevectors in single or double precision.
 
-    It is hundreds of times slower than `native`. The backward pass keeps the statevectors after every gate. TorchQuantum is imported, in some seconds, when the
-    first circuit runs. With `shots` the outcomes of all wires are drawn by TorchQuantum's `measure`, from the generator
-    of Python's `random`, and have no gradient.
+    It is hundreds of times slower than `native`. The backward pass keeps the statevectors after every gate.
+    TorchQuantum is imported, in some seconds, when the first circuit runs. With `shots` the outcomes of all wires are
+    drawn by TorchQuantum's `measure`, from the generator of Python's `random`, and have no gradient.
 
     Raises:
         ValueError: If TorchQuantum is not installed; the message says how to install it.
