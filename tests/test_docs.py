@@ -1,5 +1,6 @@
 """What README and docs promise is there."""
 
+import importlib.util
 import re
 import tomllib
 from pathlib import Path
@@ -34,6 +35,13 @@ def test_commands_targets_and_files_exist(page):
     assert set(re.findall(r"(?:`|    )make ([a-z]+)", text)) <= targets
     for path in re.findall(r"\b((?:configs|tests|docs|src)/[\w/.-]+\.(?:yaml|py|md))\b", text):
         assert (ROOT / path).is_file(), path
+
+
+def test_the_page_of_config_keys_is_up_to_date():
+    spec = importlib.util.spec_from_file_location("config_page", ROOT / ".ci" / "config_page.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    assert module.PAGE.read_text(encoding="utf-8") == module.page(), "write it again: python .ci/config_page.py"
 
 
 def test_the_python_of_the_readme_runs():

@@ -30,7 +30,7 @@ _COMMANDS = {
 
 _HELP = f"""qlit VERSION: quantum, quantum-inspired and classical heads on sentence embeddings (arXiv:2504.08732)
 
-usage: qlit COMMAND [OPTIONS]    (qlit COMMAND --help lists the options)
+usage: qlit COMMAND [OPTIONS]    (qlit COMMAND --help shows the options)
 
 {"".join(f"  {name:<10}{text}{chr(10)}" for name, (_, text) in _COMMANDS.items())}
 every command:
@@ -65,6 +65,14 @@ def _run(command: str, argv: list[str]) -> int:
         from qlit.runtime.errors import UsageError, nearest
 
         raise UsageError(f"there is no command {command!r}{nearest(command, _COMMANDS) or '.'} See qlit --help.")
+    asked = {"-h", "--help", "--help-all"} & set(argv[: argv.index("--")] if "--" in argv else argv)
+    if asked:
+        from qlit.commands.parsers.texts import help_text
+
+        if (text := help_text(command, argv, is_short="--help-all" not in asked)) is not None:
+            print(text, end="")
+            return 0
+        argv = ["--help" if word == "--help-all" else word for word in argv]
     from qlit.jobs.config.arguments import with_home
     from qlit.jobs.distributed import launchers
     from qlit.runtime.allowed import allowing, split_allowed

@@ -12,8 +12,9 @@ import uvicorn
 
 from qlit.runtime.errors import UsageError
 from qlit.serving.batcher import Batcher, OverloadedError
+from qlit.serving.limits import Limits
 from qlit.serving.predictor import Predictor
-from qlit.serving.server import Limits, listen, make_app
+from qlit.serving.server import listen, make_app
 
 LIMITS = Limits(max_sentences=4, max_chars=50)
 

@@ -6,9 +6,10 @@ from collections.abc import Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 
+from qlit.commands.parsers.compare import NUM_SEEDS, parser_of
 from qlit.comparisons.comparison import Model, compare
 from qlit.comparisons.models import models_of_runs
-from qlit.jobs.config.arguments import CommandParser, split_overrides
+from qlit.jobs.config.arguments import split_overrides
 from qlit.jobs.config.options import value_of
 from qlit.jobs.series import Candidate, Series, candidate_of, stopped_status
 from qlit.jobs.terminal import quieten
@@ -18,7 +19,6 @@ from qlit.runtime.errors import UsageError
 from qlit.runtime.output_files import check_output
 from qlit.tracking.kept_runs import KeptRuns
 
-_NUM_SEEDS = 10
 _MAX_SEEDS = 10_000
 
 
@@ -50,30 +50,8 @@ def parse_arguments(arguments: Sequence[str]) -> tuple[argparse.Namespace, list[
     Raises:
         UsageError, ValueError, FileNotFoundError: If the options are invalid, or an output file cannot be written.
     """
-    parser = CommandParser(
-        prog="qlit compare",
-        description="Compare models on the same splits: mean, paired difference with its 95 % interval, McNemar's "
-        "test and a paired bootstrap on the test sentences, effect sizes, and whether a difference is within noise. "
-        "Give runs, which are read from MLflow, or configs, which are trained once per seed; earlier trainings are "
-        "reused.",
-        epilog="Options with a dot (--data.source, --trainer.max_epochs) go to all configs. An option for one config "
-        "goes into its argument: --config 'a.yaml --model.lr 0.01'.",
-    )
-    parser.add_argument(
-        "runs", nargs="*", default=[], metavar="RUN", help="ids of MLflow runs; those of one config are one model"
-    )
-    parser.add_argument("-c", "--config", action="append", default=[], help="a config; give two or more")
-    parser.add_argument("--seeds", type=int, metavar="N", help=f"number of seeds per config; default {_NUM_SEEDS}")
-    parser.add_argument(
-        "--first_seed",
-        type=int,
-        metavar="S",
-        help="the first seed: the seeds are S to S + N - 1; default 0; choose another for new splits",
-    )
-    parser.add_argument("--json", metavar="FILE", help="write all numbers to a file, too")
-    parser.add_argument("--plot", metavar="FILE", help="write a figure to a file, too: .png, .svg or .pdf")
     own, overrides = split_overrides(arguments)
-    options = parser.parse(own)
+    options = parser_of("qlit compare").parse(own)
     check_output(options.json)
     check_output(options.plot, suffixes=(".png", ".svg", ".pdf"))
     return options, overrides
@@ -94,7 +72,7 @@ def candidates_of(options: argparse.Namespace, overrides: Sequence[str]) -> list
         return []
     if len(configs) < 2:
         raise UsageError(f"a comparison needs two configs at least, but got one, {configs[0]}.")
-    num_seeds, first = _NUM_SEEDS if options.seeds is None else options.seeds, options.first_seed or 0
+    num_seeds, first = NUM_SEEDS if options.seeds is None else options.seeds, options.first_seed or 0
     if not 1 <= num_seeds <= _MAX_SEEDS:
         bound = "--seeds >= 1" if num_seeds < 1 else f"--seeds <= {_MAX_SEEDS:,}"
         raise UsageError(f"`{bound}` must hold, but got {num_seeds}.")

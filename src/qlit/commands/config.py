@@ -1,13 +1,12 @@
 """`qlit config`: list, show and copy the configs that come with qlit."""
 
-import argparse
 import re
 import shutil
 import textwrap
 from pathlib import Path
 
+from qlit.commands.parsers.config import parser_of
 from qlit.comparisons.table_file import read_plan
-from qlit.jobs.config.arguments import CommandParser
 from qlit.runtime.errors import UsageError
 from qlit.runtime.shipped_configs import find_shipped, nearest_config, shipped_configs, shipped_folder
 from qlit.studies.files.study_file import read_study
@@ -15,7 +14,7 @@ from qlit.studies.files.study_file import read_study
 
 def run(command: str, arguments: list[str]) -> int:
     """Run `qlit config` and return its exit status."""
-    options = _parser(command).parse(arguments)
+    options = parser_of(f"qlit {command}").parse(arguments)
     if options.verb == "list":
         if options.names:
             raise UsageError("list takes no names: it lists all configs.")
@@ -30,24 +29,6 @@ def run(command: str, arguments: list[str]) -> int:
         return 0
     _copy(list(found.values()), Path(options.to), force=options.force)
     return 0
-
-
-def _parser(command: str) -> CommandParser:
-    parser = CommandParser(
-        prog=f"qlit {command}",
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        description="The configs that come with qlit. Every command takes their names: qlit fit --config quickstart",
-        epilog="examples:\n"
-        "  qlit config list\n"
-        "  qlit config show single_sqe          print a config\n"
-        "  qlit config copy single_sqe          write configs/single_sqe.yaml, to be changed\n"
-        "  qlit config copy table_06 --to my    write my/studies/table_06.yaml, and the config it varies\n",
-    )
-    parser.add_argument("verb", choices=("list", "show", "copy"), metavar="list|show|copy", help="what to do")
-    parser.add_argument("names", nargs="*", metavar="NAME", help="name of a config, as `list` shows it")
-    parser.add_argument("--to", default="configs", metavar="FOLDER", help="folder of the copies; default: configs")
-    parser.add_argument("--force", action="store_true", help="replace files that differ")
-    return parser
 
 
 def _found(name: str) -> Path:

@@ -7,12 +7,12 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from qlit.commands.parsers.export import parser_of
 from qlit.data import BodyFolder
 from qlit.data.dimensions import embedding_dim_of
 from qlit.data.lengths import cut_notice
 from qlit.data.sentences import check_is_text
 from qlit.heads.programs import HeadPrograms, Program, programs_of
-from qlit.jobs.config.arguments import CommandParser
 from qlit.jobs.config.checkpoints import load_checkpoint, read_checkpoint
 from qlit.jobs.config.models import model_of_config
 from qlit.jobs.summary import print_notices
@@ -45,18 +45,7 @@ Logits: {values}. {labels}
 
 def run(command: str, arguments: list[str]) -> int:
     """Run `qlit export` and return its exit status."""
-    parser = CommandParser(
-        prog=f"qlit {command}",
-        dash_hint="A sentence that begins with a dash can follow a single --.",
-        description="Write the circuits of a checkpoint's head on one sentence as OpenQASM 3 programs, with a README "
-        "that explains how their results give the logit. Exact values: no shots, no gate noise.",
-    )
-    parser.add_argument("checkpoint", help="a best.ckpt or last.ckpt of `qlit fit`")
-    parser.add_argument("sentence", help="the sentence to encode")
-    parser.add_argument("--out", required=True, help="output folder; it must not exist or be empty")
-    parser.add_argument("--body", help="body to use, if the one named in the checkpoint has moved")
-    parser.add_argument("--trust_remote_code", action="store_true", help="run Python code of the body; read it first")
-    options = parser.parse(arguments)
+    options = parser_of(f"qlit {command}").parse(arguments)
     quieten()
     folder = Path(options.out)
     check_new_folder(folder, "name another with --out")

@@ -1,35 +1,19 @@
 """`qlit jobs`: the submitted jobs of a folder, and how to cancel them."""
 
-import argparse
 import json
 import re
 import sys
 from dataclasses import asdict
 from pathlib import Path
 
-from qlit.jobs.config.arguments import CommandParser
+from qlit.commands.parsers.jobs import parser_of
 from qlit.jobs.slurm.queue import SubmittedJob, cancel, submitted_jobs
-from qlit.jobs.slurm.settings import SlurmSettings
 from qlit.runtime.errors import UsageError, nearest
 
 
 def run(command: str, arguments: list[str]) -> int:
     """Show or cancel submitted jobs and return the exit status."""
-    parser = CommandParser(
-        prog=f"qlit {command}",
-        usage=f"qlit {command} [--folder DIR] [--json]\n       qlit {command} cancel ID [ID ..] [--folder DIR]",
-        description="Show the jobs that `qlit submit` submitted from this folder, with their states; or cancel some of "
-        "them: 12 is a job, 12_3 the worker 3 of a study's array.",
-    )
-    parser.add_argument("words", nargs="*", default=[], metavar="cancel ID", help=argparse.SUPPRESS)
-    parser.add_argument(
-        "--folder",
-        default=str(SlurmSettings.folder),
-        metavar="DIR",
-        help="`folder` of the Slurm file; default %(default)s",
-    )
-    parser.add_argument("--json", action="store_true", help="print everything about the jobs as JSON")
-    options = parser.parse(arguments)
+    options = parser_of(f"qlit {command}").parse(arguments)
     place = Path(options.folder).expanduser()
     if not options.words:
         jobs = submitted_jobs(place)

@@ -1,25 +1,13 @@
 """`qlit reap`: end runs whose process was killed."""
 
-from qlit.jobs.config.arguments import CommandParser
+from qlit.commands.parsers.reap import parser_of
 from qlit.runtime.secrets import scrub
 from qlit.tracking.kept_runs import KeptRuns
 
 
 def run(command: str, arguments: list[str]) -> int:
     """Run `qlit reap` and return its exit status: 1 if a named run cannot be ended."""
-    parser = CommandParser(
-        prog=f"qlit {command}",
-        description="Set runs to KILLED that MLflow shows as RUNNING although their process was killed. Every new run "
-        "of an experiment does this, too, for the processes of its machine. Events that such a process could not send "
-        "are sent first.",
-        epilog="Runs of other machines are listed. Name them to end them, if you know that their processes have ended.",
-    )
-    parser.add_argument("runs", nargs="*", default=[], metavar="RUN", help="ids of runs to end, wherever they ran")
-    parser.add_argument("--experiment", metavar="NAME", help="only runs of this experiment; default: all")
-    parser.add_argument(
-        "--tracking_uri", metavar="URI", help="an MLflow server or database; default: MLFLOW_TRACKING_URI or mlruns/"
-    )
-    options = parser.parse(arguments)
+    options = parser_of(f"qlit {command}").parse(arguments)
     kept = KeptRuns(options.tracking_uri)
     if options.experiment is not None and not kept.has_experiment(options.experiment):
         raise ValueError(

@@ -17,7 +17,6 @@ from qlit.jobs.config.arguments import CommandParser
 from qlit.runtime.errors import UsageError, nearest
 from qlit.runtime.interrupts import Interrupts
 from qlit.runtime.output_files import check_output
-from qlit.studies.trials.storage import quieten_optuna
 
 if TYPE_CHECKING:
     from qlit.studies.trials.trials import Trials
@@ -48,7 +47,6 @@ def run(command: str, arguments: list[str]) -> int:
         return run_rank(rest)
     if verb not in _VERBS:
         raise UsageError(f"there is no verb {verb!r}{nearest(verb, _VERBS) or '.'} See qlit {command} --help.")
-    quieten_optuna()
     if verb == "run":
         return _run(rest)
     return _work(rest) if verb == "worker" else _show(verb, rest)
@@ -56,16 +54,6 @@ def run(command: str, arguments: list[str]) -> int:
 
 def _run(arguments: Sequence[str]) -> int:
     """`qlit study run`."""
-    from qlit.jobs.distributed.launchers import refuse_copies
-    from qlit.jobs.study.run import prepare, train_study
-    from qlit.jobs.study.setup import parse_arguments
-    from qlit.jobs.study.size import confirm_start
-    from qlit.jobs.terminal import quieten
-    from qlit.reports.study_record import record_study
-    from qlit.reports.study_text import best_text, progress_text
-    from qlit.studies.trials.storage_retry import retry_storage
-
-    start_s = max(0.0, time.time() - psutil.Process().create_time())  # workers import the same modules
     parser = study_parser(
         "run",
         "Start or continue a study: queue the unfinished trials, train them in worker processes on separate cores, and "
@@ -79,6 +67,19 @@ def _run(arguments: Sequence[str]) -> int:
         help="number of workers; default: one core, or one GPU, per process of a training",
     )
     parser.add_argument("--yes", action="store_true", help="do not ask before a long study")
+    parser.show_help(arguments)
+    from qlit.jobs.distributed.launchers import refuse_copies
+    from qlit.jobs.study.run import prepare, train_study
+    from qlit.jobs.study.setup import parse_arguments
+    from qlit.jobs.study.size import confirm_start
+    from qlit.jobs.terminal import quieten
+    from qlit.reports.study_record import record_study
+    from qlit.reports.study_text import best_text, progress_text
+    from qlit.studies.trials.storage import quieten_optuna
+    from qlit.studies.trials.storage_retry import retry_storage
+
+    start_s = max(0.0, time.time() - psutil.Process().create_time())  # workers import the same modules
+    quieten_optuna()
     options, named = parse_arguments(parser, arguments)
     quieten()
     refuse_copies("run this study")
@@ -108,12 +109,6 @@ def _run(arguments: Sequence[str]) -> int:
 
 def _work(arguments: Sequence[str]) -> int:
     """`qlit study worker`."""
-    from qlit.jobs.distributed.cores import use_cores
-    from qlit.jobs.study.setup import parse_arguments
-    from qlit.jobs.study.worker_process import work_alone, work_for_parent
-    from qlit.jobs.terminal import quieten
-    from qlit.reports.study_record import record_study
-
     parser = study_parser(
         "worker",
         "Work on the trials of a study, beside other workers, until all are finished. With PostgreSQL as storage, "
@@ -124,6 +119,15 @@ def _work(arguments: Sequence[str]) -> int:
     )
     parser.add_argument("--cores", metavar="0,1", help="run on these cores only")
     parser.add_argument("--parent", type=int, metavar="PID", help="stop when this process has ended")
+    parser.show_help(arguments)
+    from qlit.jobs.distributed.cores import use_cores
+    from qlit.jobs.study.setup import parse_arguments
+    from qlit.jobs.study.worker_process import work_alone, work_for_parent
+    from qlit.jobs.terminal import quieten
+    from qlit.reports.study_record import record_study
+    from qlit.studies.trials.storage import quieten_optuna
+
+    quieten_optuna()
     options, named = parse_arguments(parser, arguments)
     if options.parent is not None:
         sys.stdout = sys.stderr  # both are its log; a full disk must not change the exit status
@@ -143,10 +147,6 @@ def _work(arguments: Sequence[str]) -> int:
 
 def _show(verb: str, arguments: Sequence[str]) -> int:
     """The verbs that train nothing."""
-    from qlit.jobs.study.contents import warn_of_changes
-    from qlit.jobs.study.setup import parse_arguments
-    from qlit.studies.trials.trials import Trials
-
     parser = study_parser(verb, _VERBS[verb])
     if verb == "stop":
         parser.add_argument("--now", action="store_true", help="stop running trials too; they continue later")
@@ -154,6 +154,13 @@ def _show(verb: str, arguments: Sequence[str]) -> int:
         parser.add_argument("--output", metavar="FILE", help="write to this file instead of standard output")
     if verb == "report":
         parser.add_argument("--output", metavar="FOLDER", help="default: mlruns/studies/NAME/report")
+    parser.show_help(arguments)
+    from qlit.jobs.study.contents import warn_of_changes
+    from qlit.jobs.study.setup import parse_arguments
+    from qlit.studies.trials.storage import quieten_optuna
+    from qlit.studies.trials.trials import Trials
+
+    quieten_optuna()
     options, named = parse_arguments(parser, arguments)
     if verb == "export":
         check_output(options.output)

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from qlit.commands import compare, table
+from qlit.commands.parsers.submit import KINDS, help_of_submit
 from qlit.commands.study import study_parser
 from qlit.commands.train import with_config_of_checkpoint
 from qlit.jobs.config.checkpoint_classes import only_listed_imports
@@ -28,12 +29,6 @@ from qlit.runtime.secrets import has_credentials
 from qlit.studies.trials.storage import quieten_optuna
 from qlit.studies.trials.trials import Trials
 
-_KINDS = {
-    "fit": "one job, which trains in as many processes as the Slurm file has tasks",
-    "study": "an array of workers; the study is created first",
-    "compare": "one job",
-    "table": "one job",
-}
 _CONFIG = "config.yaml"
 
 
@@ -56,10 +51,10 @@ def run(command: str, arguments: list[str]) -> int:
     """Submit a command, or show its job script; return the exit status."""
     kind, *rest = arguments or ["--help"]
     if kind in ("-h", "--help"):
-        print(_help(command))
+        print(help_of_submit(f"qlit {command}"), end="")
         return 0 if arguments else 2
-    if kind not in _KINDS:
-        hint = nearest(kind, _KINDS) or f"; jobs are {', '.join(_KINDS)}."
+    if kind not in KINDS:
+        hint = nearest(kind, KINDS) or f"; jobs are {', '.join(KINDS)}."
         raise UsageError(f"{kind!r} cannot be submitted{hint} See qlit {command} --help.")
     file, is_dry, options = _own_options(rest)
     settings = read_settings(file)
@@ -168,14 +163,3 @@ def _config_text(job: Job) -> str:
             "MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD."
         )
     return job.config_yaml
-
-
-def _help(command: str) -> str:
-    kinds = "".join(f"  {kind:<9}{text}\n" for kind, text in _KINDS.items())
-    return (
-        f"usage: qlit {command} {'|'.join(_KINDS)} [OPTIONS OF THE COMMAND] --slurm FILE [--dry-run]\n\n"
-        f"{kinds}\n"
-        "  --slurm FILE   what the job asks the cluster for; configs/slurm/example.yaml explains every key\n"
-        "  --dry-run      print the job script and submit nothing\n\n"
-        "All other options belong to the submitted command. docs/cluster.md has examples."
-    )

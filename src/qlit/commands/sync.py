@@ -1,23 +1,13 @@
 """`qlit sync`: send missing events of the runs in this folder to MLflow."""
 
-from qlit.jobs.config.arguments import CommandParser
+from qlit.commands.parsers.sync import parser_of
 from qlit.runtime.secrets import scrub
 from qlit.tracking.kept_runs import KeptRuns
 
 
 def run(command: str, arguments: list[str]) -> int:
     """Run `qlit sync` and return its exit status: 1 if MLflow still lacks something."""
-    parser = CommandParser(
-        prog=f"qlit {command}",
-        description="Send to MLflow what it lacks of the runs in this folder after an outage. Every run keeps all that "
-        "it logs in mlruns/runs/ID/log.jsonl; what MLflow has already is not changed.",
-        epilog="Exit status: 0 if MLflow has everything but of runs that are being trained, which send it themselves; "
-        "1 if something still waits.",
-    )
-    parser.add_argument(
-        "--tracking_uri", metavar="URI", help="an MLflow server or database; default: MLFLOW_TRACKING_URI or mlruns/"
-    )
-    kept = KeptRuns(parser.parse(arguments).tracking_uri)
+    kept = KeptRuns(parser_of(f"qlit {command}").parse(arguments).tracking_uri)
     store, waits, is_empty = scrub(kept.uri), False, True
     for synced in kept.sync():
         is_empty = False

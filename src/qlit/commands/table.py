@@ -6,8 +6,9 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
+from qlit.commands.parsers.table import parser_of
 from qlit.comparisons.table_file import Plan, PlannedRow, read_plan
-from qlit.jobs.config.arguments import CommandParser, split_overrides
+from qlit.jobs.config.arguments import split_overrides
 from qlit.jobs.series import Candidate, Series, stopped_status
 from qlit.jobs.terminal import quieten
 from qlit.reports.published_table import published_table
@@ -43,20 +44,8 @@ def parse_arguments(arguments: Sequence[str]) -> tuple[argparse.Namespace, list[
     Raises:
         UsageError, FileNotFoundError: If the options are invalid, or the output file cannot be written.
     """
-    parser = CommandParser(
-        prog="qlit table",
-        description="Train the missing rows of a table, once per seed, and write our results beside the published "
-        "ones as Markdown: means, 95 % intervals, splits, epochs, and how the order of the rows agrees.",
-        epilog="Options with a dot (--data.source, --data.body) go to all rows. Earlier trainings are reused, so "
-        "that the same command continues a stopped table.",
-    )
-    parser.add_argument("table", help="a file of configs/tables/")
-    parser.add_argument("--output", metavar="FILE", help="write the table there instead of standard output")
-    parser.add_argument("--no_training", action="store_true", help="write the earlier results; rows may be incomplete")
-    parser.add_argument("--max_seeds", type=int, metavar="N", help="at most N seeds per row, for a first look")
-    parser.add_argument("--max_epochs", type=int, metavar="N", help="at most N epochs per training, for a first look")
     own, overrides = split_overrides(arguments)
-    options = parser.parse(own)
+    options = parser_of("qlit table").parse(own)
     check_output(options.output)
     for name in ("max_seeds", "max_epochs"):
         if (limit := getattr(options, name)) is not None and limit < 1:

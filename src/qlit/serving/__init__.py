@@ -1,6 +1,7 @@
 """Trained models in use: label sentences, serve a model over HTTP, package it for MLflow and the Hugging Face hub."""
 
 __all__ = [
+    "limits",
     "mlflow_model",
     "predictor",
     "pretrained",

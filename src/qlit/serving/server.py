@@ -3,7 +3,7 @@
 import socket
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from typing import Any, final
 
 import uvicorn
@@ -19,38 +19,10 @@ from qlit.data.sentences import check_is_text
 from qlit.runtime.errors import UsageError
 from qlit.runtime.retry import first_line, say
 from qlit.serving.batcher import Batcher, OverloadedError
+from qlit.serving.limits import Limits
 from qlit.serving.predictor import Predictor
 
-_BYTES_OF_ENVELOPE = 4096  # of a request beside its sentences
 _READ_ON = 4  # times the limit, of a request that is too large
-_BYTES_PER_CHAR = 12  # the longest JSON escape, of a character beyond U+FFFF
-
-
-@dataclass(frozen=True)
-class Limits:
-    """Limits of a server.
-
-    Args:
-        max_sentences: Sentences of one request, >= 1.
-        max_chars: Characters of one sentence, >= 1.
-        max_waiting: Sentences of all requests that may wait, >= 1.
-    Raises:
-        ValueError: If a limit is less than 1.
-    """
-
-    max_sentences: int = 256
-    max_chars: int = 10_000
-    max_waiting: int = 10_000
-
-    def __post_init__(self) -> None:
-        for name, value in asdict(self).items():
-            if value < 1:
-                raise ValueError(f"`{name} >= 1` must hold, but got {value}.")
-
-    @property
-    def max_bytes(self) -> int:
-        """Bytes of one request, before it is parsed."""
-        return _BYTES_OF_ENVELOPE + self.max_sentences * self.max_chars * _BYTES_PER_CHAR
 
 
 class Sentences(BaseModel):

@@ -64,6 +64,11 @@ class CommandParser(argparse.ArgumentParser):
                 raise UsageError(f"there is no option {name}{nearest(name, self._takes_value) or '.'}{hint}")
         return self.parse_args([*options, "--", *positionals] if positionals else options)
 
+    def show_help(self, arguments: Sequence[str]) -> None:
+        """Print the help and exit if the arguments ask for it, before anything else is imported or checked."""
+        if {"-h", "--help"} & set(arguments):
+            self.parse_args(["--help"])
+
     def error(self, message: str) -> NoReturn:
         raise UsageError(f"{message}. See {self.prog} --help.")
 

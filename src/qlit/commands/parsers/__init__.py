@@ -1,0 +1,17 @@
+"""Options of the commands, in modules that import no library, so that `--help` is quick."""
+
+__all__ = [
+    "compare",
+    "config",
+    "export",
+    "jobs",
+    "predict",
+    "reap",
+    "register",
+    "serve",
+    "short_help",
+    "submit",
+    "sync",
+    "table",
+    "texts",
+]
