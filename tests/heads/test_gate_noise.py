@@ -114,3 +114,20 @@ def test_density_matrices_too_wide_are_refused_at_once():
 def test_what_makes_no_sense_is_refused(change, message):
     with pytest.raises(ValueError, match=message):
         GateNoise(**(LOUD | change))
+
+
+def test_exact_outputs_of_a_noisy_circuit_are_those_of_its_density_matrix():
+    noisy = pqc(GateNoise(**LOUD), shots=50).eval()
+    assert noisy.randomness == "16 noise trajectories and 50 shots"
+    noisy.make_exact()
+    assert noisy.randomness == ""
+    exact = pqc(GateNoise(**LOUD, evaluation="density_matrix")).eval()
+    with torch.no_grad():
+        torch.testing.assert_close(noisy(angles()), exact(angles()), rtol=0, atol=1e-10)
+
+
+def test_a_noisy_circuit_on_an_engine_without_density_matrix_is_not_exact():
+    module = pqc(GateNoise(**LOUD), engine="torch").eval()
+    with pytest.raises(ValueError, match="Engine 'torch' has no density matrix"):
+        module.make_exact()
+    assert module.randomness == "16 noise trajectories"

@@ -113,3 +113,51 @@ def test_seeded_shot_noise_belongs_to_the_rows_of_the_batch(register):
 def test_numbers_out_of_range_are_refused(kwargs, message):
     with pytest.raises(ValueError, match=message):
         pqc(**kwargs)
+
+
+ROWS = {
+    "gaussian": {"shots": 50},
+    "full register": {"shots": 50, "register": "full"},
+    "multinomial": {"shots": 50, "sampler": "multinomial"},
+    "trajectories": {"shots": None, "noise": GateNoise(0.02, 0.05)},
+    "trajectories and shots": {"shots": 50, "noise": GateNoise(0.02, 0.05)},
+    "density matrix": {"shots": 50, "noise": GateNoise(0.02, 0.05, evaluation="density_matrix")},
+}
+
+
+@pytest.mark.parametrize("kwargs", ROWS.values(), ids=ROWS)
+def test_a_row_with_a_seed_of_its_own_does_not_depend_on_other_rows(kwargs):
+    module = pqc(**kwargs).eval()
+    seeds, order = [5, 2**63 - 1, 0, 7, 5], [4, 2, 0, 1]
+
+    def estimate(rows):
+        module.seed_rows([seeds[row] for row in rows])
+        return module(angles()[rows])
+
+    with torch.no_grad():
+        whole = estimate([0, 1, 2, 3, 4])
+        torch.testing.assert_close(estimate(order), whole[order], rtol=0, atol=1e-12)
+        torch.testing.assert_close(estimate([3]), whole[3:4], rtol=0, atol=1e-12)
+        seeds[3] = 8
+        assert not torch.equal(estimate([3]), whole[3:4])
+
+
+def test_estimates_by_row_are_unbiased():
+    module, exact = pqc(shots=20).eval(), pqc(shots=None).eval()
+    row = angles()[:1].repeat(4000, 1)
+    with torch.no_grad():
+        module.seed_rows(list(range(4000)))
+        estimates, (expected,) = module(row), exact(row[:1])
+    assert ((estimates.mean(dim=0) - expected).abs() < SHOT_SIGMAS / (20 * 4000) ** 0.5).all()
+
+
+def test_exact_expectation_values_replace_shots():
+    module = pqc(shots=50).eval()
+    assert module.randomness == "50 shots"
+    module.make_exact()
+    assert module.randomness == ""
+    torch.testing.assert_close(module(angles()), pqc(shots=None)(angles()), rtol=0, atol=0)
+    device = pqc(shots=50, sampler="device", engine="pennylane:default.qubit")
+    assert device.randomness == "50 shots without a seed"
+    with pytest.raises(ValueError, match="only estimates from shots"):
+        pqc(shots=50, sampler="device", engine="pennylane:ionq.qpu").make_exact()

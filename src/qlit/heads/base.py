@@ -2,6 +2,7 @@
 
 import math
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 
 from torch import Tensor, nn
 
@@ -39,6 +40,26 @@ class Head(nn.Module, ABC):
 
     def seed_shots(self, seed: int, first_row: int, num_rows: int) -> None:
         """Fix the randomness of the next call as that of rows `first_row`, .. of a batch of `num_rows`."""
+
+    def seed_rows(self, seeds: Sequence[int]) -> None:
+        """Fix the randomness of the next call row by row: row k depends on `seeds[k]`, but not on the other rows."""
+
+    @property
+    def randomness(self) -> str:
+        """What random draws the outputs in evaluation are estimated from, such as "100 shots"; "" for exact outputs."""
+        return ""
+
+    def make_exact(self) -> None:
+        """Compute outputs in evaluation exactly from now on, without random draws.
+
+        Raises:
+            ValueError: If the head cannot.
+        """
+        if type(self).seed_shots is not Head.seed_shots:
+            raise ValueError(
+                f"{type(self).__name__} draws random numbers, but has no method `make_exact`: leave out --exact (in "
+                "Python `exact`), or add the method to the class."
+            )
 
 
 MAX_CLASSES = 5_000

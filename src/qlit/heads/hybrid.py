@@ -1,6 +1,6 @@
 """The hybrid head: encoder(s), re-uploading PQC and an optional linear layer, from embedding to logits."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import final
 
 import torch
@@ -87,3 +87,13 @@ class HybridHead(Head):
 
     def seed_shots(self, seed: int, first_row: int, num_rows: int) -> None:
         self.pqc.seed_shots(seed, first_row, num_rows)
+
+    def seed_rows(self, seeds: Sequence[int]) -> None:
+        self.pqc.seed_rows(seeds)
+
+    @property
+    def randomness(self) -> str:
+        return self.pqc.randomness
+
+    def make_exact(self) -> None:
+        self.pqc.make_exact()

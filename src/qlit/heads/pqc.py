@@ -4,6 +4,7 @@ Shapes: B batch, Q qubits, W measured wires.
 """
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from functools import partial
 from typing import Literal, NamedTuple, final
 
@@ -28,6 +29,9 @@ class _Seeded(NamedTuple):
     seed: int
     first_row: int
     num_rows: int
+
+
+_Seeds = _Seeded | list[int] | None  # of a batch, or one per row
 
 
 @final
@@ -96,7 +100,7 @@ class ReuploadingPQC(RunsCircuit, nn.Module):
             )
         self.engine.check_shots(shots if sampler == "device" else None)
         self.theta = nn.Parameter(init_std * torch.randn(self.circuit.num_parameters))
-        self._seeded: _Seeded | None = None
+        self._seeded: _Seeds = None
 
     def forward(self, angles: Tensor | Sequence[CircuitAngles]) -> Tensor:
         """<Z> of the measured wires, shape (B, W), for angles in radians, shape (B, Q), or their circuits."""
@@ -107,8 +111,7 @@ class ReuploadingPQC(RunsCircuit, nn.Module):
             measure = partial(self.compiled.expectation, shots=self.shots.num_shots)
             return self._run(measure, angles, self.measured_wires, seeded)
         probabilities_BV = self._run(self.compiled.probabilities, angles, self._sampled_wires, seeded)
-        generator, noise_BV = self._randomness(probabilities_BV, seeded)
-        estimates = self.shots.estimate(probabilities_BV, generator=generator, noise_BV=noise_BV)
+        estimates = self._estimates(self.shots, probabilities_BV, seeded)
         if self._sampled_wires == self.measured_wires:
             return estimates
         return estimates[:, list(self.measured_wires)]
@@ -121,19 +124,54 @@ class ReuploadingPQC(RunsCircuit, nn.Module):
         """
         self._seeded = _Seeded(seed, first_row, num_rows)
 
+    def seed_rows(self, seeds: Sequence[int]) -> None:
+        """Fix the shots and errors of the next call row by row: those of row k depend on `seeds[k]` alone.
+
+        A device that measures by itself has no seed.
+        """
+        self._seeded = list(seeds)
+
+    @property
+    def randomness(self) -> str:
+        """What random draws <Z> in evaluation is estimated from; "" if it is exact."""
+        parts = []
+        if self.noise.method(training=False) == "trajectories":
+            parts.append(f"{self.noise.num_evaluation_trajectories:,} noise trajectories")
+        if self.shots is not None:
+            parts.append(f"{self.shots.num_shots:,} shots{' without a seed' * (self.shots.sampler == 'device')}")
+        return " and ".join(parts)
+
+    def make_exact(self) -> None:
+        """Compute <Z> in evaluation exactly from now on: no shots, and gate noise by density matrices.
+
+        Raises:
+            ValueError: If the engine gives no exact results, or has no density matrix for its gate noise.
+        """
+        self.engine.check_shots(None)
+        if self.noise.method(training=False) == "trajectories":
+            noise = replace(self.noise, evaluation="density_matrix")
+            self.engine, self.noise = noise.engine(self.engine), noise
+        self.shots = None
+
     def _run(
         self,
         compute: Callable[..., Tensor],
         angles: Tensor | Sequence[CircuitAngles],
         wires: tuple[int, ...],
-        seeded: _Seeded | None,
+        seeded: _Seeds,
     ) -> Tensor:
         """Result of an engine for the circuit, with gate noise if there is any."""
         if isinstance(angles, Tensor):
             angles = angles.contiguous()
-        if self.noise.method(training=self.training) == "none":
+        method = self.noise.method(training=self.training)
+        if method == "none":
             return compute(self.theta, angles=angles, wires=wires)
-        if seeded is None:
+        if not isinstance(angles, Tensor):
+            angles = self._measured(angles)
+        if isinstance(seeded, list) and method != "density_matrix":
+            batches = [(angles[k : k + 1], _Seeded(seed, 0, 1)) for k, seed in enumerate(seeded)]
+            return torch.cat([self._run(compute, row, wires, of_row) for row, of_row in batches])
+        if not isinstance(seeded, _Seeded):
             rng, rows = np.random.default_rng(int(torch.randint(2**62, ()))), None
         else:
             rng, rows = np.random.default_rng((seeded.seed, _ERRORS)), (seeded.first_row, seeded.num_rows)
@@ -144,7 +182,7 @@ class ReuploadingPQC(RunsCircuit, nn.Module):
             training=self.training,
             rng=rng,
             rows=rows,
-            angles=angles if isinstance(angles, Tensor) else self._measured(angles),
+            angles=angles,
             wires=wires,
         )
 
@@ -164,16 +202,26 @@ class ReuploadingPQC(RunsCircuit, nn.Module):
         ]
         return torch.cat(angles, dim=1)
 
-    def _randomness(
-        self, probabilities_BV: Tensor, seeded: _Seeded | None
-    ) -> tuple[torch.Generator | None, Tensor | None]:
-        if seeded is None or self.shots is None:
-            return None, None
-        seed, first_row, num_rows = seeded
-        num_samples, num_outcomes = probabilities_BV.shape
-        if self.shots.sampler == "multinomial":
-            return torch.Generator(probabilities_BV.device).manual_seed(seed + first_row), None
-        # Drawn on the CPU whatever the device, so that a seed means the same numbers everywhere.
-        generator = torch.Generator().manual_seed(seed)
-        noise = torch.randn(num_rows, num_outcomes, generator=generator, dtype=torch.float64)
-        return None, noise[first_row : first_row + num_samples].to(probabilities_BV)
+    def _estimates(self, shots: Shots, probabilities_BV: Tensor, seeded: _Seeds) -> Tensor:
+        """<Z> of the sampled wires, shape (B, W), estimated with the seed of the batch, or those of its rows."""
+        if isinstance(seeded, list) and shots.sampler == "multinomial":
+            rows = [(probabilities_BV[k : k + 1], _Seeded(seed, 0, 1)) for k, seed in enumerate(seeded)]
+            return torch.cat([self._estimates(shots, row, of_row) for row, of_row in rows])
+        generator, noise_BV = None, None
+        # Normal numbers are drawn on the CPU whatever the device, so that a seed means the same numbers everywhere.
+        if isinstance(seeded, list):
+            noise_BV = torch.cat([_normal(1, probabilities_BV.shape[1], seed) for seed in seeded])
+        elif seeded is not None and shots.sampler == "multinomial":
+            generator = torch.Generator(probabilities_BV.device).manual_seed(seeded.seed + seeded.first_row)
+        elif seeded is not None:
+            noise_BV = _normal(seeded.num_rows, probabilities_BV.shape[1], seeded.seed)[seeded.first_row :]
+            noise_BV = noise_BV[: len(probabilities_BV)]
+        if noise_BV is not None:
+            noise_BV = noise_BV.to(probabilities_BV)
+        return shots.estimate(probabilities_BV, generator=generator, noise_BV=noise_BV)
+
+
+def _normal(num_rows: int, num_outcomes: int, seed: int) -> Tensor:
+    """Standard normal numbers, float64, shape (num_rows, num_outcomes)."""
+    generator = torch.Generator().manual_seed(seed)
+    return torch.randn(num_rows, num_outcomes, generator=generator, dtype=torch.float64)
