@@ -3,21 +3,23 @@
 import numpy as np
 import pytest
 import torch
-from engines.cases import CIRCUITS, random_inputs
+from engines.cases import CIRCUITS, GENERAL_CIRCUITS, random_inputs
 from reading_openqasm import expectation_values
 
-from qlit.circuits import Circuit, ry
+from qlit.circuits import Circuit, crz, cz, h, rx, ry
 from qlit.circuits.openqasm import to_openqasm
-from qlit.engines import NativeEngine
+from qlit.engines import AutoEngine
+
+_ALL = CIRCUITS | GENERAL_CIRCUITS
 
 
 @pytest.mark.parametrize("with_state", [True, False], ids=["state", "zero state"])
-@pytest.mark.parametrize("circuit", CIRCUITS.values(), ids=CIRCUITS.keys())
+@pytest.mark.parametrize("circuit", _ALL.values(), ids=_ALL.keys())
 def test_a_program_read_back_has_the_engines_expectation_values(circuit, with_state):
     inputs = random_inputs(circuit, 1, dtype=torch.float64, with_state=with_state)
     wires = list(range(circuit.num_qubits))[::-1]
     with torch.no_grad():
-        expected = NativeEngine().expectation(
+        expected = AutoEngine().expectation(
             circuit, inputs.parameters, angles=inputs.angles, state=inputs.state, wires=wires
         )
     program = to_openqasm(
@@ -44,6 +46,18 @@ def test_a_program_is_plain():
         "c[0] = measure q[0];",
     ]
     assert expectation_values(program) == [1.0]
+
+
+def test_other_gates_have_the_names_of_stdgates():
+    circuit = Circuit(2, (h(0), rx(0, value=0.5), crz(0, 1, angle=0), cz(1, 0), rx(1, parameter=0)))
+    lines = to_openqasm(circuit, [0.25], angles_A=[-1.0]).splitlines()
+    assert lines[4:-2] == [
+        "h q[0];",
+        "rx(0.5) q[0];",
+        "crz(-1.0) q[0], q[1]; // angle 0",
+        "cz q[1], q[0];",
+        "rx(0.25) q[1];",
+    ]
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,24 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from qlit.circuits import Circuit, Gate, ansatz, cnot, encoder_circuit, reuploading_circuit, ry, x, z
+from qlit.circuits import (
+    Circuit,
+    Gate,
+    ansatz,
+    cnot,
+    crx,
+    cry,
+    crz,
+    cz,
+    encoder_circuit,
+    h,
+    reuploading_circuit,
+    rx,
+    ry,
+    rz,
+    x,
+    z,
+)
 
 
 def with_errors(circuit: Circuit) -> Circuit:
@@ -44,6 +61,69 @@ CIRCUITS = {
     "re-uploading with errors": with_errors(reuploading_circuit(5, 2, 1, 1, 1)),
     "one parameter, many gates": Circuit(3, (*(ry(w, parameter=0) for w in (0, 1, 2, 1)), cnot(2, 0))),
 }
+
+
+def strongly_entangling(num_qubits: int, num_layers: int) -> Circuit:
+    """Input angles by RX, then layers of RZ RY RZ on every wire and a ring of CNOTs (arXiv:1804.00633)."""
+    gates = [rx(wire, angle=wire) for wire in range(num_qubits)]
+    for layer in range(num_layers):
+        for wire in range(num_qubits):
+            first = 3 * (layer * num_qubits + wire)
+            gates += [rz(wire, parameter=first), ry(wire, parameter=first + 1), rz(wire, parameter=first + 2)]
+        gates += [cnot(wire, (wire + 1 + layer) % num_qubits) for wire in range(num_qubits)]
+    return Circuit(num_qubits, tuple(gates))
+
+
+# Gates that not every engine runs.
+GENERAL_CIRCUITS = {
+    "one H": Circuit(1, (h(0),)),
+    "one RX": Circuit(1, (rx(0, parameter=0),)),
+    "RZ between H": Circuit(1, (h(0), rz(0, angle=0), h(0))),
+    "fixed angles": Circuit(2, (rx(0, value=0.3), ry(1, value=-1.2), crz(0, 1, value=2.0), rx(1, value=0.7))),
+    "fixed and other angles": Circuit(2, (rx(0, value=0.3), rx(1, parameter=0), crx(1, 0, value=0.4), ry(0, angle=0))),
+    "controlled rotations": Circuit(
+        3,
+        (
+            *(h(wire) for wire in range(3)),
+            *(crx(0, 1, parameter=0), cry(2, 0, parameter=1), crz(1, 2, parameter=2)),
+            *(crx(2, 1, angle=0), cry(1, 0, angle=1), crz(0, 2, angle=0)),
+            *(rx(wire, value=0.8) for wire in range(3)),
+        ),
+    ),
+    "CZ between RX": Circuit(
+        3, (rx(0, parameter=0), rx(1, angle=0), cz(0, 1), cz(2, 1), rx(0, angle=1), rx(1, angle=0))
+    ),
+    "real": Circuit(3, (h(0), cry(0, 1, parameter=0), cz(1, 2), ry(2, angle=0), cry(2, 0, angle=1), h(2), cz(0, 2))),
+    "strongly entangling": strongly_entangling(4, 2),
+    "one parameter, several kinds": Circuit(2, (rx(0, parameter=0), cry(0, 1, parameter=0), rz(1, parameter=0), h(1))),
+}
+
+
+def random_general_circuit(seed: int) -> Circuit:
+    """2 to 5 qubits, up to 40 gates of every kind, rotations by parameters, input angles and fixed angles."""
+    generator = torch.Generator().manual_seed(seed)
+
+    def below(high: int) -> int:
+        return int(torch.randint(high, (), generator=generator))
+
+    num_qubits = 2 + below(4)
+    gates: list[Gate] = []
+    used = {"parameter": 0, "angle": 0}
+    for _ in range(10 + below(30)):
+        kind = ("rx", "ry", "rz", "crx", "cry", "crz", "cnot", "cz", "h", "x", "z")[below(11)]
+        first = below(num_qubits)
+        two = kind in ("crx", "cry", "crz", "cnot", "cz")
+        wires = (first, (first + 1 + below(num_qubits - 1)) % num_qubits) if two else (first,)
+        source = ("parameter", "parameter", "angle", "value")[below(4)]
+        if "r" not in kind:
+            gates.append(Gate(kind, wires))
+        elif source == "value":
+            gates.append(Gate(kind, wires, value=float(below(100)) / 10 - 5))
+        else:
+            slot = below(used[source] + 1)
+            used[source] = max(used[source], slot + 1)
+            gates.append(Gate(kind, wires, **{source: slot}))
+    return Circuit(num_qubits, tuple(gates))
 
 
 def random_circuit(seed: int) -> Circuit:

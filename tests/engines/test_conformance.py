@@ -4,7 +4,7 @@ from functools import cache
 
 import pytest
 import torch
-from engines.cases import CIRCUITS, random_circuit, random_inputs
+from engines.cases import CIRCUITS, GENERAL_CIRCUITS, random_circuit, random_general_circuit, random_inputs
 from engines.errors import as_gates, drawn_errors
 from tolerances import ENGINE_ATOL
 
@@ -30,6 +30,9 @@ ENGINES = [
 REFERENCE = ReferenceEngine()
 
 every_engine = pytest.mark.parametrize("engine", ENGINES, ids=lambda engine: engine.name)
+every_general_engine = pytest.mark.parametrize(
+    "engine", [engine for engine in ENGINES if engine.capabilities.all_gates], ids=lambda engine: engine.name
+)
 every_dtype = pytest.mark.parametrize("dtype", [torch.float64, torch.float32], ids=str)
 
 
@@ -72,6 +75,51 @@ def test_random_circuits_agree_with_the_dense_twin(engine, seed):
     assert_agrees_with_the_twin(
         engine, circuit, torch.float64, batch_size=1 + seed % 5, with_state=seed % 2 == 0, seed=seed
     )
+
+
+@every_dtype
+@every_general_engine
+@pytest.mark.parametrize("with_state", [True, False], ids=["state", "zero state"])
+@pytest.mark.parametrize("circuit", GENERAL_CIRCUITS.values(), ids=GENERAL_CIRCUITS.keys())
+def test_values_and_gradients_of_all_gates_agree_with_the_dense_twin(engine, circuit, with_state, dtype):
+    assert_agrees_with_the_twin(engine, circuit, dtype, with_state=with_state)
+
+
+@every_general_engine
+@pytest.mark.parametrize("seed", range(40))
+def test_random_circuits_of_all_gates_agree_with_the_dense_twin(engine, seed):
+    circuit = random_general_circuit(seed)
+    assert_agrees_with_the_twin(
+        engine, circuit, torch.float64, batch_size=1 + seed % 5, with_state=seed % 2 == 0, seed=seed
+    )
+
+
+@every_general_engine
+def test_probabilities_of_all_gates_agree_with_the_dense_twin_with_gradients(engine):
+    circuit = GENERAL_CIRCUITS["controlled rotations"]
+    inputs = random_inputs(circuit, 3, dtype=torch.float64, with_state=False)
+    for wires in ([0], [2, 1], None):
+        results = []
+        for each in (engine, REFERENCE):
+            joint = each.probabilities(circuit, inputs.parameters, angles=inputs.angles, wires=wires)
+            results.append((joint, *torch.autograd.grad(joint.square().sum(), inputs.leaves)))
+        for mine, theirs in zip(*results, strict=True):
+            torch.testing.assert_close(mine, theirs, rtol=0, atol=ENGINE_ATOL[torch.float64])
+
+
+@every_engine
+@pytest.mark.parametrize("circuit", GENERAL_CIRCUITS.values(), ids=GENERAL_CIRCUITS.keys())
+def test_gates_that_an_engine_lacks_are_refused_with_the_engines_that_run_them(engine, circuit):
+    if engine.capabilities.all_gates:
+        engine.compile(circuit)
+        return
+    lacking = next(gate for gate in circuit if not gate.is_basic)
+    with pytest.raises(
+        ValueError,
+        match=rf"runs RY, CNOT, X and Z in real arithmetic, but the circuit has.*{lacking.name}.*: "
+        r"take `engine: auto`, or torch, density_matrix",
+    ):
+        engine.compile(circuit)
 
 
 @every_engine
@@ -216,6 +264,20 @@ def test_pauli_errors_are_gates_that_differ_from_sample_to_sample(engine, circui
 @pytest.mark.parametrize("seed", range(20))
 def test_pauli_errors_in_random_circuits_are_gates(engine, seed):
     assert_errors_are_gates(engine, random_circuit(seed), batch_size=1 + seed % 5, with_state=seed % 2 == 0, seed=seed)
+
+
+@every_general_engine
+@pytest.mark.parametrize("with_state", [True, False], ids=["state", "zero state"])
+@pytest.mark.parametrize("circuit", GENERAL_CIRCUITS.values(), ids=GENERAL_CIRCUITS.keys())
+def test_pauli_errors_among_all_gates_are_gates(engine, circuit, with_state):
+    assert_errors_are_gates(engine, circuit, batch_size=5, with_state=with_state)
+
+
+@every_general_engine
+@pytest.mark.parametrize("seed", range(20))
+def test_pauli_errors_in_random_circuits_of_all_gates_are_gates(engine, seed):
+    circuit = random_general_circuit(seed)
+    assert_errors_are_gates(engine, circuit, batch_size=1 + seed % 5, with_state=seed % 2 == 0, seed=seed)
 
 
 def assert_errors_are_gates(engine: Engine, circuit, *, batch_size, with_state, seed=0):

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 import torch
-from engines.cases import random_circuit, random_inputs
+from engines.cases import GENERAL_CIRCUITS, random_circuit, random_general_circuit, random_inputs
 from engines.errors import depolarised
 
 from qlit.circuits import Circuit, DepolarizingNoise, ansatz, cnot, encoder_circuit, reuploading_circuit, ry, x, z
@@ -19,7 +19,9 @@ def twin(circuit, noise, parameters, angles, state):
     rho = np.outer(state, state).astype(np.complex128)
     for gate in circuit:
         theta = 0.0
-        if gate.kind == "ry":
+        if gate.is_rotation and gate.value is not None:
+            theta = gate.value
+        elif gate.is_rotation:
             theta = parameters[gate.parameter] if gate.angle is None else angles[gate.angle]
         matrix = gate_matrix(gate, circuit.num_qubits, theta)
         rho = depolarised(matrix @ rho @ matrix.conj().T, gate, noise, circuit.num_qubits)
@@ -44,6 +46,8 @@ def numpy_inputs(inputs, batch_size, num_qubits):
         ansatz(4, 2, 1),
         reuploading_circuit(4, 2, 1, 1, 1),
         *(random_circuit(seed) for seed in (0, 3, 5)),
+        *(GENERAL_CIRCUITS[name] for name in ("controlled rotations", "fixed and other angles", "real")),
+        *(random_general_circuit(seed) for seed in (1, 2, 4)),
     ],
     ids=lambda circuit: f"{circuit.num_qubits} qubits, {len(circuit)} gates",
 )

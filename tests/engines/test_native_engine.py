@@ -9,13 +9,21 @@ import threading
 import psutil
 import pytest
 import torch
-from engines.cases import CIRCUITS, random_circuit, random_inputs
+from engines.cases import CIRCUITS, random_circuit, random_inputs, strongly_entangling
 from engines.errors import drawn_errors
 from engines.test_conformance import assert_agrees_with_the_twin, values_and_gradients
 from tolerances import ENGINE_ATOL
 
-from qlit.circuits import Circuit, cnot, encoder_circuit, reuploading_circuit, ry, x, z
-from qlit.engines import AutoEngine, NativeEngine, TorchEngine, engine_by_name, native_engine
+from qlit.circuits import Circuit, cnot, crz, encoder_circuit, h, reuploading_circuit, rx, ry, x, z
+from qlit.engines import (
+    AutoEngine,
+    CircuitAngles,
+    NativeEngine,
+    ReferenceEngine,
+    TorchEngine,
+    engine_by_name,
+    native_engine,
+)
 
 KERNELS = native_engine._extension.available_kernels() if native_engine.is_built() else []
 every_kernel = pytest.mark.parametrize("kernels", KERNELS)
@@ -399,6 +407,36 @@ def test_auto_takes_native_on_the_cpu_and_torch_elsewhere():
     assert isinstance(auto, AutoEngine)
     assert auto.taken_on("cpu").name == "native"
     assert auto.taken_on("cuda").name == "torch"
+    assert auto.taken_on("cpu", Circuit(1, (ry(0, parameter=0),))).name == "native"
+    assert auto.taken_on("cpu", Circuit(1, (rx(0, parameter=0),))).name == "torch"
+
+
+def test_auto_runs_encoders_on_native_in_front_of_gates_that_native_lacks(monkeypatch):
+    run = []
+    expectation = NativeEngine._expectation
+    monkeypatch.setattr(NativeEngine, "_expectation", lambda self, r: run.append(r.circuit) or expectation(self, r))
+    encoder, pqc = encoder_circuit(3, connectivity=1, num_layers=1), strongly_entangling(3, 1)
+    inputs = random_inputs(encoder, 2, dtype=torch.float64, with_state=True)
+    theta, scale = torch.linspace(-1, 1, 9, dtype=torch.float64), torch.tensor(1.5, dtype=torch.float64)
+    given = [CircuitAngles(encoder, inputs.parameters, scale, inputs.state)]
+    results = []
+    for engine in (AutoEngine(), ReferenceEngine()):
+        values = engine.expectation(pqc, theta, angles=given)
+        results.append((values, *torch.autograd.grad(values.sum(), inputs.leaves)))
+    assert run == [encoder]
+    for mine, theirs in zip(*results, strict=True):
+        torch.testing.assert_close(mine, theirs, rtol=0, atol=1e-10)
+
+
+def test_gates_that_native_lacks_are_refused_in_one_sentence():
+    circuit = Circuit(2, (h(0), crz(0, 1, parameter=0), ry(0, value=0.5), h(1)))
+    with pytest.raises(
+        ValueError,
+        match=r"^Engine 'native' runs RY, CNOT, X and Z in real arithmetic, but the circuit "
+        r"has H, CRZ, RY by a fixed angle: take `engine: auto`, or torch, density_matrix, torchquantum, "
+        r"reference or pennylane:DEVICE, which run all gates.$",
+    ):
+        NativeEngine().compile(circuit)
 
 
 NOT_BUILT = """

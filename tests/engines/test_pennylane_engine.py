@@ -4,7 +4,7 @@ import numpy as np
 import pennylane as qml
 import pytest
 import torch
-from engines.cases import CIRCUITS, random_inputs
+from engines.cases import CIRCUITS, GENERAL_CIRCUITS, random_inputs
 from engines.errors import PAULIS, depolarised
 from tolerances import ENGINE_ATOL, SHOT_SIGMAS
 
@@ -57,6 +57,30 @@ def test_lightning_shifts_parameters_where_it_has_no_derivatives():
         torch.testing.assert_close(mine, theirs, rtol=0, atol=ENGINE_ATOL[torch.float64])
 
 
+@pytest.mark.parametrize("with_state", [True, False], ids=["state", "zero state"])
+@pytest.mark.parametrize("name", GENERAL_CIRCUITS)
+def test_lightning_runs_all_gates(name, with_state):
+    inputs = random_inputs(GENERAL_CIRCUITS[name], 3, dtype=torch.float64, with_state=with_state)
+    inputs = without_state_gradient(inputs)
+    if any(leaf.requires_grad and leaf.numel() for leaf in inputs.leaves):
+        exact = values_and_gradients(TorchEngine(), GENERAL_CIRCUITS[name], inputs)
+        ours = values_and_gradients(PennyLaneEngine("lightning.qubit"), GENERAL_CIRCUITS[name], inputs)
+        for mine, theirs in zip(ours, exact, strict=True):
+            torch.testing.assert_close(mine, theirs, rtol=0, atol=ENGINE_ATOL[torch.float64])
+
+
+@pytest.mark.parametrize("name", GENERAL_CIRCUITS)
+def test_parameter_shifts_of_all_gates_give_exact_gradients(name):
+    """Two values for a plain rotation, four for a controlled one."""
+    circuit = GENERAL_CIRCUITS[name]
+    inputs = random_inputs(circuit, 2, dtype=torch.float64, with_state=False)
+    shifting = PennyLaneEngine("default.qubit")
+    shifting._gradient_method = lambda _: "parameter-shift"
+    exact = values_and_gradients(ReferenceEngine(), circuit, inputs)
+    for mine, theirs in zip(values_and_gradients(shifting, circuit, inputs), exact, strict=True):
+        torch.testing.assert_close(mine, theirs, rtol=0, atol=ENGINE_ATOL[torch.float64])
+
+
 def test_state_gradients_are_refused_where_there_are_none():
     inputs = random_inputs(CIRCUITS["figure 3"], 1, dtype=torch.float64, with_state=True)
     for device, options in (("lightning.qubit", {}), ("default.qubit", {"shots": 10})):
@@ -78,8 +102,12 @@ def test_more_than_fits_into_a_batch_is_run_in_parts(monkeypatch):
 
 
 @pytest.mark.parametrize("noise", [DepolarizingNoise(0.03, 0.2), DepolarizingNoise(0, 1), DepolarizingNoise(1, 0)])
-def test_channels_are_those_of_the_definition(noise):
-    circuit = CIRCUITS["an X or Z between a CNOT and its RY"]
+@pytest.mark.parametrize(
+    "circuit",
+    [CIRCUITS["an X or Z between a CNOT and its RY"], GENERAL_CIRCUITS["controlled rotations"]],
+    ids=["RY, CNOT, X and Z", "all gates"],
+)
+def test_channels_are_those_of_the_definition(noise, circuit):
     inputs = random_inputs(circuit, 2, dtype=torch.float64, with_state=True)
     ours = PennyLaneEngine("default.mixed").expectation(
         circuit, inputs.parameters, angles=inputs.angles, state=inputs.state, noise=noise
@@ -88,8 +116,11 @@ def test_channels_are_those_of_the_definition(noise):
         psi = inputs.state[b].detach().numpy().astype(complex)
         rho = np.outer(psi, psi)
         for gate in circuit:
-            theta = inputs.parameters[0] if gate.angle is None else inputs.angles[b, gate.angle]
-            unitary = gate_matrix(gate, 3, theta.item())
+            theta = gate.value or 0.0
+            if gate.value is None and gate.is_rotation:
+                slot = inputs.parameters[gate.parameter] if gate.angle is None else inputs.angles[b, gate.angle]
+                theta = slot.item()
+            unitary = gate_matrix(gate, 3, theta)
             rho = depolarised(unitary @ rho @ unitary.conj().T, gate, noise, 3)
         expected = [np.trace(on_register(3, {wire: PAULIS[3]}) @ rho).real for wire in range(3)]
         np.testing.assert_allclose(ours[b].detach().numpy(), expected, rtol=0, atol=1e-10)
@@ -168,6 +199,18 @@ def test_the_circuits_told_beforehand_are_those_that_the_device_counts(angles_tr
     assert told == 2 * (SMALL.num_one_qubit_gates if angles_train else SMALL.num_one_qubit_gates - 2 * 3)
     assert tracker.totals["executions"] == 5 * (1 + told)
     assert tracker.totals["shots"] == 100 * 5 * (1 + told)
+
+
+def test_controlled_rotations_need_four_circuits_each():
+    circuit = GENERAL_CIRCUITS["controlled rotations"]
+    engine = PennyLaneEngine("default.qubit")
+    inputs = random_inputs(circuit, 5, dtype=torch.float64, with_state=False)
+    with qml.Tracker(engine._device_with(3)) as tracker:
+        engine.expectation(circuit, inputs.parameters, angles=inputs.angles, shots=100).sum().backward()
+    told = engine.gradient_circuits(circuit, by_angles=True, shots=100)
+    assert told == 4 * 6
+    assert engine.gradient_circuits(circuit, by_angles=False, shots=100) == 4 * 3
+    assert tracker.totals["executions"] == 5 * (1 + told)
 
 
 def test_exact_gradients_of_simulators_take_no_circuits_of_their_own():

@@ -1,21 +1,30 @@
 """Circuits as pure data, without torch: gates, the paper's family of circuits, gate noise."""
 
 from qlit.circuits.ansatz import ansatz, encoder_circuit, reuploading_circuit, ring, rings
-from qlit.circuits.circuit import Circuit, Gate, cnot, ry, x, z
+from qlit.circuits.circuit import Circuit
+from qlit.circuits.gates import Gate, GateKind, cnot, crx, cry, crz, cz, h, rx, ry, rz, x, z
 from qlit.circuits.noise import DepolarizingNoise
 
 __all__ = [
     "Circuit",
     "DepolarizingNoise",
     "Gate",
+    "GateKind",
     "ansatz",
     "cnot",
+    "crx",
+    "cry",
+    "crz",
+    "cz",
     "encoder_circuit",
+    "h",
     "openqasm",
     "reuploading_circuit",
     "ring",
     "rings",
+    "rx",
     "ry",
+    "rz",
     "x",
     "z",
 ]

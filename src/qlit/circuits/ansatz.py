@@ -1,6 +1,7 @@
 """The paper's circuit family (arXiv:2504.08732, Figs. 1-3): rings of CNOT and RY at increasing distance."""
 
-from qlit.circuits.circuit import Circuit, Gate, cnot, ry, shifted
+from qlit.circuits.circuit import Circuit, shifted
+from qlit.circuits.gates import Gate, cnot, ry
 
 MAX_QUBITS = 64
 """Largest number of qubits of a circuit: no engine runs more."""

@@ -1,69 +1,11 @@
-"""A circuit as pure data: an immutable sequence of RY, CNOT, X and Z gates, with counts and a text drawing."""
+"""A circuit as pure data: an immutable sequence of gates, with counts and a text drawing."""
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Literal, Self, get_args
+from typing import Self
 
-GateKind = Literal["ry", "cnot", "x", "z"]
-
-_KINDS = get_args(GateKind)
-
-
-@dataclass(frozen=True, slots=True)
-class Gate:
-    """One gate of a circuit.
-
-    Args:
-        kind: "ry" is RY(t) = exp(-i t Y / 2); "cnot" flips its second wire where its first is 1; "x" flips its wire;
-            "z" changes the sign where its wire is 1. X, then Z, is i Y.
-        wires: (control, target) of a CNOT, (target,) of any other.
-        parameter: Slot of the trainable parameter that is the angle of this RY (radians); None otherwise.
-        angle: Slot of the per-sample input angle that is the angle of this RY (radians); None otherwise.
-
-    Raises:
-        ValueError: If the wires or slots do not suit the kind.
-    """
-
-    kind: GateKind
-    wires: tuple[int, ...]
-    parameter: int | None = None
-    angle: int | None = None
-
-    def __post_init__(self) -> None:
-        if self.kind == "ry":
-            if len(self.wires) != 1 or (self.parameter is None) == (self.angle is None):
-                raise ValueError(f"An RY has one wire and either a parameter or an angle slot, but got {self}.")
-        elif self.kind == "cnot":
-            if len(self.wires) != 2 or self.parameter is not None or self.angle is not None:
-                raise ValueError(f"A CNOT has two wires and no slot, but got {self}.")
-            if self.wires[0] == self.wires[1]:
-                raise ValueError(f"A CNOT's control and target must differ, but both are wire {self.wires[0]}.")
-        elif self.kind in _KINDS:
-            if len(self.wires) != 1 or self.parameter is not None or self.angle is not None:
-                raise ValueError(f"A Pauli gate has one wire and no slot, but got {self}.")
-        else:
-            raise ValueError(f"The gate kind must be one of {', '.join(map(repr, _KINDS))}, but got {self.kind!r}.")
-
-
-def ry(wire: int, *, parameter: int | None = None, angle: int | None = None) -> Gate:
-    """RY on `wire`, by the trainable parameter or the input angle in the named slot."""
-    return Gate("ry", (wire,), parameter, angle)
-
-
-def cnot(control: int, target: int) -> Gate:
-    """CNOT that flips `target` where `control` is 1."""
-    return Gate("cnot", (control, target))
-
-
-def x(wire: int) -> Gate:
-    """Pauli-X: flips `wire`."""
-    return Gate("x", (wire,))
-
-
-def z(wire: int) -> Gate:
-    """Pauli-Z: changes the sign where `wire` is 1."""
-    return Gate("z", (wire,))
+from qlit.circuits.gates import Gate
 
 
 @dataclass(frozen=True)
@@ -114,13 +56,23 @@ class Circuit:
 
     @cached_property
     def num_one_qubit_gates(self) -> int:
-        """Number of RY, X and Z gates as executed; a re-uploaded block counts every time."""
+        """Number of gates on one wire as executed; a re-uploaded block counts every time."""
         return sum(len(gate.wires) == 1 for gate in self.gates)
 
     @cached_property
     def num_two_qubit_gates(self) -> int:
-        """Number of CNOT gates as executed."""
+        """Number of gates on two wires as executed."""
         return sum(len(gate.wires) == 2 for gate in self.gates)
+
+    @cached_property
+    def is_basic(self) -> bool:
+        """Whether every engine runs all gates; see `Gate.is_basic`."""
+        return all(gate.is_basic for gate in self.gates)
+
+    @cached_property
+    def is_real(self) -> bool:
+        """Whether all gates are real matrices, so that amplitudes stay real."""
+        return all(gate.is_real for gate in self.gates)
 
     def __len__(self) -> int:
         return len(self.gates)
@@ -145,7 +97,4 @@ class Circuit:
 
 def shifted(gates: Iterable[Gate], by: int) -> tuple[Gate, ...]:
     """The same gates with `by` added to every parameter slot."""
-    return tuple(
-        gate if gate.parameter is None else Gate(gate.kind, gate.wires, gate.parameter + by, gate.angle)
-        for gate in gates
-    )
+    return tuple(gate if gate.parameter is None else Gate(gate.kind, gate.wires, gate.parameter + by) for gate in gates)

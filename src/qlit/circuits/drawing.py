@@ -1,6 +1,7 @@
 """Circuits as text."""
 
-from qlit.circuits.circuit import Circuit, Gate
+from qlit.circuits.circuit import Circuit
+from qlit.circuits.gates import Gate
 
 
 def draw(circuit: Circuit, *, width: int = 100) -> str:
@@ -11,8 +12,9 @@ def draw(circuit: Circuit, *, width: int = 100) -> str:
         width: Longest line, in characters, at least 24; a longer drawing continues below.
 
     Returns:
-        The drawing: `o` is the control of a CNOT, and the `X` joined to it the target; a separate `X` or `Z` is that
-        gate; `t3` is RY by parameter 3, `x3` RY by input angle 3.
+        The drawing: `o` is a control, and the `X`, `Z` or rotation joined to it the target; a separate `X`, `Z` or `H`
+        is that gate; `t3` is RY by parameter 3, `x3` RY by input angle 3, `RX(t3)` RX by parameter 3, and `RX(1.571)`
+        RX by a fixed angle.
 
     Raises:
         ValueError: If `width < 24`.
@@ -65,18 +67,27 @@ def _column(moment: list[Gate], num_qubits: int) -> list[str]:
     cells = ["-"] * num_qubits
     gaps = [" "] * num_qubits
     for gate in moment:
-        if gate.kind == "cnot":
-            control, target = gate.wires
+        if len(gate.wires) == 2:
             for wire in range(min(gate.wires), max(gate.wires)):
                 gaps[wire] = "|"
                 cells[wire] = "|"
-            cells[control], cells[target] = "o", "X"
-        elif gate.kind in ("x", "z"):
-            cells[gate.wires[0]] = gate.kind.upper()
-        else:
-            cells[gate.wires[0]] = f"x{gate.angle}" if gate.parameter is None else f"t{gate.parameter}"
+            cells[gate.wires[0]] = "o"
+        cells[gate.wires[-1]] = _cell(gate)
     longest = max(map(len, cells))
     lines: list[str] = []
     for cell, gap in zip(cells, gaps, strict=True):
         lines += [cell.ljust(longest, "-") + "-", gap.ljust(longest + 1)]
     return lines
+
+
+def _cell(gate: Gate) -> str:
+    """The letters of a gate on its target."""
+    if not gate.is_rotation:
+        return {"cnot": "X", "cz": "Z"}.get(gate.kind, gate.name)
+    if gate.value is not None:
+        angle = f"{gate.value:.4g}"
+    else:
+        angle = f"x{gate.angle}" if gate.parameter is None else f"t{gate.parameter}"
+    if gate.kind == "ry" and gate.value is None:
+        return angle
+    return f"{gate.kind[-2:].upper()}({angle})"

@@ -3,7 +3,8 @@
 import math
 from dataclasses import dataclass
 
-from qlit.circuits.circuit import Circuit, Gate
+from qlit.circuits.circuit import Circuit
+from qlit.circuits.gates import Gate
 
 
 @dataclass(frozen=True)

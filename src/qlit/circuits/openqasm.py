@@ -21,7 +21,7 @@ def to_openqasm(
     wires: Sequence[int] | None = None,
     comment: str = "",
 ) -> str:
-    """The circuit as an OpenQASM 3 program of `ry`, `cx`, `x` and `z` that ends with measurements.
+    """The circuit as an OpenQASM 3 program of gates of stdgates.inc that ends with measurements.
 
     Args:
         circuit: The circuit.
@@ -66,10 +66,13 @@ def _statements(circuit: Circuit, parameters_P: Vector, angles_A: Vector) -> lis
     lines = []
     for gate in circuit:
         operands = ", ".join(f"q[{wire}]" for wire in gate.wires)
+        name = "cx" if gate.kind == "cnot" else gate.kind
         if gate.parameter is not None:
-            lines.append(f"ry({float(parameters_P[gate.parameter])!r}) {operands};")
+            lines.append(f"{name}({float(parameters_P[gate.parameter])!r}) {operands};")
         elif gate.angle is not None:
-            lines.append(f"ry({float(angles_A[gate.angle])!r}) {operands}; // angle {gate.angle}")
+            lines.append(f"{name}({float(angles_A[gate.angle])!r}) {operands}; // angle {gate.angle}")
+        elif gate.value is not None:
+            lines.append(f"{name}({float(gate.value)!r}) {operands};")
         else:
-            lines.append(f"{'cx' if gate.kind == 'cnot' else gate.kind} {operands};")
+            lines.append(f"{name} {operands};")
     return lines

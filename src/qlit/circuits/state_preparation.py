@@ -5,7 +5,8 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from qlit.circuits.circuit import Circuit, Gate, cnot, ry
+from qlit.circuits.circuit import Circuit
+from qlit.circuits.gates import Gate, cnot, ry
 
 _NORM_ATOL = 1e-5  # float32's rounding over 2**18 amplitudes, room to spare
 

@@ -18,8 +18,8 @@ from qlit.engines.request import Capabilities, Inputs, Request
 class Engine(ABC):
     """Runs circuits. Subclasses declare their capabilities and implement the two private methods.
 
-    Amplitudes are real throughout (all gates are real matrices). Results are differentiable once with respect to
-    parameters, angles and, where `capabilities.state_gradients`, the initial state.
+    Initial amplitudes are real, and stay real in circuits of real gates. Results are differentiable once with respect
+    to parameters, angles and, where `capabilities.state_gradients`, the initial state.
     """
 
     name: ClassVar[str]
@@ -29,9 +29,10 @@ class Engine(ABC):
         """Prepare a circuit that will run more than once: compile once, run many times.
 
         Raises:
-            ValueError: If the circuit has more qubits than this engine can run.
+            ValueError: If the circuit has more qubits, or other gates, than this engine can run.
         """
         self.check_width(circuit)
+        self.check_gates(circuit)
         return CompiledCircuit(self, circuit)
 
     def expectation(self, circuit: Circuit, parameters: Tensor, **inputs: Unpack[Inputs]) -> Tensor:
@@ -42,8 +43,13 @@ class Engine(ABC):
         """Probabilities of joint outcomes of a circuit that runs once; see `CompiledCircuit.probabilities`."""
         return self.compile(circuit).probabilities(parameters, **inputs)
 
-    def taken_on(self, device_type: str) -> "Engine":  # noqa: ARG002 - an engine that chooses reads it
-        """The engine that runs tensors on a torch device type: this one, unless it chooses among others."""
+    def taken_on(self, device_type: str, circuit: Circuit | None = None) -> "Engine":  # noqa: ARG002 - an engine that chooses reads them
+        """The engine that runs a circuit with tensors on a torch device type: this one, unless it chooses.
+
+        Args:
+            device_type: Type of the device, such as "cpu".
+            circuit: The circuit; None for one of RY, CNOT, X and Z.
+        """
         return self
 
     def check_width(self, circuit: Circuit) -> None:
@@ -53,6 +59,21 @@ class Engine(ABC):
                 f"Engine {self.name!r} takes circuits of at most {self.capabilities.max_qubits} qubits, "
                 f"but this one has {circuit.num_qubits}."
             )
+
+    def check_gates(self, circuit: Circuit) -> None:
+        """Raise a ValueError if the circuit has gates that this engine cannot run."""
+        if self.capabilities.all_gates or circuit.is_basic:
+            return
+        names = dict.fromkeys(
+            gate.name if gate.value is None else f"{gate.name} by a fixed angle"
+            for gate in circuit
+            if not gate.is_basic
+        )
+        raise ValueError(
+            f"Engine {self.name!r} runs RY, CNOT, X and Z in real arithmetic, but the circuit has {', '.join(names)}: "
+            "take `engine: auto`, or torch, density_matrix, torchquantum, reference or pennylane:DEVICE, which run all "
+            "gates."
+        )
 
     def check_shots(self, shots: int | None) -> None:
         """Raise a ValueError if this engine does not estimate from `shots`, or, for None, gives no exact results."""

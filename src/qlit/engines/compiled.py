@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from qlit.circuits import Circuit, DepolarizingNoise
-from qlit.engines.pauli_frame import Rotations, rotations_of
+from qlit.engines.pauli_frame import Rotations, plain_rotations_of, rotations_of
 from qlit.engines.request import CircuitAngles, EncoderRequest, Request
 
 if TYPE_CHECKING:
@@ -47,8 +47,13 @@ class CompiledCircuit:
 
     @cached_property
     def rotations(self) -> Rotations:
-        """The circuit with a separate input angle for every rotation."""
+        """The circuit with a separate input angle for every rotation by a slot."""
         return rotations_of(self)
+
+    @cached_property
+    def plain_rotations(self) -> Rotations:
+        """The circuit without controlled rotations, with a separate input angle for every rotation."""
+        return plain_rotations_of(self)
 
     def expectation(
         self,

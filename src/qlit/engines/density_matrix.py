@@ -1,8 +1,8 @@
 """The density matrix engine: exact depolarising noise for small circuits, against which trajectories are tested.
 
-RY, CNOT, X and Z are real matrices, and a depolarising channel mixes a state with one that is real too, so density
-matrices stay real. Autograd differentiates: a run is split into pieces, and only the matrices between pieces are kept,
-so that memory grows with the square root of the number of gates.
+In circuits of real gates, a depolarising channel mixes a state with one that is real too, so density matrices stay
+real; complex gates make them complex. Autograd differentiates: a run is split into pieces, and only the matrices
+between pieces are kept, so that memory grows with the square root of the number of gates.
 
 Shapes: B batch, N = 2**num_qubits, Q qubits; a matrix in flight has an axis for each qubit of its rows, then of its
 columns.
@@ -19,6 +19,7 @@ from torch.utils.checkpoint import checkpoint
 
 from qlit.circuits import Gate
 from qlit.engines.base import Engine
+from qlit.engines.gates_on_matrices import by_general_gate
 from qlit.engines.memory import check_free
 from qlit.engines.request import Capabilities, Request
 from qlit.engines.statevector import expectation_of, marginal_of
@@ -30,14 +31,16 @@ _KEPT_PER_GATE = 6
 
 @final
 class DensityMatrixEngine(Engine):
-    """Real density matrices in float32 or float64 on any torch device; 4**Q numbers per sample, at most 12 qubits.
+    """Density matrices in float32 or float64 on any torch device; 4**Q numbers per sample, at most 12 qubits.
+
+    They are complex of that precision where gates are complex.
 
     Source: Nielsen and Chuang (2010), sec. 8.3.4. Cost: O(gates * 4**Q) a sample.
     """
 
     name: ClassVar[str] = "density_matrix"
     capabilities: ClassVar[Capabilities] = Capabilities(
-        max_qubits=12, dtypes=(torch.float32, torch.float64), channels=True
+        max_qubits=12, dtypes=(torch.float32, torch.float64), channels=True, all_gates=True
     )
 
     def _expectation(self, request: Request) -> Tensor:
@@ -54,17 +57,21 @@ class DensityMatrixEngine(Engine):
         alive = _WITHOUT_AUTOGRAD + (piece * _KEPT_PER_GATE + -(-len(gates) // piece) if differentiable else 0)
         if request.parameters.device.type == "cpu":
             num_bytes = alive * request.batch_size * 4**num_qubits * request.parameters.itemsize
+            num_bytes *= 1 if request.circuit.is_real else 2
             check_free(num_bytes, f"The density matrices of a batch of {request.batch_size} on {num_qubits} qubits")
 
         state_BN = request.initial_state()
         matrix = torch.einsum("bi,bj->bij", state_BN, state_BN).reshape(-1, *[2] * (2 * num_qubits))
+        if not request.circuit.is_real:
+            matrix = matrix.to(matrix.dtype.to_complex())
         if not request.circuit.num_parameters:
             matrix = matrix + request.parameters.sum()  # an empty sum: the gradient is empty rather than missing
         for start in range(0, len(gates), piece):
             act = _piece(gates[start : start + piece], request)
             matrix = checkpoint(act, matrix, use_reentrant=False) if differentiable else act(matrix)
         square = matrix.reshape(request.batch_size, 2**num_qubits, 2**num_qubits)
-        return square.diagonal(dim1=1, dim2=2)
+        diagonal_BN = square.diagonal(dim1=1, dim2=2)
+        return diagonal_BN if request.circuit.is_real else diagonal_BN.real
 
 
 def _piece(gates: tuple[Gate, ...], request: Request) -> Callable[[Tensor], Tensor]:
@@ -81,12 +88,14 @@ def _piece(gates: tuple[Gate, ...], request: Request) -> Callable[[Tensor], Tens
 
 
 def _gate(gate: Gate, matrix: Tensor, request: Request) -> Tensor:
-    """U rho U^T."""
+    """U rho U^dagger."""
     num_qubits = request.circuit.num_qubits
+    if not gate.is_basic:
+        return by_general_gate(gate, matrix, _angle(gate, request))
     wire = gate.wires[-1]
     rows, columns = 1 + wire, 1 + num_qubits + wire
     if gate.kind == "ry":
-        theta_B = request.parameters[gate.parameter] if gate.angle is None else _column(request.angles, gate.angle)
+        theta_B = _angle(gate, request)
         return _rotated(_rotated(matrix, rows, theta_B), columns, theta_B)
     if gate.kind == "x":
         return matrix.flip(rows, columns)
@@ -98,9 +107,14 @@ def _gate(gate: Gate, matrix: Tensor, request: Request) -> Tensor:
     return square[:, order_N][:, :, order_N].reshape_as(matrix)
 
 
-def _column(angles_BA: Tensor | None, slot: int) -> Tensor:
-    assert angles_BA is not None, "the interface checks that angles are given when the circuit reads them"
-    return angles_BA[:, slot]
+def _angle(gate: Gate, request: Request) -> Tensor:
+    """Angle of a rotation, shape () or (B,); 0 for other gates."""
+    if gate.parameter is not None:
+        return request.parameters[gate.parameter]
+    if gate.angle is None:
+        return request.parameters.new_tensor(0.0 if gate.value is None else gate.value)
+    assert request.angles is not None, "the interface checks that angles are given when the circuit reads them"
+    return request.angles[:, gate.angle]
 
 
 def _rotated(matrix: Tensor, axis: int, theta_B: Tensor) -> Tensor:

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from qlit.circuits import Circuit
+from qlit.circuits import Circuit, Gate
 
 BATCH = -1  # the batch axis, among wires numbered from 0
 
@@ -28,12 +28,16 @@ GROUPS_PER_CHUNK = 64  # bounds the memory of the fused matrices, whatever the d
 class Factor:
     """A CNOT from `control` to `target`, if there is one; then RY on `target`, if there is a slot; or a Pauli alone.
 
+    In circuits of other gates every factor is one gate, which it names.
+
     Args:
         control: Control of the CNOT; None for none.
         target: Wire of the RY or the Pauli, and target of the CNOT.
         slot: Slot of the RY's angle; None for no RY.
         is_angle: Whether that slot is of an input angle rather than a parameter.
         pauli: "x" or "z" on `target`, with neither control nor slot; None for none.
+        gate: The gate on `control`, if there is one, and `target` by the angle of `slot`, if there is one; None in
+            circuits of RY, CNOT, X and Z.
     """
 
     control: int | None
@@ -41,6 +45,7 @@ class Factor:
     slot: int | None = None
     is_angle: bool = False
     pauli: Literal["x", "z"] | None = None
+    gate: Gate | None = None
 
     @property
     def wires(self) -> frozenset[int]:
@@ -115,17 +120,20 @@ class Chunk:
 class Plan:
     """A fused circuit: its chunks, and the move of axes from the last step to wire order and back.
 
-    A state starts and ends as (batch, wire 0, wire 1, ..).
+    A state starts and ends as (batch, wire 0, wire 1, ..). `is_basic` and `is_real` are the circuit's.
     """
 
     chunks: tuple[Chunk, ...]
     finish: Move
     finish_back: Move
+    is_basic: bool
+    is_real: bool
 
 
 def plan(circuit: Circuit) -> Plan:
     """Fuse a circuit."""
-    groups = _groups(_factors(circuit), circuit.num_qubits)
+    factors = _factors(circuit) if circuit.is_basic else [_of_gate(gate) for gate in circuit]
+    groups = _groups(factors, circuit.num_qubits)
     natural = (BATCH, *range(circuit.num_qubits))
     order = natural
     chunks: list[Chunk] = []
@@ -142,7 +150,8 @@ def plan(circuit: Circuit) -> Plan:
             steps.append(Step(group.per_sample, known.index(group), _move(order, wanted), _move(wanted, order)))
             order = wanted
         chunks.append(Chunk(tuple(steps), GroupSet(tuple(distinct[False])), GroupSet(tuple(distinct[True]))))
-    return Plan(tuple(chunks), _move(order, natural), _move(natural, order))
+    moves = _move(order, natural), _move(natural, order)
+    return Plan(tuple(chunks), *moves, is_basic=circuit.is_basic, is_real=circuit.is_real)
 
 
 def _factors(circuit: Circuit) -> list[Factor]:
@@ -160,9 +169,18 @@ def _factors(circuit: Circuit) -> list[Factor]:
                 factors[-1] = Factor(before.control, target, gate.parameter)
             else:
                 factors.append(Factor(None, target, gate.parameter))
+        elif gate.kind in ("x", "z"):
+            factors.append(Factor(None, target, pauli="x" if gate.kind == "x" else "z"))
         else:
-            factors.append(Factor(None, target, pauli=gate.kind))
+            raise AssertionError(f"a circuit of RY, CNOT, X and Z has no {gate.name}")
     return factors
+
+
+def _of_gate(gate: Gate) -> Factor:
+    """A gate of a circuit with other gates than RY, CNOT, X and Z, as a factor alone."""
+    control = gate.wires[0] if len(gate.wires) == 2 else None
+    is_angle = gate.angle is not None
+    return Factor(control, gate.wires[-1], gate.angle if is_angle else gate.parameter, is_angle, gate=gate)
 
 
 def _groups(factors: list[Factor], num_qubits: int) -> list[Group]:

@@ -1,14 +1,16 @@
 """The parameter-shift rule: derivatives from measurements alone, for all samples and gates in one job.
 
 An expectation value of RY(t) is a + b cos t + c sin t, so its derivative is half the difference of its values at
-t + pi/2 and t - pi/2, exactly, with or without channels. If several gates read an angle, their derivatives add up.
-Source: arXiv:1811.11184.
+t + pi/2 and t - pi/2, exactly, with or without channels; the same holds for RX and RZ. That of a controlled rotation
+also has terms in cos(t / 2) and sin(t / 2), so its derivative needs the values at four angles, t +- pi/2 and
+t +- 3 pi/2. If several gates read an angle, their derivatives add up.
+Source: arXiv:1811.11184; four terms arXiv:2104.05695.
 
 Shapes: B batch, R rotations of the circuit, O measured values; V bound circuits of a job.
 """
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import Any
 
 import torch
@@ -49,13 +51,30 @@ class _Measured(torch.autograd.Function):
         return ctx.differentiate(angles_BR, by_value_BO), None, None
 
 
-def num_shifted(num_rotations: int) -> int:
-    """Number of circuits per sample for the derivatives by so many rotations: two per rotation."""
-    return 2 * num_rotations
+# Shifts of an angle, and the weights of the values there.
+_PLAIN = ((math.pi / 2, 1 / 2), (-math.pi / 2, -1 / 2))
+_NEAR, _FAR = (math.sqrt(2) + 1) / (4 * math.sqrt(2)), (math.sqrt(2) - 1) / (4 * math.sqrt(2))
+_CONTROLLED = (
+    (math.pi / 2, _NEAR),
+    (-math.pi / 2, -_NEAR),
+    (3 * math.pi / 2, -_FAR),
+    (-3 * math.pi / 2, _FAR),
+)
+
+
+def num_shifted(num_rotations: int, num_controlled: int = 0) -> int:
+    """Number of circuits per sample for derivatives: two per plain rotation, four per controlled one."""
+    return len(_PLAIN) * num_rotations + len(_CONTROLLED) * num_controlled
 
 
 def shift_rule(
-    angles_BR: Tensor, by_value_BO: Tensor, rotations: Sequence[int], evaluate: Evaluate, *, most_at_once: int
+    angles_BR: Tensor,
+    by_value_BO: Tensor,
+    rotations: Sequence[int],
+    evaluate: Evaluate,
+    *,
+    most_at_once: int,
+    controlled: Collection[int] = (),
 ) -> Tensor:
     """The gradient of the angles by the parameter-shift rule.
 
@@ -65,22 +84,26 @@ def shift_rule(
         rotations: Rotations whose gradients are wanted; all others are 0.
         evaluate: Measures circuits.
         most_at_once: Largest number of bound circuits in a job, for limited memory; a job has at least one rotation.
+        controlled: Rotations that have a control.
 
     Returns:
         Gradient, shape (B, R).
-    Cost: 2 B circuits per wanted rotation.
+    Cost: 2 B circuits per wanted plain rotation, 4 B per controlled one.
     """
     batch_size = len(angles_BR)
     by_angle_BR = torch.zeros_like(angles_BR)
-    at_once = max(1, most_at_once // num_shifted(batch_size))
-    for first in range(0, len(rotations), at_once):
-        shifted = list(rotations[first : first + at_once])
-        positions = torch.arange(len(shifted))
-        bound = angles_BR.repeat(len(shifted), 2, 1, 1)  # (shifted, 2, B, R)
-        for sign, side in ((1, 0), (-1, 1)):
-            bound[positions, side, :, shifted] += sign * math.pi / 2
-        rows = torch.arange(batch_size).repeat(num_shifted(len(shifted)))
-        values = evaluate(bound.flatten(0, 2), rows).reshape(len(shifted), 2, batch_size, -1)
-        slopes = (values[:, 0] - values[:, 1]) / 2  # (shifted, B, O)
-        by_angle_BR[:, shifted] = (slopes * by_value_BO).sum(dim=2).T
+    for rule, with_control in ((_PLAIN, False), (_CONTROLLED, True)):
+        wanted = [rotation for rotation in rotations if (rotation in controlled) == with_control]
+        at_once = max(1, most_at_once // (len(rule) * max(1, batch_size)))
+        for first in range(0, len(wanted), at_once):
+            shifted = wanted[first : first + at_once]
+            positions = torch.arange(len(shifted))
+            bound = angles_BR.repeat(len(shifted), len(rule), 1, 1)  # (shifted, shifts, B, R)
+            for side, (shift, _) in enumerate(rule):
+                bound[positions, side, :, shifted] += shift
+            rows = torch.arange(batch_size).repeat(len(shifted) * len(rule))
+            values = evaluate(bound.flatten(0, 2), rows).reshape(len(shifted), len(rule), batch_size, -1)
+            weights = values.new_tensor([weight for _, weight in rule])
+            slopes = torch.einsum("sk...,k->s...", values, weights)  # (shifted, B, O)
+            by_angle_BR[:, shifted] = (slopes * by_value_BO).sum(dim=2).T
     return by_angle_BR

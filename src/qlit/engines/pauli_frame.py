@@ -1,9 +1,10 @@
 """The Pauli frame: Pauli errors as signs of angles and flips of outcomes, for engines that do not insert errors.
 
-No error is applied to amplitudes. RY(t) P = P RY(-t) for P = X or Z, and a CNOT maps Paulis to Paulis, so every error
-can be moved behind the last gate. On its way it changes the signs of angles; behind the last gate an X flips the
-outcome of its wire, and a Z has no effect. Global signs are dropped, because no probability depends on them. Every
-engine that takes input angles can therefore run errors that differ from sample to sample.
+No error is applied to amplitudes. RY(t) P = P RY(-t) for P = X or Z, as for any rotation and a Pauli that anticommutes
+with its own; CNOT, CZ and H map Paulis to Paulis. A controlled rotation consists of two plain ones between CNOTs or CZs
+(`_parts`). So every error can be moved behind the last gate. On its way it changes the signs of angles; behind the last
+gate an X flips the outcome of its wire, and a Z has no effect. Global phases are dropped, because no probability
+depends on them. Every engine that takes input angles can therefore run errors that differ from sample to sample.
 
 Shapes: B batch, A input angles, P parameters, G gates, R rotations, W measured wires.
 """
@@ -15,7 +16,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from qlit.circuits import Circuit, Gate
+from qlit.circuits import Circuit, Gate, GateKind
 from qlit.engines.pauli_errors import X_FIRST, X_SECOND, Z_FIRST, Z_SECOND
 from qlit.engines.request import Request
 
@@ -24,37 +25,82 @@ if TYPE_CHECKING:
 
 
 class Rotations(NamedTuple):
-    """A circuit in which every rotation reads a separate input angle.
+    """A circuit in which rotations read separate input angles.
 
     Args:
         compiled: The circuit, compiled for the engine of the original circuit.
-        sources: For every rotation, the index of its angle among the original's parameters followed by its angles.
+        sources: For every rotation, the index of its angle among the original's parameters, its angles and `fixed`.
+        factors: Factors of those angles; None if all are 1.
+        fixed: Fixed angles, radians.
     """
 
     compiled: "CompiledCircuit"
     sources: tuple[int, ...]
+    factors: tuple[float, ...] | None = None
+    fixed: tuple[float, ...] = ()
 
     def angles(self, request: Request) -> Tensor:
         """Angle of every rotation for a request of the original circuit, radians, shape (B, R)."""
         given = request.parameters.expand(request.batch_size, -1)
         if request.angles is not None:
             given = torch.cat((given, request.angles), dim=1)
-        return given[:, list(self.sources)]
+        if self.fixed:
+            given = torch.cat((given, given.new_tensor(self.fixed).expand(request.batch_size, -1)), dim=1)
+        angles_BR = given[:, list(self.sources)]
+        return angles_BR if self.factors is None else angles_BR * angles_BR.new_tensor(self.factors)
 
 
 def rotations_of(compiled: "CompiledCircuit") -> Rotations:
-    """The circuit with a separate input angle for every rotation; `CompiledCircuit.rotations` keeps it."""
+    """The circuit with a separate input angle for every rotation by a slot; `CompiledCircuit.rotations` keeps it."""
     circuit = compiled.circuit
     gates: list[Gate] = []
     sources: list[int] = []
     for gate in circuit:
-        if gate.kind == "ry":
-            source = gate.parameter if gate.angle is None else circuit.num_parameters + gate.angle
-            assert source is not None, "an RY reads a parameter or an angle"
-            gate = Gate("ry", gate.wires, angle=len(sources))
+        source = gate.parameter if gate.angle is None else circuit.num_parameters + gate.angle
+        if source is not None:
+            gate = Gate(gate.kind, gate.wires, angle=len(sources))
             sources.append(source)
         gates.append(gate)
     return Rotations(compiled.engine.compile(Circuit(circuit.num_qubits, tuple(gates))), tuple(sources))
+
+
+def plain_rotations_of(compiled: "CompiledCircuit") -> Rotations:
+    """The circuit with plain rotations alone, also for fixed angles; `CompiledCircuit.plain_rotations` keeps it."""
+    circuit = compiled.circuit
+    if not any(gate.is_rotation and (len(gate.wires) == 2 or gate.value is not None) for gate in circuit):
+        return compiled.rotations
+    gates: list[Gate] = []
+    sources: list[int] = []
+    factors: list[float] = []
+    fixed: list[float] = []
+    for gate in circuit:
+        for part, factor in _parts(gate):
+            if part.is_rotation:
+                source = part.parameter if part.angle is None else circuit.num_parameters + part.angle
+                if part.value is not None:
+                    source = circuit.num_parameters + circuit.num_angles + len(fixed)
+                    fixed.append(part.value)
+                assert source is not None, "a rotation has an angle"
+                part = Gate(part.kind, part.wires, angle=len(sources))
+                sources.append(source)
+                factors.append(factor)
+            gates.append(part)
+    plain = compiled.engine.compile(Circuit(circuit.num_qubits, tuple(gates)))
+    return Rotations(plain, tuple(sources), tuple(factors), tuple(fixed))
+
+
+def _parts(gate: Gate) -> list[tuple[Gate, float]]:
+    """A gate as gates that move Paulis, first to last, with the factor of the angle of each.
+
+    A controlled rotation by t is one of t / 2 and one of -t / 2 on its target. Between and behind them the target is
+    flipped, or for RX its sign changed, where the control is 1: the second then turns by t / 2 there.
+    """
+    if not gate.is_rotation or len(gate.wires) == 1:
+        return [(gate, 1.0)]
+    axis: GateKind = "rx" if gate.kind == "crx" else "ry" if gate.kind == "cry" else "rz"
+    rotation = Gate(axis, gate.wires[1:], gate.parameter, gate.angle, gate.value)
+    turned = Gate("cz" if axis == "rx" else "cnot", gate.wires)
+    return [(rotation, 0.5), (turned, 1.0), (rotation, -0.5), (turned, 1.0)]
 
 
 class Framed(NamedTuple):
@@ -86,7 +132,12 @@ def as_signs(request: Request) -> Framed:
     assert request.errors is not None, "only a request with errors needs a frame"
     signs_BR, flips_BQ = _signs_and_flips(request.circuit, request.errors.numpy())
     flips_BW = torch.from_numpy(flips_BQ)[:, list(request.wires)].to(request.parameters.device)
-    rotations = request.compiled.rotations
+    rotations = request.compiled.plain_rotations
+    if request.noise is not None and len(rotations.compiled.circuit) != len(request.circuit):
+        raise ValueError(
+            "Pauli errors together with exact noise channels need a circuit without controlled rotations: give one of "
+            "the two."
+        )
     if not rotations.sources:  # and so neither parameters nor angles
         return Framed(request._replace(errors=None), flips_BW)
     angles_BR = rotations.angles(request)
@@ -97,23 +148,35 @@ def as_signs(request: Request) -> Framed:
 
 
 def _signs_and_flips(circuit: Circuit, errors_BG: NDArray[np.uint8]) -> tuple[NDArray[np.int8], NDArray[np.bool_]]:
-    """Signs of the rotations' angles, +1 or -1, shape (B, R), and flipped wires at the end, shape (B, num_qubits)."""
+    """Signs of the plain rotations, +1 or -1, shape (B, R), and flipped wires at the end, shape (B, num_qubits)."""
     batch_size = len(errors_BG)
     x_QB, z_QB = np.zeros((2, circuit.num_qubits, batch_size), dtype=bool)
     signs = []
     for k, gate in enumerate(circuit):
         first, second = gate.wires[0], gate.wires[-1]
-        if gate.kind == "ry":
-            signs.append(np.where(x_QB[first] ^ z_QB[first], -1, 1).astype(np.int8))
-        elif gate.kind == "cnot":
-            x_QB[second] ^= x_QB[first]
-            z_QB[first] ^= z_QB[second]
+        for part, _ in _parts(gate):
+            on, at = part.wires[0], part.wires[-1]
+            match part.kind:
+                case "rx":
+                    signs.append(np.where(z_QB[on], -1, 1).astype(np.int8))
+                case "ry":
+                    signs.append(np.where(x_QB[on] ^ z_QB[on], -1, 1).astype(np.int8))
+                case "rz":
+                    signs.append(np.where(x_QB[on], -1, 1).astype(np.int8))
+                case "h":
+                    x_QB[on], z_QB[on] = z_QB[on].copy(), x_QB[on].copy()
+                case "cnot":
+                    x_QB[at] ^= x_QB[on]
+                    z_QB[on] ^= z_QB[at]
+                case "cz":
+                    z_QB[at] ^= x_QB[on]
+                    z_QB[on] ^= x_QB[at]
         error_B = errors_BG[:, k]
         if not error_B.any():
             continue
         x_QB[first] ^= error_B & X_FIRST != 0
         z_QB[first] ^= error_B & Z_FIRST != 0
-        if gate.kind == "cnot":
+        if len(gate.wires) == 2:
             x_QB[second] ^= error_B & X_SECOND != 0
             z_QB[second] ^= error_B & Z_SECOND != 0
     signs_BR = np.stack(signs, axis=1) if signs else np.zeros((batch_size, 0), dtype=np.int8)

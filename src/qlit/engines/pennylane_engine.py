@@ -36,8 +36,8 @@ class PennyLaneEngine(Engine):
 
     Gradients are exact where values are: by backpropagation (default.qubit, default.mixed) or the adjoint method
     (lightning devices). With shots, and on all other devices, they are estimated by the parameter-shift rule:
-    2 circuits per sample for every gate with a trained angle. Simulators compute in complex128 for parameters of any
-    type.
+    2 circuits per sample for every gate with a trained angle, 4 if the gate is controlled. Simulators compute in
+    complex128 for parameters of any type.
 
     Args:
         device: Name of the device, with options if it has any: "default.qubit", "default.qubit,seed=1",
@@ -49,7 +49,7 @@ class PennyLaneEngine(Engine):
 
     name: ClassVar[str] = "pennylane"
     capabilities: ClassVar[Capabilities] = Capabilities(
-        max_qubits=64, dtypes=(torch.float32, torch.float64), device_types=("cpu",), samples=True
+        max_qubits=64, dtypes=(torch.float32, torch.float64), device_types=("cpu",), samples=True, all_gates=True
     )
 
     def __init__(self, device: str = "default.qubit") -> None:
@@ -64,6 +64,7 @@ class PennyLaneEngine(Engine):
             channels=self.device.has_channels,
             samples=True,
             remote=not self.device.is_local,
+            all_gates=True,
         )
         self._devices: dict[int, Any] = {}
 
@@ -80,8 +81,9 @@ class PennyLaneEngine(Engine):
         """
         if self._gradient_method(shots) != "parameter-shift":
             return 0
-        rotations = [gate for gate in circuit if gate.kind == "ry"]
-        return num_shifted(sum(by_angles or gate.angle is None for gate in rotations))
+        trained = [gate for gate in circuit if gate.parameter is not None or (by_angles and gate.angle is not None)]
+        num_controlled = sum(len(gate.wires) == 2 for gate in trained)
+        return num_shifted(len(trained) - num_controlled, num_controlled)
 
     def _expectation(self, request: Request) -> Tensor:
         return self._measured(request, "expval")
@@ -126,6 +128,7 @@ class PennyLaneEngine(Engine):
                     rotations=_trained(request, sources),
                     evaluate=evaluate,
                     most_at_once=self._most_at_once(request),
+                    controlled={gate.angle for gate in circuit if gate.angle is not None and len(gate.wires) == 2},
                 )
             values_BO = measured(angles_BR, evaluate, differentiate)
         return values_BO.to(request.parameters.dtype)

@@ -19,7 +19,21 @@ from numpy.typing import NDArray
 from pennylane.devices import ExecutionConfig
 from torch import Tensor
 
-from qlit.circuits import Circuit, DepolarizingNoise
+from qlit.circuits import Circuit, DepolarizingNoise, GateKind
+
+_OPERATIONS: dict[GateKind, Any] = {
+    "ry": qml.RY,
+    "cnot": qml.CNOT,
+    "x": qml.X,
+    "z": qml.Z,
+    "rx": qml.RX,
+    "rz": qml.RZ,
+    "cz": qml.CZ,
+    "h": qml.Hadamard,
+    "crx": qml.CRX,
+    "cry": qml.CRY,
+    "crz": qml.CRZ,
+}
 
 
 @dataclass(frozen=True)
@@ -28,7 +42,7 @@ class Job:
 
     Args:
         device: A device of PennyLane.
-        circuit: A circuit in which every RY reads a separate input angle.
+        circuit: A circuit in which every rotation reads a separate input angle or has a fixed one.
         state_BN: Initial states, float64, shape (B, N), or None for |0..0>.
         wires: Measured wires.
         kind: "expval" measures <Z> of every wire, "probs" the probabilities of their joint outcomes.
@@ -62,7 +76,8 @@ class Job:
         for b, angles_R in enumerate(angles_BR.tolist()):
             tape = self._tape(angles_R, None if self.state_BN is None else self.state_BN[b].numpy())
             # Parameters are counted in the order of the operations, the initial state first.
-            tape.trainable_params = [rotation + (self.state_BN is not None) for rotation in rotations]
+            counted = self._parameter_numbers
+            tape.trainable_params = [counted[rotation] + (self.state_BN is not None) for rotation in rotations]
             tapes.append(tape)
         # `qml.execute` does this too, but rounds to float32 when it converts values for torch.
         config = self.device.setup_execution_config(
@@ -75,11 +90,11 @@ class Job:
     def _tape(self, angles: Sequence[Any], state: Any) -> Any:
         operations = [] if state is None else [qml.StatePrep(state, self._all_wires, validate_norm=False)]
         for gate in self.circuit:
-            if gate.kind == "ry":
-                assert gate.angle is not None, "every RY reads a separate input angle"
-                operations.append(qml.RY(angles[gate.angle], gate.wires))
+            operation = _OPERATIONS[gate.kind]
+            if gate.is_rotation:
+                operations.append(operation(gate.value if gate.angle is None else angles[gate.angle], gate.wires))
             else:
-                operations.append({"cnot": qml.CNOT, "x": qml.X, "z": qml.Z}[gate.kind](gate.wires))
+                operations.append(operation(gate.wires))
             if self.noise is not None:
                 operations.append(_channel(self.noise.probability(gate), gate.wires))
         if self.kind == "probs":
@@ -87,6 +102,12 @@ class Job:
         else:
             measurements = [qml.expval(qml.Z(wire)) for wire in self.wires]
         return qml.tape.QuantumScript(operations, measurements, shots=self.shots)
+
+    @property
+    def _parameter_numbers(self) -> list[int]:
+        """Number of every rotation's angle among the angles of all rotations, fixed ones included."""
+        rotations = [gate for gate in self.circuit if gate.is_rotation]
+        return [number for number, gate in enumerate(rotations) if gate.value is None]
 
     @property
     def _all_wires(self) -> range:

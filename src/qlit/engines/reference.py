@@ -24,6 +24,8 @@ _IDENTITY = np.eye(2, dtype=np.complex128)
 _X = np.array([[0, 1], [1, 0]], dtype=np.complex128)
 _Y = np.array([[0, -1j], [1j, 0]], dtype=np.complex128)
 _Z = np.diag([1, -1]).astype(np.complex128)
+_H = np.array([[1, 1], [1, -1]], dtype=np.complex128) / np.sqrt(2)
+_AXES = {"x": _X, "y": _Y, "z": _Z}
 _ZERO = np.diag([1, 0]).astype(np.complex128)  # |0><0|
 _ONE = np.diag([0, 1]).astype(np.complex128)  # |1><1|
 
@@ -37,22 +39,26 @@ def on_register(num_qubits: int, factors: dict[int, Matrix]) -> Matrix:
 
 
 def gate_matrix(gate: Gate, num_qubits: int, theta: float = 0.0) -> Matrix:
-    """The gate on the whole register, shape (N, N); `theta` in radians is read by RY only.
+    """The gate on the whole register, shape (N, N); `theta` in radians is read by rotations only.
 
-    Source: arXiv:2504.08732, sec. II.B; RY(t) = exp(-i t Y / 2) = cos(t / 2) - i sin(t / 2) Y.
+    Source: arXiv:2504.08732, sec. II.B; RY(t) = exp(-i t Y / 2) = cos(t / 2) - i sin(t / 2) Y; the same for X and Z.
     """
-    if gate.kind == "ry":
-        return on_register(num_qubits, {gate.wires[0]: np.cos(theta / 2) * _IDENTITY - 1j * np.sin(theta / 2) * _Y})
-    if gate.kind in ("x", "z"):
-        return on_register(num_qubits, {gate.wires[0]: _X if gate.kind == "x" else _Z})
-    control, target = gate.wires
-    return on_register(num_qubits, {control: _ZERO}) + on_register(num_qubits, {control: _ONE, target: _X})
+    if gate.is_rotation:
+        factor = np.cos(theta / 2) * _IDENTITY - 1j * np.sin(theta / 2) * _AXES[gate.kind[-1]]
+    else:
+        factor = {"x": _X, "z": _Z, "h": _H, "cnot": _X, "cz": _Z}[gate.kind]
+    target = gate.wires[-1]
+    if len(gate.wires) == 1:
+        return on_register(num_qubits, {target: factor})
+    control = gate.wires[0]
+    return on_register(num_qubits, {control: _ZERO}) + on_register(num_qubits, {control: _ONE, target: factor})
 
 
 def gate_derivative(gate: Gate, num_qubits: int, theta: float) -> Matrix:
-    """d RY(theta) / d theta on the whole register, shape (N, N)."""
-    half = -0.5 * np.sin(theta / 2) * _IDENTITY - 0.5j * np.cos(theta / 2) * _Y
-    return on_register(num_qubits, {gate.wires[0]: half})
+    """Derivative of a rotation by its angle on the whole register, shape (N, N)."""
+    half = -0.5 * np.sin(theta / 2) * _IDENTITY - 0.5j * np.cos(theta / 2) * _AXES[gate.kind[-1]]
+    controls = dict.fromkeys(gate.wires[:-1], _ONE)
+    return on_register(num_qubits, {**controls, gate.wires[-1]: half})
 
 
 def unitary(circuit: Circuit, parameters_P: NDArray[np.float64], angles_A: NDArray[np.float64]) -> Matrix:
@@ -77,7 +83,7 @@ def unitary_derivatives(
         after.append(after[-1] @ matrix)
     before = np.eye(size, dtype=np.complex128)
     for k, gate in enumerate(circuit):
-        if gate.kind == "ry":
+        if gate.is_rotation and gate.value is None:
             term = after[len(circuit) - 1 - k] @ gate_derivative(gate, circuit.num_qubits, thetas[k]) @ before
             if gate.parameter is not None:
                 by_parameter[gate.parameter] += term
@@ -90,6 +96,8 @@ def unitary_derivatives(
 def _theta(gate: Gate, parameters_P: NDArray[np.float64], angles_A: NDArray[np.float64]) -> float:
     if gate.parameter is not None:
         return float(parameters_P[gate.parameter])
+    if gate.value is not None:
+        return gate.value
     return 0.0 if gate.angle is None else float(angles_A[gate.angle])
 
 
@@ -103,25 +111,27 @@ class _DenseStatevector(torch.autograd.Function):
         ctx.circuit = circuit
         ctx.save_for_backward(parameters_P, angles_BA, initial_BN)
         parameters, angles, initial = (_numpy(tensor) for tensor in (parameters_P, angles_BA, initial_BN))
-        finals = np.zeros_like(initial)
+        finals = np.zeros(initial.shape, dtype=np.complex128)
         for b in range(len(initial)):
-            final_N = unitary(circuit, parameters, angles[b]) @ initial[b]
-            assert np.abs(final_N.imag).max() < 1e-12, "every gate is real: no imaginary part can appear"
-            finals[b] = final_N.real
-        return _tensor(finals, parameters_P)
+            finals[b] = unitary(circuit, parameters, angles[b]) @ initial[b]
+        if not circuit.is_real:
+            return torch.from_numpy(finals).to(parameters_P.device, parameters_P.dtype.to_complex())
+        assert np.abs(finals.imag).max(initial=0) < 1e-12, "every gate is real: no imaginary part can appear"
+        return _tensor(finals.real.copy(), parameters_P)
 
     @staticmethod
     @torch.autograd.function.once_differentiable
     def backward(ctx: Any, cotangent_BN: Tensor) -> tuple[None, Tensor, Tensor, Tensor]:
         saved = ctx.saved_tensors
         parameters, angles, initial = (_numpy(tensor) for tensor in saved)
-        cotangent = _numpy(cotangent_BN)
+        # Autograd's cotangent of a complex number is dL/d(real part) + i dL/d(imaginary part).
+        cotangent = cotangent_BN.detach().cpu().to(torch.complex128).numpy().conj()
         by_parameter, by_angle, by_initial = np.zeros_like(parameters), np.zeros_like(angles), np.zeros_like(initial)
         for b in range(len(initial)):
             d_parameters, d_angles = unitary_derivatives(ctx.circuit, parameters, angles[b])
             by_parameter += (cotangent[b] @ (d_parameters @ initial[b]).T).real
             by_angle[b] = (cotangent[b] @ (d_angles @ initial[b]).T).real
-            by_initial[b] = (unitary(ctx.circuit, parameters, angles[b]).conj().T @ cotangent[b]).real
+            by_initial[b] = (cotangent[b] @ unitary(ctx.circuit, parameters, angles[b])).real
         like = saved[0]
         return None, _tensor(by_parameter, like), _tensor(by_angle, like), _tensor(by_initial, like)
 
@@ -141,7 +151,7 @@ class ReferenceEngine(StatevectorEngine):
 
     name: ClassVar[str] = "reference"
     capabilities: ClassVar[Capabilities] = Capabilities(
-        max_qubits=8, dtypes=(torch.float64, torch.float32), device_types=("cpu",)
+        max_qubits=8, dtypes=(torch.float64, torch.float32), device_types=("cpu",), all_gates=True
     )
 
     def _statevector(self, request: Request) -> Tensor:

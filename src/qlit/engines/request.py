@@ -36,6 +36,7 @@ class Capabilities:
             run encoders first.
         channels: Whether it runs depolarising channels exactly (`noise`).
         samples: Whether it estimates from finite shots itself (`shots`), as a device does.
+        all_gates: Whether it runs every gate of `qlit.circuits`; other engines run RY by a slot, CNOT, X and Z.
         remote: Whether circuits leave this machine for a device that may charge for them. Such an engine only gives
             estimates from shots, and receives circuits only on request.
     """
@@ -50,6 +51,7 @@ class Capabilities:
     channels: bool = False
     samples: bool = False
     remote: bool = False
+    all_gates: bool = False
 
 
 class CircuitAngles(NamedTuple):
@@ -141,7 +143,7 @@ class Request(NamedTuple):
         )
 
     def initial_state(self) -> Tensor:
-        """Initial statevectors, shape (B, N): those given, or |0..0>."""
+        """Initial statevectors, real, shape (B, N): those given, or |0..0>."""
         if self.state is not None:
             return self.state
         state_BN = self.parameters.new_zeros(self.batch_size, 2**self.circuit.num_qubits)

@@ -15,13 +15,20 @@ class StatevectorEngine(Engine):
 
     @abstractmethod
     def _statevector(self, request: Request) -> Tensor:
-        """Final statevectors, real, shape (B, N)."""
+        """Final statevectors, shape (B, N): real, or complex if the circuit has complex gates."""
 
     def _expectation(self, request: Request) -> Tensor:
-        return expectation_of(self._statevector(request).square(), request)
+        return expectation_of(_squared(self._statevector(request)), request)
 
     def _probabilities(self, request: Request) -> Tensor:
-        return marginal_of(self._statevector(request).square(), request)
+        return marginal_of(_squared(self._statevector(request)), request)
+
+
+def _squared(state_BN: Tensor) -> Tensor:
+    """Probabilities of all outcomes, real, shape (B, N)."""
+    if not state_BN.is_complex():
+        return state_BN.square()
+    return state_BN.real.square() + state_BN.imag.square()
 
 
 def expectation_of(probabilities_BN: Tensor, request: Request) -> Tensor:

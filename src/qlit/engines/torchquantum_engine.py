@@ -19,6 +19,8 @@ from qlit.engines.torchquantum_copy import check_installed, torchquantum_in
 
 # TorchQuantum lists all outcomes of a sample before it counts them. Its generator continues from call to call.
 _SHOTS_AT_ONCE = 2**22
+# TorchQuantum's names of gates, where they differ from ours.
+_NAMES = {"x": "paulix", "z": "pauliz", "h": "hadamard"}
 
 
 @final
@@ -38,7 +40,7 @@ class TorchQuantumEngine(Engine):
     name: ClassVar[str] = "torchquantum"
     # Memory of a step grows with the number of gates, so `states_at_peak` stays None.
     capabilities: ClassVar[Capabilities] = Capabilities(
-        max_qubits=20, dtypes=(torch.float32, torch.float64), samples=True
+        max_qubits=20, dtypes=(torch.float32, torch.float64), samples=True, all_gates=True
     )
 
     def __init__(self) -> None:
@@ -98,11 +100,14 @@ def _device_behind(tq: Any, request: Request) -> Any:
     gates = tq.functional
     for gate in circuit:
         wires = list(gate.wires)
+        apply = getattr(gates, _NAMES.get(gate.kind, gate.kind))
         if gate.parameter is not None:
-            gates.ry(device, wires, params=parameters[gate.parameter].reshape(1, 1))
+            apply(device, wires, params=parameters[gate.parameter].reshape(1, 1))
         elif gate.angle is not None:
             assert angles_BA is not None, "the interface checks that angles are given when the circuit reads them"
-            gates.ry(device, wires, params=angles_BA[:, gate.angle : gate.angle + 1])
+            apply(device, wires, params=angles_BA[:, gate.angle : gate.angle + 1])
+        elif gate.value is not None:
+            apply(device, wires, params=parameters.new_tensor([[gate.value]]))
         else:
-            {"cnot": gates.cnot, "x": gates.paulix, "z": gates.pauliz}[gate.kind](device, wires)
+            apply(device, wires)
     return device

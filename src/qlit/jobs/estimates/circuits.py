@@ -24,5 +24,5 @@ def circuits_of(head: Head, device: torch.device) -> dict[str, CircuitInUse]:
         circuit, engine = getattr(module, "circuit", None), getattr(module, "engine", None)
         if isinstance(circuit, Circuit) and isinstance(engine, Engine):
             runs = module.noise.runs(training=True) if isinstance(module, ReuploadingPQC) else 1
-            found[name] = CircuitInUse(circuit, engine.taken_on(device.type), runs)
+            found[name] = CircuitInUse(circuit, engine.taken_on(device.type, circuit), runs)
     return found

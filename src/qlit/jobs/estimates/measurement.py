@@ -60,7 +60,7 @@ def bytes_per_step(head: Head, batch_size: int, device: torch.device) -> int | N
         states_at_peak = engine.capabilities.states_at_peak
         if states_at_peak is None:
             return None
-        amplitudes = batch_size * runs * 2**circuit.num_qubits
+        amplitudes = batch_size * runs * 2**circuit.num_qubits * (1 if circuit.is_real else 2)
         kept += amplitudes
         peak = max(peak, states_at_peak * amplitudes)
     return (kept + peak) * next(head.parameters()).dtype.itemsize
