@@ -20,3 +20,5 @@ def test_every_purpose_epoch_and_batch_has_its_own_seed(monkeypatch):
 def test_a_seed_is_the_same_in_another_process_and_another_version(monkeypatch):
     monkeypatch.setenv("PL_GLOBAL_SEED", "7")
     assert seed_of("train", 3, 100) == 9101873490740147696  # of numpy 2; it promises its seed sequences for ever
+    monkeypatch.setenv("PL_GLOBAL_SEED", "8")
+    assert seed_of("train", 3, 100, run_seed=7) == 9101873490740147696

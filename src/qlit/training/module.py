@@ -88,6 +88,8 @@ class SentenceClassifier(pl.LightningModule):
         self.automatic_optimization = not isinstance(head, EstimatorHead)
         self.checkpoint_notes: dict[str, Any] = {}
         """Plain values for every checkpoint: config, label names, run; see `CHECKPOINT_KEY`."""
+        self.run_seed: int | None = None
+        """Seed of shots and dropout; None for the seed of this process."""
         self.is_tested = True
         """Whether a test follows the fit, so that the test embeddings must be usable, too."""
         self.notices: list[Notice] = []
@@ -165,7 +167,7 @@ class SentenceClassifier(pl.LightningModule):
     def on_train_epoch_start(self) -> None:
         self.scores_of("train").clear()  # the search for a learning rate stops in the middle of an epoch
         # Every epoch starts with its own seed, so that a resumed run has the same dropout as an uninterrupted one.
-        seed = seed_of("dropout", self.current_epoch, self.global_rank)
+        seed = seed_of("dropout", self.current_epoch, self.global_rank, run_seed=self.run_seed)
         if self.device.type == "cpu":
             torch.default_generator.manual_seed(seed)  # as `torch.manual_seed`, without other devices
         else:
@@ -186,7 +188,8 @@ class SentenceClassifier(pl.LightningModule):
     def _losses(self, stage: Stage, batch: Batch) -> Tensor:
         # Training draws new shots every epoch; an evaluation always draws the same ones.
         epoch = self.current_epoch if stage == "train" else 0
-        self.head.seed_shots(seed_of(stage, epoch, batch.number), batch.first_row, batch.num_rows)
+        seed = seed_of(stage, epoch, batch.number, run_seed=self.run_seed)
+        self.head.seed_shots(seed, batch.first_row, batch.num_rows)
         try:
             logits = self(batch.inputs)
         except ValueError:  # a quantum engine refuses angles that are not finite

@@ -11,17 +11,19 @@ Purpose = Literal["train", "val", "test", "dropout"]
 _AT_ONCE = 64
 
 
-def seed_of(purpose: Purpose, epoch: int, number: int) -> int:
+def seed_of(purpose: Purpose, epoch: int, number: int, *, run_seed: int | None = None) -> int:
     """Seed, of 63 bits, for one batch (or process) of one epoch, derived from the run's seed.
 
     Args:
         purpose: Use of the seed: shots of one of the three splits, or dropout.
         epoch: Epoch.
         number: Number of the batch in the epoch; for dropout, number of the process.
+        run_seed: The run's seed; None for the one of this process, which Lightning stores in its environment.
     Cost: negligible, because seeds are drawn 64 at a time.
     """
     first, rest = divmod(number, _AT_ONCE)
-    run_seed = int(os.environ.get("PL_GLOBAL_SEED", "0"))  # set by Lightning, also for child processes
+    if run_seed is None:
+        run_seed = int(os.environ.get("PL_GLOBAL_SEED", "0"))  # set by Lightning, also for child processes
     return _seeds(run_seed, get_args(Purpose).index(purpose), epoch, first)[rest]
 
 
