@@ -13,4 +13,5 @@ __all__ = [
     "positions",
     "progress",
     "scores",
+    "signals",
 ]

@@ -6,13 +6,13 @@ from pathlib import Path
 
 from lightning.fabric.plugins.environments.slurm import SLURMEnvironment
 from lightning.pytorch import Callback, LightningModule, Trainer
-from lightning.pytorch.trainer.connectors.signal_connector import _SignalConnector
 from lightning.pytorch.utilities.exceptions import SIGTERMException
 
 from qlit.jobs.config.options import readable_errors
 from qlit.jobs.outcome import Outcome
 from qlit.jobs.run_logger import trackers_of
 from qlit.runtime.interrupts import StoppedBySignal, raise_if_stopped
+from qlit.training.signals import use_no_signal_handlers
 
 
 class Interruption(Callback):
@@ -83,13 +83,6 @@ def outcome_or_stop(work: Callable[[], Outcome], interruption: Interruption) -> 
     )
 
 
-class _NoSignals(_SignalConnector):
-    """Lightning's signal connector without its handlers."""
-
-    def register_signal_handlers(self) -> None:
-        self.received_sigterm = False
-
-
 def keep_our_sigterm_handler(trainer: Trainer) -> None:
     """Keep Lightning from replacing a SIGTERM handler of this process.
 
@@ -99,4 +92,4 @@ def keep_our_sigterm_handler(trainer: Trainer) -> None:
     environment = trainer._accelerator_connector.cluster_environment
     requeues = isinstance(environment, SLURMEnvironment) and environment.auto_requeue
     if callable(signal.getsignal(signal.SIGTERM)) and not requeues:
-        trainer._signal_connector = _NoSignals(trainer)
+        use_no_signal_handlers(trainer)
