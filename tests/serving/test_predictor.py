@@ -6,7 +6,8 @@ import pytest
 import torch
 
 from qlit.cli import main
-from qlit.serving.predictor import BATCH_SIZE, Predictor, probabilities_of
+from qlit.serving.predictor import Predictor
+from qlit.training.logits import BATCH_SIZE, probabilities_of
 
 SENTENCES = ["good film", "a dull film", "it was not very good", "the film"]
 

@@ -20,10 +20,8 @@ from qlit.jobs.config.checkpoints import load_checkpoint, read_checkpoint
 from qlit.jobs.config.models import model_of_config
 from qlit.training.checkpoints.notes import check_label_names
 from qlit.training.evaluation import CHECKPOINT_KEY
+from qlit.training.logits import logits_in_batches, probabilities_of
 from qlit.training.module import SentenceClassifier
-
-BATCH_SIZE = 256
-"""Sentences per forward pass of the head."""
 
 
 @dataclass(frozen=True)
@@ -189,16 +187,16 @@ class Predictor:
         module = self.module
         if embeddings is not None:
             module.check_usable({"": (embeddings, sentences)})
-        parts = []
-        for first in range(0, len(sentences), BATCH_SIZE):
-            batch = list(sentences[first : first + BATCH_SIZE])
-            module.head.seed_shots(first, 0, len(batch))
+
+        def inputs_of(batch: slice) -> Tensor:
             if embeddings is not None:
-                inputs = embeddings[first : first + BATCH_SIZE].to(self._device)
-            else:
-                inputs = self._embedded_by_trained_body(batch)
-            parts.append(module.logits(inputs).cpu())
-        found = torch.cat(parts)
+                return embeddings[batch].to(self._device)
+            return self._embedded_by_trained_body(list(sentences[batch]))
+
+        def seed(batch: slice) -> None:
+            module.head.seed_shots(batch.start, 0, batch.stop - batch.start)
+
+        found = logits_in_batches(module, len(sentences), inputs_of, seed)
         broken = [number for number, row in enumerate(found, 1) if not row.isfinite().all()]
         if broken:
             raise ValueError(
@@ -214,14 +212,6 @@ class Predictor:
         if embeddings.isfinite().all():
             self.module.check_usable({"": (embeddings, batch)})
         return embeddings
-
-
-def probabilities_of(logits: Tensor) -> Tensor:
-    """Probabilities of all classes, float64, shape (N, k), for logits of shape (N, 1) or (N, k)."""
-    if logits.shape[1] > 1:
-        return logits.double().softmax(dim=1)
-    positive = logits.double().sigmoid()
-    return torch.cat((1 - positive, positive), dim=1)
 
 
 def check_device(name: str) -> None:

@@ -9,6 +9,7 @@ __all__ = [
     "figures",
     "finders",
     "fit_notices",
+    "logits",
     "module",
     "positions",
     "progress",
