@@ -54,6 +54,17 @@ def test_the_python_of_the_readme_runs():
         assert sum(parameter.numel() for parameter in names["head"].parameters()) == 353
 
 
+def test_the_python_of_the_python_page_runs(capfd):
+    names: dict[str, object] = {}
+    blocks = re.findall(r"```python\n(.*?)```", (ROOT / "docs" / "python.md").read_text(), flags=re.DOTALL)
+    for block in blocks:
+        exec(block, names)
+    assert blocks
+    out, err = capfd.readouterr()
+    assert out
+    assert err == ""
+
+
 def test_every_config_is_in_the_table_of_configs():
     table = (ROOT / "configs" / "README.md").read_text()
     assert all(path.name in table for path in (ROOT / "configs").rglob("*.yaml"))

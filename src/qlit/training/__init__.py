@@ -1,6 +1,7 @@
 """Training with Lightning: data module, classifier, loop, scores, checkpoints, figures."""
 
 __all__ = [
+    "arrays",
     "checkpoints",
     "checks",
     "datamodule",
