@@ -9,6 +9,7 @@ import subprocess
 import sys
 from typing import NamedTuple
 
+import pandas as pd
 import pytest
 import torch
 import yaml
@@ -18,6 +19,7 @@ from qlit.cli import main
 from qlit.data import EmbeddingCache, resolve_body
 from qlit.data.trainable import TrainableBody
 from qlit.jobs.config.models import model_of_config
+from qlit.serving.predictor import seed_of_sentence
 
 SENTENCES = ["good film", "a dull film", "it was not very good", "the film"]
 HEAD = {
@@ -37,6 +39,7 @@ class Checkpoint(NamedTuple):
     labels: list[str]
     module: torch.nn.Module
     body: str
+    seed: int = 0
 
     def probabilities(self, sentences, batch_size=256):
         """Of every class, shape (N, k), from the module itself, with the shots that `qlit predict` draws."""
@@ -49,7 +52,7 @@ class Checkpoint(NamedTuple):
                     inputs = EmbeddingCache().embed(batch, body, show_progress=False).vectors
                 else:
                     inputs = self.module.body.tokenize(batch)
-                self.module.head.seed_shots(first, 0, len(batch))
+                self.module.head.seed_rows([seed_of_sentence(sentence, self.seed) for sentence in batch])
                 parts.append(self.module(inputs).double())
         logits = torch.cat(parts)
         if logits.shape[1] > 1:
@@ -286,16 +289,149 @@ def test_a_body_that_has_moved_is_named(make, predict, refused, tmp_path):
     assert there == predict(saved.path, "good film")
 
 
+def test_blank_lines_are_skipped_and_counted(two, stdin, capsys, tmp_path):
+    (tmp_path / "gaps.txt").write_text("good\n\nbad\n  \n")
+    assert main(["predict", two.path, "--file", str(tmp_path / "gaps.txt"), "--format", "jsonl"]) == 0
+    out, err = capsys.readouterr()
+    assert [row["text"] for row in rows_of(out)] == ["good", "bad"]
+    assert "qlit: note: 2 lines or rows without a sentence were skipped, the first is line 2.\n" in err
+    stdin("good film\nit was\n\t\n")
+    assert main(["predict", two.path]) == 0
+    assert "1 line or row without a sentence was skipped, the first is line 3." in capsys.readouterr().err
+
+
+# --- random draws ---
+
+
+def test_a_sentence_gets_the_same_answer_wherever_it_stands(make, predict, tmp_path):
+    pqc = {**HEAD["pqc"], "shots": 20, "noise": {"p1": 0.05, "p2": 0.1}}
+    saved = make("noisy", ["bad", "good"], pqc=pqc)
+    alone = rows_of(predict(saved.path, SENTENCES[2], "--format", "jsonl"))[0]
+    assert rows_of(predict(saved.path, *reversed(SENTENCES), "--format", "jsonl"))[1] == alone
+    (tmp_path / "many.txt").write_text("\n".join(SENTENCES * 70))  # more than a batch
+    rows = rows_of(predict(saved.path, "--file", tmp_path / "many.txt", "--format", "jsonl"))
+    assert all(row == alone for row in rows[2::4])
+    assert len({row["probability"] for row in rows}) == 4
+    other = rows_of(predict(saved.path, SENTENCES[2], "--format", "jsonl", "--seed", "1"))[0]
+    assert other["probability"] != alone["probability"]
+
+
+def test_a_head_that_samples_says_so_and_exact_values_need_no_seed(make, capsys):
+    saved = make("sampled", ["bad", "good"], pqc={**HEAD["pqc"], "shots": 20})
+
+    def run(*options):
+        assert main(["predict", saved.path, "good film", "--format", "jsonl", *options]) == 0
+        return capsys.readouterr()
+
+    out, err = run("--seed", "5")
+    assert "qlit: note: The probabilities are estimates from 20 shots per sentence (seed 5); --exact" in err
+    exact, said = run("--exact")
+    assert "estimates" not in said
+    assert exact == run("--exact", "--seed", "5").out
+    assert exact != out
+    pqc = {**HEAD["pqc"], "shots": None}
+    without_shots = make("without_shots", ["bad", "good"], pqc=pqc, is_run=False)
+    torch.manual_seed(0)
+    checkpoint = torch.load(saved.path, weights_only=True)
+    config = torch.load(without_shots.path, weights_only=True)["qlit"]["config"]
+    torch.save({**checkpoint, "qlit": {**checkpoint["qlit"], "config": config}}, saved.path)
+    assert run().out == exact
+
+
+# --- tables ---
+
+
+@pytest.mark.parametrize("suffix", ["csv", "tsv", "jsonl", "json", "parquet", "csv.gz"])
+def test_columns_of_a_table_are_kept(suffix, two, predict, tmp_path):
+    rows = [{"id": number, "review": text, "label": "x, y"} for number, text in enumerate(SENTENCES)]
+    frame = pd.DataFrame(rows)
+    path = tmp_path / f"reviews.{suffix}"
+    match suffix:
+        case "csv" | "csv.gz":
+            frame.to_csv(path, index=False)
+        case "tsv":
+            frame.to_csv(path, index=False, sep="\t")
+        case "jsonl" | "json":
+            frame.to_json(path, orient="records", lines=suffix == "jsonl")
+        case _:
+            frame.to_parquet(path)
+    out = predict(two.path, "--file", path, "--text-column", "review", "--format", "jsonl")
+    plain = rows_of(predict(two.path, *SENTENCES, "--format", "jsonl"))
+    for row, given, expected in zip(rows_of(out), rows, plain, strict=True):
+        assert (str(row["id"]), row["review"], row["label"]) == (str(given["id"]), given["review"], "x, y")
+        assert (row["predicted_label"], row["predicted_probability"]) == (expected["label"], expected["probability"])
+    assert predict(two.path, "--file", path, "--text_column", "review", "--output", tmp_path / "out.csv") == ""
+    written = pd.read_csv(tmp_path / "out.csv")
+    assert list(written.columns) == ["id", "review", "label", "predicted_label", "predicted_probability"]
+    assert list(written["review"]) == SENTENCES
+    assert list(written["predicted_probability"]) == [row["probability"] for row in plain]
+
+
+def test_rows_without_a_sentence_are_skipped(two, capsys, tmp_path):
+    (tmp_path / "gaps.csv").write_text('text,id\ngood film,1\n,2\n\n"it was",3\n')
+    assert main(["predict", two.path, "--file", str(tmp_path / "gaps.csv"), "--format", "csv"]) == 0
+    out, err = capsys.readouterr()
+    assert [row["id"] for row in csv.DictReader(io.StringIO(out))] == ["1", "3"]
+    assert "2 lines or rows without a sentence were skipped, the first is line 3 of gaps.csv." in err
+
+
+def test_probabilities_of_all_labels(three, predict):
+    expected = [dict(zip(three.labels, row.tolist(), strict=True)) for row in three.probabilities(SENTENCES)]
+    for row, probabilities in zip(
+        rows_of(predict(three.path, *SENTENCES, "--all", "--format", "jsonl")), expected, strict=True
+    ):
+        assert row["probabilities"] == pytest.approx(probabilities, abs=1e-6)
+        assert row["probability"] == max(row["probabilities"].values())
+    for form, delimiter in (("csv", ","), ("tsv", "\t")):
+        out = predict(three.path, *SENTENCES, "--all", "--format", form)
+        for row, probabilities in zip(csv.DictReader(io.StringIO(out), delimiter=delimiter), expected, strict=True):
+            found = {name: float(row[f"probability_{name}"]) for name in three.labels}
+            assert found == pytest.approx(probabilities, abs=1e-6)
+    head, *lines = predict(three.path, *SENTENCES, "--all").splitlines()
+    assert re.split(r"  +", head) == ["label", "probability", "bad", "so, so", "good", "sentence"]
+    assert [line.index(sentence) for line, sentence in zip(lines, SENTENCES, strict=True)] == [
+        head.index("sentence")
+    ] * 4
+
+
 # --- what is refused ---
 
 
-def test_blank_lines_are_refused_with_their_number(two, refused, stdin, tmp_path):
-    (tmp_path / "gaps.txt").write_text("good\n\nbad\n  \n")
-    said = refused(two.path, "--file", tmp_path / "gaps.txt")
-    assert said == "Every line must be a sentence, but line 2 is blank (2 in all); remove it."
-    stdin("good film\nit was\n\t\n")
-    assert "line 3 is blank (1 in all)" in refused(two.path)
-    assert "line 1 is blank (1 in all)" in refused(two.path, "")
+@pytest.mark.parametrize(
+    ("content", "name", "options", "sentence"),
+    [
+        (
+            "review\ngood\n",
+            "a.csv",
+            [],
+            "a.csv has no column 'text'; it has ['review']. Name the column of the sentences",
+        ),
+        ("text;id\ngood;1\n", "a.csv", [], "The fields of a.csv are separated by semicolons"),
+        ("text,text\ngood,1\n", "a.csv", [], "a.csv has several columns 'text'"),
+        ("text,id\ngood\n", "a.csv", [], "Line 2 of a.csv has 1 fields where the header has 2"),
+        ("", "a.tsv", [], "a.tsv is empty"),
+        ("text\n\n", "a.tsv", [], "There is nothing to label"),
+        ('{"text": 3}\n', "a.jsonl", [], "The sentence in line 1 of a.jsonl is 3, which is not text"),
+        (
+            '{"text": "a", "predicted_label": 3}\n',
+            "a.jsonl",
+            ["--format", "csv"],
+            "a.jsonl has a column 'predicted_label'",
+        ),
+        ("no parquet", "a.parquet", [], "a.parquet cannot be read as Parquet"),
+        ("good\n", "a.txt", ["--text_column", "x"], "--text_column x names a column of a table, but the input is not"),
+    ],
+)
+def test_tables_that_cannot_be_read_are_refused(monkeypatch, tmp_path, refused, content, name, options, sentence):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / name).write_text(content)
+    assert sentence in refused("not_looked_for.ckpt", "--file", name, *options)
+
+
+def test_a_blank_argument_is_refused(two, refused, tmp_path):
+    assert refused(two.path, "good", " ") == "Sentence 2 is blank; there is nothing to label."
+    (tmp_path / "gaps.txt").write_text("\n  \n")
+    assert refused(two.path, "--file", tmp_path / "gaps.txt") == "There is nothing to label: all lines are blank."
 
 
 def test_no_sentences_are_an_error(two, refused, stdin, tmp_path):
@@ -363,7 +499,7 @@ def test_a_body_of_another_width_is_refused(make, refused):
         (["x.ckpt", "good", "--format", "xml"], "invalid choice: 'xml'"),
         (["x.ckpt", "good", "--format"], "the option --format needs a value."),
         (["x.ckpt", "--formt", "csv", "good"], "there is no option --formt; did you mean '--format'? A sentence"),
-        (["x.ckpt", "--great"], "no option --great. A sentence that begins with a dash can follow a single --"),
+        (["x.ckpt", "--wonderful"], "no option --wonderful. A sentence that begins with a dash can follow a single --"),
         (["x.ckpt", "-half"], "there is no option -half"),
     ],
 )

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from qlit.commands.predict import _write
 from qlit.data import load_texts
+from qlit.reports.predictions import PredictedTable, write_predictions
 
 TSV = "text\tlabel\na\t1\nb\t0\n"
 
@@ -59,10 +59,12 @@ def test_what_a_folder_holds_beside_data_is_named_unless_it_can_not_be_data(tmp_
     }
 
 
-@pytest.mark.parametrize("form", ["csv", "jsonl"])
-def test_predictions_of_ours_are_no_data(tmp_path: Path, form: str) -> None:
+@pytest.mark.parametrize("shows_all", [False, True])
+@pytest.mark.parametrize("form", ["csv", "tsv", "jsonl"])
+def test_predictions_of_ours_are_no_data(tmp_path: Path, form: str, shows_all: bool) -> None:
     written = io.StringIO()
-    _write([("a", "1", 0.9), ("b", "0", 0.8)], form, written)
+    table = PredictedTable(["a", "b"], ["1", "0"], [{"0": 0.1, "1": 0.9}, {"0": 0.8, "1": 0.2}])
+    write_predictions(table, form, written, shows_all=shows_all)
     predictions = tmp_path / f"predictions.{form}"
     predictions.write_text(written.getvalue())
     for source in (predictions, tmp_path):

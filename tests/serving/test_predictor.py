@@ -6,8 +6,10 @@ import pytest
 import torch
 
 from qlit.cli import main
+from qlit.heads import Head
 from qlit.serving.predictor import Predictor
 from qlit.training.logits import BATCH_SIZE, probabilities_of
+from qlit.training.module import SentenceClassifier
 
 SENTENCES = ["good film", "a dull film", "it was not very good", "the film"]
 
@@ -52,6 +54,52 @@ def test_sentences_beyond_one_batch_keep_their_order(save_checkpoint, predict):
     path = save_checkpoint("linear", head="qlit.heads.LinearHead", num_features=8)
     sentences = [f"{'good ' * (number % 7)}film" for number in range(BATCH_SIZE + 10)]
     assert_equal(Predictor.from_checkpoint(path).predict(sentences), predict(path, *sentences))
+
+
+def test_a_sentence_has_its_own_shots(checkpoint):
+    predictor = Predictor.from_checkpoint(checkpoint)
+    found = predictor.predict(SENTENCES)
+    again = predictor.predict([SENTENCES[2], "another film", SENTENCES[0]])
+    assert [again[0].probability, again[2].probability] == pytest.approx(
+        [found[2].probability, found[0].probability], abs=1e-6
+    )
+    other = Predictor.from_checkpoint(checkpoint, seed=1)
+    assert abs(other.predict(SENTENCES[:1])[0].probability - found[0].probability) > 1e-5
+    assert "8,192 shots per sentence (seed 1)" in other.sampling_notice.text
+    exact = [Predictor.from_checkpoint(checkpoint, seed=seed, exact=True) for seed in (0, 1)]
+    assert exact[0].predict(SENTENCES) == exact[1].predict(SENTENCES)
+    assert exact[0].sampling_notice is None
+
+
+class OwnHead(Head):
+    """A head that adds noise and can seed a batch, but not its rows."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.num_classes, self.num_features = 2, 8
+        self.linear = torch.nn.Linear(8, 1)
+        self.seed = 0
+
+    def forward(self, embeddings_BD):
+        noise = torch.randn(len(embeddings_BD), 1, generator=torch.Generator().manual_seed(self.seed))
+        return self.linear(embeddings_BD) + noise
+
+    def check_features(self, num_features):
+        pass
+
+    def seed_shots(self, seed, first_row, num_rows):  # noqa: ARG002
+        self.seed = seed
+
+
+def test_a_head_that_can_only_seed_a_batch_gets_its_sentences_one_by_one(checkpoint):
+    predictor = Predictor.from_checkpoint(checkpoint)
+    module = SentenceClassifier(OwnHead()).eval()
+    own = Predictor(module, predictor.body, ("bad", "good"), {})
+    found = own.predict(SENTENCES)
+    assert own.predict([SENTENCES[3]])[0].probability == pytest.approx(found[3].probability, abs=1e-6)
+    assert len({each.probability for each in found}) == 4
+    with pytest.raises(ValueError, match="OwnHead draws random numbers, but has no method `make_exact`"):
+        Predictor(module, predictor.body, ("bad", "good"), {}, exact=True)
 
 
 def test_an_embedding_that_stays_in_memory_stores_nothing(checkpoint, tmp_path, monkeypatch):

@@ -1,22 +1,18 @@
 """`qlit predict`: label sentences with a checkpoint."""
 
-import csv
 import io
-import json
 import sys
-import unicodedata
-from collections.abc import Iterable
 from pathlib import Path
-from typing import TextIO
 
 from qlit.commands.parsers.predict import parser_of
+from qlit.data import Notice
+from qlit.data.sentence_tables import SentenceTable
 from qlit.data.sentences import read_sentences
 from qlit.jobs.summary import print_notices
 from qlit.jobs.terminal import quieten
+from qlit.reports.predictions import PredictedTable, check_columns, write_predictions
 from qlit.runtime.output_files import check_output
 from qlit.serving.predictor import Predictor, check_device
-
-_SHOWN_CHARS = 70
 
 
 def run(command: str, arguments: list[str]) -> int:
@@ -27,46 +23,50 @@ def run(command: str, arguments: list[str]) -> int:
     # Check the output and the device before the work.
     check_device(options.device)
     check_output(options.output)
-    sentences = read_sentences(options.sentences, options.file)
+    form = options.format or _format_of(options.output)
+    given = read_sentences(options.sentences, options.file, options.text_column)
+    if form != "table":
+        check_columns(given.columns, options.file)
     predictor = Predictor.from_checkpoint(
         options.checkpoint,
         body=options.body,
         trust_remote_code=options.trust_remote_code,
         device=options.device,
         uses_cache=True,
+        seed=options.seed,
+        exact=options.exact,
     )
-    embeddings, notice = predictor.prepared(sentences)
-    if notice is not None:
-        print_notices([notice])
-    predictions = predictor.predictions(predictor.logits_of(embeddings, sentences))
-    rows = [(sentence, found.label, found.probability) for sentence, found in zip(sentences, predictions, strict=True)]
+    embeddings, cut = predictor.prepared(given.sentences)
+    print_notices(notice for notice in (_blank_notice(given), predictor.sampling_notice, cut) if notice is not None)
+    predictions = predictor.predictions(predictor.logits_of(embeddings, given.sentences))
+    table = PredictedTable(
+        given.sentences,
+        [found.label for found in predictions],
+        [found.probabilities for found in predictions],
+        given.columns,
+        given.rows,
+    )
     if options.output:
         with Path(options.output).open("w", encoding="utf-8", newline="") as file:
-            _write(rows, options.format, file)
+            write_predictions(table, form, file, shows_all=options.all)
     else:
-        if options.format != "table" and isinstance(sys.stdout, io.TextIOWrapper):
+        if form != "table" and isinstance(sys.stdout, io.TextIOWrapper):
             sys.stdout.reconfigure(encoding="utf-8")  # for other programs: the same bytes in every locale
-        _write(rows, options.format, sys.stdout)
+        write_predictions(table, form, sys.stdout, shows_all=options.all)
     return 0
 
 
-def _write(rows: Iterable[tuple[str, str, float]], form: str, file: TextIO) -> None:
-    if form == "csv":
-        writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(("text", "label", "probability"))
-        writer.writerows((sentence, label, f"{probability:.6f}") for sentence, label, probability in rows)
-    elif form == "jsonl":
-        for sentence, label, probability in rows:
-            row = {"text": sentence, "label": label, "probability": round(probability, 6)}
-            file.write(json.dumps(row, ensure_ascii=False) + "\n")
-    else:
-        rows = list(rows)
-        width = max(len("label"), *(len(label) for _, label, _ in rows))
-        file.write(f"{'label':<{width}}  probability  sentence\n")
-        for sentence, label, probability in rows:
-            file.write(f"{label:<{width}}  {probability:>11.3f}  {_shortened(sentence)}\n")
+def _format_of(output: str | None) -> str:
+    suffix = Path(output or "").suffix.lower()
+    return suffix[1:] if suffix in (".csv", ".tsv", ".jsonl") else "table"
 
 
-def _shortened(sentence: str) -> str:
-    printable = "".join(" " if unicodedata.category(character).startswith("C") else character for character in sentence)
-    return printable if len(printable) <= _SHOWN_CHARS else f"{printable[: _SHOWN_CHARS - 3]}..."
+def _blank_notice(given: SentenceTable) -> Notice | None:
+    if not given.num_blank:
+        return None
+    skipped = (
+        "1 line or row without a sentence was"
+        if given.num_blank == 1
+        else (f"{given.num_blank:,} lines or rows without a sentence were")
+    )
+    return Notice("blank", f"{skipped} skipped{f', the first is {given.first_blank}' * bool(given.first_blank)}.")

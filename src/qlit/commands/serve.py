@@ -17,11 +17,18 @@ def run(command: str, arguments: list[str]) -> int:
     limits = Limits(options.max_sentences, options.max_chars, options.max_waiting)
     with listen(options.host, options.port) as listener:
         predictor = Predictor.from_checkpoint(
-            options.checkpoint, body=options.body, trust_remote_code=options.trust_remote_code, device=options.device
+            options.checkpoint,
+            body=options.body,
+            trust_remote_code=options.trust_remote_code,
+            device=options.device,
+            seed=options.seed,
+            exact=options.exact,
         )
         predictor.predict(["The first sentence takes longest."])
         host, port = listener.getsockname()[:2]
         address = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+        if (notice := predictor.sampling_notice) is not None:
+            say(notice.text)
         if options.host not in _LOOPBACK:
             say(f"anybody who can reach {address} can use this server: it has neither passwords nor encryption.")
         print(f"serving {', '.join(predictor.label_names)} on http://{address}", flush=True)

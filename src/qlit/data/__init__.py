@@ -43,6 +43,7 @@ __all__ = [
     "load_texts",
     "quoting",
     "resolve_body",
+    "sentence_tables",
     "sentences",
     "splits",
     "trainable",

@@ -149,7 +149,8 @@ def _is_labelled(table: Table, text_column: str, label_column: str) -> bool:
 
 
 def _holds_predictions(table: Table) -> bool:
-    return set(table.columns) == set(PREDICTION_COLUMNS)
+    others = set(table.columns) - set(PREDICTION_COLUMNS)  # with --all the probabilities of all labels
+    return set(PREDICTION_COLUMNS) <= set(table.columns) and all(name.startswith("probabilit") for name in others)
 
 
 def _require_labelled(table: Table, path: Path, text_column: str, label_column: str) -> None:

@@ -11,8 +11,17 @@ from qlit.data.tables import NoTableError, Table
 
 
 def table_of_json_lines(content: str, path: Path, text_column: str, label_column: str) -> Table:
-    """Read a JSON Lines file; arguments as in `table_of_tsv`.
+    """Read a JSON Lines file; arguments as in `table_of_tsv`, errors as in `objects_of_json_lines`."""
+    records, num_empty = objects_of_json_lines(content, path)
+    return _table_of_objects(records, text_column, label_column, num_empty=num_empty)
 
+
+def objects_of_json_lines(content: str, path: Path) -> tuple[list[tuple[str, dict[str, object]]], int]:
+    """Place and object of every line of a JSON Lines file, and the number of empty lines between them.
+
+    Args:
+        content: Its decoded text.
+        path: Its path, for messages.
     Raises:
         ValueError: If it is empty, or a line is not a JSON object.
     """
@@ -33,12 +42,23 @@ def table_of_json_lines(content: str, path: Path, text_column: str, label_column
         records.append((f"line {number} of {path.name}", record))
     if not records:
         raise ValueError(f"{path} is empty; it needs an object with a sentence and a label in every line.")
-    return _table_of_objects(records, text_column, label_column, num_empty=num_lines - len(records))
+    return records, num_lines - len(records)
 
 
 def table_of_json(content: str, path: Path, text_column: str, label_column: str) -> Table:
-    """Read a JSON file that contains a list of objects or JSON Lines; arguments as in `table_of_tsv`.
+    """Read a JSON file; arguments as in `table_of_tsv`, errors as in `objects_of_json`."""
+    records, num_empty = objects_of_json(content, path)
+    return _table_of_objects(records, text_column, label_column, num_empty=num_empty)
 
+
+def objects_of_json(content: str, path: Path) -> tuple[list[tuple[str, dict[str, object]]], int]:
+    """Place and object of every element of a JSON file with a list of objects, or with JSON Lines.
+
+    Args:
+        content: Its decoded text.
+        path: Its path, for messages.
+    Returns:
+        Places and objects, and the number of empty lines between JSON Lines.
     Raises:
         ValueError: If it is not JSON, or an element is not an object.
         NoTableError: If it contains something other than a list of objects.
@@ -47,15 +67,14 @@ def table_of_json(content: str, path: Path, text_column: str, label_column: str)
         document = json.loads(content)
     except (ValueError, RecursionError) as error:
         if "Extra data" in str(error):  # many published files with the suffix .json are JSON Lines
-            return table_of_json_lines(content, path, text_column, label_column)
+            return objects_of_json_lines(content, path)
         raise ValueError(f"{path} is not JSON ({_reason(error)}).") from error
     if not isinstance(document, list) or not any(isinstance(record, dict) for record in document):
         raise NoTableError(f"{path} contains no list of objects, such as [{{'text': ..., 'label': ...}}, ...].")
     for number, record in enumerate(document, start=1):
         if not isinstance(record, dict):
             raise ValueError(f"Element {number} of {path.name} is {quoted(record)}, not an object.")
-    records = [(f"element {number} of {path.name}", record) for number, record in enumerate(document, start=1)]
-    return _table_of_objects(records, text_column, label_column)
+    return [(f"element {number} of {path.name}", record) for number, record in enumerate(document, start=1)], 0
 
 
 def _reason(error: Exception) -> str:

@@ -32,3 +32,24 @@ def table_of_parquet(path: Path, text_column: str, label_column: str) -> Table:
     except (pa.ArrowException, OSError) as error:
         raise ValueError(f"{path} cannot be read as Parquet ({error_text(error)}); write it again.") from error
     return Table(columns, rows, len(rows))
+
+
+def objects_of_parquet(path: Path) -> tuple[list[str], list[tuple[str, dict[str, object]]]]:
+    """All columns of a Parquet file, and its rows with their places.
+
+    Args:
+        path: The file.
+    Raises:
+        ValueError: If it is broken or not a Parquet file.
+    """
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    try:
+        table = pq.read_table(path)
+        rows = [(f"row {n} of {path.name}", row) for n, row in enumerate(table.to_pylist(), start=1)]
+    except UnicodeDecodeError as error:
+        raise ValueError(f"A text in {path} is not UTF-8 ({error.reason}); write the file again.") from error
+    except (pa.ArrowException, OSError) as error:
+        raise ValueError(f"{path} cannot be read as Parquet ({error_text(error)}); write it again.") from error
+    return table.column_names, rows

@@ -29,10 +29,18 @@ def table_of_tsv(content: str, path: Path, text_column: str, label_column: str) 
 
 def table_of_csv(content: str, path: Path, text_column: str, label_column: str) -> Table:
     """Read a CSV file; as `table_of_tsv`."""
-    return _table(_read_csv(content, path), path, text_column, label_column)
+    return _table(read_csv(content, path), path, text_column, label_column)
 
 
-def _read_csv(content: str, path: Path) -> list[Record]:
+def read_csv(content: str, path: Path) -> list[Record]:
+    """Read all records of a CSV file, including empty lines.
+
+    Args:
+        content: Its decoded text, with its own line ends.
+        path: Its path, for messages.
+    Raises:
+        ValueError: If its quotes are broken.
+    """
     records: list[Record] = []
     end = 0
     with _no_field_limit():

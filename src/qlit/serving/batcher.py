@@ -25,8 +25,7 @@ class OverloadedError(RuntimeError):
 class Batcher:
     """Collects the requests that arrive while the model works, and embeds their sentences together.
 
-    The head runs once per request, so that a request gets the same shots as a call of `qlit predict` with its
-    sentences, whatever other requests it waits beside.
+    The head runs once per request, so that a request with a sentence that the head refuses does not fail others.
 
     Args:
         predictor: The model. One thread uses it, because torch uses all cores for one call.

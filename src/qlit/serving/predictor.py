@@ -3,6 +3,7 @@
 Shapes: N sentences, B a batch, D features, k classes.
 """
 
+import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,13 +15,14 @@ from torch import Tensor
 from qlit.data import BodyEmbedder, BodyFolder, Embeddings, Notice
 from qlit.data.dimensions import embedding_dim_of
 from qlit.data.lengths import Lengths, cut_notice
+from qlit.heads import Head
 from qlit.jobs.checks.engines import check_engines
 from qlit.jobs.config.checkpoint_config import check_remote_devices
 from qlit.jobs.config.checkpoints import load_checkpoint, read_checkpoint
 from qlit.jobs.config.models import model_of_config
 from qlit.training.checkpoints.notes import check_label_names
 from qlit.training.evaluation import CHECKPOINT_KEY
-from qlit.training.logits import logits_in_batches, probabilities_of
+from qlit.training.logits import BATCH_SIZE, logits_in_batches, probabilities_of
 from qlit.training.module import SentenceClassifier
 
 
@@ -51,6 +53,10 @@ class Predictor:
         device: Torch device of the head and the body.
         embed: Function that embeds N sentences with a frozen body; None for a body that stays in memory and stores
             nothing.
+        seed: Seed of shots and gate noise; together with a sentence it determines the draws for this sentence.
+        exact: Whether to compute exact expectation values instead of drawing shots and gate noise.
+    Raises:
+        ValueError: If the embeddings of the body do not fit the head, or `exact` is not possible.
     """
 
     def __init__(
@@ -62,9 +68,13 @@ class Predictor:
         *,
         device: str = "cpu",
         embed: Callable[[Sequence[str]], Embeddings] | None = None,
+        seed: int = 0,
+        exact: bool = False,
     ) -> None:
         self.module, self.body, self.label_names, self.notes = module.to(device), body, tuple(label_names), notes
-        self._device = device
+        self._device, self._seed = device, seed
+        if exact:
+            module.head.make_exact()
         if module.body is None and (dim := embedding_dim_of(body.path)) is not None:
             module.head.check_features(dim)  # before the body is loaded
         self._embed = BodyEmbedder(body, device).embed if embed is None and module.body is None else embed
@@ -78,6 +88,8 @@ class Predictor:
         trust_remote_code: bool = False,
         device: str = "cpu",
         uses_cache: bool = False,
+        seed: int = 0,
+        exact: bool = False,
     ) -> Self:
         """The model of a checkpoint.
 
@@ -87,9 +99,11 @@ class Predictor:
             trust_remote_code: Whether Python code of the body may run.
             device: Torch device of the model.
             uses_cache: Whether embeddings are read from and stored in the embedding cache on disk.
+            seed: Seed of shots and gate noise, as of the class.
+            exact: Whether to compute exact expectation values, as of the class.
         Raises:
             FileNotFoundError: If there is no checkpoint or body.
-            ValueError: If the device, the checkpoint or the body cannot be used here.
+            ValueError: If the device, the checkpoint or the body cannot be used here, or `exact` is not possible.
         """
         check_device(device)
         return cls.from_parts(
@@ -98,6 +112,8 @@ class Predictor:
             trust_remote_code=trust_remote_code,
             device=device,
             uses_cache=uses_cache,
+            seed=seed,
+            exact=exact,
         )
 
     @classmethod
@@ -109,6 +125,8 @@ class Predictor:
         trust_remote_code: bool,
         device: str,
         uses_cache: bool = False,
+        seed: int = 0,
+        exact: bool = False,
     ) -> Self:
         """The model of a checkpoint that was read; arguments and errors as `from_checkpoint`.
 
@@ -128,12 +146,25 @@ class Predictor:
             def embed(sentences: Sequence[str]) -> Embeddings:
                 return cache.embed(sentences, found, device=device)
 
-        return cls(module, found, label_names, notes, device=device, embed=embed)
+        return cls(module, found, label_names, notes, device=device, embed=embed, seed=seed, exact=exact)
+
+    @property
+    def sampling_notice(self) -> Notice | None:
+        """A notice if the probabilities are estimates from random draws."""
+        if not (randomness := self.module.head.randomness):
+            return None
+        return Notice(
+            "sampling",
+            f"The probabilities are estimates from {randomness} per sentence (seed {self._seed}); --exact gives "
+            "exact ones.",
+        )
 
     def predict(self, sentences: Sequence[str]) -> list[Prediction]:
         """Label N >= 1 sentences.
 
-        A sentence at the same position gets the same shots in every call.
+        Shots and gate noise of a sentence depend on its text and the seed, but not on its position or on the other
+        sentences. Its probabilities are therefore the same in every call, up to the rounding of embeddings that a body
+        computes in batches of different sizes. A device that measures by itself has no seed.
 
         Raises:
             ValueError: If an embedding does not fit the head, or an output is not finite.
@@ -193,10 +224,16 @@ class Predictor:
                 return embeddings[batch].to(self._device)
             return self._embedded_by_trained_body(list(sentences[batch]))
 
-        def seed(batch: slice) -> None:
-            module.head.seed_shots(batch.start, 0, batch.stop - batch.start)
+        size = 1 if _seeds_batches_alone(module.head) else BATCH_SIZE
 
-        found = logits_in_batches(module, len(sentences), inputs_of, seed)
+        def seed(batch: slice) -> None:
+            seeds = [seed_of_sentence(sentence, self._seed) for sentence in sentences[batch]]
+            if size == 1:
+                module.head.seed_shots(seeds[0], 0, 1)
+            else:
+                module.head.seed_rows(seeds)
+
+        found = logits_in_batches(module, len(sentences), inputs_of, seed, batch_size=size)
         broken = [number for number, row in enumerate(found, 1) if not row.isfinite().all()]
         if broken:
             raise ValueError(
@@ -212,6 +249,17 @@ class Predictor:
         if embeddings.isfinite().all():
             self.module.check_usable({"": (embeddings, batch)})
         return embeddings
+
+
+def seed_of_sentence(sentence: str, seed: int) -> int:
+    """Seed of a sentence's shots and gate noise, 63 bits, from its text and the seed of the call."""
+    text = f"{seed} ".encode() + sentence.encode("utf-8", "surrogatepass")
+    return int.from_bytes(hashlib.blake2b(text, digest_size=8).digest(), "little") >> 1
+
+
+def _seeds_batches_alone(head: Head) -> bool:
+    """Whether a head of the user's own can seed a batch, but not its rows: it then gets its sentences one by one."""
+    return type(head).seed_rows is Head.seed_rows and type(head).seed_shots is not Head.seed_shots
 
 
 def check_device(name: str) -> None:

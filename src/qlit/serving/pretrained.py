@@ -72,6 +72,8 @@ def from_pretrained(
     trust_remote_code: bool = False,
     device: str = "cpu",
     allow: Sequence[str] = (),
+    seed: int = 0,
+    exact: bool = False,
 ) -> Predictor:
     """Load a model of `save_pretrained`. Only tensors and plain values are read, and only listed classes are made.
 
@@ -82,6 +84,8 @@ def from_pretrained(
         trust_remote_code: Whether Python code of the body may run.
         device: Torch device of the model.
         allow: Modules or classes outside of qlit that the model may use; their code runs.
+        seed: Seed of shots and gate noise, as of `Predictor`.
+        exact: Whether to compute exact expectation values, as of `Predictor`.
     Raises:
         FileNotFoundError: If there is no such folder or body.
         ConnectionError: If the model is not in the local cache and the hub does not answer.
@@ -104,6 +108,8 @@ def from_pretrained(
             body=body,
             trust_remote_code=trust_remote_code,
             device=device,
+            seed=seed,
+            exact=exact,
         )
 
 

@@ -17,7 +17,12 @@ BATCH_SIZE = 256
 
 @torch.inference_mode()
 def logits_in_batches(
-    module: SentenceClassifier, num_rows: int, inputs_of: Callable[[slice], Any], seed: Callable[[slice], None]
+    module: SentenceClassifier,
+    num_rows: int,
+    inputs_of: Callable[[slice], Any],
+    seed: Callable[[slice], None],
+    *,
+    batch_size: int = BATCH_SIZE,
 ) -> Tensor:
     """Logits of N >= 1 rows, shape (N, 1) or (N, k), on the CPU.
 
@@ -26,10 +31,11 @@ def logits_in_batches(
         num_rows: N.
         inputs_of: Function from the rows of a batch to embeddings, shape (B, D), on the device of the model.
         seed: Function that fixes the head's randomness for the rows of a batch.
+        batch_size: Rows per forward pass, at least 1.
     """
     parts = []
-    for first in range(0, num_rows, BATCH_SIZE):
-        batch = slice(first, min(first + BATCH_SIZE, num_rows))
+    for first in range(0, num_rows, batch_size):
+        batch = slice(first, min(first + batch_size, num_rows))
         seed(batch)
         parts.append(module.logits(inputs_of(batch)).cpu())
     return torch.cat(parts)

@@ -16,6 +16,10 @@ def parser_of(prog: str) -> CommandParser:
     parser.add_argument("checkpoint", help="a best.ckpt or last.ckpt of `qlit fit`")
     parser.add_argument("--host", default="127.0.0.1", help="address; default: 127.0.0.1, for this machine alone")
     parser.add_argument("--port", type=int, default=8000, help="default: 8000; 0 chooses a free one")
+    parser.add_argument(
+        "--exact", action="store_true", help="compute exact expectation values: no shots, no noise draws"
+    )
+    parser.add_argument("--seed", type=int, default=0, metavar="N", help="seed of shots and gate noise; default: 0")
     parser.add_argument("--body", help="body to use, if the one named in the checkpoint has moved")
     parser.add_argument("--trust_remote_code", action="store_true", help="run Python code of the body; read it first")
     parser.add_argument("--device", default="cpu", help="torch device; default: cpu")
