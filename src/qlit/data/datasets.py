@@ -5,17 +5,18 @@ import json
 import math
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from importlib.resources import as_file, files
+from typing import NamedTuple
 
 from qlit.data.files import SUFFIXES, read_path
 from qlit.data.hub_datasets import read_hub
-from qlit.data.labels import match_labels
+from qlit.data.labels import OF_CHECKPOINT, match_labels
 from qlit.data.local_paths import existing_path, is_hub_name, shown_name, source_in_words
 from qlit.data.notices import Notice
 from qlit.data.quoting import quoted
-from qlit.data.rows import Found, Row
+from qlit.data.rows import Found, Role, Row
 from qlit.data.unlabelled import labelled_rows
 
 SAMPLE = "sample"
@@ -35,6 +36,7 @@ class LabelledTexts:
         name: Name of the data set in reports.
         note: A sentence to print with every result on these data; empty for the user's own data.
         notices: Facts about the reading that a user should know, such as omitted rows.
+        roles: Roles of the N sentences if the source decides about the split; empty if all are pooled.
     """
 
     texts: tuple[str, ...]
@@ -43,18 +45,35 @@ class LabelledTexts:
     name: str
     note: str = ""
     notices: tuple[Notice, ...] = ()
+    roles: tuple[Role, ...] = ()
 
     def __len__(self) -> int:
         return len(self.texts)
 
     @cached_property
     def fingerprint(self) -> str:
-        """16 hex digits over the sentences, the label names and their order; `name` does not count."""
+        """16 hex digits over the sentences, the label names and their order, and the roles; `name` does not count."""
         digest = hashlib.sha256(json.dumps(self.label_names).encode())
         for text, label in zip(self.texts, self.labels, strict=True):
             encoded = text.encode("utf-8", "surrogatepass")
             digest.update(f"{label} {len(encoded)} ".encode() + encoded)
+        if self.roles:
+            digest.update("".join(role[:1] or "-" for role in self.roles).encode())
         return digest.hexdigest()[:16]
+
+
+class Source(NamedTuple):
+    """A data source that was read, but not checked.
+
+    Args:
+        found: Its rows.
+        name: Its name in reports.
+        note: As of `LabelledTexts`.
+    """
+
+    found: Found
+    name: str
+    note: str = ""
 
 
 def load_texts(
@@ -82,6 +101,12 @@ def load_texts(
             `label_names`.
         OSError: If a file cannot be read.
     """
+    read = read_source(source, text_column=text_column, label_column=label_column)
+    return replace(labelled(read, label_names=label_names), roles=())
+
+
+def read_source(source: str, *, text_column: str, label_column: str) -> Source:
+    """Read the rows of a data source; arguments and errors as of `load_texts`, except those about labels."""
     if not source:
         raise ValueError("`source` is empty; give 'sample', a file, a folder or a Hugging Face data set.")
     columns = {"text_column": text_column, "label_column": label_column}
@@ -92,16 +117,26 @@ def load_texts(
             f"built-in sample of {len(found.parts[0].rows)} sentences, written for trying the commands: "
             "its accuracy says nothing about SST-2"
         )
-        return _labelled(found, name=SAMPLE, note=note, label_names=label_names)
+        return Source(found, SAMPLE, note)
     if (path := existing_path(source)) is not None:
-        return _labelled(read_path(path, **columns), name=shown_name(path.resolve()), label_names=label_names)
+        return Source(read_path(path, **columns), shown_name(path.resolve()))
     if not is_hub_name(source) or source.lower().endswith(SUFFIXES):
         raise FileNotFoundError(f"There is no data file or folder {source_in_words(source)}; check the path.")
-    return _labelled(read_hub(source, **columns), name=source, label_names=label_names)
+    return Source(read_hub(source, **columns), source)
 
 
-def _labelled(found: Found, *, name: str, note: str = "", label_names: Sequence[str] | None = None) -> LabelledTexts:
-    rows, values, notices = labelled_rows(found, label_names or ())
+def labelled(read: Source, *, label_names: Sequence[str] | None = None, owner: str = OF_CHECKPOINT) -> LabelledTexts:
+    """Check the rows of a source and number their labels.
+
+    Args:
+        read: The source.
+        label_names: As of `load_texts`.
+        owner: Owner of `label_names`, as of `match_labels`.
+    Raises:
+        ValueError: As `load_texts`.
+    """
+    found, name, note = read
+    rows, values, roles, notices = labelled_rows(found, label_names or ())
     if not rows:
         raise ValueError(f"{name} holds no rows; it needs sentences of at least two labels.")
     texts = [_text(row) for row in rows]
@@ -113,11 +148,17 @@ def _labelled(found: Found, *, name: str, note: str = "", label_names: Sequence[
     distinct = _sorted_labels(set(values))
     _check_labels(distinct, rows, values, name, at_least=2 if label_names is None else 1)
     names = [found.class_names[int(value)] for value in distinct] if found.class_names else distinct
-    numbers = range(len(names)) if label_names is None else match_labels(names, label_names, name)
+    numbers = range(len(names)) if label_names is None else match_labels(names, label_names, name, owner)
     number = dict(zip(distinct, numbers, strict=True))
     names = list(label_names or names)
     return LabelledTexts(
-        tuple(texts), tuple(number[v] for v in values), tuple(names), name, note, (*found.notices, *notices)
+        tuple(texts),
+        tuple(number[v] for v in values),
+        tuple(names),
+        name,
+        note,
+        (*found.notices, *notices),
+        tuple(roles),
     )
 
 

@@ -11,14 +11,14 @@ from qlit.data.local_paths import shown_name
 from qlit.data.notices import Notice
 from qlit.data.parquet_table import table_of_parquet
 from qlit.data.quoting import enumerated
-from qlit.data.rows import Found, Part, Unlabelled
+from qlit.data.rows import Found, Part, Unlabelled, role_of
 from qlit.data.separated_values import table_of_csv, table_of_tsv
 from qlit.data.tables import NoTableError, Table, refuse_other_separator, require_columns
 
 _READERS = {".tsv": table_of_tsv, ".csv": table_of_csv, ".jsonl": table_of_json_lines, ".json": table_of_json}
 SUFFIXES = (*_READERS, ".parquet", *(f"{text}{end}" for text in _READERS for end in COMPRESSIONS))
 _FORMATS = "{0}.tsv, {0}.csv, {0}.jsonl, {0}.json, {0}.parquet, or one of the first four compressed as .gz, .bz2 or .xz"
-_SPLIT_ORDER = {"train": 0, "dev": 1, "validation": 1, "valid": 1, "test": 2}
+_SPLIT_ORDER = ("train", "validation", "test", "")
 # Columns of the output of `qlit predict`. Its labels come from a model, so they are refused as training or test data.
 PREDICTION_COLUMNS = ("text", "label", "probability")
 # Files often found in data folders that contain no data. A notice lists every other file that is not read.
@@ -86,7 +86,8 @@ def _read_folder(folder: Path, text_column: str, label_column: str) -> Found:
     notices = _reading_notices(labelled)
     if left_out:
         notices.append(Notice("left_out", f"Left out of the data folder {shown_name(folder)}: {enumerated(left_out)}."))
-    return Found([Part(shown_name(file), table.rows) for file, table in labelled.items()], unlabelled, notices)
+    parts = [Part(shown_name(file), table.rows, role_of(file.stem)) for file, table in labelled.items()]
+    return Found(parts, unlabelled, notices)
 
 
 def _contents(folder: Path) -> tuple[list[Path], list[Path]]:
@@ -117,8 +118,7 @@ def _holds_data_files(folder: Path) -> bool:
 
 
 def _split_rank(path: Path) -> int:
-    stem = re.split(r"[-_.]", path.stem.lower())[0]  # "train" for train-00000-of-00001.parquet
-    return _SPLIT_ORDER.get(stem, len(_SPLIT_ORDER))
+    return _SPLIT_ORDER.index(role_of(path.stem))
 
 
 def _refuse_doubled(folder: Path, files: Sequence[Path]) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 from qlit.data.hub import require_hub
 from qlit.data.local_paths import source_in_words
 from qlit.data.quoting import error_text, quoted, quoted_list
-from qlit.data.rows import Found, Part, Row, Unlabelled
+from qlit.data.rows import Found, Part, Row, Unlabelled, role_of
 
 _WAYS_OUT = (
     "give a local file or folder, or 'sample', or owner/name:config if one of its configurations is cached, "
@@ -58,7 +58,7 @@ def read_hub(source: str, *, text_column: str, label_column: str) -> Found:
             raise ValueError(f"A text in split {split!r} of {source} is not UTF-8 ({error.reason}).") from error
         place = f"of split {split!r} of {source}"
         rows = [Row(text, label, f"row {number} {place}") for number, (text, label) in enumerate(pairs, start=1)]
-        parts.append(Part(f"split {split!r}", rows))
+        parts.append(Part(f"split {split!r}", rows, role_of(split)))
     return Found(parts, unlabelled, class_names=class_names)
 
 

@@ -1,10 +1,27 @@
 """Unchecked rows by file or split, as the readers of files and hub data sets return them."""
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 from qlit.data.notices import Notice
+
+Role = Literal["train", "validation", "test", ""]
+"""Role of a file or split in its source; "" if its name states none."""
+
+_ROLES: dict[str, Role] = {
+    "train": "train",
+    "dev": "validation",
+    "validation": "validation",
+    "valid": "validation",
+    "test": "test",
+}
+
+
+def role_of(name: str) -> Role:
+    """Role that a file name or split name states by its first word: "train" for train-00000-of-00001.parquet."""
+    return _ROLES.get(re.split(r"[-_.]", name.lower())[0], "")
 
 
 class Row(NamedTuple):
@@ -27,10 +44,12 @@ class Part(NamedTuple):
     Args:
         name: Name in messages: "train.tsv" or "split 'train'".
         rows: Its rows, in order.
+        role: Its role in the source.
     """
 
     name: str
     rows: Sequence[Row]
+    role: Role = ""
 
 
 class Unlabelled(NamedTuple):

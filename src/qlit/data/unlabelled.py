@@ -6,7 +6,7 @@ from itertools import groupby
 
 from qlit.data.notices import Notice
 from qlit.data.quoting import enumerated, joined, quoted
-from qlit.data.rows import Found, Row, Unlabelled
+from qlit.data.rows import Found, Role, Row, Unlabelled
 
 _MISSING = ("", "nan", "<na>")  # missing values in text files written by pandas, in lower case
 
@@ -31,8 +31,8 @@ def label_value(row: Row) -> str:
     return "" if value.lower() in _MISSING else "-1" if value == "-1.0" else value
 
 
-def labelled_rows(found: Found, known: Sequence[str] = ()) -> tuple[list[Row], list[str], list[Notice]]:
-    """Remove unlabelled rows; return the labelled rows, their labels, and notices about the removed rows.
+def labelled_rows(found: Found, known: Sequence[str] = ()) -> tuple[list[Row], list[str], list[Role], list[Notice]]:
+    """Remove unlabelled rows; return the labelled rows, their labels and roles, and notices about the removed rows.
 
     A file or split counts as unlabelled if all of its labels are missing or all are -1, and another file or split has
     at least two labels. A row with the label -1 counts as unlabelled if the other labels are text; or are class numbers
@@ -43,21 +43,22 @@ def labelled_rows(found: Found, known: Sequence[str] = ()) -> tuple[list[Row], l
         found: From `read_path` or `read_hub`.
         known: Names of a checkpoint's classes, or none; if -1 is one of them, it is a class here too.
     Returns:
-        Rows; their labels as text, "" for a missing one; notices.
+        Rows; their labels as text, "" for a missing one; the roles of their parts; notices.
     Raises:
         ValueError: As `label_value`.
     """
-    parts = [(part.name, part.rows, [label_value(row) for row in part.rows]) for part in found.parts]
+    parts = [(part.name, part.role, part.rows, [label_value(row) for row in part.rows]) for part in found.parts]
     unlabelled = list(found.unlabelled)
     notices: list[Notice] = []
-    others = {value for _, _, values in parts for value in values} - {"", "-1"}
-    has_labelled_part = any(len({*values} - {"", "-1"}) > 1 for _, _, values in parts)
-    is_mark = found.class_names is not None or _is_mark([values for _, _, values in parts], others)
+    others = {value for *_, values in parts for value in values} - {"", "-1"}
+    has_labelled_part = any(len({*values} - {"", "-1"}) > 1 for *_, values in parts)
+    is_mark = found.class_names is not None or _is_mark([values for *_, values in parts], others)
     is_mark = is_mark and "-1" not in known
 
     rows: list[Row] = []
     labels: list[str] = []
-    for name, part_rows, values in parts:
+    roles: list[Role] = []
+    for name, role, part_rows, values in parts:
         if values and not any(values) and has_labelled_part:
             unlabelled.append(Unlabelled(name, len(values), "no label in any row"))
             continue
@@ -69,6 +70,7 @@ def labelled_rows(found: Found, known: Sequence[str] = ()) -> tuple[list[Row], l
             if not (is_mark and value == "-1"):
                 rows.append(row)
                 labels.append(value)
+                roles.append(role)
     if unlabelled:
         total = sum(part.num_rows for part in unlabelled)
         where = enumerated([f"{part.num_rows:,} of {part.name} ({part.reason})" for part in unlabelled])
@@ -88,7 +90,7 @@ def labelled_rows(found: Found, known: Sequence[str] = ()) -> tuple[list[Row], l
                 f"{joined(sorted(others))}; if it marks sentences without a label, remove them.",
             )
         )
-    return rows, labels, notices
+    return rows, labels, roles, notices
 
 
 def _is_mark(parts: Sequence[Sequence[str]], others: set[str]) -> bool:
