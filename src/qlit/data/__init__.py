@@ -9,6 +9,7 @@ from qlit.data.embedder import BodyEmbedder
 from qlit.data.fine_tuned import check_unseen
 from qlit.data.fingerprints import body_fingerprint
 from qlit.data.folders import default_cache_folder, expanded
+from qlit.data.given import given_split
 from qlit.data.notices import Notice
 from qlit.data.origin import Origin
 from qlit.data.splits import Split, draw_split
@@ -36,6 +37,8 @@ __all__ = [
     "draw_split",
     "expanded",
     "fine_tuned",
+    "given",
+    "given_split",
     "hub",
     "leaks",
     "lengths",
@@ -45,6 +48,7 @@ __all__ = [
     "resolve_body",
     "sentence_tables",
     "sentences",
+    "sources",
     "splits",
     "trainable",
 ]

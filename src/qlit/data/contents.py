@@ -4,9 +4,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from qlit.data import BodyFolder, EmbeddingCache, LabelledTexts, load_texts, resolve_body
+from qlit.data import BodyFolder, EmbeddingCache, LabelledTexts, resolve_body
 from qlit.data.datasets import SAMPLE
 from qlit.data.local_paths import existing_path
+from qlit.data.sources import Sources
 from qlit.data.stamps import FileStamp, are_settled, file_stamp
 
 
@@ -15,7 +16,7 @@ class Contents:
     """Fingerprints of everything that a training reads.
 
     Args:
-        data: 16 hex digits over the sentences, their labels and the labels' names, as loaded.
+        data: 16 hex digits over the sentences, their labels, the labels' names and the roles, as loaded.
         body: 16 hex digits over the files of the body.
     """
 
@@ -23,7 +24,6 @@ class Contents:
     body: str
 
 
-_DATA_KEYS = ("source", "text_column", "label_column")
 _known: dict[tuple[Any, ...], str] = {}  # fingerprints of data in this process
 
 
@@ -33,15 +33,15 @@ def contents_of(data: Mapping[str, Any]) -> Contents:
     A process loads local files again only if they change, and loads a hub data set once.
 
     Raises:
-        ValueError, FileNotFoundError, ConnectionError: As `qlit.data.load_texts` and `resolve_body`.
+        ValueError, FileNotFoundError, ConnectionError: As `Sources.load` and `resolve_body`.
     """
     body = resolve_body(data["body"], trust_remote_code=data["trust_remote_code"])
-    options = {key: data[key] for key in _DATA_KEYS}
-    stamps = _stamps(options["source"])
-    key = (*options.values(), *stamps)
+    sources = Sources.of(data)
+    stamps = [stamp for name in sources.names for stamp in _stamps(name)]
+    key = (sources, *stamps)
     found = _known.get(key)
     if found is None:
-        found = load_texts(**options).fingerprint
+        found = sources.load().fingerprint
         if are_settled(stamps):
             _known[key] = found
     return Contents(found, body_contents(body, data["cache_dir"]))

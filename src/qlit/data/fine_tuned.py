@@ -44,19 +44,27 @@ def seen_by(body: BodyFolder) -> frozenset[str]:
         ) from error
 
 
-def check_unseen(body: BodyFolder, data: LabelledTexts, split: Split) -> None:
+def check_unseen(
+    body: BodyFolder, data: LabelledTexts, split: Split, *, trained: Collection[str] | None = None
+) -> None:
     """Raise a ValueError if a split validates or tests on sentences that its body was fine-tuned on.
 
     Sentences that are also in the training part are allowed: they are duplicates in the data set, and the split reports
     them.
 
+    Args:
+        body: The body.
+        data: The data set.
+        split: Its split.
+        trained: Hashes of the training sentences; None for those of the split.
     Raises:
         ValueError: If there are such sentences.
     """
     seen = seen_by(body)
     if not seen:
         return
-    trained = sentence_keys(data.texts[k] for k in split.train)
+    if trained is None:
+        trained = sentence_keys(data.texts[k] for k in split.train)
 
     def leaked(indices: Indices) -> int:
         held_out = [data.texts[k] for k in indices if sentence_key(data.texts[k]) not in trained]

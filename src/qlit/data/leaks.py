@@ -54,6 +54,8 @@ class Comparison:
         self, made_it: Sentences, stage: Literal["validate", "test"], *, unseen_only: bool
     ) -> tuple[Split, list[Notice]]:
         data, split, own = self.data, self.split, Sentences.of(self.data, self.split)
+        if stage == "test" and not len(split.train) and own.tested == made_it.tested:
+            return split, [self._own_test(made_it)]
         if own.validated == made_it.validated if stage == "validate" else own.both == made_it.both:
             # The checkpoint's own split scores the same sentences; the split itself reports its duplicates.
             return split, [] if stage == "validate" and own.digest == made_it.digest else [self._same_sentences()]
@@ -90,6 +92,14 @@ class Comparison:
             )
             notices.append(Notice("unseen_only", text))
         return split, notices
+
+    def _own_test(self, made_it: Sentences) -> Notice:
+        """Notice for the test sentences of the checkpoint's own split, which were loaded without the others."""
+        texts = [self.data.texts[k] for k in self.split.test]
+        text = f"These are the test sentences of the checkpoint's own split, {self.origin.fingerprint}"
+        if num_seen := int(are_seen(texts, made_it.both).sum()):
+            text += f"; {counted(num_seen)} also trained or validated on, and `data.unseen_only: true` leaves them out"
+        return Notice("own_test", f"{text}.")
 
     def _same_sentences(self) -> Notice:
         return Notice(

@@ -5,6 +5,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Self
 
+from qlit.data.cuts import Indices
 from qlit.data.datasets import LabelledTexts
 from qlit.data.seen import KEY_DIGITS, sentence_keys
 from qlit.data.splits import Split
@@ -18,17 +19,19 @@ class Sentences:
         trained: Hashes of the training sentences.
         validated: Hashes of the validation sentences, which chose its best epoch.
         digest: 16 hex digits over both and their labels, in their order.
+        tested: 16 hex digits over the test sentences of its split and their labels; empty if not recorded.
     """
 
     trained: frozenset[str]
     validated: frozenset[str]
     digest: str
+    tested: str = ""
 
     @classmethod
     def of(cls, data: LabelledTexts, split: Split) -> Self:
         """Hashes for a model that is trained on a split."""
         trained, validated = (sentence_keys(data.texts[k] for k in part) for part in (split.train, split.validation))
-        return cls(trained, validated, digest_of(data, split))
+        return cls(trained, validated, digest_of(data, split), digest_of_test(data, split))
 
     @property
     def both(self) -> frozenset[str]:
@@ -66,7 +69,8 @@ class Origin:
         }
         if self.sentences is not None:
             trained, validated = map(_joined, (self.sentences.trained, self.sentences.validated))
-            notes["sentences"] = {"trained": trained, "validated": validated, "digest": self.sentences.digest}
+            digests = {"digest": self.sentences.digest, "tested": self.sentences.tested}
+            notes["sentences"] = {"trained": trained, "validated": validated, **digests}
         return notes
 
     @classmethod
@@ -77,14 +81,29 @@ class Origin:
             None if names is None else tuple(names),
             str(notes.get("dataset", "")),
             str(notes.get("split_fingerprint", "")),
-            sentences and Sentences(_cut(sentences["trained"]), _cut(sentences["validated"]), sentences["digest"]),
+            sentences
+            and Sentences(
+                _cut(sentences["trained"]),
+                _cut(sentences["validated"]),
+                sentences["digest"],
+                sentences.get("tested", ""),
+            ),
         )
 
 
 def digest_of(data: LabelledTexts, split: Split) -> str:
     """16 hex digits over the sentences and labels of a split's training and validation, in their order."""
+    return _digest(data, (split.train, split.validation))
+
+
+def digest_of_test(data: LabelledTexts, split: Split) -> str:
+    """16 hex digits over the test sentences of a split and their labels, in the order of the data."""
+    return _digest(data, (split.test,))
+
+
+def _digest(data: LabelledTexts, parts: Iterable[Indices]) -> str:
     digest = hashlib.sha256()
-    for part in (split.train, split.validation):
+    for part in parts:
         digest.update(f"{len(part)} ".encode())
         for k in part:
             encoded = data.texts[k].encode("utf-8", "surrogatepass")

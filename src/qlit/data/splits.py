@@ -1,7 +1,7 @@
-"""Few-shot splits: a few sentences per label for training and validation, and all others for testing."""
+"""Splits of a data set; few-shot splits train and validate on a few sentences per label, and test on all others."""
 
 import hashlib
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -18,6 +18,7 @@ from qlit.data.cuts import (
 from qlit.data.datasets import LabelledTexts
 from qlit.data.labels import names_of
 from qlit.data.notices import Notice
+from qlit.data.rows import Role
 from qlit.data.seen import are_seen, counted, duplicate_notices, sentence_keys
 
 
@@ -43,13 +44,13 @@ class Split:
     notices: tuple[Notice, ...] = ()
 
 
-def check_settings(*, num_per_label: int, train_fraction: float, seed: int, max_test: int | None) -> None:
-    """Raise a ValueError if a setting of `draw_split` is out of range for any data."""
+def check_settings(*, num_per_label: int | None, train_fraction: float, seed: int, max_test: int | None) -> None:
+    """Raise a ValueError if a setting of `draw_split` or `given_split` is out of range for any data."""
     if seed < 0:
         raise ValueError(f"`seed >= 0` must hold, but got {seed=}.")
     if max_test is not None and max_test < 1:
         raise ValueError(f"`max_test >= 1` must hold, but got {max_test=}. Leave it out to test on all.")
-    check_sizes(num_per_label=num_per_label, train_fraction=train_fraction)
+    check_sizes(num_per_label=2 if num_per_label is None else num_per_label, train_fraction=train_fraction)
 
 
 def draw_split(
@@ -69,7 +70,8 @@ def draw_split(
     435 / 77 / 9,101 sentences.
 
     Args:
-        data: The data set. Labels without any sentence are ignored.
+        data: The data set. Labels without any sentence are ignored. If it has test sentences by their roles, those are
+            the test, and nothing is drawn from them.
         num_per_label: Sentences to draw per label, at least 2.
         train_fraction: Fraction of the drawn sentences used for training, in (0, 1); the number is rounded down.
         seed: Non-negative; the same seed draws the same split on every platform and numpy version.
@@ -85,7 +87,9 @@ def draw_split(
     Source: arXiv:2504.08732, which splits the drawn sentences "as 85%/15%".
     """
     check_settings(num_per_label=num_per_label, train_fraction=train_fraction, seed=seed, max_test=max_test)
-    labels = np.asarray(data.labels, dtype=np.int64)
+    tested = rows_of(data, "test")
+    pool = np.setdiff1d(np.arange(len(data)), tested)
+    labels = np.asarray(data.labels, dtype=np.int64)[pool]
     counts = np.bincount(labels, minlength=len(data.label_names))
     present: list[int] = np.flatnonzero(counts).tolist()
     sizes = train_and_validation_sizes(len(present), num_per_label=num_per_label, train_fraction=train_fraction)
@@ -99,37 +103,72 @@ def draw_split(
     stream = np.random.PCG64(seed)
     order, drawn = _drawn(labels, present, num_per_label, stream)
     # Shuffled again, because the remaining sentences of a rare label are all at the end of the order.
-    rest = _shuffled(np.sort(order[~np.isin(order, drawn)]), stream)
-    if not len(rest):
+    rest = shuffled(np.sort(order[~np.isin(order, drawn)]), stream)
+    if not len(rest) and not len(tested):
         raise ValueError(
             f"{num_per_label=} draws all {len(labels)} sentences of {data.name} and leaves none to test; set it lower."
         )
     if stratified:
         classes = {"num_classes": len(present), "num_per_label": num_per_label}
         check_stratified(sizes, **classes, train_fraction=train_fraction)
-        label_order = _shuffled(np.asarray(present), stream).tolist()
+        label_order = shuffled(np.asarray(present), stream).tolist()
         train, validation = stratified_cut(drawn, labels, sizes[1], label_order)
     else:
         train, validation = plain_cut(drawn, sizes[0])
-        _check_plain(data, (train, validation), present, num_per_label, train_fraction, seed)
+        _check_plain(data.label_names, labels, (train, validation), present, num_per_label, train_fraction, seed)
 
-    notices: list[Notice] = []
+    rest = shuffled(tested, np.random.PCG64(seed)) if len(tested) else pool[rest]
+    parts = pool[train], pool[validation]
+    return finished_split(data, parts, rest, max_test=max_test, unseen_only=unseen_only, seen=seen)
+
+
+def rows_of(data: LabelledTexts, role: Role) -> Indices:
+    """Indices of the sentences with a role; empty if the data set has no roles."""
+    return np.flatnonzero(np.fromiter((each == role for each in data.roles), np.bool_, len(data.roles)))
+
+
+def finished_split(
+    data: LabelledTexts,
+    parts: tuple[Indices, Indices],
+    rest: Indices,
+    *,
+    max_test: int | None,
+    unseen_only: bool,
+    seen: Collection[str],
+    notices: Sequence[Notice] = (),
+) -> Split:
+    """Make a split of training and validation sentences, and of those left to test in random order.
+
+    Args:
+        data: The data set.
+        parts: Indices of the training and the validation sentences.
+        rest: Indices of the sentences to test, in random order.
+        max_test, unseen_only, seen: As of `draw_split`.
+        notices: Facts about the division.
+    Raises:
+        ValueError: If `unseen_only` leaves no test sentence.
+    """
+    notices = list(notices)
+    used = np.concatenate(parts)
     if unseen_only:
-        rest, notices = _unseen(data, rest, {*seen, *sentence_keys(data.texts[k] for k in drawn)})
+        rest, removed = _unseen(data, rest, {*seen, *sentence_keys(data.texts[k] for k in used)})
+        notices += removed
     test = np.sort(rest[:max_test])
-    if lacking_names := [data.label_names[k] for k in sorted(set(range(len(counts))) - set(labels[test].tolist()))]:
+    labels = np.asarray(data.labels, dtype=np.int64)
+    lacking = sorted(set(range(len(data.label_names))) - set(labels[test].tolist()))
+    if lacking:
         notices.append(
             Notice(
                 "lacking_labels",
-                f"The test set ({len(test):,} sentences) has no sentence of label {names_of(lacking_names)}: its "
-                "accuracy says nothing about this label.",
+                f"The test set ({len(test):,} sentences) has no sentence of label "
+                f"{names_of([data.label_names[k] for k in lacking])}: its accuracy says nothing about this label.",
             )
         )
-    notices += duplicate_notices(data.texts, data.labels, train, validation, test)
-    exact = {data.texts[index] for index in drawn}
+    notices += duplicate_notices(data.texts, data.labels, *parts, test)
+    exact = {data.texts[index] for index in used}
     num_leaked = sum(data.texts[index] in exact for index in test)
-    fingerprint = split_fingerprint(data, (train, validation, test))
-    return Split(train, validation, test, fingerprint, num_leaked, tuple(notices))
+    fingerprint = split_fingerprint(data, (*parts, test))
+    return Split(*parts, test, fingerprint, num_leaked, tuple(notices))
 
 
 def split_fingerprint(data: LabelledTexts, parts: Iterable[Indices]) -> str:
@@ -148,7 +187,7 @@ def former_fingerprints(data: LabelledTexts, split: Split, seed: int) -> set[str
 
     An older qlit tested on all remaining sentences, or on the first ones, because `max_test` was not random.
     """
-    order = _shuffled(np.arange(len(data)), np.random.PCG64(seed))
+    order = shuffled(np.arange(len(data)), np.random.PCG64(seed))
     left = order[~np.isin(order, np.concatenate([split.train, split.validation]))]
     tests = (np.sort(left[:size]) for size in (len(split.test), None))
     return {split_fingerprint(data, (split.train, split.validation, test)) for test in tests}
@@ -160,13 +199,14 @@ def _drawn(
     """Indices of all sentences in random order, and of the first ones per label in another random order."""
     # Only the generator's raw 64-bit stream is used: numpy guarantees that it never changes, unlike
     # `Generator.permutation`.
-    order = _shuffled(np.arange(len(labels)), stream)
+    order = shuffled(np.arange(len(labels)), stream)
     by_label = [order[labels[order] == label][:num_per_label] for label in present]
-    return order, _shuffled(np.concatenate(by_label), stream)
+    return order, shuffled(np.concatenate(by_label), stream)
 
 
 def _check_plain(
-    data: LabelledTexts,
+    names: Sequence[str],
+    labels: Indices,
     parts: tuple[Indices, Indices],
     present: list[int],
     num_per_label: int,
@@ -174,13 +214,12 @@ def _check_plain(
     seed: int,
 ) -> None:
     """Raise a ValueError if a label is missing in training or validation."""
-    labels = np.asarray(data.labels, dtype=np.int64)
     for name, indices in zip(("Training", "Validation"), parts, strict=True):
         if lacking := set(present) - set(labels[indices].tolist()):
             rarest = int(np.bincount(labels)[present].min())
             raise lacking_label(
                 f"{name} ({len(indices)} of the {sum(map(len, parts))} drawn)",
-                names_of([data.label_names[label] for label in sorted(lacking)]),
+                names_of([names[label] for label in sorted(lacking)]),
                 num_classes=len(present),
                 num_per_label=num_per_label,
                 train_fraction=train_fraction,
@@ -212,5 +251,6 @@ def _unseen(data: LabelledTexts, rest: Indices, seen: Collection[str]) -> tuple[
     return left, [Notice("unseen_only", text)] if num_seen else []
 
 
-def _shuffled(values: Indices, stream: np.random.PCG64) -> Indices:
+def shuffled(values: Indices, stream: np.random.PCG64) -> Indices:
+    """Values in the random order of the next numbers of a stream."""
     return values[np.argsort(stream.random_raw(len(values)), kind="stable")]
