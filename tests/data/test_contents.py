@@ -77,8 +77,8 @@ def test_a_body_that_was_recreated_in_its_place_is_noticed(named, tmp_path):
 
 def test_sentences_are_loaded_once_while_their_file_stays(named, tmp_path, monkeypatch):
     loads = []
-    load = contents.load_texts
-    monkeypatch.setattr(contents, "load_texts", lambda *args, **options: loads.append(1) or load(*args, **options))
+    load = contents.Sources.load
+    monkeypatch.setattr(contents.Sources, "load", lambda sources: loads.append(1) or load(sources))
     monkeypatch.setattr(stamps, "_SETTLED_NS", 0)
     first = named()
     assert [named(seed=seed) for seed in range(3)] == [first] * 3

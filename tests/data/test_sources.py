@@ -36,7 +36,7 @@ def folder(tmp_path: Path) -> Path:
 
 @pytest.mark.parametrize("splits", ["few_shot", "given"])
 def test_every_format_has_one_fingerprint(tmp_path: Path, splits: str) -> None:
-    table = pd.DataFrame(REVIEWS * 3, columns=["text", "label"])
+    table = pd.DataFrame(REVIEWS * 5, columns=["text", "label"])
     table.to_csv(tmp_path / "train.csv", index=False)
     table.to_csv(tmp_path / "train.tsv", index=False, sep="\t")
     table.to_json(tmp_path / "train.jsonl", orient="records", lines=True)
@@ -49,7 +49,7 @@ def test_every_format_has_one_fingerprint(tmp_path: Path, splits: str) -> None:
     if splits == "few_shot":
         pooled = [Sources(file).load() for file in files]
         assert len({data.fingerprint for data in pooled}) == 1
-        assert len({draw_split(data, num_per_label=6, seed=0).fingerprint for data in pooled}) == 1
+        assert len({draw_split(data, num_per_label=6, seed=0, stratified=True).fingerprint for data in pooled}) == 1
 
 
 def test_pooled_data_is_the_same_as_before_there_were_roles(folder: Path) -> None:

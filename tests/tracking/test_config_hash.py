@@ -59,6 +59,7 @@ def test_seeds_change_one_hash_alone(change):
     "change",
     [
         ("data.source", "./d.tsv"),
+        ("data.test_source", "t.tsv"),
         ("data.label_column", "sentiment"),
         ("data.body", "/bodies/b"),
         ("data.cache_dir", "x"),
@@ -68,6 +69,11 @@ def test_seeds_change_one_hash_alone(change):
 )
 def test_names_and_places_change_nothing(change):
     assert tags(change) == tags()
+
+
+def test_keys_that_came_later_change_nothing_at_the_value_of_earlier_runs():
+    assert tags(("data.splits", "few_shot")) == tags(("data.test_source", None)) == tags()
+    assert tags(("data.splits", "given"))[HASH] != tags()[HASH]
 
 
 @pytest.mark.parametrize("contents", [Contents("e" * 16, "b" * 16), Contents("d" * 16, "c" * 16)])

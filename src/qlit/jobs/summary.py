@@ -107,10 +107,9 @@ def print_notices(notices: Iterable[Notice]) -> None:
 
 def _heading(data: SentenceDataModule) -> str:
     split = data.split
-    return (
-        f"\n{data.texts.name}: {len(split.train):,} train / {len(split.validation):,} validation / "
-        f"{len(split.test):,} test sentences, split {split.fingerprint}, body {data.body_name}"
-    )
+    parts = {"train": split.train, "validation": split.validation, "test": split.test}
+    sizes = " / ".join(f"{len(part):,} {name}" for name, part in parts.items() if len(part))
+    return f"\n{data.texts.name}: {sizes} sentences, split {split.fingerprint}, body {data.body_name}"
 
 
 def _accuracy_line(name: str, found: Evaluation, stage: Stage, planned: int) -> str:

@@ -286,7 +286,10 @@ class Study:
         return found
 
 
-_PLACES = ("data.source", "data.text_column", "data.label_column", "data.body", "data.cache_dir")
+_PLACES = (
+    *("data.source", "data.validation_source", "data.test_source", "data.text_column", "data.label_column"),
+    *("data.body", "data.cache_dir"),
+)
 
 
 def plain_config(path: Path, what: str = "the config") -> dict[str, Any]:

@@ -3,7 +3,7 @@
 Two runs with equal hashes were trained with equal settings on equal sentences, labels and body, by the same rules.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from qlit.data.contents import Contents
@@ -15,9 +15,11 @@ DATA, BODY, RULES = "data.fingerprint", "body.fingerprint", "numerics"
 _SECTIONS = ("model", "data", "trainer", "seed_everything")
 # Names that `Contents` covers, places of files, and display settings: no number of a run depends on them.
 _INDIFFERENT = {
-    "data": ("source", "text_column", "label_column", "body", "cache_dir"),
+    "data": ("source", "validation_source", "test_source", "text_column", "label_column", "body", "cache_dir"),
     "trainer": ("logger", "default_root_dir", "enable_progress_bar", "enable_model_summary", "log_every_n_steps"),
 }
+_LATER_KEYS = {"data": {"splits": "few_shot"}}
+"""Keys that earlier versions lacked, with the value that stands for their behaviour and does not change hashes."""
 
 
 def identity_tags(config: Mapping[str, Any], contents: Contents) -> dict[str, str]:
@@ -34,6 +36,9 @@ def identity_tags(config: Mapping[str, Any], contents: Contents) -> dict[str, st
     kept = {name: config.get(name) for name in _SECTIONS}
     for section, keys in _INDIFFERENT.items():
         kept[section] = _without(kept[section], keys)
+    for section, values in _LATER_KEYS.items():
+        unchanged = [key for key, value in values.items() if (kept[section] or {}).get(key, value) == value]
+        kept[section] = _without(kept[section], unchanged)
     seedless = {**kept, "seed_everything": None, "data": _without(kept["data"], ("seed",))}
     tags = contents_tags(contents)
     return {HASH: digest([tags, kept]), HASH_WITHOUT_SEEDS: digest([tags, seedless]), **tags}
@@ -46,5 +51,5 @@ def contents_tags(contents: Contents) -> dict[str, str]:
     return {DATA: contents.data, BODY: contents.body, RULES: str(NUMERICS)}
 
 
-def _without(section: Any, keys: tuple[str, ...]) -> dict[str, Any]:
+def _without(section: Any, keys: Sequence[str]) -> dict[str, Any]:
     return {key: value for key, value in (section or {}).items() if key not in keys}

@@ -1,7 +1,7 @@
 """Data module: texts, split and embeddings (or token features for a trainable body) as batches."""
 
 from collections.abc import Collection
-from typing import Literal, final
+from typing import Any, Literal, final
 
 import lightning.pytorch as pl
 import numpy as np
@@ -17,14 +17,16 @@ from qlit.data import (
     Split,
     check_unseen,
     draw_split,
-    load_texts,
+    given_split,
     resolve_body,
 )
 from qlit.data.contents import Contents, contents_read
 from qlit.data.dimensions import embedding_dim_of
 from qlit.data.fine_tuned import seen_by
+from qlit.data.given import split_of_test
 from qlit.data.leaks import Comparison, Stage
 from qlit.data.lengths import cut_notice
+from qlit.data.sources import Sources, Splits
 from qlit.data.splits import check_settings
 from qlit.data.trainable import TrainableBody
 from qlit.heads import Head
@@ -33,17 +35,27 @@ from qlit.training.checks import check_head, check_limits, check_training
 
 Part = Literal["train", "validation", "test"]
 
+NUM_PER_LABEL = 256
+"""Sentences that few-shot splits draw per label by default, as published."""
+
 
 @final
 class SentenceDataModule(pl.LightningDataModule):
-    """Few labelled sentences for training and validation, all others for the test, as embeddings or token features.
+    """Sentences for training, validation and test, few-shot or as given, as embeddings or token features.
 
     Args:
         source: `sample` (built-in); a .tsv, .csv, .jsonl, .json or .parquet file or a folder of such files; or a
-            Hugging Face data set such as SetFit/sst2. All splits found are pooled (docs/data.md).
+            Hugging Face data set such as SetFit/sst2 (docs/data.md).
         text_column: Column of the sentences.
         label_column: Column of the labels.
-        num_per_label: Sentences drawn per label, for training and validation together.
+        splits: `few_shot` pools all splits of the source, draws a few sentences per label for training and validation,
+            and tests on all others; `given` uses the source's own training, validation and test sentences.
+        validation_source: A file, folder or data set of validation sentences, in place of those of the source; only
+            with given splits. Without validation sentences, some are cut from the training sentences.
+        test_source: A file, folder or data set of test sentences, in place of those of the source. `qlit test` reads
+            these sentences only.
+        num_per_label: Sentences drawn per label: few-shot, for training and validation together, null for 256; given,
+            for training, null for all.
         train_fraction: Fraction of the drawn sentences used for training, in (0, 1); the others are for validation.
         seed: Seed of the split and of the order of training batches.
         max_test: Largest number of test sentences, drawn with the seed; null for all.
@@ -62,7 +74,8 @@ class SentenceDataModule(pl.LightningDataModule):
             folder.
 
     Raises:
-        ValueError, FileNotFoundError, ConnectionError: As in `qlit.data.load_texts`, `draw_split` and `resolve_body`.
+        ValueError, FileNotFoundError, ConnectionError: As in `qlit.data.load_texts`, `draw_split`, `given_split` and
+            `resolve_body`.
     Source: arXiv:2504.08732, sec. IV.A and VII.A (256 per label, 85 / 15, the rest is the test set).
     """
 
@@ -72,7 +85,10 @@ class SentenceDataModule(pl.LightningDataModule):
         *,
         text_column: str = "text",
         label_column: str = "label",
-        num_per_label: int = 256,
+        splits: Splits = "few_shot",
+        validation_source: str | None = None,
+        test_source: str | None = None,
+        num_per_label: int | None = None,
         train_fraction: float = 0.85,
         seed: int = 0,
         max_test: int | None = None,
@@ -91,6 +107,9 @@ class SentenceDataModule(pl.LightningDataModule):
                 raise ValueError(f"`{name} >= 1` must hold, but got {name}={value}.")
         check_settings(num_per_label=num_per_label, train_fraction=train_fraction, seed=seed, max_test=max_test)
         self.source, self.text_column, self.label_column = source, text_column, label_column
+        self.sources = Sources(source, text_column, label_column, splits, validation_source, test_source)
+        if num_per_label is None and splits == "few_shot":
+            num_per_label = NUM_PER_LABEL
         self.num_per_label, self.train_fraction, self.seed = num_per_label, train_fraction, seed
         self.max_test, self.stratified, self.unseen_only = max_test, stratified, unseen_only
         self.body_name, self.is_body_trainable = body, trainable_body
@@ -107,17 +126,23 @@ class SentenceDataModule(pl.LightningDataModule):
         self._checkpoint: tuple[Origin, Stage] | None = None
 
     def split_of(self, texts: LabelledTexts, seen: Collection[str] = ()) -> Split:
-        """Draw a split with the settings of this data module; arguments and errors as `qlit.data.draw_split`."""
-        return draw_split(
-            texts,
-            num_per_label=self.num_per_label,
-            train_fraction=self.train_fraction,
-            seed=self.seed,
-            max_test=self.max_test,
-            stratified=self.stratified,
-            unseen_only=self.unseen_only,
-            seen=seen,
-        )
+        """Split with the settings of this data module; errors as `qlit.data.draw_split` and `given_split`.
+
+        Args:
+            texts: From `sources`.
+            seen: Hashes of sentences that `unseen_only` removes, too.
+        """
+        settings: dict[str, Any] = {
+            "train_fraction": self.train_fraction,
+            "seed": self.seed,
+            "max_test": self.max_test,
+            "unseen_only": self.unseen_only,
+            "seen": seen,
+        }
+        if self.sources.splits == "given":
+            return given_split(texts, num_per_label=self.num_per_label, **settings)
+        assert self.num_per_label is not None
+        return draw_split(texts, num_per_label=self.num_per_label, stratified=self.stratified, **settings)
 
     def use_checkpoint(self, origin: Origin, stage: Stage) -> None:
         """Use the label numbers of a checkpoint, and compare the split with the checkpoint's when the data is loaded.
@@ -152,7 +177,7 @@ class SentenceDataModule(pl.LightningDataModule):
             self._embeddings = torch.zeros(len(self.texts), found.vectors.shape[1])
             self._embeddings[torch.from_numpy(wanted)] = found.vectors
             lengths = found.lengths
-        rows = {name: np.searchsorted(wanted, indices) for name, indices in parts.items()}
+        rows = {name: np.searchsorted(wanted, indices) for name, indices in parts.items() if len(indices)}
         notice = cut_notice(
             body.name,
             {name: lengths[of_part] for name, of_part in rows.items()},
@@ -180,17 +205,20 @@ class SentenceDataModule(pl.LightningDataModule):
         """
         body = self._folder = resolve_body(self.body_name, trust_remote_code=self.trust_remote_code)
         origin, stage = self._checkpoint or (None, "fit")
-        self.texts = load_texts(
-            self.source,
-            text_column=self.text_column,
-            label_column=self.label_column,
-            label_names=origin.label_names if origin else None,
-        )
         seen = seen_by(body) if self.unseen_only else frozenset()
         if self.unseen_only and stage == "test" and origin and origin.sentences:
             seen |= origin.sentences.both
-        self.split = self.split_of(self.texts, seen)
-        check_unseen(body, self.texts, self.split)
+        trained: Collection[str] | None = None
+        if origin and stage == "test" and self.sources.test_source is not None:
+            self.texts = self.sources.load_test(_label_names(origin))
+            self.split = split_of_test(
+                self.texts, seed=self.seed, max_test=self.max_test, unseen_only=self.unseen_only, seen=seen
+            )
+            trained = origin.sentences.trained if origin.sentences else ()
+        else:
+            self.texts = self.sources.load(origin.label_names if origin else None)
+            self.split = self.split_of(self.texts, seen)
+        check_unseen(body, self.texts, self.split, trained=trained)
         self.notices = [*self.texts.notices, *self.split.notices]
         if origin:
             comparison = Comparison(origin, self.texts, self.split, self.seed)
@@ -268,3 +296,12 @@ class SentenceDataModule(pl.LightningDataModule):
             world_size=trainer.world_size if trainer else 1,
             tokenize=self.body.tokenize if self.body else None,
         )
+
+
+def _label_names(origin: Origin) -> tuple[str, ...]:
+    if origin.label_names is None:
+        raise ValueError(
+            "The checkpoint does not record the names of its labels, so those of `data.test_source` cannot be "
+            "matched by name; train again."
+        )
+    return origin.label_names

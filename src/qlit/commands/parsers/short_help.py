@@ -32,7 +32,9 @@ _COLUMNS = (
     Option("--data.label_column", "NAME", "column of the labels", "label"),
 )
 _SPLIT = (
-    Option("--data.num_per_label", "N", "sentences per label, train and validation", "256"),
+    Option("--data.splits", "WORD", "few_shot, or given: the source's own splits", "few_shot"),
+    Option("--data.test_source", "NAME", "file, folder, hub data set to test on"),
+    Option("--data.num_per_label", "N", "sentences per label: few_shot 256, given all"),
     Option("--data.seed", "N", "seed of the split and the order of batches", "0"),
 )
 _BODY = Option(
@@ -70,6 +72,7 @@ _SCORING = {
     ),
     "data": (
         Option("--data.source", "NAME", "file, folder, hub data set"),
+        Option("--data.test_source", "NAME", "labelled file to score, without the training data"),
         Option("--data.text_column", "NAME", "column of the sentences"),
         Option("--data.label_column", "NAME", "column of the labels"),
         Option("--data.unseen_only", "BOOL", "leave out sentences that trained the model"),

@@ -15,7 +15,7 @@ from qlit.jobs.config.nulls import FLAGS, check_nulls
 from qlit.jobs.config.options import readable_errors, with_nulls
 from qlit.jobs.config.values import plain_config
 from qlit.tracking.tracker import MLflowTracker
-from qlit.training.datamodule import SentenceDataModule
+from qlit.training.datamodule import NUM_PER_LABEL, SentenceDataModule
 from qlit.training.module import SentenceClassifier
 
 Command = Literal["fit", "validate", "test"]
@@ -79,6 +79,8 @@ def parse(command: Command, arguments: Sequence[str]) -> Namespace:
         check_nulls(config, FLAGS, **places, trainer=Trainer)
         check_classes(config)
     check_options(config.trainer)
+    if config.data.num_per_label is None and config.data.splits == "few_shot":
+        config.data.num_per_label = NUM_PER_LABEL  # as every run has recorded it
     return config
 
 

@@ -4,5 +4,6 @@ __all__ = [
     "circuits",
     "executions",
     "measurement",
+    "sizes",
     "training",
 ]

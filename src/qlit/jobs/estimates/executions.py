@@ -7,12 +7,11 @@ from typing import Any
 
 import torch
 
-from qlit.data import load_texts
-from qlit.data.cuts import train_and_validation_sizes
 from qlit.engines import PennyLaneEngine
 from qlit.engines.shots import Shots
 from qlit.heads import Head, ReuploadingPQC
 from qlit.jobs.estimates.circuits import circuits_of
+from qlit.jobs.estimates.sizes import sizes_before_reading
 from qlit.training.datamodule import SentenceDataModule
 
 _MOST_COLUMNS = 110
@@ -61,9 +60,7 @@ def executions_of(
     on_devices = {name: used for name, used in circuits.items() if isinstance(used.engine, PennyLaneEngine)}
     if not on_devices:
         return []
-    num_train, num_validation = train_and_validation_sizes(
-        head.num_classes, num_per_label=data.num_per_label, train_fraction=data.train_fraction
-    )
+    num_train, num_validation = sizes_before_reading(head, data)
     num_test, untold = _num_test(data)
     found = []
     for name, (circuit, engine, runs) in on_devices.items():
@@ -121,8 +118,7 @@ def _executions(
 def _num_test(data: SentenceDataModule) -> tuple[int | None, str | None]:
     """Number of test sentences; None with the reason if the data cannot be read or split."""
     try:
-        texts = load_texts(data.source, text_column=data.text_column, label_column=data.label_column)
-        split = data.split_of(texts)
+        split = data.split_of(data.sources.load())
     except (ValueError, OSError) as error:
         return None, " ".join(str(error).split())
     return len(split.test), None

@@ -8,7 +8,6 @@ import torch
 from jsonargparse import ArgumentParser, Namespace
 from lightning.pytorch import Trainer
 
-from qlit.data.cuts import train_and_validation_sizes
 from qlit.heads import EstimatorHead, Head
 from qlit.jobs.callbacks.recorder import parameter_counts
 from qlit.jobs.config.classes import PlainSection, PlainValue, check_classes
@@ -18,6 +17,7 @@ from qlit.jobs.config.options import readable_errors, with_nulls
 from qlit.jobs.distributed.cores import num_processes
 from qlit.jobs.estimates.circuits import circuits_of
 from qlit.jobs.estimates.measurement import bytes_free, bytes_per_step, measure
+from qlit.jobs.estimates.sizes import sizes_before_reading
 from qlit.training.datamodule import SentenceDataModule
 from qlit.training.module import SentenceClassifier
 
@@ -140,7 +140,7 @@ def estimate(
 
     Args:
         head: The head in the precision of the training; `measure` changes it.
-        data: Data module; nothing is loaded.
+        data: Data module; its sentences are loaded only for given splits.
         trainer: Options of the trainer; only `max_epochs` is read.
         device: Device of the training.
         timed: Whether to measure.
@@ -152,13 +152,12 @@ def estimate(
 
     Raises:
         ValueError: If a number of the data module is out of range.
+        ValueError, FileNotFoundError, ConnectionError: With given splits, as `Sources.load` and `given_split`.
     """
     for name, size in (("batch_size", data.batch_size), ("eval_batch_size", data.eval_batch_size)):
         if size < 1:
             raise ValueError(f"`{name} >= 1` must hold, but got {name}={size}.")
-    num_train, num_validated = train_and_validation_sizes(
-        head.num_classes, num_per_label=data.num_per_label, train_fraction=data.train_fraction
-    )
+    num_train, num_validated = sizes_before_reading(head, data)
     num_steps = -(-num_train // data.batch_size)
     max_epochs = trainer.get("max_epochs")
     facts: dict[str, Any] = {

@@ -12,6 +12,10 @@ from qlit.training.datamodule import SentenceDataModule
 _EMBEDDING_KEYS = (
     "config",
     "data.source",
+    "data.splits",
+    "data.validation_source",
+    "data.test_source",
+    "data.num_per_label",
     "data.body",
     "data.trust_remote_code",
     "data.text_column",
@@ -36,7 +40,7 @@ def data_modules_of(study: Study, config: dict[str, Any]) -> list[SentenceDataMo
     modules = []
     for data in _data_configs(study, config):
         splits = sorted({each.split for each in study.replicates})
-        if data["max_test"] is None and not data["unseen_only"]:  # then every split contains all sentences
+        if _contain_all(data):
             splits = splits[:1]
         modules += [SentenceDataModule(**{**data, "seed": split}) for split in splits]
         modules[-1].load_split()
@@ -60,6 +64,12 @@ def embed(modules: list[SentenceDataModule], num_threads: int) -> None:
                 module.prepare_data()
     finally:
         torch.set_num_threads(before)
+
+
+def _contain_all(data: dict[str, Any]) -> bool:
+    """Whether every split of a config contains all sentences."""
+    drawing_key = "num_per_label" if data["splits"] == "given" else "test_source"
+    return data[drawing_key] is None and data["max_test"] is None and not data["unseen_only"]
 
 
 def _data_configs(study: Study, config: dict[str, Any]) -> list[dict[str, Any]]:

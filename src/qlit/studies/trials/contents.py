@@ -10,7 +10,10 @@ from optuna.trial import TrialState
 from qlit.studies.definition import Cell, Study
 
 _ATTRIBUTE = "contents"
-_NAMED = ("config", "data.source", "data.text_column", "data.label_column", "data.body")
+_NAMED = (
+    *("config", "data.source", "data.splits", "data.validation_source", "data.test_source", "data.text_column"),
+    *("data.label_column", "data.body"),
+)
 _WHAT = {"data": "the data", "body": "the body", "numerics": "the way in which qlit computes", "settings": "the config"}
 
 

@@ -109,7 +109,9 @@ def _is_point(value: Any) -> bool:
 
 
 def _is_sentences(value: Any) -> bool:
-    return isinstance(value, dict) and all(_is_hashes(value.get(name)) for name in ("trained", "validated", "digest"))
+    if not isinstance(value, dict) or not _is_text(value.get("tested", "")):
+        return False
+    return all(_is_hashes(value.get(name)) for name in ("trained", "validated", "digest"))
 
 
 def _is_evaluation(value: Any) -> bool:
