@@ -19,6 +19,8 @@ from sklearn.model_selection import GridSearchCV, cross_val_score
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
+import qlit
+from qlit.data import BodyEmbedder, resolve_body
 from qlit.heads import Head, LinearHead
 from qlit.sklearn import HeadClassifier
 
@@ -186,6 +188,29 @@ def test_names_of_columns_are_kept(two):
         model.predict(table.rename(columns={"a": "z"}))
 
 
+def test_a_fitted_head_becomes_a_model_of_sentences(body, tmp_path):
+    texts = [f"{word} film" for word in ("good", "bad", "not good", "dull", "very good", "not very bad")] * 3
+    labels = ["yes", "no", "no", "no", "yes", "yes"] * 3
+    embedder = BodyEmbedder(resolve_body(str(body)))
+    X = embedder.embed(texts).vectors.numpy()
+    linear = {"class_path": "LinearHead", "init_args": {"num_classes": np.int64(2)}}
+    fitted = HeadClassifier(linear, lr=np.float32(0.05), random_state=0, validation_fraction=0.3).fit(X, labels)
+    model = fitted.with_body(str(body), dataset="six films")
+    assert model.label_names == ("no", "yes")
+    np.testing.assert_allclose(model.predict_proba(texts), fitted.predict_proba(X), atol=1e-6)
+    qlit.save_pretrained(model, tmp_path / "films")
+    card = (tmp_path / "films" / "README.md").read_text()
+    assert "Data set: six films." in card
+    assert "validation accuracy" in card
+    assert "qlit.load(" in card
+    again = qlit.load(tmp_path / "films")
+    assert np.array_equal(again.predict_proba(texts), model.predict_proba(texts))
+    with pytest.raises(ValueError, match="8 features"):
+        HeadClassifier(max_epochs=1).fit(X[:, :5], labels).with_body(str(body))
+    with pytest.raises(ValueError, match="cannot name a function"):
+        HeadClassifier(linear_of, max_epochs=1).fit(X, labels).with_body(str(body))
+
+
 # --- bad input ---
 
 
@@ -245,6 +270,7 @@ def test_bad_rows_and_labels_are_named(two):
         ({"head": lambda: 5}, "returns a int"),
         ({"head": lambda size: size}, "cannot be made by <lambda>"),
         ({"lr": -1.0}, "`lr > 0` must hold"),
+        ({"lr": "fast"}, "`lr` must be a number, but got 'fast'"),
         ({"lr": 3e38}, "diverged"),
         ({"max_epochs": 0}, "`max_epochs` must be a whole number of at least 1, but got 0"),
         ({"max_epochs": 1.5}, "`max_epochs` must be a whole number"),

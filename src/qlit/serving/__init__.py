@@ -2,6 +2,7 @@
 
 __all__ = [
     "limits",
+    "loading",
     "mlflow_model",
     "predictor",
     "pretrained",

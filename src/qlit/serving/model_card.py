@@ -48,8 +48,8 @@ def model_card(predictor: Predictor, config: Mapping[str, Any], scores: Mapping[
         f"## Data\n\n{data}",
         f"## Scores\n\n{_scores(predictor.notes, scores or {})}",
         *_circuits(predictor),
-        "## Use\n\n```python\nfrom qlit.serving.pretrained import from_pretrained\n\n"
-        'model = from_pretrained("OWNER/NAME")  # or a folder\n'
+        "## Use\n\n```python\nimport qlit\n\n"
+        'model = qlit.load("OWNER/NAME")  # or a folder\n'
         'model.predict(["What a lovely evening this was."])\n```',
     ]
     return "\n\n".join(sections) + "\n"

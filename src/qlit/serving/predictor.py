@@ -9,7 +9,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self, final
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from qlit.data import BodyEmbedder, BodyFolder, Embeddings, Notice
@@ -20,9 +22,11 @@ from qlit.jobs.checks.engines import check_engines
 from qlit.jobs.config.checkpoint_config import check_remote_devices
 from qlit.jobs.config.checkpoints import load_checkpoint, read_checkpoint
 from qlit.jobs.config.models import model_of_config
+from qlit.runtime.yaml_text import load_yaml
+from qlit.serving.inputs import check_embeddings, checked_sentences
 from qlit.training.checkpoints.notes import check_label_names
 from qlit.training.evaluation import CHECKPOINT_KEY
-from qlit.training.logits import BATCH_SIZE, logits_in_batches, probabilities_of
+from qlit.training.logits import BATCH_SIZE, logits_in_batches, probabilities_of, seed_of_row
 from qlit.training.module import SentenceClassifier
 
 
@@ -159,15 +163,15 @@ class Predictor:
             "exact ones.",
         )
 
-    def predict(self, sentences: Sequence[str]) -> list[Prediction]:
-        """Label N >= 1 sentences.
+    def predict(self, sentences: Sequence[str] | NDArray[np.floating[Any]]) -> list[Prediction]:
+        """Label N >= 1 sentences, or their embeddings, an array of floats of shape (N, D).
 
         Shots and gate noise of a sentence depend on its text and the seed, but not on its position or on the other
         sentences. Its probabilities are therefore the same in every call, up to the rounding of embeddings that a body
         computes in batches of different sizes. A device that measures by itself has no seed.
 
         Raises:
-            ValueError: If an embedding does not fit the head, or an output is not finite.
+            ValueError: If these are no sentences, an embedding does not fit the head, or an output is not finite.
         """
         return self.predictions(self.logits(sentences))
 
@@ -180,11 +184,55 @@ class Predictor:
             for label, probability, row in zip(chosen.tolist(), best.tolist(), probabilities.tolist(), strict=True)
         ]
 
-    def logits(self, sentences: Sequence[str]) -> Tensor:
-        """Logits of N >= 1 sentences, shape (N, 1) or (N, k), on the CPU.
+    def predict_proba(self, sentences: Sequence[str] | NDArray[np.floating[Any]]) -> NDArray[np.float64]:
+        """Probabilities of all labels, float64, shape (N, k) in the order of `label_names`.
 
+        Args:
+            sentences: N >= 1 sentences, or their embeddings, an array of floats of shape (N, D).
         Raises: as `predict`.
         """
+        found: NDArray[np.float64] = probabilities_of(self.logits(sentences)).numpy()
+        return found
+
+    @torch.inference_mode()
+    def embed(self, sentences: Sequence[str]) -> NDArray[np.float32]:
+        """Embeddings of N >= 1 sentences by the model's body, float32, shape (N, D).
+
+        Raises:
+            ValueError: If these are no sentences, or the body fails.
+        """
+        sentences = checked_sentences(sentences)
+        embeddings, _ = self._embedded(sentences)
+        if embeddings is None:
+            batches = [sentences[first : first + BATCH_SIZE] for first in range(0, len(sentences), BATCH_SIZE)]
+            embeddings = torch.cat([self._embedded_by_trained_body(batch).cpu() for batch in batches])
+        found: NDArray[np.float32] = embeddings.float().numpy()
+        return found
+
+    @property
+    def head(self) -> Head:
+        """The trained head, a torch module from embeddings (B, D) to logits (B, 1) or (B, k)."""
+        return self.module.head
+
+    @property
+    def config(self) -> dict[str, Any]:
+        """Config of the training."""
+        return dict(load_yaml(str(self.notes["config"]), "the config of the checkpoint"))
+
+    def logits(self, sentences: Sequence[str] | NDArray[np.floating[Any]]) -> Tensor:
+        """Logits, shape (N, 1) or (N, k), on the CPU.
+
+        Args:
+            sentences: As of `predict_proba`.
+        Raises: as `predict`.
+        """
+        if isinstance(sentences, np.ndarray) and sentences.dtype.kind == "f":
+            check_embeddings(sentences)
+            self.module.head.check_features(sentences.shape[1])
+            names = [f"row {row}" for row in range(len(sentences))]
+            seeds = [seed_of_row(row, self._seed) for row in sentences]
+            return self.logits_of(torch.tensor(sentences), names, seeds=seeds)
+        sentences = checked_sentences(sentences)
         inputs, _ = self.prepared(sentences)
         return self.logits_of(inputs, sentences)
 
@@ -207,12 +255,15 @@ class Predictor:
         return embeddings, lengths
 
     @torch.inference_mode()
-    def logits_of(self, embeddings: Tensor | None, sentences: Sequence[str]) -> Tensor:
+    def logits_of(
+        self, embeddings: Tensor | None, sentences: Sequence[str], *, seeds: Sequence[int] | None = None
+    ) -> Tensor:
         """Logits of N sentences, shape (N, 1) or (N, k), on the CPU.
 
         Args:
             embeddings: From `prepared`.
             sentences: The N sentences.
+            seeds: Seeds of their shots and gate noise; None for those of the sentences.
         Raises: as `predict`.
         """
         module = self.module
@@ -224,16 +275,9 @@ class Predictor:
                 return embeddings[batch].to(self._device)
             return self._embedded_by_trained_body(list(sentences[batch]))
 
-        size = 1 if _seeds_batches_alone(module.head) else BATCH_SIZE
-
-        def seed(batch: slice) -> None:
-            seeds = [seed_of_sentence(sentence, self._seed) for sentence in sentences[batch]]
-            if size == 1:
-                module.head.seed_shots(seeds[0], 0, 1)
-            else:
-                module.head.seed_rows(seeds)
-
-        found = logits_in_batches(module, len(sentences), inputs_of, seed, batch_size=size)
+        if seeds is None:
+            seeds = [seed_of_sentence(sentence, self._seed) for sentence in sentences]
+        found = logits_in_batches(module, seeds, inputs_of)
         broken = [number for number, row in enumerate(found, 1) if not row.isfinite().all()]
         if broken:
             raise ValueError(
@@ -255,11 +299,6 @@ def seed_of_sentence(sentence: str, seed: int) -> int:
     """Seed of a sentence's shots and gate noise, 63 bits, from its text and the seed of the call."""
     text = f"{seed} ".encode() + sentence.encode("utf-8", "surrogatepass")
     return int.from_bytes(hashlib.blake2b(text, digest_size=8).digest(), "little") >> 1
-
-
-def _seeds_batches_alone(head: Head) -> bool:
-    """Whether a head of the user's own can seed a batch, but not its rows: it then gets its sentences one by one."""
-    return type(head).seed_rows is Head.seed_rows and type(head).seed_shots is not Head.seed_shots
 
 
 def check_device(name: str) -> None:

@@ -21,7 +21,8 @@ from qlit.serving.model_card import model_card
 from qlit.serving.predictor import Predictor, check_device
 from qlit.training.evaluation import CHECKPOINT_KEY
 
-_CONFIG, _WEIGHTS, _CARD = "config.json", "model.safetensors", "README.md"
+CONFIG_FILE = "config.json"
+_WEIGHTS, _CARD = "model.safetensors", "README.md"
 _FORMAT = 1
 _DATA_KEYS = ("body", "trainable_body")  # keys of `data` that a model needs; the others name files of its author
 
@@ -45,7 +46,7 @@ def save_pretrained(predictor: Predictor, folder: str | Path, *, scores: Mapping
     config = _config(predictor)
     weights = {name: value.detach().cpu().clone() for name, value in predictor.module.state_dict().items()}
     (path / _WEIGHTS).write_bytes(save(weights, metadata={"format": "pt"}))
-    (path / _CONFIG).write_text(json.dumps(config, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+    (path / CONFIG_FILE).write_text(json.dumps(config, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
     (path / _CARD).write_text(model_card(predictor, config, scores), encoding="utf-8")
 
 
@@ -93,7 +94,7 @@ def from_pretrained(
     """
     check_device(device)
     path = Path(expanded(str(name), "the model"))
-    folder = path if path.is_dir() else download_model(str(name), (_CONFIG, _WEIGHTS), revision=revision)
+    folder = path if path.is_dir() else download_model(str(name), (CONFIG_FILE, _WEIGHTS), revision=revision)
     config = _read_config(folder)
     text = yaml.safe_dump({"model": config["model"], "data": config["data"]}, sort_keys=False)
     notes = {**config, "config": text, "contents": {"body": config.get("body_fingerprint")}}
@@ -114,11 +115,11 @@ def from_pretrained(
 
 
 def _read_config(folder: Path) -> dict[str, Any]:
-    file = folder / _CONFIG
+    file = folder / CONFIG_FILE
     try:
         config = json.loads(file.read_text(encoding="utf-8"))
     except FileNotFoundError as error:
-        raise ValueError(f"{folder} is not a model of qlit: it has no {_CONFIG}.") from error
+        raise ValueError(f"{folder} is not a model of qlit: it has no {CONFIG_FILE}.") from error
     except (ValueError, RecursionError) as error:
         raise ValueError(f"{file} is not JSON ({str(error)[:100]}): download it again.") from error
     if not isinstance(config, dict) or config.get("format") != _FORMAT:

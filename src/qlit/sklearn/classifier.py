@@ -3,13 +3,13 @@
 Shapes: N rows, D features, k classes.
 """
 
-import hashlib
 import math
 from copy import deepcopy
 from typing import Any, Self
 
 import numpy as np
 import torch
+import yaml
 from numpy.typing import ArrayLike, NDArray
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.model_selection import train_test_split
@@ -18,11 +18,12 @@ from torch import Tensor
 
 from qlit.heads import EstimatorHead
 from qlit.jobs.checks.engines import check_engines
-from qlit.serving.predictor import check_device
+from qlit.serving.predictor import Predictor, check_device
 from qlit.sklearn.inputs import checked_labels, checked_matrix, checked_pair, classes_of, warn
 from qlit.sklearn.models import HeadLike, model_with
 from qlit.training.arrays import Rows, fit_rows, seeded
-from qlit.training.logits import logits_in_batches, probabilities_of
+from qlit.training.evaluation import CHECKPOINT_KEY
+from qlit.training.logits import logits_in_batches, probabilities_of, seed_of_row
 from qlit.training.module import SentenceClassifier
 
 _EPOCHS = 50
@@ -69,6 +70,7 @@ class HeadClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # s
     _config: dict[str, Any] | None
     _recipe: dict[str, Any]
     _weights: dict[str, NDArray[Any]]
+    _validation: dict[str, Any] | None
 
     def __init__(
         self,
@@ -117,9 +119,9 @@ class HeadClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # s
             "head": deepcopy(self.head),
             "num_features": X_ND.shape[1],
             "num_classes": len(classes),
-            "lr": self.lr,
-            "lr_decay": self.lr_decay,
-            "weight_decay": self.weight_decay,
+            "lr": _number("lr", self.lr),
+            "lr_decay": _number("lr_decay", self.lr_decay),
+            "weight_decay": _number("weight_decay", self.weight_decay),
         }
         with seeded(seed, self.device):
             module, config = model_with(**recipe)
@@ -142,6 +144,7 @@ class HeadClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # s
         self._weights = {name: value.cpu().numpy() for name, value in module.state_dict().items()}
         self.classes_, self.n_epochs_, self.random_state_ = classes, max_epochs, seed
         self.best_epoch_ = max_epochs - 1 if best is None else best.epoch
+        self._validation = None if best is None else best.as_dict()
         self.validation_scores_ = {} if best is None else _scores(best.scores)
         self.history_ = module.history
         return self
@@ -164,17 +167,46 @@ class HeadClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # s
         module = self._built
         X_ND = torch.tensor(checked_matrix(self, X), dtype=_dtype_of(module))
         module.check_usable({"X": (X_ND, [f"X[{row}]" for row in range(len(X_ND))])})
-        logits = logits_in_batches(
-            module,
-            len(X_ND),
-            lambda batch: X_ND[batch].to(self.device),
-            lambda batch: module.head.seed_rows([_seed_of(row) for row in X_ND[batch].numpy()]),
-        )
+        seeds = [seed_of_row(row) for row in X_ND.numpy()]
+        logits = logits_in_batches(module, seeds, lambda batch: X_ND[batch].to(self.device))
         if not logits.isfinite().all():
             row = int((~logits.isfinite().all(dim=1)).nonzero()[0, 0])
             raise ValueError(f"The head gives no finite number for row {row} of X: its values are too large; scale X.")
         probabilities: NDArray[np.float64] = probabilities_of(logits).numpy()
         return probabilities
+
+    def with_body(self, body: str, *, dataset: str = "arrays", trust_remote_code: bool = False) -> Predictor:
+        """The fitted head with the body that made its embeddings: a model of sentences.
+
+        It is what `qlit.load` returns, so `qlit.save_pretrained` and `qlit.push_to_hub` save and share it.
+
+        Args:
+            body: The body: a hub name, a folder or an installed package. It is not checked that it made the embeddings.
+            dataset: Name of the training data in the model card.
+            trust_remote_code: Whether Python code of the body may run.
+        Raises:
+            ValueError: If embeddings of the body do not fit, or `head` is a function, which no config can name.
+        """
+        check_is_fitted(self)
+        if self._config is None:
+            raise ValueError(
+                "A model of sentences needs a config, which cannot name a function that makes a head: give `head` as a "
+                "class name, or as `class_path` and `init_args`."
+            )
+        notes = {
+            "config": yaml.safe_dump({"model": self._config, "data": {"body": str(body)}}, sort_keys=False),
+            "label_names": [str(label) for label in self.classes_],
+            "dataset": dataset,
+            "validation": self._validation,
+            "history": self.history_,
+        }
+        weights = {name: torch.tensor(value) for name, value in self._weights.items()}
+        return Predictor.from_parts(
+            {"state_dict": weights, CHECKPOINT_KEY: notes},
+            body=None,
+            trust_remote_code=trust_remote_code,
+            device=str(self.device),
+        )
 
     @property
     def head_(self) -> Any:
@@ -246,9 +278,11 @@ class HeadClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # s
         return X[train], y[train], X[validation], y[validation]
 
 
-def _seed_of(row_D: NDArray[Any]) -> int:
-    """Seed of 63 bits from the values of a row."""
-    return int.from_bytes(hashlib.sha256(row_D.tobytes()).digest()[:8], "little") >> 1
+def _number(name: str, value: Any) -> float:
+    """A setting as Python's float."""
+    if not isinstance(value, int | float | np.number) or isinstance(value, bool):
+        raise ValueError(f"`{name}` must be a number, but got {value!r}.")
+    return float(value)
 
 
 def _is_whole(value: Any, *, least: int) -> bool:

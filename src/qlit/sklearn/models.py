@@ -2,9 +2,10 @@
 
 import inspect
 from collections.abc import Callable, Mapping
-from copy import deepcopy
 from importlib import import_module
 from typing import Any
+
+import numpy as np
 
 from qlit import heads
 from qlit.heads import Head
@@ -65,7 +66,7 @@ def described(head: str | Mapping[str, Any]) -> dict[str, Any]:
         raise ValueError(f"`head` takes the keys class_path and init_args, but got {', '.join(unknown)}.")
     name = head["class_path"]
     full = f"qlit.heads.{name}" if name in heads.__all__ else name
-    return {"class_path": full, "init_args": deepcopy(dict(head.get("init_args") or {}))}
+    return {"class_path": full, "init_args": _plain(dict(head.get("init_args") or {}))}
 
 
 def sized(spec: dict[str, Any], *, num_features: int, num_classes: int) -> dict[str, Any]:
@@ -86,6 +87,15 @@ def _add_features(spec: dict[str, Any], num_features: int) -> None:
             value = arguments[key] = {"class_path": value}
         if isinstance(value, dict) and "class_path" in value:
             _add_features(value, num_features)
+
+
+def _plain(value: Any) -> Any:
+    """A copy with Python's numbers in place of numpy's, which a search over parameters gives."""
+    if isinstance(value, Mapping):
+        return {str(key): _plain(inner) for key, inner in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(inner) for inner in value]
+    return value.item() if isinstance(value, np.generic) else value
 
 
 def _takes(name: str, argument: str) -> bool:

@@ -3,6 +3,7 @@
 import shlex
 import tempfile
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -123,6 +124,30 @@ class KeptRuns:
             predictions = Predictions.load(self._client.download_artifacts(run_id, FILE_NAME, folder))
         tags = dict(run.data.tags)
         return KeptRun(run_id, tags.get("mlflow.runName", run_id), dict(run.data.params), tags, predictions)
+
+    @contextmanager
+    def checkpoint(self, run_id: str) -> Iterator[Path]:
+        """Context with the checkpoint of a run: the best one, or the last one of a run without validation.
+
+        A file in the run's local folder is used without asking MLflow; otherwise the run's artifact is downloaded into
+        a temporary folder.
+
+        Raises:
+            ValueError: If there is no such run, or it has no checkpoint.
+        """
+        for name in ("best", "last"):
+            if (local := self.folder / run_id / f"{name}.ckpt").is_file():
+                yield local
+                return
+        self._run(run_id)
+        found = [item.path for item in self._client.list_artifacts(run_id, "checkpoint") if item.path.endswith(".ckpt")]
+        if not found:
+            raise ValueError(
+                f"Run {run_id} has no checkpoint in MLflow at {scrub(self._store.uri)}, and there is none in "
+                f"{self.folder / run_id}: it has not finished, or it wrote none."
+            )
+        with tempfile.TemporaryDirectory() as folder:
+            yield Path(self._client.download_artifacts(run_id, found[0], folder))
 
     def _run(self, run_id: str) -> Any:
         if self._client is not None and (run := active_run(self._client, run_id)) is not None:
