@@ -40,7 +40,7 @@ def test_an_svc_leaves_the_record_of_a_lightning_run(fitted):
     assert 0 < num_support <= 64
     assert f"(estimator {num_support})" in out
     assert "warning" not in out
-    assert (data.params["model.head.init_args.C"], data.params["model.head.init_args.gamma"]) == ("1.0", "scale")
+    assert (data.params["model.head.C"], data.params["model.head.gamma"]) == ("1.0", "scale")
     assert {"split.fingerprint", "scikit-learn.version", "command"} <= data.tags.keys()
     assert data.tags["estimator.converged"] == "true"
     full = ("loss", "accuracy", "f1", "auroc", "calibration_error")

@@ -99,7 +99,7 @@ def test_a_checkpoint_can_be_tested_under_other_shots(fitted):
     )  # fmt: skip
     assert status == 0, err
     assert "test accuracy" in out
-    assert only_run(folder, "few_shots").data.params["model.head.init_args.pqc.shots"] == "20"
+    assert only_run(folder, "few_shots").data.params["model.head.pqc.shots"] == "20"
 
 
 def test_sentences_are_labelled_with_a_checkpoint_alone(fitted):

@@ -63,7 +63,7 @@ def test_every_cell_is_a_run_below_the_run_of_the_study(studied):
     trained = children(studied)
     assert {each.data.tags["mlflow.parentRunId"] for each in trained} == {parent.info.run_id}
     cells = sorted(
-        (each.data.params["model.head.init_args.pqc.num_qubits"], each.data.params["model.lr"],
+        (each.data.params["model.head.pqc.num_qubits"], each.data.params["model.lr"],
          each.data.params["data.seed"])
         for each in trained
     )  # fmt: skip

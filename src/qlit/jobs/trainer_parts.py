@@ -19,6 +19,7 @@ from qlit.jobs.config.values import listed
 from qlit.jobs.distributed.cluster import check_requeued, cluster_environment
 from qlit.jobs.requeued import NoteRun
 from qlit.jobs.run_logger import RunLogger
+from qlit.jobs.run_params import run_name
 from qlit.runtime.allowed import allow_options
 from qlit.runtime.retry import retry_until_mlflow_answers
 from qlit.runtime.secrets import scrub
@@ -82,6 +83,7 @@ def _tracker(session: "Session", tracker: MLflowTracker) -> MLflowTracker:
     """The tracker; a resumed fit continues its run, unless `tracking.run_id` names another or is null for a new one."""
     if session.pruning is not None:
         tracker.opener = retry_until_mlflow_answers
+    tracker.suggest_name(run_name(kept_config(session.config).as_dict(), session.command))
     earlier = None if session.resumed is None else session.resumed[CHECKPOINT_KEY].get("run_id")
     if earlier is not None and session.config.tracking.run_id is None:
         tracker.continue_run(earlier, as_new=value_of("--tracking.run_id", session.typed) is not None)

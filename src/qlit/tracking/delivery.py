@@ -20,7 +20,8 @@ def deliver(client: Any, run_id: str, record: Record) -> None:
         client: An `MlflowClient`.
         run_id: The run.
         record: By its `kind`: metrics (`values`: rows as in `metrics_record`), params and tags (`values`: name to
-            text), file (`path` local, `folder` among the artifacts), reopen (`values`: tags by name, `remove`: names of
+            text), file (`path` local, `folder` among the artifacts), inputs (`values`:
+            data sets as in `MLflowTracker.log_inputs`), reopen (`values`: tags by name, `remove`: names of
             tags), status (`status`, `end_time` in ms since 1970).
     Raises:
         RefusedError: If MLflow will never take it, or its file is missing.
@@ -56,6 +57,8 @@ def _write(client: Any, run_id: str, record: Record) -> None:
             client.log_batch(run_id, tags=[RunTag(k, v) for k, v in record["values"].items()])
         case "file":
             client.log_artifact(run_id, record["path"], record["folder"] or None)
+        case "inputs":
+            client.log_inputs(run_id, [_dataset_input(each) for each in record["values"]])
         case "reopen":
             client.update_run(run_id, status="RUNNING")
             for key in client.get_run(run_id).data.tags.keys() & set(record["remove"]):
@@ -65,3 +68,10 @@ def _write(client: Any, run_id: str, record: Record) -> None:
             client.set_terminated(run_id, record["status"], record["end_time"])
         case kind:
             raise AssertionError(kind)
+
+
+def _dataset_input(record: Record) -> Any:
+    from mlflow.entities import Dataset, DatasetInput, InputTag
+
+    fields = {key: value for key, value in record.items() if key != "context"}
+    return DatasetInput(Dataset(**fields), [InputTag("mlflow.data.context", record["context"])])

@@ -9,7 +9,7 @@ from typing import Any
 from qlit.runtime.checked_line import DamagedLineError, body_of, checked_line
 
 Record = dict[str, Any]
-"""One event, as JSON: its `kind` (metrics, params, tags, file, reopen, status) first, and the fields of that kind."""
+"""One event, as JSON: its `kind` (metrics, params, tags, inputs, file, reopen, status) first, then its fields."""
 
 DAMAGED = "damaged"
 """Kind of a line that is no event; its `line` is the text."""

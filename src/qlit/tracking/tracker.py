@@ -81,7 +81,7 @@ class MLflowTracker:
     ) -> None:
         self.experiment = experiment
         """Name of the experiment."""
-        self._tracking_uri, self._run_id = tracking_uri, run_id
+        self._tracking_uri, self._run_id, self._has_name = tracking_uri, run_id, run_name is not None
         tags = {**(tags or {}), **({"mlflow.parentRunId": parent_run_id} if parent_run_id else {})}
         self._open = partial(
             open_run, experiment=experiment, run_name=run_name, tracking_uri=tracking_uri, tags=tags, run_id=run_id
@@ -113,6 +113,11 @@ class MLflowTracker:
         self._run = self._open(key=self._key, is_retry=is_retry)
         self._pid = os.getpid()  # of the process that holds the run
         atexit.register(self._at_exit)
+
+    def suggest_name(self, name: str) -> None:
+        """Before `start`: name a new run, unless `run_name` was given."""
+        if not self._has_name:
+            self._open = partial(self._open, run_name=name)
 
     def continue_run(self, run_id: str, *, as_new: bool = False) -> None:
         """Before `start`: continue the run of a checkpoint, or a new run if the store does not have it.
@@ -154,6 +159,27 @@ class MLflowTracker:
             connection.require_home()
             if self._store.is_http:
                 connection.connect(self._store)
+
+    def scored_run_tags(self, run_id: str, *, note: str = "") -> dict[str, str]:
+        """Tags of a run that scores a checkpoint of another run, which becomes its parent if MLflow has it.
+
+        Args:
+            run_id: Run of the checkpoint.
+            note: Text to add to the description.
+        """
+        run, tags = self._started(), {"scored.run_id": run_id}
+        try:
+            found = find_run(run.client, run_id)
+        except Exception:  # an outage: the run is linked by its id alone
+            return tags
+        if found is None or found.info.experiment_id != run.experiment_id:
+            return tags
+        page = f"#/experiments/{run.experiment_id}/runs/{run_id}"
+        return {
+            **tags,
+            "mlflow.parentRunId": run_id,
+            "mlflow.note.content": f"Scores the checkpoint of run [{found.info.run_name}]({page}). {note}".strip(),
+        }
 
     @property
     def _store(self) -> Store:
@@ -252,6 +278,17 @@ class MLflowTracker:
         if new := run.add_params(flat):
             self._put({"kind": "params", "values": new})
         self.set_tags(run.changed_params(flat))
+
+    @_if_active
+    def log_inputs(self, datasets: Iterable[Mapping[str, str]]) -> None:
+        """Log the data sets of the run.
+
+        Args:
+            datasets: For each its `name`, `digest` (at most 36 characters; with the name it identifies the data set),
+                `source_type`, `source` and `profile` (both JSON), and `context` ("train", "validation", "test").
+        """
+        if values := [dict(each) for each in datasets]:
+            self._put({"kind": "inputs", "values": values})
 
     @_if_active
     def set_tags(self, tags: Mapping[str, str]) -> None:

@@ -270,8 +270,8 @@ class SentenceClassifier(pl.LightningModule):
         if not is_finite:
             self._note_divergence(f"the {_PARTS[stage]} loss", evaluated=None if stage == "train" else _PARTS[stage])
         if self.trainer.state.fn != "fit" and not self.trainer.barebones:
-            # Loggers count steps in batches by default, but curves over epochs are comparable.
-            self.log_dict({**named, "step": float(self.current_epoch)})
+            # The scores of a checkpoint are numbers, not curves: MLflow draws a bar for a metric that only has step 0.
+            self.log_dict({**named, "step": 0.0})
             return plain
         # `log_dict` would store, reduce and copy every value as a metric of its own, which takes about 5 ms per epoch.
         self.trainer.callback_metrics.update(named)

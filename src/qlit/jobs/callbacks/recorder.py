@@ -1,5 +1,6 @@
 """Callback that records a run: config, origin, split, predictions and figures in MLflow, checkpoints in its folder."""
 
+import json
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,8 @@ from qlit.data import Notice, Origin
 from qlit.data.contents import Contents, changed_since
 from qlit.heads import EstimatorHead
 from qlit.jobs.run_logger import tracker_of
+from qlit.jobs.run_params import run_params
+from qlit.runtime.digest import digest
 from qlit.runtime.secrets import scrub
 from qlit.tracking import provenance
 from qlit.tracking.config_hash import HASH, contents_tags, identity_tags
@@ -43,6 +46,7 @@ class RunRecorder(pl.Callback):
         self._recorded = self._trains = False
         self._used: dict[str, Any] | None = None  # the config with settings that a callback found, if any
         self._unsent: list[tuple[str, float, int, int]] = []  # metrics in the resumed checkpoint of an older version
+        self._checkpoint_run: str | None = None
         self._comes_from = ""  # run of the resumed checkpoint, if it belongs to another training
 
     def setup(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
@@ -120,11 +124,13 @@ class RunRecorder(pl.Callback):
         if data.texts.note:
             tags["mlflow.note.content"] = data.texts.note
         resumption = _resumption_of(trainer)
-        if resumption is not None and not tracker.is_resumed:
+        if resumption is not None:
             tags |= {f"resumed.{name}": str(now) for name, (_, now) in resumption.changes.items()}
         if resumption is not None:
             tracker.log_again(self._unsent)
             _log_history(tracker, trainer, module)
+        if trainer.state.fn != "fit" and self._checkpoint_run:
+            tags |= tracker.scored_run_tags(self._checkpoint_run, note=data.texts.note)
         if self._comes_from:
             # `Job.find` must not mistake this run for one that was trained from the beginning.
             tags["resumed.checkpoint"] = self._comes_from
@@ -134,11 +140,12 @@ class RunRecorder(pl.Callback):
         identity = identity_tags(self.config, data.contents)
         tracker.set_lasting_tags(identity if self._trains else contents_tags(data.contents))
         used = self.config if self._used is None else self._used
-        tracker.log_hyperparams({key: used.get(key) for key in ("model", "data", "trainer", "seed_everything")})
+        tracker.log_hyperparams(run_params(used))
+        tracker.log_inputs(_datasets(data, trainer))
         tracker.log_text(self.config_yaml, "config.yaml")
         head = module.head
         if self._trains and not (isinstance(head, EstimatorHead) and head.num_parameters is None):
-            tracker.log_hyperparams({"parameters": parameter_counts(module)})
+            tracker.log_hyperparams({"parameters.total": parameter_counts(module)["total"]})
         if self._trains and isinstance(head, EstimatorHead):
             complaint = {"warning": head.complaint} if head.complaint else {}
             tracker.set_tags({"estimator.converged": str(not head.complaint).lower(), **complaint})
@@ -150,6 +157,7 @@ class RunRecorder(pl.Callback):
         checkpoint: dict[str, Any],
     ) -> None:
         notes = checkpoint.get(CHECKPOINT_KEY) or {}
+        self._checkpoint_run = notes.get("run_id")
         if notes.get("training_hash") != _module(pl_module).checkpoint_notes["training_hash"]:
             self._comes_from = f"of run {notes.get('run_id')}"
 
@@ -166,7 +174,7 @@ class RunRecorder(pl.Callback):
             figure = figures.training_curves(history, best_epoch=best_epoch, note=note)
             tracker.log_figure(figure, "training_curves.png")
         if kept is not None:
-            tracker.log_metrics({f"{BEST}{name}": value for name, value in _of_best(kept).items()}, step=kept.epoch)
+            tracker.log_metrics({f"{BEST}{name}": value for name, value in _of_best(kept).items()}, step=0)
         checkpoint = trainer.checkpoint_callback
         if isinstance(checkpoint, ModelCheckpoint):
             # Without validation there is no best checkpoint.
@@ -209,6 +217,26 @@ class RunRecorder(pl.Callback):
             outcomes, predicted = (chosen == labels).astype(int), probabilities.max(axis=1)
         figure = figures.reliability_diagram(predicted, outcomes, calibration_error=error, note=texts.note)
         tracker.log_figure(figure, f"{stage}_reliability.png")
+
+
+def _datasets(data: SentenceDataModule, trainer: pl.Trainer) -> list[dict[str, str]]:
+    """The parts of the data that a run uses, as data sets of MLflow."""
+    source = data.source
+    is_hub = "/" in source and data.texts.name == source and not Path(source).exists()
+    where = {"path": source} if is_hub else {"uri": source}
+    parts = ("train", "validation", "test")
+    used = {"validate": ("validation",), "test": ("test",)}.get(str(getattr(trainer.state.fn, "value", "fit")), parts)
+    return [
+        {
+            "name": Path(data.texts.name).name,
+            "digest": digest(f"{data.split.fingerprint} {part}")[:8],
+            "source_type": "hf" if is_hub else "local",
+            "source": json.dumps(where),
+            "profile": json.dumps({"num_rows": len(getattr(data.split, part))}),
+            "context": part,
+        }
+        for part in used
+    ]
 
 
 def _resumption_of(trainer: pl.Trainer) -> Resumption | None:

@@ -25,7 +25,7 @@ _DESCRIPTIONS = {
     "validate": "Score a checkpoint on the validation split.",
     "test": "Score a checkpoint on the test split.",
 }
-_TRAINER_DEFAULTS = {
+TRAINER_DEFAULTS = {
     "enable_progress_bar": False,  # EpochProgress is cheaper and shows more
     "enable_model_summary": False,
     "num_sanity_val_steps": 0,
@@ -52,7 +52,7 @@ def training_parser(command: Command) -> LightningArgumentParser:
         help="Seed of starting parameters, shots and noise; false sets none.",
     )
     parser.add_lightning_class_args(Trainer, "trainer")
-    parser.set_defaults({f"trainer.{name}": value for name, value in _TRAINER_DEFAULTS.items()})
+    parser.set_defaults({f"trainer.{name}": value for name, value in TRAINER_DEFAULTS.items()})
     parser.add_lightning_class_args(SentenceClassifier, "model")
     parser.add_lightning_class_args(SentenceDataModule, "data")
     parser.add_class_arguments(MLflowTracker, "tracking")
