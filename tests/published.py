@@ -26,6 +26,13 @@ PARAMETERS = (
 """Parameters by row. Those of the SVC, its support vectors, are results of fits rather than of the model."""
 
 
+ENERGY = {
+    "crossover_qubits": 46, "R": 4, "M": 2, "N": 1, "C": 1, "shots": 8000,
+    "qpu_watt_per_qubit": 300, "gpu_watt": 700, "t_1q_s": 1e-4, "t_2q_s": 1e-5, "gpu_flops": 3.4e13,
+}  # fmt: skip
+"""Constants of the energy estimate, Table V, and the crossing of Fig. 5."""
+
+
 def row_name(row: dict) -> str:
     """A row as the id of a test."""
     return "-".join(str(value) for value in row.values())

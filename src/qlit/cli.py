@@ -20,6 +20,7 @@ _COMMANDS = {
     "table": ("qlit.commands.table", "reproduce a table of the paper: our results beside the published ones"),
     "export": ("qlit.commands.export", "write a checkpoint's circuits on a sentence as OpenQASM 3 programs"),
     "study": ("qlit.commands.study", "sweep or search over config keys, with many workers; see qlit study --help"),
+    "energy": ("qlit.commands.energy", "estimate the energy of an inference on a QPU and on a GPU, as in the paper"),
     "config": ("qlit.commands.config", "list, show and copy the configs that come with qlit"),
     "submit": ("qlit.commands.submit", "submit a fit, a study, a comparison or a table as a job of a Slurm cluster"),
     "jobs": ("qlit.commands.jobs", "show or cancel the jobs that were submitted from this folder"),

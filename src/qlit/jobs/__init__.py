@@ -10,6 +10,7 @@ __all__ = [
     "outcome",
     "requeued",
     "run_logger",
+    "run_params",
     "series",
     "slurm",
     "study",

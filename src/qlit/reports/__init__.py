@@ -3,6 +3,7 @@
 __all__ = [
     "comparison_figure",
     "comparison_text",
+    "energy_figure",
     "predictions",
     "published_table",
     "study_record",

@@ -3,6 +3,7 @@
 __all__ = [
     "compare",
     "config",
+    "energy",
     "export",
     "jobs",
     "predict",

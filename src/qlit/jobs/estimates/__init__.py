@@ -2,6 +2,7 @@
 
 __all__ = [
     "circuits",
+    "energy",
     "executions",
     "measurement",
     "sizes",
