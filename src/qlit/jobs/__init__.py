@@ -10,7 +10,6 @@ __all__ = [
     "outcome",
     "requeued",
     "run_logger",
-    "run_params",
     "series",
     "slurm",
     "study",
