@@ -14,7 +14,21 @@ from qlit.runtime.checkout import checkout_of, version_that_runs
 
 COMMANDS = [
     *("fit", "validate", "test", "predict", "serve", "register", "finetune"),
-    *("compare", "table", "export", "study", "energy", "config", "submit", "jobs", "reap", "sync", "describe"),
+    *(
+        "compare",
+        "table",
+        "export",
+        "study",
+        "energy",
+        "info",
+        "completion",
+        "config",
+        "submit",
+        "jobs",
+        "reap",
+        "sync",
+        "describe",
+    ),
 ]
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from packaging.requirements import Requirement
 
-from qlit.cli import _COMMANDS
+from qlit.commands import COMMANDS
 
 ROOT = Path(__file__).resolve().parents[1]
 PAGES = [
@@ -30,7 +30,7 @@ def test_links_lead_somewhere(page):
 @every_page
 def test_commands_targets_and_files_exist(page):
     text = page.read_text()
-    assert set(re.findall(r"\bqlit (?!describe|predict)([a-z]+) -", text)) <= _COMMANDS.keys()
+    assert set(re.findall(r"\bqlit (?!describe|predict)([a-z]+) -", text)) <= COMMANDS.keys()
     targets = set(re.findall(r"^([a-z]+):.*##", (ROOT / "Makefile").read_text(), flags=re.MULTILINE))
     assert set(re.findall(r"(?:`|    )make ([a-z]+)", text)) <= targets
     for path in re.findall(r"\b((?:configs|tests|docs|src)/[\w/.-]+\.(?:yaml|py|md))\b", text):

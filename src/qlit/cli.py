@@ -7,41 +7,24 @@ from importlib import import_module
 from typing import Any
 
 import qlit
-
-_COMMANDS = {
-    "fit": ("qlit.commands.train", "train a head and test its best checkpoint"),
-    "validate": ("qlit.commands.train", "score a checkpoint on the validation split"),
-    "test": ("qlit.commands.train", "score a checkpoint on the test split"),
-    "predict": ("qlit.commands.predict", "label sentences with a checkpoint"),
-    "serve": ("qlit.commands.serve", "answer HTTP requests with a checkpoint"),
-    "register": ("qlit.commands.register", "package a checkpoint as a registered MLflow model"),
-    "finetune": ("qlit.commands.finetune", "fine-tune a body on the training split (SetFit), for use with any head"),
-    "compare": ("qlit.commands.compare", "compare runs, or configs on the same splits, with intervals and tests"),
-    "table": ("qlit.commands.table", "reproduce a table of the paper: our results beside the published ones"),
-    "export": ("qlit.commands.export", "write a checkpoint's circuits on a sentence as OpenQASM 3 programs"),
-    "study": ("qlit.commands.study", "sweep or search over config keys, with many workers; see qlit study --help"),
-    "energy": ("qlit.commands.energy", "estimate the energy of an inference on a QPU and on a GPU, as in the paper"),
-    "config": ("qlit.commands.config", "list, show and copy the configs that come with qlit"),
-    "submit": ("qlit.commands.submit", "submit a fit, a study, a comparison or a table as a job of a Slurm cluster"),
-    "jobs": ("qlit.commands.jobs", "show or cancel the jobs that were submitted from this folder"),
-    "reap": ("qlit.commands.reap", "end runs in MLflow whose process was killed"),
-    "sync": ("qlit.commands.sync", "send MLflow what it lacks of this folder's runs after an outage"),
-    "describe": ("qlit.commands.describe", "show parameters, gates, memory and time of a model before a long run"),
-}
+from qlit.commands import COMMANDS
 
 _HELP = f"""qlit VERSION: quantum, quantum-inspired and classical heads on sentence embeddings (arXiv:2504.08732)
 
 usage: qlit COMMAND [OPTIONS]    (qlit COMMAND --help shows the options)
 
-{"".join(f"  {name:<10}{text}{chr(10)}" for name, (_, text) in _COMMANDS.items())}
+{"".join(f"  {name:<12}{text}{chr(10)}" for name, (_, text) in COMMANDS.items())}
 every command:
   --allow NAME
             allow the import of a module or class that a checkpoint names, or of a function that a config names;
             repeatable. Read its code first, because it runs with your rights (docs/security.md)
 
+exit status:
+  0 success, 1 error, 2 wrong command line, 128 + n stopped by signal n
+
 examples:
-  qlit fit --config configs/quickstart.yaml
-  qlit fit --config configs/multi_sqe.yaml --data.source my/sst2 --trainer.max_epochs 60
+  qlit fit --config quickstart
+  qlit fit --config multi_sqe --data.source my/sst2 --trainer.max_epochs 60
   qlit predict best.ckpt "What a lovely evening this was."
 """
 
@@ -52,7 +35,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
     argv = list(sys.argv[1:] if arguments is None else arguments)
     command = argv[0] if argv else ""
-    return in_one_sentence(f"qlit {command}" if command in _COMMANDS else "qlit", lambda: _run(command, argv[1:]))
+    return in_one_sentence(f"qlit {command}" if command in COMMANDS else "qlit", lambda: _run(command, argv[1:]))
 
 
 def _run(command: str, argv: list[str]) -> int:
@@ -62,10 +45,10 @@ def _run(command: str, argv: list[str]) -> int:
     if command in ("-V", "--version"):
         print(f"qlit {_version()}")
         return 0
-    if command not in _COMMANDS:
+    if command not in COMMANDS:
         from qlit.runtime.errors import UsageError, nearest
 
-        raise UsageError(f"there is no command {command!r}{nearest(command, _COMMANDS) or '.'} See qlit --help.")
+        raise UsageError(f"there is no command {command!r}{nearest(command, COMMANDS) or '.'} See qlit --help.")
     asked = {"-h", "--help", "--help-all"} & set(argv[: argv.index("--")] if "--" in argv else argv)
     if asked:
         from qlit.commands.parsers.texts import help_text
@@ -90,7 +73,7 @@ def _run(command: str, argv: list[str]) -> int:
     others, names = split_allowed(argv)
     with allowing(names), RaisingSignals() as signals:
         with signals.ending(f"qlit {command}"):
-            module = _imported(_COMMANDS[command][0])
+            module = _imported(COMMANDS[command][0])
         status: int = module.run(command, with_shipped_configs(with_home(others)))
     return status
 

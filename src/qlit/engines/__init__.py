@@ -26,6 +26,7 @@ __all__ = [
     "TorchQuantumEngine",
     "engine_by_name",
     "memory",
+    "native_engine",
     "numerics",
     "pauli_errors",
     "shots",

@@ -55,6 +55,11 @@ def why_not_built() -> str:
     return _reason
 
 
+def available_kernels() -> list[str]:
+    """Kernels that this processor runs, fastest first: avx512, avx2, plain; empty if the extension is not built."""
+    return [] if _extension is None else list(_extension.available_kernels())
+
+
 @final
 class NativeEngine(Engine):
     """Real statevectors in float32 or float64 on the CPU, compiled; as many threads as torch uses.

@@ -2,9 +2,11 @@
 
 __all__ = [
     "compare",
+    "completion",
     "config",
     "energy",
     "export",
+    "info",
     "jobs",
     "predict",
     "reap",

@@ -6,7 +6,21 @@ from importlib import import_module
 from qlit.commands.parsers.short_help import SECTIONS, short_help
 from qlit.commands.parsers.submit import help_of_submit
 
-_WITH_PARSER = ("predict", "serve", "register", "compare", "table", "export", "jobs", "reap", "sync", "config")
+_WITH_PARSER = (
+    "predict",
+    "serve",
+    "register",
+    "compare",
+    "table",
+    "export",
+    "jobs",
+    "reap",
+    "sync",
+    "config",
+    "energy",
+    "info",
+    "completion",
+)
 
 
 def help_text(command: str, arguments: Sequence[str], *, is_short: bool) -> str | None:
