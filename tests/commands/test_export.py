@@ -14,6 +14,7 @@ from qlit.cli import main
 from qlit.data import EmbeddingCache, resolve_body
 from qlit.data.trainable import TrainableBody
 from qlit.jobs.config.models import model_of_config
+from qlit.serving.predictor import Predictor
 
 SENTENCE = "not a good film"
 SINGLE = {"class_path": "qlit.heads.SimulatedQuantumEncoder", "init_args": {"num_qubits": 3, "connectivity": 1}}
@@ -120,3 +121,58 @@ def test_errors_are_reported_before_anything_is_written(make, tmp_path, capsys):
         assert err.count("\n") == 1
     assert [path.name for path in full.iterdir()] == ["kept.txt"]
     assert not (tmp_path / "new").exists()
+
+
+# --- heads without a circuit ---
+
+
+@pytest.fixture
+def classical(tmp_path):
+    """Save a checkpoint of a linear head; return its path and its model."""
+    body = str(make_tiny_body(tmp_path / "body"))
+
+    def save(labels=("bad", "gut, ja"), **data):
+        torch.manual_seed(0)
+        head = {"class_path": "qlit.heads.LinearHead", "init_args": {"num_features": 8, "num_classes": len(labels)}}
+        config = yaml.safe_dump({"model": {"head": head}, "data": {"body": body, **data}})
+        module, _ = model_of_config(config)
+        if data:
+            module.body = TrainableBody(resolve_body(body))
+        path = tmp_path / "classical.ckpt"
+        torch.save({"state_dict": module.state_dict(), "qlit": {"config": config, "label_names": list(labels)}}, path)
+        return path
+
+    return save
+
+
+@pytest.mark.parametrize("labels", [("bad", "gut, ja"), ("a", "b", "c")])
+def test_an_onnx_file_gives_the_probabilities_of_the_checkpoint(classical, labels, tmp_path, capsys):
+    onnxruntime = pytest.importorskip("onnxruntime")
+    checkpoint = classical(labels)
+    assert export(checkpoint, "--out", tmp_path / "out") == 0
+    assert capsys.readouterr() == (f"{tmp_path / 'out'}: head.onnx, README.md\n", "")
+    session = onnxruntime.InferenceSession(tmp_path / "out" / "head.onnx")
+    model = Predictor.from_checkpoint(checkpoint)
+    sentences = [SENTENCE, "good film", "dull"]
+    found = session.run(["probabilities"], {"embeddings": model.embed(sentences)})[0]
+    assert found == pytest.approx(model.predict_proba(sentences), abs=1e-6)
+    assert json.loads(session.get_modelmeta().custom_metadata_map["qlit.labels"]) == list(labels)
+    readme = (tmp_path / "out" / "README.md").read_text()
+    assert "`head.onnx` is a LinearHead" in readme
+    assert f"one column per label: {', '.join(labels)}." in readme
+
+
+def test_a_sentence_belongs_to_circuits_alone(make, classical, tmp_path, capsys, monkeypatch):
+    quantum, _ = make()
+    out = tmp_path / "new"
+    for arguments, sentence in (
+        ((quantum, "--out", out), "The circuits of a HybridHead are exported for one sentence"),
+        ((classical(), SENTENCE, "--out", out), "LinearHead has no circuit that encodes a sentence"),
+        ((classical(trainable_body=True), "--out", out), "was trained together with its head"),
+    ):
+        assert export(*arguments) == 1
+        assert sentence in capsys.readouterr().err
+    monkeypatch.setattr("qlit.serving.onnx_file.find_spec", lambda _: None)
+    assert export(classical(), "--out", out) == 1
+    assert "An ONNX file needs onnx and onnxscript: run `pip install" in capsys.readouterr().err
+    assert not out.exists()

@@ -75,7 +75,9 @@ def test_what_cannot_be_exported_is_refused():
         def check_features(self, num_features):
             pass
 
-    with pytest.raises(ValueError, match=r"\(HybridHead\) can be exported, but this one is a Other"):
+    with pytest.raises(
+        ValueError, match=r"\(HybridHead\) have OpenQASM programs, but this one is a Other: export it as"
+    ):
         programs_of(Other(), EMBEDDING)
     with pytest.raises(ValueError, match="17 features needs num_qubits >= 5"):
         programs_of(hybrid(), torch.ones(17))

@@ -1,4 +1,4 @@
-"""`qlit export`: write the circuits of a checkpoint's head on one sentence as OpenQASM 3 programs."""
+"""`qlit export`: write a checkpoint's head for other programs, as OpenQASM 3 programs or as an ONNX file."""
 
 import json
 from pathlib import Path
@@ -12,12 +12,14 @@ from qlit.data import BodyFolder
 from qlit.data.dimensions import embedding_dim_of
 from qlit.data.lengths import cut_notice
 from qlit.data.sentences import check_is_text
+from qlit.heads import Head, HybridHead
 from qlit.heads.programs import HeadPrograms, Program, programs_of
 from qlit.jobs.config.checkpoints import load_checkpoint, read_checkpoint
 from qlit.jobs.config.models import model_of_config
 from qlit.jobs.summary import print_notices
 from qlit.jobs.terminal import quieten
 from qlit.runtime.output_files import check_new_folder
+from qlit.serving.onnx_file import onnx_bytes
 from qlit.training.checkpoints.notes import check_label_names
 from qlit.training.datamodule import SentenceDataModule
 from qlit.training.evaluation import CHECKPOINT_KEY
@@ -42,6 +44,23 @@ Written by qlit from a checkpoint. All angles are bound; `programs.json` has the
 Logits: {values}. {labels}
 """
 
+_ONNX_README = """\
+# A head as an ONNX file
+
+`head.onnx` is a {head}, written by qlit from a checkpoint.
+
+- Input `embeddings`: float32, (batch, {num_features}), of the sentence transformer {body}.
+- Output `probabilities`: float32, one column per label: {labels}. Output `logits`: before sigmoid or softmax.
+- The metadata `qlit.labels` have the labels as a JSON list.
+
+```python
+import onnxruntime
+
+session = onnxruntime.InferenceSession("head.onnx")
+probabilities = session.run(["probabilities"], {{"embeddings": embeddings}})[0]
+```
+"""
+
 
 def run(command: str, arguments: list[str]) -> int:
     """Run `qlit export` and return its exit status."""
@@ -49,14 +68,18 @@ def run(command: str, arguments: list[str]) -> int:
     quieten()
     folder = Path(options.out)
     check_new_folder(folder, "name another with --out")
-    if not options.sentence.strip():
-        raise ValueError("The sentence is blank; there is nothing to encode.")
-    check_is_text(options.sentence, "the sentence")
+    if options.sentence is not None:
+        if not options.sentence.strip():
+            raise ValueError("The sentence is blank; there is nothing to encode.")
+        check_is_text(options.sentence, "the sentence")
     checkpoint = read_checkpoint(options.checkpoint)
     notes = checkpoint[CHECKPOINT_KEY]
     module, data = model_of_config(notes["config"])
     label_names = check_label_names(notes, module.head.num_classes)
+    _check_sentence(module.head, options.sentence)
     body = load_checkpoint(module, data, checkpoint, options.body, trust_remote_code=options.trust_remote_code)
+    if options.sentence is None:
+        return _export_onnx(module, label_names, body, folder)
     found = programs_of(module.head, _embedding(module, data, options.sentence, body))
     folder.mkdir(parents=True, exist_ok=True)
     facts = _facts(found, options.sentence, label_names)
@@ -67,6 +90,41 @@ def run(command: str, arguments: list[str]) -> int:
     (folder / "README.md").write_text(_readme(found, facts), encoding="utf-8")
     names = [f"{program.name}.qasm" for program in (*found.encoders, found.pqc)]
     print(f"{folder}: {', '.join(names)}, programs.json, README.md")
+    return 0
+
+
+def _check_sentence(head: Head, sentence: str | None) -> None:
+    """Raise a ValueError if a sentence is missing, or given to a head without a circuit."""
+    if isinstance(head, HybridHead) and sentence is None:
+        raise ValueError("The circuits of a HybridHead are exported for one sentence: give it after the checkpoint.")
+    if not isinstance(head, HybridHead) and sentence is not None:
+        raise ValueError(
+            f"{type(head).__name__} has no circuit that encodes a sentence; it is exported as an ONNX file: leave the "
+            "sentence out."
+        )
+
+
+def _export_onnx(module: SentenceClassifier, label_names: list[str], body: BodyFolder, folder: Path) -> int:
+    head = module.head
+    if module.body is not None:
+        raise ValueError(
+            "The body of this checkpoint was trained together with its head, and an ONNX file holds the head alone: "
+            "share both with `qlit.save_pretrained`, or train with `trainable_body: false`."
+        )
+    num_features = embedding_dim_of(body.path) or head.num_features
+    if num_features is None:
+        raise ValueError(
+            f"The number of features of the body {body.name} is unknown: it has no sentence-transformers config."
+        )
+    head.check_features(num_features)
+    content = onnx_bytes(head, num_features=num_features, label_names=label_names)
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "head.onnx").write_bytes(content)
+    readme = _ONNX_README.format(
+        head=type(head).__name__, body=body.name, num_features=num_features, labels=", ".join(label_names)
+    )
+    (folder / "README.md").write_text(readme, encoding="utf-8")
+    print(f"{folder}: head.onnx, README.md")
     return 0
 
 

@@ -181,7 +181,7 @@ class SVCHead(EstimatorHead):
     @property
     def num_parameters(self) -> int | None:
         """Support vectors; None before the fit."""
-        return len(self.support_vectors) or None
+        return len(self.support_vectors) if len(self.support_vectors) else None
 
     def fit(self, embeddings_ND: Tensor, labels_N: Tensor) -> None:
         from sklearn.svm import SVC
@@ -232,9 +232,10 @@ def _coefficients_of_pairs(dual_coefficients: Array, num_support: Array) -> Arra
 
 def _votes(decisions_BP: Tensor, num_classes: int) -> Tensor:
     """Decisions won by each class plus its summed confidence squeezed into (-1/3, 1/3), shape (B, k)."""
-    first, second = torch.triu_indices(num_classes, num_classes, 1, device=decisions_BP.device)
+    pairs_2P = torch.triu_indices(num_classes, num_classes, 1, device=decisions_BP.device)
+    first, second = pairs_2P[0], pairs_2P[1]  # TorchScript unpacks no tensor
     won_by_first = (decisions_BP >= 0).to(decisions_BP)
-    zeros_Bk = decisions_BP.new_zeros(len(decisions_BP), num_classes)
+    zeros_Bk = decisions_BP.new_zeros(decisions_BP.shape[0], num_classes)
     votes_Bk = zeros_Bk.index_add(1, first, won_by_first).index_add(1, second, 1 - won_by_first)
     confidence_Bk = zeros_Bk.index_add(1, first, decisions_BP).index_add(1, second, -decisions_BP)
     return votes_Bk + confidence_Bk / (3 * (confidence_Bk.abs() + 1))

@@ -1,7 +1,7 @@
 """The hybrid head: encoder(s), re-uploading PQC and an optional linear layer, from embedding to logits."""
 
 from collections.abc import Callable, Sequence
-from typing import final
+from typing import Self, final
 
 import torch
 from torch import Tensor, nn
@@ -12,6 +12,11 @@ from qlit.heads.pqc import ReuploadingPQC
 
 # Without a linear layer the probability (1 + <Z>) / 2 may be 0 or 1, whose logit is infinite.
 _LARGEST_Z = 1 - 1e-6
+
+_NO_GRAPH = (
+    "The circuits of a HybridHead run in an engine, which TorchScript, torch.export and ONNX cannot record: export "
+    "them as OpenQASM programs with `qlit export`, or use torch.compile."
+)
 
 
 @final
@@ -52,6 +57,17 @@ class HybridHead(Head):
         self.linear = nn.Linear(num_measured, self.num_logits) if final_linear else None
 
     def forward(self, embeddings_BD: Tensor) -> Tensor:
+        if torch._C._get_tracing_state() is not None or torch.compiler.is_exporting():
+            raise RuntimeError(_NO_GRAPH)
+        if torch.compiler.is_compiling():  # engines are no torch code that a compiler could read
+            run: Callable[[Tensor], Tensor] = torch.compiler.disable(self._logits)  # type: ignore[no-untyped-call]
+            return run(embeddings_BD)
+        return self._logits(embeddings_BD)
+
+    def __prepare_scriptable__(self) -> Self:
+        raise RuntimeError(_NO_GRAPH)
+
+    def _logits(self, embeddings_BD: Tensor) -> Tensor:
         device_type = embeddings_BD.device.type
         if not torch.is_autocast_enabled(device_type):
             return self.logits(self._measured(embeddings_BD))

@@ -97,7 +97,10 @@ def programs_of(head: Head, embedding_D: Tensor) -> HeadPrograms:
         ValueError: If the head is no `HybridHead`, or the embedding does not fit it.
     """
     if not isinstance(head, HybridHead):
-        raise ValueError(f"Heads with a PQC (HybridHead) can be exported, but this one is a {type(head).__name__}.")
+        raise ValueError(
+            f"Only heads with a PQC (HybridHead) have OpenQASM programs, but this one is a {type(head).__name__}: "
+            "export it as an ONNX file."
+        )
     exact = deepcopy(head).double()
     embeddings_1D = embedding_D.double().unsqueeze(0)
     programs: list[Program] = []

@@ -4,6 +4,7 @@ __all__ = [
     "limits",
     "loading",
     "mlflow_model",
+    "onnx_file",
     "predictor",
     "pretrained",
     "server",
