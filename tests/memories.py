@@ -2,7 +2,7 @@
 
 MEMORIES = {
     "qlit.data.contents": "_known",
-    "qlit.jobs.summary": "_printed",
+    "qlit.jobs.notices": "_printed",
     "qlit.runtime.part_file": "_swept",
     "qlit.runtime.secrets": "_known",
     "qlit.studies.trials.recovery": "_seen",

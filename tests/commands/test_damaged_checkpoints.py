@@ -13,7 +13,8 @@ from tiny_body import make_tiny_body
 from qlit.cli import main
 from qlit.jobs.config.checkpoints import read_checkpoint
 from qlit.jobs.config.models import model_of_config
-from qlit.training.checkpoints.files import AtomicCheckpointIO, write_checkpoint
+from qlit.training.checkpoints.checkpoint_io import AtomicCheckpointIO
+from qlit.training.checkpoints.files import write_checkpoint
 
 HEAD = tiny_head(init_std=1.0)
 SCORES = {"val/accuracy": 0.5, "val/loss": 0.7, "val/selection": 0.6}

@@ -7,7 +7,7 @@ from commands.runs import SMALL, only_run
 
 from qlit.cli import main
 from qlit.data import Notice, load_texts
-from qlit.jobs.summary import print_notices
+from qlit.jobs.notices import print_notices
 
 
 def test_a_notice_about_the_texts_is_in_the_summary_and_in_the_run(tmp_path, monkeypatch, capsys):

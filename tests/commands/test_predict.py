@@ -528,3 +528,16 @@ def test_unreadable_and_unwritable_files_are_reported_before_the_work(tmp_path, 
     assert sentence in said.err
     assert "Traceback" not in said.err
     assert said.out == ""
+
+
+def test_predictions_need_no_library_of_trainings(two):
+    code = f"""if True:
+        import sys
+        from qlit.cli import main
+        assert main(["predict", {two.path!r}, "good film"]) == 0
+        heavy = ("lightning", "mlflow", "optuna", "torchmetrics")
+        loaded = [name for name in heavy if name in sys.modules]
+        assert not loaded, loaded
+    """
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr

@@ -9,21 +9,21 @@ from torch import Tensor
 
 from qlit.commands.parsers.export import parser_of
 from qlit.data import BodyFolder
+from qlit.data.body_settings import BodySettings
 from qlit.data.dimensions import embedding_dim_of
 from qlit.data.lengths import cut_notice
 from qlit.data.sentences import check_is_text
 from qlit.heads import Head, HybridHead
 from qlit.heads.programs import HeadPrograms, Program, programs_of
 from qlit.jobs.config.checkpoints import load_checkpoint, read_checkpoint
-from qlit.jobs.config.models import model_of_config
-from qlit.jobs.summary import print_notices
+from qlit.jobs.config.trained_models import trained_model_of
+from qlit.jobs.notices import print_notices
 from qlit.jobs.terminal import quieten
 from qlit.runtime.output_files import check_new_folder
 from qlit.serving.onnx_file import onnx_bytes
 from qlit.training.checkpoints.notes import check_label_names
-from qlit.training.datamodule import SentenceDataModule
 from qlit.training.evaluation import CHECKPOINT_KEY
-from qlit.training.module import SentenceClassifier
+from qlit.training.sentence_model import Classifies
 
 _README = """\
 # A quantum head on one sentence
@@ -74,7 +74,7 @@ def run(command: str, arguments: list[str]) -> int:
         check_is_text(options.sentence, "the sentence")
     checkpoint = read_checkpoint(options.checkpoint)
     notes = checkpoint[CHECKPOINT_KEY]
-    module, data = model_of_config(notes["config"])
+    module, data = trained_model_of(notes["config"])
     label_names = check_label_names(notes, module.head.num_classes)
     _check_sentence(module.head, options.sentence)
     body = load_checkpoint(module, data, checkpoint, options.body, trust_remote_code=options.trust_remote_code)
@@ -129,7 +129,7 @@ def _export_onnx(module: SentenceClassifier, label_names: list[str], body: BodyF
 
 
 @torch.inference_mode()
-def _embedding(module: SentenceClassifier, data: SentenceDataModule, sentence: str, body: BodyFolder) -> Tensor:
+def _embedding(module: Classifies, data: BodySettings, sentence: str, body: BodyFolder) -> Tensor:
     """Embedding of the sentence, shape (D,)."""
     if module.body is None:
         if (dim := embedding_dim_of(body.path)) is not None:

@@ -8,7 +8,7 @@ from qlit.commands.parsers.predict import parser_of
 from qlit.data import Notice
 from qlit.data.sentence_tables import SentenceTable
 from qlit.data.sentences import read_sentences
-from qlit.jobs.summary import print_notices
+from qlit.jobs.notices import print_notices
 from qlit.jobs.terminal import quieten
 from qlit.reports.predictions import PredictedTable, check_columns, write_predictions
 from qlit.runtime.output_files import check_output

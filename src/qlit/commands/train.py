@@ -14,10 +14,10 @@ from qlit.jobs.config.checkpoints import read_notes
 from qlit.jobs.config.options import readable_errors, value_of
 from qlit.jobs.evaluate import Evaluated, evaluate
 from qlit.jobs.job import Job
+from qlit.jobs.notices import print_notices
 from qlit.jobs.outcome import Outcome
 from qlit.jobs.requeued import requeued_options
 from qlit.jobs.run_logger import is_rank_zero
-from qlit.jobs.summary import print_notices
 from qlit.jobs.terminal import quieten
 from qlit.runtime.interrupts import StoppedBySignal
 

@@ -28,6 +28,7 @@ __all__ = [
     "Split",
     "TrainableBody",
     "body_fingerprint",
+    "body_settings",
     "check_unseen",
     "contents",
     "contrastive",

@@ -7,6 +7,7 @@ __all__ = [
     "estimates",
     "evaluate",
     "job",
+    "notices",
     "outcome",
     "requeued",
     "run_logger",

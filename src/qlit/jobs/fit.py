@@ -2,9 +2,10 @@
 
 from qlit.jobs.callbacks.recorder import kept_best
 from qlit.jobs.checks.resuming import check_resumable
+from qlit.jobs.notices import print_notices
 from qlit.jobs.outcome import STUDY, Outcome, sizes_of
 from qlit.jobs.session import Session
-from qlit.jobs.summary import fit_summary, print_notices
+from qlit.jobs.summary import fit_summary
 from qlit.jobs.trainer_parts import names_allowed
 from qlit.training.finders import finders
 

@@ -1,11 +1,9 @@
 """Summaries that `qlit fit`, `validate` and `test` print at their end."""
 
 import shlex
-import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from math import floor
 
-from qlit.data import Notice
 from qlit.heads import EstimatorHead
 from qlit.jobs.callbacks.recorder import parameter_counts
 from qlit.runtime.allowed import allow_options
@@ -92,17 +90,6 @@ def evaluation_summary(
         lines.append(_line("note", data.texts.note))
     lines += [_line("note", notice.text) for notice in (*data.notices, *module.notices)]
     return "\n".join([*lines, *_where(tracker)])
-
-
-_printed: set[str] = set()
-
-
-def print_notices(notices: Iterable[Notice]) -> None:
-    """Print notices to standard error; every text once in a process, because many trainings repeat them."""
-    for notice in notices:
-        if notice.text not in _printed:
-            _printed.add(notice.text)
-            print(f"qlit: note: {notice.text}", file=sys.stderr, flush=True)
 
 
 def _heading(data: SentenceDataModule) -> str:

@@ -2,14 +2,12 @@
 
 import logging
 import warnings
+from importlib.util import find_spec
 from pathlib import Path
-
-import lightning.pytorch as pl
 
 # A user adds callbacks, profilers and the tuner, or makes them verbose; Lightning's other modules log messages about
 # every training.
 _ASKED_FOR = ("callbacks", "profilers", "tuner")
-_LIGHTNING = Path(pl.__file__).parent
 
 
 def quieten() -> None:
@@ -46,3 +44,14 @@ class _AskedFor(logging.Filter):
         if not path.is_relative_to(_LIGHTNING):
             return True  # a user's own callback
         return path.relative_to(_LIGHTNING).parts[0] in _ASKED_FOR
+
+
+def _folder_of_lightning() -> Path:
+    """Folder of lightning.pytorch, found without importing it."""
+    found = find_spec("lightning")
+    assert found is not None, "Lightning is a dependency"
+    assert found.origin is not None
+    return Path(found.origin).parent / "pytorch"
+
+
+_LIGHTNING = _folder_of_lightning()

@@ -25,7 +25,7 @@ from qlit.runtime.retry import retry_until_mlflow_answers
 from qlit.runtime.secrets import scrub
 from qlit.tracking.tracker import MLflowTracker
 from qlit.training.checkpoints.best_and_last import BestAndLast
-from qlit.training.checkpoints.files import AtomicCheckpointIO
+from qlit.training.checkpoints.checkpoint_io import AtomicCheckpointIO
 from qlit.training.checkpoints.resumption import Resumption
 from qlit.training.checkpoints.within_epoch import StopWithinEpoch
 from qlit.training.epoch_loop import use_direct_steps

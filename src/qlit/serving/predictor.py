@@ -21,13 +21,13 @@ from qlit.heads import Head
 from qlit.jobs.checks.engines import check_engines
 from qlit.jobs.config.checkpoint_config import check_remote_devices
 from qlit.jobs.config.checkpoints import load_checkpoint, read_checkpoint
-from qlit.jobs.config.models import model_of_config
+from qlit.jobs.config.trained_models import trained_model_of
 from qlit.runtime.yaml_text import load_yaml
 from qlit.serving.inputs import check_embeddings, checked_sentences
 from qlit.training.checkpoints.notes import check_label_names
 from qlit.training.evaluation import CHECKPOINT_KEY
 from qlit.training.logits import BATCH_SIZE, logits_in_batches, probabilities_of, seed_of_row
-from qlit.training.module import SentenceClassifier
+from qlit.training.sentence_model import Classifies
 
 
 @dataclass(frozen=True)
@@ -65,7 +65,7 @@ class Predictor:
 
     def __init__(
         self,
-        module: SentenceClassifier,
+        module: Classifies,
         body: BodyFolder,
         label_names: Sequence[str],
         notes: dict[str, Any],
@@ -138,7 +138,7 @@ class Predictor:
             checkpoint: Weights (`state_dict`) and notes; its classes are checked.
         """
         notes = checkpoint[CHECKPOINT_KEY]
-        module, data = model_of_config(notes["config"])
+        module, data = trained_model_of(notes["config"])
         check_remote_devices(module.head)
         check_engines(module.head)
         label_names = check_label_names(notes, module.head.num_classes)

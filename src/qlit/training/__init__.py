@@ -15,5 +15,6 @@ __all__ = [
     "positions",
     "progress",
     "scores",
+    "sentence_model",
     "signals",
 ]

@@ -12,14 +12,14 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from qlit.heads import Head
-from qlit.training.module import SentenceClassifier
+from qlit.training.sentence_model import Classifies
 
 BATCH_SIZE = 256
 """Rows per forward pass of the head."""
 
 
 @torch.inference_mode()
-def logits_in_batches(module: SentenceClassifier, seeds: Sequence[int], inputs_of: Callable[[slice], Any]) -> Tensor:
+def logits_in_batches(module: Classifies, seeds: Sequence[int], inputs_of: Callable[[slice], Any]) -> Tensor:
     """Logits of N >= 1 rows, shape (N, 1) or (N, k), on the CPU.
 
     Args:

@@ -1,8 +1,6 @@
 """LightningModule with a head, an optional trainable body, loss, optimiser, scores, and notes for checkpoints."""
 
 import math
-from collections.abc import Mapping, Sequence
-from itertools import chain
 from typing import Any, Literal, final
 
 import lightning.pytorch as pl
@@ -31,7 +29,7 @@ from qlit.training.evaluation import CHECKPOINT_KEY, Evaluation, selection_of
 from qlit.training.positions import position_of, step_of
 from qlit.training.scores import Scores
 from qlit.training.seeds import seed_of
-from qlit.training.usable import check_usable
+from qlit.training.sentence_model import Classifies, of_head
 
 _OF_FIT: tuple[Part, ...] = ("train", "validation", "test")
 
@@ -42,7 +40,7 @@ _PARTS: dict[Stage, str] = {"train": "training", "val": "validation", "test": "t
 
 
 @final
-class SentenceClassifier(pl.LightningModule):
+class SentenceClassifier(Classifies, pl.LightningModule):
     """Train a head on sentence embeddings, together with the body if the data module's body is trainable.
 
     An `EstimatorHead` is fitted before the first epoch, without gradient steps.
@@ -76,15 +74,12 @@ class SentenceClassifier(pl.LightningModule):
             raise ValueError(f"`0 < lr_decay <= 1` must hold, but got {lr_decay=}; 1 keeps the learning rate.")
         if not 0 <= weight_decay < math.inf:
             raise ValueError(f"`weight_decay >= 0` must hold, but got {weight_decay=}; it must be a finite number.")
-        self.head = head
-        self.body: TrainableBody | None = None
+        self.head, self.body, self._of_head = head, None, of_head(head)
         self.lr, self.lr_decay, self.weight_decay, self.body_lr = lr, lr_decay, weight_decay, body_lr
         stages = ("train", "val", "test")
         self.scores = nn.ModuleDict(
             {f"{stage}_scores": Scores(head.num_classes, full=stage != "train") for stage in stages}
         )
-        # In a tuple, so that torch does not register it twice.
-        self._of_head = (next(chain(head.parameters(), head.buffers())),)
         self.automatic_optimization = not isinstance(head, EstimatorHead)
         self.checkpoint_notes: dict[str, Any] = {}
         """Plain values for every checkpoint: config, label names, run; see `CHECKPOINT_KEY`."""
@@ -105,26 +100,6 @@ class SentenceClassifier(pl.LightningModule):
         self.evaluations: dict[Stage, Evaluation] = {}
         """Latest validation ("val") and test ("test") with finite scores; their weights may be older than the present
         ones."""
-
-    def forward(self, inputs: Any) -> Tensor:
-        """Logits, shape (B, 1) or (B, k), of embeddings (B, D) or of a trainable body's token features."""
-        embeddings: Tensor = inputs if self.body is None else self.body(inputs)
-        return self.logits(embeddings)
-
-    def logits(self, embeddings: Tensor) -> Tensor:
-        """Logits, shape (B, 1) or (B, k), of embeddings, shape (B, D)."""
-        logits: Tensor = self.head(embeddings.to(self._of_head[0].dtype))
-        return logits
-
-    def check_usable(self, parts: Mapping[str, tuple[Tensor | None, Sequence[str]]]) -> None:
-        """Raise a ValueError that names a sentence if the head cannot take its embedding.
-
-        Args:
-            parts: Embeddings, shape (N, D), and their N sentences, by the name of the part; None for the embeddings of
-                a trainable body, which change.
-        """
-        known = {name: (part[0].to(self._of_head[0]), part[1]) for name, part in parts.items() if part[0] is not None}
-        check_usable(self.head, known)
 
     def setup(self, stage: str) -> None:
         data: SentenceDataModule = self.trainer.datamodule  # type: ignore[attr-defined]

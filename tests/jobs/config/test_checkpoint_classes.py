@@ -13,7 +13,7 @@ from tiny_body import make_tiny_body, write_tiny_data
 from qlit.cli import main
 from qlit.jobs.config.checkpoint_classes import is_listed, only_listed_imports
 from qlit.jobs.config.models import model_of
-from qlit.training.checkpoints.files import AtomicCheckpointIO
+from qlit.training.checkpoints.checkpoint_io import AtomicCheckpointIO
 from qlit.training.evaluation import CHECKPOINT_KEY
 
 pytestmark = pytest.mark.filterwarnings(

@@ -5,7 +5,7 @@ import torch
 from full_disk import files_of_at_most
 
 from qlit.training.checkpoints import files
-from qlit.training.checkpoints.files import AtomicCheckpointIO
+from qlit.training.checkpoints.checkpoint_io import AtomicCheckpointIO
 
 
 class Unwritable:

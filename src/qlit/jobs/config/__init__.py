@@ -9,4 +9,5 @@ __all__ = [
     "models",
     "nulls",
     "options",
+    "trained_models",
 ]

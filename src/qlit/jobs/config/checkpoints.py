@@ -7,16 +7,16 @@ from typing import Any
 from torch import Tensor
 
 from qlit.data import BodyFolder, Notice, expanded, resolve_body
+from qlit.data.body_settings import NamesBody
 from qlit.data.contents import body_contents
 from qlit.data.trainable import TrainableBody
 from qlit.jobs.config.checkpoint_classes import check_checkpoint_classes
-from qlit.jobs.summary import print_notices
+from qlit.jobs.notices import print_notices
 from qlit.training.checkpoints.files import load_intact
 from qlit.training.checkpoints.notes import check_structure
 from qlit.training.checkpoints.weights import check_weights
-from qlit.training.datamodule import SentenceDataModule
 from qlit.training.evaluation import CHECKPOINT_KEY
-from qlit.training.module import SentenceClassifier
+from qlit.training.sentence_model import Classifies
 
 
 def read_checkpoint(path: str | Path, *, given: Collection[str] = ()) -> dict[str, Any]:
@@ -58,13 +58,13 @@ def read_notes(path: str | Path, *, given: Collection[str] = ()) -> dict[str, An
     return notes
 
 
-def body_notice(notes: dict[str, Any], body: BodyFolder, data: SentenceDataModule) -> Notice | None:
+def body_notice(notes: dict[str, Any], body: BodyFolder, data: NamesBody) -> Notice | None:
     """A notice if the files of a frozen body have changed since the head of a checkpoint was trained.
 
     Args:
         notes: Notes of the checkpoint; those of older versions have no contents of the body.
         body: Body from `resolve_body`.
-        data: Data module of the command.
+        data: Body of the command.
     """
     before = (notes.get("contents") or {}).get("body")
     if before is None or data.is_body_trainable:  # the checkpoint contains the weights of a trained body
@@ -80,8 +80,8 @@ def body_notice(notes: dict[str, Any], body: BodyFolder, data: SentenceDataModul
 
 
 def load_weights(
-    module: SentenceClassifier,
-    data: SentenceDataModule,
+    module: Classifies,
+    data: NamesBody,
     weights: dict[str, Tensor],
     body_name: str,
     *,
@@ -91,7 +91,7 @@ def load_weights(
 
     Args:
         module: Module with the checkpoint's config.
-        data: Data module with the checkpoint's config.
+        data: Body of the checkpoint's config.
         weights: State dict of the checkpoint.
         body_name: As of `resolve_body`.
         trust_remote_code: As of `resolve_body`; from the command line, because a checkpoint must not choose a body
@@ -109,8 +109,8 @@ def load_weights(
 
 
 def load_checkpoint(
-    module: SentenceClassifier,
-    data: SentenceDataModule,
+    module: Classifies,
+    data: NamesBody,
     checkpoint: dict[str, Any],
     body_name: str | None,
     *,
@@ -120,7 +120,7 @@ def load_checkpoint(
 
     Args:
         module: Module with the checkpoint's config.
-        data: Data module with the checkpoint's config.
+        data: Body of the checkpoint's config.
         checkpoint: Checkpoint from `read_checkpoint`.
         body_name: As of `resolve_body`; None for the one in the config.
         trust_remote_code: As of `load_weights`.

@@ -19,14 +19,10 @@ from uuid import UUID
 import torch
 from jsonargparse import Namespace, set_parsing_settings
 from jsonargparse import _typehints as jsonargparse_types
-from lightning.pytorch import Trainer
 
 from qlit.runtime.allowed import OPTION, is_allowed
 from qlit.runtime.errors import UsageError
 from qlit.runtime.yaml_text import shortened
-from qlit.tracking.tracker import MLflowTracker
-from qlit.training.datamodule import SentenceDataModule
-from qlit.training.module import SentenceClassifier
 
 # For a key of type `Any`, jsonargparse imports every `class_path` in a value, and no setting prevents that. Here such a
 # value stays plain.
@@ -40,31 +36,36 @@ PlainValue = bool | int | float | str | None
 PlainSection = dict[str, bool | int | float | str | list | dict | None]  # type: ignore[type-arg]
 """Type of a section that a command ignores: nothing in it is imported."""
 
-_SECTIONS: dict[str, type] = {
-    "model": SentenceClassifier,
-    "data": SentenceDataModule,
-    "tracking": MLflowTracker,
-    "trainer": Trainer,
-}
 _PLAIN = (
     *(type(None), bool, int, float, complex, str, bytes, Enum, timedelta, date, Decimal, UUID, range, PathLike),
     *(re.Pattern, torch.device, torch.dtype),
 )
 
 
-def check_classes(config: Namespace) -> None:
+def check_classes(config: Namespace, sections: Mapping[str, type] | None = None) -> None:
     """Refuse a parsed config that names anything other than classes of the types of its keys.
 
     Args:
         config: A config, or some of its sections.
+        sections: Classes by section; None for those of a training.
     Raises:
         UsageError: If a class has another type than its key; or if a function, an object, or a class for an untyped key
             is named and the command line does not allow it.
     """
-    for name, owner in _SECTIONS.items():
+    for name, owner in (_sections_of_training() if sections is None else sections).items():
         section = config.get(name)
         if isinstance(section, Namespace):
             _check_arguments(owner, section, name)
+
+
+def _sections_of_training() -> dict[str, type]:
+    from lightning.pytorch import Trainer  # Lightning takes a second of CPU, and predictions do not need it
+
+    from qlit.tracking.tracker import MLflowTracker
+    from qlit.training.datamodule import SentenceDataModule
+    from qlit.training.module import SentenceClassifier
+
+    return {"model": SentenceClassifier, "data": SentenceDataModule, "tracking": MLflowTracker, "trainer": Trainer}
 
 
 def _check_arguments(owner: type, arguments: Namespace | Mapping[str, Any], place: str) -> None:

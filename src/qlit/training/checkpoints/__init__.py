@@ -2,6 +2,7 @@
 
 __all__ = [
     "best_and_last",
+    "checkpoint_io",
     "files",
     "notes",
     "resumption",

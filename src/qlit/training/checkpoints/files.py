@@ -7,10 +7,9 @@ import zipfile
 import zlib
 from pathlib import Path
 from shutil import disk_usage
-from typing import Any, final
+from typing import Any
 
 import torch
-from lightning.pytorch.plugins.io import TorchCheckpointIO
 
 from qlit.runtime.errors import is_out_of_memory
 from qlit.runtime.part_file import part_of
@@ -26,27 +25,6 @@ _NO_CHECKPOINT = (pickle.UnpicklingError, EOFError, LookupError, ValueError, Typ
 
 class DamagedCheckpointError(ValueError):
     """A file is not a checkpoint, or was changed after it was written."""
-
-
-@final
-class AtomicCheckpointIO(TorchCheckpointIO):
-    """Write a checkpoint next to its target and rename it, so that a kill leaves the previous checkpoint intact.
-
-    Lightning writes to the system's temporary folder. If that is on another file system, the last step is a copy, and a
-    kill during the copy leaves half a checkpoint.
-
-    If the disk is full, the write is retried for up to three minutes, so that a training of hours does not end.
-    """
-
-    def save_checkpoint(self, checkpoint: dict[str, Any], path: Any, storage_options: Any | None = None) -> None:  # noqa: ARG002
-        write_checkpoint(checkpoint, Path(path))
-
-    def load_checkpoint(self, path: Any, map_location: Any = "cpu", weights_only: bool | None = None) -> dict[str, Any]:  # noqa: ARG002
-        """Load a local, undamaged file. Lightning's method would also download URLs and unpickle their content."""
-        if not Path(path).is_file():
-            raise FileNotFoundError(f"There is no checkpoint {path}; check the path.")
-        loaded: dict[str, Any] = load_intact(Path(path), map_location=map_location)
-        return loaded
 
 
 def write_checkpoint(checkpoint: dict[str, Any], target: Path) -> None:

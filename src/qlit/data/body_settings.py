@@ -1,0 +1,55 @@
+"""Keys of the section `data` of a config that name a body."""
+
+from dataclasses import dataclass
+from typing import Protocol
+
+from qlit.data.cache import EmbeddingCache
+
+
+class NamesBody(Protocol):
+    """The body of a config: a data module, or `BodySettings`."""
+
+    @property
+    def body_name(self) -> str:
+        """As of `resolve_body`."""
+
+    @property
+    def is_body_trainable(self) -> bool:
+        """Whether the body was trained with the head."""
+
+    @property
+    def cache_dir(self) -> str | None:
+        """Folder of the embedding cache; None for the default."""
+
+
+@dataclass(frozen=True)
+class BodySettings:
+    """What a prediction needs of the section `data`.
+
+    Args:
+        body: As of `resolve_body`.
+        trainable_body: Whether the body was trained with the head.
+        cache_dir: Folder of the embedding cache; null for the default.
+    """
+
+    body: str
+    trainable_body: bool = False
+    cache_dir: str | None = None
+
+    @property
+    def body_name(self) -> str:
+        """As of `resolve_body`."""
+        return self.body
+
+    @property
+    def is_body_trainable(self) -> bool:
+        """Whether the body was trained with the head."""
+        return self.trainable_body
+
+    def embedding_cache(self) -> EmbeddingCache:
+        """Cache of the embeddings.
+
+        Raises:
+            ValueError: If the home folder is needed and does not exist.
+        """
+        return EmbeddingCache(self.cache_dir or None)

@@ -1,0 +1,16 @@
+"""Print notices to standard error."""
+
+import sys
+from collections.abc import Iterable
+
+from qlit.data import Notice
+
+_printed: set[str] = set()
+
+
+def print_notices(notices: Iterable[Notice]) -> None:
+    """Print notices to standard error; every text once in a process, because many trainings repeat them."""
+    for notice in notices:
+        if notice.text not in _printed:
+            _printed.add(notice.text)
+            print(f"qlit: note: {notice.text}", file=sys.stderr, flush=True)
