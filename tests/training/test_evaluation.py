@@ -1,5 +1,7 @@
 """What validations and tests leave behind: scores of the weights that were scored, and of how many sentences."""
 
+import re
+
 import pytest
 import torch
 from lightning.pytorch.loggers.logger import Logger
@@ -91,6 +93,25 @@ def test_counts_are_those_of_the_sentences_seen(data, tmp_path):
     assert "8 of 36 sentences)" in text
     assert {notice.key for notice in module.notices} == {"validation_limited", "test_limited"}
     assert "8 of 36 sentences)" in evaluation_summary(module, made, None, "test", tested)
+
+
+def test_a_summary_has_the_majority_class_and_the_scores_of_every_label(data, tmp_path):
+    module, made, running, keeping, _ = fitted(data, tmp_path, max_epochs=1)
+    text = fit_summary(module, made, None, "", keeping.best, {})
+    (line,) = re.findall(r"    majority class    (\S+)% \(always answering (\w+)\)", text)
+    labels = [made.texts.labels[row] for row in made.split.validation]
+    share = labels.count(made.texts.label_names.index(line[1])) / len(labels)
+    assert float(line[0]) == pytest.approx(100 * share, abs=0.005)
+    assert share >= 0.5
+    (tested,) = running.test(module, made, ckpt_path=str(tmp_path / "best.ckpt"), verbose=False)
+    counts = module.scores_of("test").confusion_counts()
+    assert counts.sum() == len(made.split.test)
+    text = evaluation_summary(module, made, None, "test", tested)
+    rows = re.findall(r"^    (\w+) +([\d.]+) +([\d.]+) +([\d.]+) +(\d+)$", text, re.MULTILINE)
+    assert [name for name, *_ in rows] == list(made.texts.label_names)
+    assert [int(number) for *_, number in rows] == counts.sum(dim=1).tolist()
+    assert float(rows[1][3]) == pytest.approx(tested["test/f1"], abs=5e-4)  # of class 1
+    assert f"{counts.sum(dim=1).max() / counts.sum():.2%}" in text
 
 
 def test_without_a_checkpoint_the_summary_tells_the_weights_that_were_tested(data, tmp_path):

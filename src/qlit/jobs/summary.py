@@ -4,8 +4,11 @@ import shlex
 from collections.abc import Sequence
 from math import floor
 
+import numpy as np
+
 from qlit.heads import EstimatorHead
 from qlit.jobs.callbacks.recorder import parameter_counts
+from qlit.jobs.label_scores import label_table, majority_of, short_name
 from qlit.runtime.allowed import allow_options
 from qlit.runtime.intervals import wilson_interval
 from qlit.tracking.tracker import MLflowTracker
@@ -51,10 +54,11 @@ def fit_summary(
                 str(validated.epoch),
                 f"(of {1 + max(last, validated.epoch)}, counted from 0{within})",
             ),
-            _accuracy_line("validation accuracy", validated, "val", len(data.split.validation)),
+            *_accuracy_lines("validation", validated, "val", module, data),
         ]
     if test_scores:
-        lines.append(_accuracy_line("test accuracy", module.evaluations["test"], "test", len(data.split.test)))
+        lines += _accuracy_lines("test", module.evaluations["test"], "test", module, data)
+        lines += _label_lines(module, data, "test")
     if isinstance(module.head, EstimatorHead) and module.head.complaint:
         lines.append(_line("warning", module.head.complaint))
     if data.texts.note:
@@ -79,13 +83,14 @@ def evaluation_summary(
     part = {"val": "validation", "test": "test"}[stage]
     lines = [
         _heading(data),
-        _accuracy_line(f"{part} accuracy", module.evaluations[stage], stage, len(getattr(data.split, part))),
+        *_accuracy_lines(part, module.evaluations[stage], stage, module, data),
     ]
     lines += [
         _line(name.removeprefix(f"{stage}/").replace("_", " "), f"{value:.4f}")
         for name, value in scores.items()
         if name.startswith(f"{stage}/") and name not in (f"{stage}/accuracy", f"{stage}/selection")
     ]
+    lines += _label_lines(module, data, stage)
     if data.texts.note:
         lines.append(_line("note", data.texts.note))
     lines += [_line("note", notice.text) for notice in (*data.notices, *module.notices)]
@@ -99,11 +104,35 @@ def _heading(data: SentenceDataModule) -> str:
     return f"\n{data.texts.name}: {sizes} sentences, split {split.fingerprint}, body {data.body_name}"
 
 
-def _accuracy_line(name: str, found: Evaluation, stage: Stage, planned: int) -> str:
-    accuracy, num_seen = found.scores[f"{stage}/accuracy"], planned if found.num_seen is None else found.num_seen
+def _accuracy_lines(
+    part: str, found: Evaluation, stage: Stage, module: SentenceClassifier, data: SentenceDataModule
+) -> list[str]:
+    """The accuracy with its interval, and the share of the majority class, which a head must exceed."""
+    rows = getattr(data.split, part)
+    planned, accuracy = len(rows), found.scores[f"{stage}/accuracy"]
+    num_seen = planned if found.num_seen is None else found.num_seen
     low, high = wilson_interval(accuracy, num_seen)
     of = "" if num_seen == planned else f" of {planned:,}"
-    return _line(name, f"{accuracy:.2%}", f"(95 % interval {low:.1%} to {high:.1%}, {num_seen:,}{of} sentences)")
+    remark = f"(95 % interval {low:.1%} to {high:.1%}, {num_seen:,}{of} sentences)"
+    lines = [_line(f"{part} accuracy", f"{accuracy:.2%}", remark)]
+    counts_k = None
+    if (counts := module.scores_of(stage).counts) is not None:
+        counts_k = counts.sum(dim=1).cpu().numpy()
+    elif num_seen == planned:  # a validation during a fit; the labels of limited batches are not known
+        counts_k = np.bincount([data.texts.labels[row] for row in rows])
+    if counts_k is not None:
+        most, share = majority_of(counts_k)
+        lines.append(
+            _line("  majority class", f"{share:.2%}", f"(always answering {short_name(data.texts.label_names[most])})")
+        )
+    return lines
+
+
+def _label_lines(module: SentenceClassifier, data: SentenceDataModule, stage: Stage) -> list[str]:
+    counts = module.scores_of(stage).counts
+    if counts is None:
+        return []
+    return [f"    {line}" for line in label_table(counts.cpu().numpy(), data.texts.label_names)]
 
 
 def _where(tracker: MLflowTracker | None) -> list[str]:

@@ -45,6 +45,8 @@ class Scores(nn.Module):
         self._waiting: list[tuple[Tensor, Tensor, Tensor]] = []
         self.probabilities = torch.zeros(0)  # this process's part of the last computed split
         self.labels = torch.zeros(0, dtype=torch.long)
+        self.counts: Tensor | None = None
+        """Counts of the last `confusion_counts`, until scores are computed again."""
         self.is_finite = True
         """Whether all logits and losses of the last computed split, over all processes, were finite."""
 
@@ -81,6 +83,7 @@ class Scores(nn.Module):
         logits = logits.float()
         if self.confusion is not None:
             self.confusion.reset()  # the validations of a fit do not use the counts
+            self.counts = None
         probabilities = logits[:, 0].sigmoid() if logits.shape[1] == 1 else logits.softmax(dim=1)
         if len(labels):
             self.metrics.update(probabilities, labels)
@@ -106,4 +109,5 @@ class Scores(nn.Module):
         assert self.confusion is not None, "only available with `full`"
         counts: Tensor = self.confusion.compute()
         self.confusion.reset()
+        self.counts = counts
         return counts
