@@ -16,7 +16,7 @@ def test_a_notice_about_the_texts_is_in_the_summary_and_in_the_run(tmp_path, mon
     def load(source, **columns):
         return replace(load_texts(source, **columns), notices=(notice,))
 
-    monkeypatch.setattr("qlit.training.datamodule.load_texts", load)
+    monkeypatch.setattr("qlit.data.sources.load_texts", load)
     monkeypatch.chdir(tmp_path)
     assert main(["fit", *SMALL]) == 0
     assert capsys.readouterr().out.count(notice.text) == 1

@@ -104,7 +104,7 @@ def _check_sentence(head: Head, sentence: str | None) -> None:
         )
 
 
-def _export_onnx(module: SentenceClassifier, label_names: list[str], body: BodyFolder, folder: Path) -> int:
+def _export_onnx(module: Classifies, label_names: list[str], body: BodyFolder, folder: Path) -> int:
     head = module.head
     if module.body is not None:
         raise ValueError(
