@@ -19,6 +19,7 @@ COMMANDS = [
         "table",
         "export",
         "study",
+        "circuit",
         "energy",
         "info",
         "completion",

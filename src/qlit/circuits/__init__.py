@@ -16,6 +16,7 @@ __all__ = [
     "cry",
     "crz",
     "cz",
+    "drawing",
     "encoder_circuit",
     "h",
     "openqasm",

@@ -23,7 +23,7 @@ def draw(circuit: Circuit, *, width: int = 100) -> str:
         raise ValueError(f"`width >= 24` must hold, but got {width=}.")
     names = [f"{wire}: " for wire in range(circuit.num_qubits)]
     indent = max(map(len, names))
-    columns = [_column(moment, circuit.num_qubits) for moment in _moments(circuit)]
+    columns = [_column(moment, circuit.num_qubits) for moment in moments(circuit)]
 
     rows: list[list[list[str]]] = [[]]
     used = indent
@@ -47,19 +47,19 @@ def draw(circuit: Circuit, *, width: int = 100) -> str:
     )
 
 
-def _moments(circuit: Circuit) -> list[list[Gate]]:
+def moments(circuit: Circuit) -> list[list[Gate]]:
     """Gates grouped in columns; a CNOT occupies all wires that it crosses, so lines never overlap."""
-    moments: list[list[Gate]] = []
+    found: list[list[Gate]] = []
     free_from = [0] * circuit.num_qubits
     for gate in circuit:
         span = range(min(gate.wires), max(gate.wires) + 1)
         at = max(free_from[wire] for wire in span)
-        if at == len(moments):
-            moments.append([])
-        moments[at].append(gate)
+        if at == len(found):
+            found.append([])
+        found[at].append(gate)
         for wire in span:
             free_from[wire] = at + 1
-    return moments
+    return found
 
 
 def _column(moment: list[Gate], num_qubits: int) -> list[str]:

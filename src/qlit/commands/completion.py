@@ -29,6 +29,7 @@ compdef _qlit qlit
 """,
 }
 _VERBS = {
+    "circuit": ("draw",),
     "config": ("list", "show", "copy"),
     "study": ("run", "worker", "status", "stop", "reap", "best", "export", "report"),
     "submit": ("fit", "study", "compare", "table"),

@@ -1,6 +1,7 @@
 """Results as text, tables, figures and HTML pages."""
 
 __all__ = [
+    "circuit_figure",
     "comparison_figure",
     "comparison_text",
     "energy_figure",

@@ -1,6 +1,7 @@
 """Options of the commands, in modules that import no library, so that `--help` is quick."""
 
 __all__ = [
+    "circuit",
     "compare",
     "completion",
     "config",

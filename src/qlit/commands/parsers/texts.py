@@ -17,6 +17,7 @@ _WITH_PARSER = (
     "reap",
     "sync",
     "config",
+    "circuit",
     "energy",
     "info",
     "completion",
