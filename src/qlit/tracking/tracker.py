@@ -17,6 +17,7 @@ from qlit.runtime.retry import OutageError, is_full_disk, retry_while_disk_is_fu
 from qlit.runtime.secrets import scrub
 from qlit.tracking import connection
 from qlit.tracking.experiments import find_run
+from qlit.tracking.links import scored_run_tags
 from qlit.tracking.mlflow_store import Store, locate
 from qlit.tracking.names import artifact_parts, clean_key, clean_tags, cut, flatten
 from qlit.tracking.open_run import OpenRun, open_run
@@ -161,25 +162,9 @@ class MLflowTracker:
                 connection.connect(self._store)
 
     def scored_run_tags(self, run_id: str, *, note: str = "") -> dict[str, str]:
-        """Tags of a run that scores a checkpoint of another run, which becomes its parent if MLflow has it.
-
-        Args:
-            run_id: Run of the checkpoint.
-            note: Text to add to the description.
-        """
-        run, tags = self._started(), {"scored.run_id": run_id}
-        try:
-            found = find_run(run.client, run_id)
-        except Exception:  # an outage: the run is linked by its id alone
-            return tags
-        if found is None or found.info.experiment_id != run.experiment_id:
-            return tags
-        page = f"#/experiments/{run.experiment_id}/runs/{run_id}"
-        return {
-            **tags,
-            "mlflow.parentRunId": run_id,
-            "mlflow.note.content": f"Scores the checkpoint of run [{found.info.run_name}]({page}). {note}".strip(),
-        }
+        """Tags of a run that scores a checkpoint of the run `run_id`; `note` is added to its description."""
+        run = self._started()
+        return scored_run_tags(run.client, run.experiment_id, run_id, note=note)
 
     @property
     def _store(self) -> Store:
