@@ -205,10 +205,28 @@ def test_a_fitted_head_becomes_a_model_of_sentences(body, tmp_path):
     assert "qlit.load(" in card
     again = qlit.load(tmp_path / "films")
     assert np.array_equal(again.predict_proba(texts), model.predict_proba(texts))
+    quantum = HeadClassifier(HYBRID, random_state=0, max_epochs=1).fit(X, labels).with_body(str(body))
+    qlit.save_pretrained(quantum, tmp_path / "quantum")  # a saved model names classes by import paths
+    assert np.array_equal(qlit.load(tmp_path / "quantum").predict_proba(texts), quantum.predict_proba(texts))
     with pytest.raises(ValueError, match="8 features"):
         HeadClassifier(max_epochs=1).fit(X[:, :5], labels).with_body(str(body))
     with pytest.raises(ValueError, match="cannot name a function"):
         HeadClassifier(linear_of, max_epochs=1).fit(X, labels).with_body(str(body))
+
+
+def test_sizes_and_names_are_completed_in_encoders_too(two):
+    X, y = two
+    encoders = [
+        "NeuralEncoder",
+        {"class_path": "qlit.heads.ProjectedEncoder", "init_args": {"encoder": ENCODER, "num_projected": 8}},
+        {"class_path": "ParallelEncoders", "init_args": {"encoder": {"class_path": "NeuralEncoder"}}},
+    ]
+    for encoder in encoders:
+        head = {"class_path": "HybridHead", "init_args": {"encoder": encoder, "pqc": {"num_qubits": np.int64(2)}}}
+        before = repr(head)
+        fitted = HeadClassifier(head, max_epochs=1, random_state=0).fit(X, y)
+        assert {each.num_features for each in fitted.head_.encoder.modules() if hasattr(each, "num_features")} >= {6}
+        assert repr(head) == before
 
 
 # --- bad input ---

@@ -4,8 +4,10 @@ Shapes: B rows, D features, k classes.
 """
 
 import json
+import logging
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from importlib.util import find_spec
 
 import torch
@@ -41,8 +43,7 @@ def onnx_bytes(head: Head, *, num_features: int, label_names: Sequence[str]) -> 
     batch = torch.export.Dim("batch")
     example = torch.full((2, num_features), 0.5)
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # about the exporter's own code
+        with _silence():
             program = torch.onnx.export(
                 _WithProbabilities(head).eval(),
                 (example,),
@@ -58,6 +59,20 @@ def onnx_bytes(head: Head, *, num_features: int, label_names: Sequence[str]) -> 
     program.model.metadata_props["qlit.labels"] = json.dumps(list(label_names), ensure_ascii=False)
     content: bytes = program.model_proto.SerializeToString()
     return content
+
+
+@contextmanager
+def _silence() -> Iterator[None]:
+    """Context without the exporter's messages about its own code, and about torchvision."""
+    logger = logging.getLogger("torch.onnx")
+    level = logger.level
+    logger.setLevel(logging.ERROR)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        logger.setLevel(level)
 
 
 class _WithProbabilities(nn.Module):

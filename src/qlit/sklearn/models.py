@@ -64,9 +64,8 @@ def described(head: str | Mapping[str, Any]) -> dict[str, Any]:
         raise ValueError(f"`head` must be {_WAYS}, but got {head!r}.")
     if unknown := sorted(map(str, head.keys() - {"class_path", "init_args"})):
         raise ValueError(f"`head` takes the keys class_path and init_args, but got {', '.join(unknown)}.")
-    name = head["class_path"]
-    full = f"qlit.heads.{name}" if name in heads.__all__ else name
-    return {"class_path": full, "init_args": _plain(dict(head.get("init_args") or {}))}
+    found: dict[str, Any] = _plain({"class_path": head["class_path"], "init_args": dict(head.get("init_args") or {})})
+    return found
 
 
 def sized(spec: dict[str, Any], *, num_features: int, num_classes: int) -> dict[str, Any]:
@@ -79,23 +78,31 @@ def sized(spec: dict[str, Any], *, num_features: int, num_classes: int) -> dict[
 
 
 def _add_features(spec: dict[str, Any], num_features: int) -> None:
-    if _takes(str(spec["class_path"]), "num_features"):
+    if _takes(str(spec["class_path"]), "num_features"):  # modules inside get what this one makes of the features
         spec["init_args"] = {"num_features": num_features, **(spec.get("init_args") or {})}
-    arguments = spec.get("init_args") or {}
-    for key, value in arguments.items():
-        if isinstance(value, str) and value.rpartition(".")[2] in heads.__all__ and _takes(value, "num_features"):
-            value = arguments[key] = {"class_path": value}
+        return
+    for value in (spec.get("init_args") or {}).values():
         if isinstance(value, dict) and "class_path" in value:
             _add_features(value, num_features)
 
 
 def _plain(value: Any) -> Any:
-    """A copy with Python's numbers in place of numpy's, which a search over parameters gives."""
+    """A copy with import paths in place of names of `qlit.heads`, and Python's numbers in place of numpy's.
+
+    A checkpoint may name classes by import paths alone; a search over parameters gives numpy's numbers.
+    """
     if isinstance(value, Mapping):
-        return {str(key): _plain(inner) for key, inner in value.items()}
+        copied = {str(key): _plain(inner) for key, inner in value.items() if key != "class_path"}
+        return {"class_path": _path_of(value["class_path"]), **copied} if "class_path" in value else copied
     if isinstance(value, list | tuple):
         return [_plain(inner) for inner in value]
+    if isinstance(value, str) and value in heads.__all__:  # a class without arguments
+        return {"class_path": _path_of(value)}
     return value.item() if isinstance(value, np.generic) else value
+
+
+def _path_of(name: Any) -> Any:
+    return f"qlit.heads.{name}" if isinstance(name, str) and name in heads.__all__ else name
 
 
 def _takes(name: str, argument: str) -> bool:
