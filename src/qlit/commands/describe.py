@@ -8,6 +8,7 @@ import torch
 
 from qlit.jobs.estimates.circuits import circuits_of
 from qlit.jobs.estimates.executions import executions_of, executions_table
+from qlit.jobs.estimates.sizes import fill_local_sizes
 from qlit.jobs.estimates.training import (
     DTYPES,
     bytes_text,
@@ -31,11 +32,13 @@ def run(command: str, arguments: list[str]) -> int:
     parser.add_argument("--draw", action="store_true", help="draw the circuits as well")
     parser.add_argument("--no_timing", action="store_true", help="run nothing and show no times")
     quieten()
-    options, made = read_config(parser, arguments)
+    assumed: list[str] = []
+    options, made = read_config(parser, arguments, fill_sizes=lambda config: assumed.extend(fill_local_sizes(config)))
     head, data, trainer = made.model.head, made.data, options.trainer
     head.to(DTYPES.get(str(trainer.get("precision")), torch.float32))
     device = device_of(trainer)
     facts = describe(head, counts_of(made.model), data.batch_size, device)
+    facts["assumed"] = assumed
     facts |= estimate(head, data, trainer, device, timed=not options.no_timing)
     tested = options.test_after_fit is not False
     facts["devices"] = executions_of(head, data, facts["max_epochs"], test_after_fit=tested)
@@ -59,6 +62,8 @@ def _table(facts: dict[str, Any]) -> str:
     shown = "its support vectors, known after the fit" if total is None else f"{total:>9,}"
     lines = [f"{'trainable parameters':<{width}}  {shown}"]
     lines += [f"{'  ' + name:<{width}}  {count:>9,}" for name, count in counts.items()]
+    if facts["assumed"]:
+        lines.append(f"assumed: {' and '.join(facts['assumed'])}")
     if facts["circuits"]:
         lines += _circuits(facts, width)
     return "\n".join([*lines, "", *_times(facts, width)])

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from qlit.data import BodyFolder, EmbeddingCache, LabelledTexts, resolve_body
 from qlit.data.datasets import SAMPLE
@@ -24,7 +24,12 @@ class Contents:
     body: str
 
 
-_known: dict[tuple[Any, ...], str] = {}  # fingerprints of data in this process
+class _Read(NamedTuple):
+    fingerprint: str
+    num_classes: int
+
+
+_known: dict[tuple[Any, ...], _Read] = {}  # facts about data that this process has read
 
 
 def contents_of(data: Mapping[str, Any]) -> Contents:
@@ -36,15 +41,29 @@ def contents_of(data: Mapping[str, Any]) -> Contents:
         ValueError, FileNotFoundError, ConnectionError: As `Sources.load` and `resolve_body`.
     """
     body = resolve_body(data["body"], trust_remote_code=data["trust_remote_code"])
+    return Contents(_read(data).fingerprint, body_contents(body, data["cache_dir"]))
+
+
+def num_classes_of(data: Mapping[str, Any]) -> int:
+    """Number of labels in the data that the `data` section of a config names; read as by `contents_of`.
+
+    Raises:
+        ValueError, FileNotFoundError, ConnectionError: As `Sources.load`.
+    """
+    return _read(data).num_classes
+
+
+def _read(data: Mapping[str, Any]) -> _Read:
     sources = Sources.of(data)
     stamps = [stamp for name in sources.names for stamp in _stamps(name)]
     key = (sources, *stamps)
     found = _known.get(key)
     if found is None:
-        found = sources.load().fingerprint
+        texts = sources.load()
+        found = _Read(texts.fingerprint, len(texts.label_names))
         if are_settled(stamps):
             _known[key] = found
-    return Contents(found, body_contents(body, data["cache_dir"]))
+    return found
 
 
 def contents_read(texts: LabelledTexts, body: BodyFolder, cache_dir: str | None) -> Contents:

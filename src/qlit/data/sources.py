@@ -4,8 +4,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal, Self
 
-from qlit.data.datasets import LabelledTexts, Source, labelled, load_texts, read_source
+from qlit.data.datasets import SAMPLE, LabelledTexts, Source, labelled, load_texts, read_source
 from qlit.data.labels import OF_CHECKPOINT, OF_TRAINING
+from qlit.data.local_paths import existing_path
 from qlit.data.notices import Notice
 from qlit.data.quoting import enumerated
 from qlit.data.rows import Part, Role
@@ -55,6 +56,11 @@ class Sources:
     def names(self) -> list[str]:
         """All sources, as in the config."""
         return [self.source, *self._others.values()]
+
+    @property
+    def are_here(self) -> bool:
+        """Whether all sources are on this machine, as a file or folder or the sample."""
+        return all(name == SAMPLE or existing_path(name) is not None for name in self.names)
 
     def load(self, label_names: Sequence[str] | None = None) -> LabelledTexts:
         """Load all sentences; with roles if splits are given or there is a test source.

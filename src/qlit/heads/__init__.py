@@ -26,5 +26,5 @@ __all__ = [
     "SimulatedQuantumEncoder",
 ]
 
-MODULES = ["programs"]
+MODULES = ["base", "programs"]
 """Modules that other rooms may import; `__all__` is the list of classes that configs and checkpoints may name."""

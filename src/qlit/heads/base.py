@@ -62,6 +62,9 @@ class Head(nn.Module, ABC):
             )
 
 
+NUM_FEATURES, NUM_CLASSES = 768, 2
+"""Sizes of a head that is made without data and body, as published."""
+
 MAX_CLASSES = 5_000
 """Largest number of classes: validation and test each keep a matrix of `num_classes`**2 entries."""
 

@@ -7,7 +7,7 @@ from typing import final
 
 from torch import Tensor, nn
 
-from qlit.heads.base import Head, check_classes, check_linear, check_made_for
+from qlit.heads.base import NUM_CLASSES, NUM_FEATURES, Head, check_classes, check_linear, check_made_for
 from qlit.heads.perceptron import Perceptron
 
 
@@ -18,15 +18,17 @@ class LinearHead(Head):
     The model of logistic regression, trained by gradients like the other heads.
 
     Args:
-        num_features: D of the body's embeddings, at least 1.
-        num_classes: k, at least 2.
+        num_features: D of the body's embeddings, at least 1; null for that of the body, or 768 without a body.
+        num_classes: k, at least 2; null for the number of labels in the data, or 2 without data.
 
     Raises:
         ValueError: If a number is out of range.
     """
 
-    def __init__(self, *, num_features: int = 768, num_classes: int = 2) -> None:
+    def __init__(self, *, num_features: int | None = None, num_classes: int | None = None) -> None:
         super().__init__()
+        num_features = NUM_FEATURES if num_features is None else num_features
+        num_classes = NUM_CLASSES if num_classes is None else num_classes
         self.num_features, self.num_classes = num_features, check_classes(num_classes)
         if num_features < 1:
             raise ValueError(f"`num_features >= 1` must hold, but got {num_features=}.")
@@ -49,12 +51,12 @@ class MLPHead(Head):
     cross-entropy is the cross-entropy of the two.
 
     Args:
-        num_features: D of the body's embeddings, at least 1.
+        num_features: D of the body's embeddings, at least 1; null for that of the body, or 768 without a body.
         num_hidden_layers: 0 or 1.
         hidden_dim: Width of the hidden layer, at least 1; 0 without one.
         batch_norm: Whether to apply batch normalisation to the hidden layer before its ReLU, or to the embedding if
             there is no hidden layer.
-        num_classes: k, at least 2.
+        num_classes: k, at least 2; null for the number of labels in the data, or 2 without data.
 
     Raises:
         ValueError: If a number is out of range.
@@ -64,13 +66,15 @@ class MLPHead(Head):
     def __init__(
         self,
         *,
-        num_features: int = 768,
+        num_features: int | None = None,
         num_hidden_layers: int = 1,
         hidden_dim: int = 48,
         batch_norm: bool = False,
-        num_classes: int = 2,
+        num_classes: int | None = None,
     ) -> None:
         super().__init__()
+        num_features = NUM_FEATURES if num_features is None else num_features
+        num_classes = NUM_CLASSES if num_classes is None else num_classes
         self.num_features, self.num_classes = num_features, check_classes(num_classes)
         self.network = Perceptron(
             num_features,

@@ -15,7 +15,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from qlit.heads.base import Head, check_classes, check_made_for
+from qlit.heads.base import NUM_CLASSES, NUM_FEATURES, Head, check_classes, check_made_for
 
 Array = NDArray[Any]
 
@@ -83,11 +83,11 @@ class LogisticRegressionHead(EstimatorHead):
     """Logistic regression by L-BFGS, multinomial for k > 2: D + 1 parameters for two classes, k * (D + 1) for more.
 
     Args:
-        num_features: D of the body's embeddings, at least 1.
+        num_features: D of the body's embeddings, at least 1; null for that of the body, or 768 without a body.
         C: Inverse strength of the L2 penalty, > 0; null for none.
         class_weight: `balanced` weighs classes by the inverse of their frequency; null gives all classes weight 1.
         max_iter: Maximum number of iterations, at least 1.
-        num_classes: k, at least 2.
+        num_classes: k, at least 2; null for the number of labels in the data, or 2 without data.
 
     Raises:
         ValueError: If a number is out of range.
@@ -97,13 +97,15 @@ class LogisticRegressionHead(EstimatorHead):
     def __init__(
         self,
         *,
-        num_features: int = 768,
+        num_features: int | None = None,
         C: float | None = 1.0,
         class_weight: Literal["balanced"] | None = None,
         max_iter: int = 100,
-        num_classes: int = 2,
+        num_classes: int | None = None,
     ) -> None:
         super().__init__()
+        num_features = NUM_FEATURES if num_features is None else num_features
+        num_classes = NUM_CLASSES if num_classes is None else num_classes
         if num_features < 1:
             raise ValueError(f"`num_features >= 1` must hold, but got {num_features=}.")
         if C is not None:
@@ -148,7 +150,7 @@ class SVCHead(EstimatorHead):
         C: Inverse strength of the penalty, > 0; every dual coefficient is at most C.
         gamma: Of the kernel, > 0; `scale` is 1 / (D * variance of all features), `auto` is 1 / D.
         max_iter: Maximum number of solver iterations, at least 1; null for no limit.
-        num_classes: k, at least 2.
+        num_classes: k, at least 2; null for the number of labels in the data, or 2 without data.
 
     Raises:
         ValueError: If a number is out of range.
@@ -161,7 +163,7 @@ class SVCHead(EstimatorHead):
         C: float = 1.0,
         gamma: Literal["scale", "auto"] | float = "scale",
         max_iter: int | None = None,
-        num_classes: int = 2,
+        num_classes: int | None = None,
     ) -> None:
         super().__init__()
         _check_positive("C", C)
@@ -169,7 +171,7 @@ class SVCHead(EstimatorHead):
             _check_positive("gamma", gamma, "; or `scale` or `auto`")
         if max_iter is not None:
             _check_max_iter(max_iter)
-        self.num_classes = check_classes(num_classes)
+        self.num_classes = check_classes(NUM_CLASSES if num_classes is None else num_classes)
         self.C, self.gamma, self.max_iter = C, gamma, max_iter
         self.support_vectors: Tensor
         self.coefficients: Tensor

@@ -6,7 +6,7 @@ from typing import Self, final
 import torch
 from torch import Tensor, nn
 
-from qlit.heads.base import Head, check_classes
+from qlit.heads.base import NUM_CLASSES, Head, check_classes
 from qlit.heads.encoders import Encoder
 from qlit.heads.pqc import ReuploadingPQC
 
@@ -28,7 +28,7 @@ class HybridHead(Head):
         pqc: The re-uploading PQC.
         final_linear: Whether a linear layer computes the logits from the measured <Z>. Without it, the probability of
             class 1 is (1 + <Z>) / 2 of the one measured wire; for k > 2 classes the logits are the <Z> of k wires.
-        num_classes: k, at least 2.
+        num_classes: k, at least 2; null for the number of labels in the data, or 2 without data.
 
     Raises:
         ValueError: If the number of measured wires does not match the classes.
@@ -41,9 +41,10 @@ class HybridHead(Head):
         pqc: ReuploadingPQC,
         *,
         final_linear: bool = True,
-        num_classes: int = 2,
+        num_classes: int | None = None,
     ) -> None:
         super().__init__()
+        num_classes = NUM_CLASSES if num_classes is None else num_classes
         self.num_classes = check_classes(num_classes)
         self.num_logits = 1 if num_classes == 2 else num_classes
         num_measured = len(pqc.measured_wires)

@@ -9,7 +9,7 @@ from typing import final
 from torch import Tensor, nn
 
 from qlit.engines import CircuitAngles, Engine
-from qlit.heads.base import check_linear, check_made_for
+from qlit.heads.base import NUM_FEATURES, check_linear, check_made_for
 from qlit.heads.encoders import Encoder
 from qlit.heads.perceptron import Perceptron
 
@@ -20,7 +20,7 @@ class NeuralEncoder(Encoder):
 
     Args:
         num_outputs: O, number of output angles (radians), the outputs of the last linear layer.
-        num_features: D of the body's embeddings, at least 1.
+        num_features: D of the body's embeddings, at least 1; null for that of the body, or 768 without a body.
         num_hidden_layers: 0 or 1.
         hidden_dim: Width of the hidden layer, at least 1; 0 without one.
         batch_norm: Whether to apply batch normalisation to the hidden layer before its ReLU, or to the embedding if
@@ -35,12 +35,13 @@ class NeuralEncoder(Encoder):
         self,
         num_outputs: int,
         *,
-        num_features: int = 768,
+        num_features: int | None = None,
         num_hidden_layers: int = 1,
         hidden_dim: int = 48,
         batch_norm: bool = False,
     ) -> None:
         super().__init__()
+        num_features = NUM_FEATURES if num_features is None else num_features
         self.num_outputs, self.num_features = num_outputs, num_features
         self.network = Perceptron(
             num_features,
@@ -72,7 +73,7 @@ class ProjectedEncoder(Encoder):
 
     Args:
         num_outputs: O, number of output angles.
-        num_features: D of the body's embeddings, at least 1.
+        num_features: D of the body's embeddings, at least 1; null for that of the body, or 768 without a body.
         num_projected: Number of projected features, at least 1.
         encoder: The encoder of the projected features, given the number of its outputs.
 
@@ -84,11 +85,12 @@ class ProjectedEncoder(Encoder):
         self,
         num_outputs: int,
         *,
-        num_features: int = 768,
+        num_features: int | None = None,
         num_projected: int = 64,
         encoder: Callable[[int], Encoder],
     ) -> None:
         super().__init__()
+        num_features = NUM_FEATURES if num_features is None else num_features
         for name, value in (("num_features", num_features), ("num_projected", num_projected)):
             if value < 1:
                 raise ValueError(f"`{name} >= 1` must hold, but got {name}={value}.")

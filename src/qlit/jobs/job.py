@@ -10,6 +10,7 @@ from typing import Any, Self, final
 from qlit.data.contents import Contents, contents_of
 from qlit.jobs.callbacks.interruption import Interruption, outcome_or_stop
 from qlit.jobs.callbacks.pruning import Pruning
+from qlit.jobs.config.head_sizes import fill_head_sizes
 from qlit.jobs.config.training_parser import kept_config, kept_yaml, parse
 from qlit.jobs.fit import fit
 from qlit.jobs.outcome import Outcome, scores_of_history
@@ -50,6 +51,7 @@ class Job:
         self._parsed = parse("fit", self.options)
         self._settings: dict[str, Any] = {}
         self._contents: Contents | None = None
+        self._identity: dict[str, str] | None = None
         self._runs: KeptRuns | None = None
 
     def with_settings(self, settings: Mapping[str, Any]) -> "Job":
@@ -59,6 +61,7 @@ class Job:
         be those of the data, the body or the store.
         """
         other = copy.copy(self)
+        other._identity = None
         other._parsed = self._parsed.clone()
         other._settings = {**self._settings, **settings}
         for key, value in settings.items():
@@ -94,7 +97,19 @@ class Job:
         Raises:
             ValueError, FileNotFoundError, ConnectionError: As `contents`.
         """
-        return identity_tags(self.config, self.contents)[HASH]
+        return self.identity[HASH]
+
+    @property
+    def identity(self) -> dict[str, str]:
+        """Tags that identify its runs, as of `identity_tags`.
+
+        Raises: as `contents`.
+        """
+        if self._identity is None:
+            sized = self._parsed.clone()
+            fill_head_sizes(sized)
+            self._identity = identity_tags(kept_config(sized).as_dict(), self.contents)
+        return self._identity
 
     @property
     def runs(self) -> KeptRuns:

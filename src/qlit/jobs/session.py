@@ -20,6 +20,7 @@ from qlit.jobs.checks.trainer import check_batches, check_monitors, check_seed
 from qlit.jobs.config.checkpoint_classes import class_paths
 from qlit.jobs.config.checkpoint_config import check_remote_devices
 from qlit.jobs.config.checkpoints import body_notice, check_is_local, read_checkpoint, read_notes
+from qlit.jobs.config.head_sizes import fill_head_sizes
 from qlit.jobs.config.training_parser import Command, training_parser
 from qlit.jobs.trainer_parts import make_trainer
 from qlit.runtime.critical_section import defer_signals
@@ -49,6 +50,7 @@ class Session:
         from_checkpoint: Whether the config comes from a checkpoint, which must not choose a device that may charge.
     Raises:
         ValueError, UsageError, FileNotFoundError: If a part cannot be made, or the checkpoint is unusable.
+        ConnectionError: If the config leaves out sizes of its head, and data or body are not here.
     """
 
     def __init__(
@@ -76,6 +78,7 @@ class Session:
         if tags:
             config.tracking.tags = {**(config.tracking.tags or {}), **tags}
         self.resumed = None if self.resumed_from is None else self._read_resumed(self.resumed_from)
+        fill_head_sizes(config, num_classes=self._num_classes())
         with refusals(config.trainer.as_dict(), making=True):
             made = training_parser(command).instantiate(config)
             self.data: SentenceDataModule = made.data
@@ -83,6 +86,11 @@ class Session:
             self.trainer, self.tracker = make_trainer(self, made)
         if config.get("ckpt_path"):
             self.data.use_checkpoint(Origin.from_notes(self._notes_of(config.ckpt_path)), command)
+
+    def _num_classes(self) -> int | None:
+        """Number of classes of the checkpoint in the config; None without one, or if it does not record them."""
+        names = self._notes_of(self.config.ckpt_path).get("label_names") if self.config.get("ckpt_path") else None
+        return None if names is None else len(names)
 
     def _resolve_paths(self) -> None:
         config = self.config

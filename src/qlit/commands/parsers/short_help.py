@@ -50,7 +50,7 @@ _HEADS = (
 )
 _SHOTS = Option("--model.head.pqc.shots", "N", "measurements per sentence; null: exact", "8192")
 _HYBRID = (
-    Option("--model.head.num_classes", "N", "number of labels", "2"),
+    Option("--model.head.num_classes", "N", "number of labels; default: that of the data"),
     Option("--model.head.encoder", "CLASS", "SimulatedQuantumEncoder, NeuralEncoder, ..."),
     Option("--model.head.encoder.num_qubits", "N", "qubits of the encoder", "10"),
     Option("--model.head.pqc.num_qubits", "N", "qubits of the circuit (PQC)"),

@@ -47,7 +47,7 @@ def check_all(planned: Iterable[Planned]) -> None:
 
 def _check(planned: Planned, loaded: dict[tuple[str, int], tuple[SentenceDataModule, int | None]]) -> None:
     trainer = planned.config["trainer"]
-    model, _ = model_of(planned.config)
+    model, _ = model_of(planned.config, reads_data=True)
     check_engines(model.head)
     check_precision(model.head, str(trainer.get("precision")))
     check_training(model.head, max_epochs=trainer.get("max_epochs"), num_processes=planned.num_processes)

@@ -6,6 +6,7 @@ __all__ = [
     "checkpoint_config",
     "checkpoints",
     "classes",
+    "head_sizes",
     "models",
     "nulls",
     "options",

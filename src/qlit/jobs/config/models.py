@@ -7,6 +7,7 @@ from jsonargparse import ArgumentParser, Namespace
 
 from qlit.jobs.config.checkpoint_classes import only_listed_imports
 from qlit.jobs.config.classes import check_classes
+from qlit.jobs.config.head_sizes import fill_head_sizes
 from qlit.jobs.config.nulls import check_nulls
 from qlit.jobs.config.options import readable_errors
 from qlit.runtime.yaml_text import load_yaml
@@ -33,12 +34,22 @@ def model_of_config(config_yaml: str) -> tuple[SentenceClassifier, SentenceDataM
         return model_of(config)
 
 
-def model_of(config: Mapping[str, Any]) -> tuple[SentenceClassifier, SentenceDataModule]:
-    """Build the model and the data module from a resolved, nested config."""
+def model_of(config: Mapping[str, Any], *, reads_data: bool = False) -> tuple[SentenceClassifier, SentenceDataModule]:
+    """Build the model and the data module from a resolved, nested config.
+
+    Args:
+        config: The config.
+        reads_data: Whether sizes of the head that the config leaves out are taken from data and body.
+    Raises:
+        UsageError: If the config is invalid.
+        ValueError, FileNotFoundError, ConnectionError: As `fill_head_sizes`, if `reads_data`.
+    """
     parser = model_parser()
     with readable_errors():
         parsed = parser.parse_object({key: config[key] for key in ("model", "data") if key in config})
         check_nulls(parsed, model=SentenceClassifier, data=SentenceDataModule)
         check_classes(parsed)
+        if reads_data:
+            fill_head_sizes(parsed)
         made: Namespace = parser.instantiate(parsed)
     return made.model, made.data

@@ -94,7 +94,8 @@ def one_sentence(message: str) -> str:
         r"\n *Subtypes: \[(.+)\]\n *Errors:\n(?: *- Expected .+\n)+ *Given.+\n *Given value: (?!Namespace)(.*)$",
         message,
     ):
-        return f"{place} must be {_union(types[1])}, but got {types[2]}"
+        value = re.split(r"\. Got value: (?=Namespace|\{)", types[2])[0]  # without the class that has the key
+        return f"{place} must be {_union(types[1])}, but got {value}"
     message = re.sub(r"<class '([^']+)'>", r"\1", message)
     message = re.sub(r"Namespace\(.*", "...", message, flags=re.DOTALL)
     return " ".join(message.replace('Parser key "', '"').split())

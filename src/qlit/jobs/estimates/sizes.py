@@ -1,7 +1,14 @@
-"""Numbers of training and validation sentences of a config, read from the data only if they depend on it."""
+"""Sizes of a config, as far as they are known without reading its data: of the head, of training and validation."""
 
+from jsonargparse import Namespace
+
+from qlit.data import expanded
+from qlit.data.contents import num_classes_of
 from qlit.data.cuts import train_and_validation_sizes
+from qlit.data.sources import Sources
 from qlit.heads import Head
+from qlit.heads.base import NUM_CLASSES, NUM_FEATURES
+from qlit.jobs.config.head_sizes import fill_head_sizes, lacks_classes, lacks_features
 from qlit.training.datamodule import SentenceDataModule
 
 
@@ -19,3 +26,21 @@ def sizes_before_reading(head: Head, data: SentenceDataModule) -> tuple[int, int
         )
     split = data.split_of(data.sources.load())
     return len(split.train), len(split.validation)
+
+
+def fill_local_sizes(config: Namespace) -> list[str]:
+    """As `fill_head_sizes`, but no data set and no body is looked for on the hub; published sizes stand for theirs.
+
+    Returns:
+        What is assumed, one clause per size.
+    """
+    head, data = config.model.head, config.data
+    assumed = []
+    if lacks_classes(head):
+        is_here = Sources.of(data).are_here
+        head.init_args.num_classes = num_classes_of(data) if is_here else NUM_CLASSES
+        assumed += [] if is_here else [f"num_classes {NUM_CLASSES} (the labels of {data.source} are not counted)"]
+    if lacks_features(head) and "/" in data.body and not expanded(data.body, "data.body").is_dir():
+        return [*assumed, f"num_features {NUM_FEATURES} (the body {data.body} is not looked for)"]
+    fill_head_sizes(config)
+    return assumed

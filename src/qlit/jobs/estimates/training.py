@@ -1,7 +1,7 @@
 """Estimates for a training: parameters, gates, memory and time of a config's model."""
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
@@ -11,6 +11,7 @@ from lightning.pytorch import Trainer
 from qlit.heads import EstimatorHead, Head
 from qlit.jobs.callbacks.recorder import parameter_counts
 from qlit.jobs.config.classes import PlainSection, PlainValue, check_classes
+from qlit.jobs.config.head_sizes import fill_head_sizes
 from qlit.jobs.config.models import model_parser
 from qlit.jobs.config.nulls import check_nulls
 from qlit.jobs.config.options import readable_errors, with_nulls
@@ -45,12 +46,21 @@ def config_parser(prog: str) -> ArgumentParser:
     return parser
 
 
-def read_config(parser: ArgumentParser, arguments: Sequence[str]) -> tuple[Namespace, Namespace]:
-    """The parsed options, and the model and data module with these options."""
+def read_config(
+    parser: ArgumentParser, arguments: Sequence[str], *, fill_sizes: Callable[[Namespace], object]
+) -> tuple[Namespace, Namespace]:
+    """The parsed options, and the model and data module with these options.
+
+    Args:
+        parser: From `config_parser`.
+        arguments: Words of a command line.
+        fill_sizes: Function that sets sizes of the head that a config leaves out, such as `fill_head_sizes`.
+    """
     with readable_errors():
         options = parser.parse_args(with_nulls(arguments))
         check_nulls(options, model=SentenceClassifier, data=SentenceDataModule, trainer=Trainer)
         check_classes(options)
+        fill_sizes(options)
         return options, parser.instantiate(options)
 
 
@@ -68,7 +78,7 @@ def run_seconds(options: Sequence[str]) -> float | None:
     """
     for _ in range(2):  # the first reading imports the modules of its classes
         begun = time.perf_counter()
-        config, made = read_config(config_parser("qlit describe"), options)
+        config, made = read_config(config_parser("qlit describe"), options, fill_sizes=fill_head_sizes)
         reading_s = time.perf_counter() - begun
     head = made.model.head.to(DTYPES.get(str(config.trainer.get("precision")), torch.float32))
     device, count = device_of(config.trainer), num_processes("the config", config.trainer) or 1

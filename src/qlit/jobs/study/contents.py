@@ -10,7 +10,7 @@ from qlit.studies.definition import Cell, Study
 from qlit.studies.designs import cells_of
 from qlit.studies.trials.contents import changes, contents_key, known_contents
 from qlit.studies.trials.trials import Trials
-from qlit.tracking.config_hash import HASH_WITHOUT_SEEDS, RULES, contents_tags, identity_tags
+from qlit.tracking.config_hash import HASH_WITHOUT_SEEDS, RULES, contents_tags
 
 
 def check_study(trials: Trials) -> None:
@@ -67,5 +67,4 @@ def _representatives(study: Study) -> dict[str, Cell]:
 
 def _recorded(study: Study, cell: Mapping[str, Any]) -> dict[str, str]:
     job = job_of(study, cell)
-    settings = identity_tags(job.config, job.contents)[HASH_WITHOUT_SEEDS]
-    return {**recorded_contents(job.contents), "settings": settings}
+    return {**recorded_contents(job.contents), "settings": job.identity[HASH_WITHOUT_SEEDS]}
