@@ -18,7 +18,7 @@ laid_over = below=$$($(BIN)/python -c 'import sysconfig; print(sysconfig.get_pat
 	echo "import site; site.addsitedir('$$below')" >"$$here/below.pth"
 
 .DEFAULT_GOAL := help
-.PHONY: help setup fit test docs minimum torchquantum conformance parity sanitize image lint types format check bench ui clean
+.PHONY: help setup fit test site docs minimum torchquantum conformance parity sanitize image lint types format check bench ui clean
 
 help: ## list what there is
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -30,6 +30,9 @@ fit: $(VENV)/installed ## run the main job on the built-in sample (some ten seco
 
 test: $(VENV)/installed-dev ## run the whole test suite on all cores (WORKERS=0: in one process)
 	$(BIN)/python -m pytest --numprocesses $(WORKERS) --dist loadfile
+
+site: $(VENV)/installed-docs ## build the documentation as a site in build/site, with warnings as errors
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build
 
 docs: $(VENV)/installed-dev ## check the links, commands, files and Python of README and docs
 	$(BIN)/python -m pytest tests/test_docs.py
@@ -96,6 +99,10 @@ $(VENV)/installed: pyproject.toml constraints.txt $(NATIVE)
 
 $(VENV)/installed-dev: $(VENV)/installed
 	$(INSTALL) 'qlit-heads[quickstart,dev]' # is installed: its extras are added, and nothing is compiled again
+	@touch $@
+
+$(VENV)/installed-docs: $(VENV)/installed
+	$(INSTALL) 'qlit-heads[docs]'
 	@touch $@
 
 $(MINIMUM)/installed: pyproject.toml .ci/lower_bounds.py $(NATIVE)
