@@ -21,7 +21,7 @@ from qlit.runtime.shipped_configs import shipped_configs
         (["co"], ["compare", "completion", "config"]),
         (["fit", "--config", ""], list(shipped_configs())),
         (["fit", "-c", "quick"], ["quickstart"]),
-        (["config", ""], ["list", "show", "copy"]),
+        (["config", ""], ["list", "show", "copy", "schema"]),
         (["config", "copy", "baselines/"], ["baselines/end_to_end", *sorted(
             name for name in shipped_configs() if name.startswith("baselines/") and "end" not in name)]),
         (["study", "re"], ["reap", "report"]),

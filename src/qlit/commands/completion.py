@@ -30,7 +30,7 @@ compdef _qlit qlit
 }
 _VERBS = {
     "circuit": ("draw",),
-    "config": ("list", "show", "copy"),
+    "config": ("list", "show", "copy", "schema"),
     "study": ("run", "worker", "status", "stop", "reap", "best", "export", "report"),
     "submit": ("fit", "study", "compare", "table"),
     "completion": tuple(_SCRIPTS),

@@ -1,5 +1,6 @@
 """`qlit config`: list, show and copy the configs that come with qlit."""
 
+import json
 import re
 import shutil
 import textwrap
@@ -19,6 +20,13 @@ def run(command: str, arguments: list[str]) -> int:
         if options.names:
             raise UsageError("list takes no names: it lists all configs.")
         _list()
+        return 0
+    if options.verb == "schema":
+        if options.names:
+            raise UsageError("schema takes no names: all configs of `qlit fit` have one schema.")
+        from qlit.jobs.config.schema import config_schema  # imports Lightning
+
+        print(json.dumps(config_schema(), indent=2))
         return 0
     if not options.names:
         raise UsageError(f"{options.verb} needs the name of a config; `qlit config list` shows them.")

@@ -15,9 +15,12 @@ def parser_of(prog: str) -> CommandParser:
         "  qlit config list\n"
         "  qlit config show single_sqe          print a config\n"
         "  qlit config copy single_sqe          write configs/single_sqe.yaml, to be changed\n"
-        "  qlit config copy table_06 --to my    write my/studies/table_06.yaml, and the config it varies\n",
+        "  qlit config copy table_06 --to my    write my/studies/table_06.yaml, and the config it varies\n"
+        "  qlit config schema > schema.json     write a JSON schema of configs, for editors\n",
     )
-    parser.add_argument("verb", choices=("list", "show", "copy"), metavar="list|show|copy", help="what to do")
+    parser.add_argument(
+        "verb", choices=("list", "show", "copy", "schema"), metavar="list|show|copy|schema", help="what to do"
+    )
     parser.add_argument("names", nargs="*", metavar="NAME", help="name of a config, as `list` shows it")
     parser.add_argument("--to", default="configs", metavar="FOLDER", help="folder of the copies; default: configs")
     parser.add_argument("--force", action="store_true", help="replace files that differ")

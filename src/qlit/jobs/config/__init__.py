@@ -10,5 +10,6 @@ __all__ = [
     "models",
     "nulls",
     "options",
+    "schema",
     "trained_models",
 ]
