@@ -23,7 +23,7 @@ def config_schema() -> dict[str, Any]:
 
     Classes other than qlit's may be named by their import path; their `init_args` are not checked.
     """
-    plain = {
+    seed = {
         "type": ["integer", "boolean"],
         "description": "Seed of starting parameters, shots and noise; false: none.",
     }
