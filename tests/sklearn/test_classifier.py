@@ -111,7 +111,8 @@ def test_a_fit_leaves_no_trace(two, tmp_path, monkeypatch, capfd, caplog, recwar
     (tmp_path / "hpc_ckpt_1.ckpt").write_bytes(b"of a job")  # Lightning resumes from such a file
     monkeypatch.setenv("SLURM_NTASKS", "4")
     monkeypatch.setenv("SLURM_JOB_NAME", "train")
-    monkeypatch.delenv("PL_GLOBAL_SEED", raising=False)
+    for name in ("PL_GLOBAL_SEED", "JSONARGPARSE_DEPRECATION_WARNINGS"):
+        monkeypatch.delenv(name, raising=False)
     torch.manual_seed(5)
     np.random.seed(5)
     before = torch.get_rng_state(), np.random.get_state()[1].tolist(), torch.get_num_threads()
@@ -158,7 +159,9 @@ class Interrupting(Head):
     def check_features(self, num_features): ...
 
 
-def test_ctrl_c_interrupts_a_fit_and_not_the_process(two):
+def test_ctrl_c_interrupts_a_fit_and_not_the_process(two, request):
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell lets background jobs ignore Ctrl-C
+    request.addfinalizer(lambda: signal.signal(signal.SIGINT, before))
     for _ in range(2):  # a second one works, too
         with pytest.raises(KeyboardInterrupt):
             HeadClassifier(Interrupting).fit(*two)
@@ -211,6 +214,11 @@ def test_a_fitted_head_becomes_a_model_of_sentences(body, tmp_path):
     assert "qlit.load(" in card
     again = qlit.load(tmp_path / "films")
     assert np.array_equal(again.predict_proba(texts), model.predict_proba(texts))
+    logistic = HeadClassifier("LogisticRegressionHead").fit(X, labels).with_body(str(body))
+    qlit.save_pretrained(logistic, tmp_path / "logistic")
+    assert (
+        "with 9 trained parameters. It gives the labels no, yes." in (tmp_path / "logistic" / "README.md").read_text()
+    )
     quantum = HeadClassifier(HYBRID, random_state=0, max_epochs=1).fit(X, labels).with_body(str(body))
     qlit.save_pretrained(quantum, tmp_path / "quantum")  # a saved model names classes by import paths
     assert np.array_equal(qlit.load(tmp_path / "quantum").predict_proba(texts), quantum.predict_proba(texts))

@@ -6,6 +6,7 @@ from typing import Any
 import torch
 import yaml
 
+from qlit.heads import EstimatorHead
 from qlit.jobs.estimates.circuits import circuits_of
 from qlit.runtime.intervals import wilson_interval
 from qlit.serving.predictor import Predictor
@@ -35,7 +36,6 @@ def model_card(predictor: Predictor, config: Mapping[str, Any], scores: Mapping[
     if config["data"]["body"].count("/") == 1:  # a model on the hub
         metadata["base_model"] = config["data"]["body"]
     head = type(predictor.module.head).__name__
-    num_parameters = sum(each.numel() for each in predictor.module.parameters() if each.requires_grad)
     split, note = config["split_fingerprint"] or "unknown", str(predictor.notes.get("note") or "")
     data = f"Data set: {config['dataset']}. Split: {split} (fingerprint of its sentences and labels)."
     if note:
@@ -43,8 +43,8 @@ def model_card(predictor: Predictor, config: Mapping[str, Any], scores: Mapping[
     sections = [
         f"---\n{yaml.safe_dump(metadata, sort_keys=False)}---",
         f"# {head} on {config['data']['body']}",
-        f"A classification head on sentence embeddings with {num_parameters:,} trained parameters. It gives the labels "
-        f"{', '.join(predictor.label_names)}.",
+        f"A classification head on sentence embeddings with {_num_parameters(predictor):,} trained parameters. It "
+        f"gives the labels {', '.join(predictor.label_names)}.",
         f"## Data\n\n{data}",
         f"## Scores\n\n{_scores(predictor.notes, scores or {})}",
         *_circuits(predictor),
@@ -53,6 +53,14 @@ def model_card(predictor: Predictor, config: Mapping[str, Any], scores: Mapping[
         'model.predict(["What a lovely evening this was."])\n```',
     ]
     return "\n\n".join(sections) + "\n"
+
+
+def _num_parameters(predictor: Predictor) -> int:
+    """Numbers that the training found: weights, or those of a head that is fitted once."""
+    head = predictor.module.head
+    if isinstance(head, EstimatorHead):
+        return head.num_parameters or 0
+    return sum(each.numel() for each in predictor.module.parameters() if each.requires_grad)
 
 
 def _scores(notes: Mapping[str, Any], given: Mapping[str, float]) -> str:

@@ -1,7 +1,9 @@
 """Make a model from the description of a head, sized for the data."""
 
 import inspect
-from collections.abc import Callable, Mapping
+import os
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from importlib import import_module
 from typing import Any
 
@@ -47,9 +49,22 @@ def model_with(
         return SentenceClassifier(_called(head, num_features, num_classes), **settings), None
     config = {"head": sized(described(head), num_features=num_features, num_classes=num_classes), **settings}
     try:
-        return model_of({"model": config})[0], config
+        with _environment_kept():
+            return model_of({"model": config})[0], config
     except UsageError as error:
         raise ValueError(f"The head cannot be made: {error}") from error
+
+
+@contextmanager
+def _environment_kept() -> Iterator[None]:
+    """Context whose changes of the environment are undone: the parser turns jsonargparse's warnings off there."""
+    name = "JSONARGPARSE_DEPRECATION_WARNINGS"
+    before = os.environ.get(name)
+    try:
+        yield
+    finally:
+        if before is None:
+            os.environ.pop(name, None)
 
 
 def described(head: str | Mapping[str, Any]) -> dict[str, Any]:
