@@ -15,7 +15,7 @@ from qlit.data.lengths import cut_notice
 from qlit.data.sentences import check_is_text
 from qlit.heads import Head, HybridHead
 from qlit.heads.programs import HeadPrograms, Program, programs_of
-from qlit.jobs.config.checkpoints import load_checkpoint, read_checkpoint
+from qlit.jobs.config.checkpoints import load_checkpoint, load_module_weights, read_checkpoint
 from qlit.jobs.config.trained_models import trained_model_of
 from qlit.jobs.notices import print_notices
 from qlit.jobs.terminal import quieten
@@ -49,7 +49,7 @@ _ONNX_README = """\
 
 `head.onnx` is a {head}, written by qlit from a checkpoint.
 
-- Input `embeddings`: float32, (batch, {num_features}), of the sentence transformer {body}.
+- Input `embeddings`: float32, (batch, {num_features}), of {body}.
 - Output `probabilities`: float32, one column per label: {labels}. Output `logits`: before sigmoid or softmax.
 - The metadata `qlit.labels` have the labels as a JSON list.
 
@@ -77,9 +77,15 @@ def run(command: str, arguments: list[str]) -> int:
     module, data = trained_model_of(notes["config"])
     label_names = check_label_names(notes, module.head.num_classes)
     _check_sentence(module.head, options.sentence)
+    if data.embeddings is not None and options.sentence is None:
+        load_module_weights(module, checkpoint["state_dict"])
+        source = f"the model that made the embeddings of {notes.get('dataset')}"
+        return _export_onnx(module, label_names, source, notes.get("num_features"), folder)
     body = load_checkpoint(module, data, checkpoint, options.body, trust_remote_code=options.trust_remote_code)
     if options.sentence is None:
-        return _export_onnx(module, label_names, body, folder)
+        return _export_onnx(
+            module, label_names, f"the sentence transformer {body.name}", embedding_dim_of(body.path), folder
+        )
     found = programs_of(module.head, _embedding(module, data, options.sentence, body))
     folder.mkdir(parents=True, exist_ok=True)
     facts = _facts(found, options.sentence, label_names)
@@ -104,24 +110,22 @@ def _check_sentence(head: Head, sentence: str | None) -> None:
         )
 
 
-def _export_onnx(module: Classifies, label_names: list[str], body: BodyFolder, folder: Path) -> int:
+def _export_onnx(module: Classifies, label_names: list[str], body: str, known_dim: int | None, folder: Path) -> int:
     head = module.head
     if module.body is not None:
         raise ValueError(
             "The body of this checkpoint was trained together with its head, and an ONNX file holds the head alone: "
             "share both with `qlit.save_pretrained`, or train with `trainable_body: false`."
         )
-    num_features = embedding_dim_of(body.path) or head.num_features
+    num_features = known_dim or head.num_features
     if num_features is None:
-        raise ValueError(
-            f"The number of features of the body {body.name} is unknown: it has no sentence-transformers config."
-        )
+        raise ValueError(f"The number of features of {body} is unknown: it has no sentence-transformers config.")
     head.check_features(num_features)
     content = onnx_bytes(head, num_features=num_features, label_names=label_names)
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "head.onnx").write_bytes(content)
     readme = _ONNX_README.format(
-        head=type(head).__name__, body=body.name, num_features=num_features, labels=", ".join(label_names)
+        head=type(head).__name__, body=body, num_features=num_features, labels=", ".join(label_names)
     )
     (folder / "README.md").write_text(readme, encoding="utf-8")
     print(f"{folder}: head.onnx, README.md")

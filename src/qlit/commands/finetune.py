@@ -40,7 +40,10 @@ def run(command: str, arguments: list[str]) -> int:
         check_classes(options)
         made = parser.instantiate(options)
     data, output = made.data, expanded(options.output, "--output")
-    body = data.load_split()
+    if data.sources.embeddings is not None:
+        raise ValueError("A body is fine-tuned on sentences, but `data.embeddings` has none: leave it out.")
+    body = data.find_body()
+    data.load_split()
     texts = [data.texts.texts[k] for k in data.split.train]
     labels = [data.texts.labels[k] for k in data.split.train]
     facts = {"dataset": data.texts.name, "split_fingerprint": data.split.fingerprint}

@@ -1,16 +1,21 @@
 """`qlit predict`: label sentences with a checkpoint."""
 
+import argparse
 import io
 import sys
 from pathlib import Path
+
+from torch import Tensor
 
 from qlit.commands.parsers.predict import parser_of
 from qlit.data import Notice
 from qlit.data.sentence_tables import SentenceTable
 from qlit.data.sentences import read_sentences
+from qlit.data.vectors import read_vectors_to_label, shown_texts, vectors_of
 from qlit.jobs.notices import print_notices
 from qlit.jobs.terminal import quieten
 from qlit.reports.predictions import PredictedTable, check_columns, write_predictions
+from qlit.runtime.errors import UsageError
 from qlit.runtime.output_files import check_output
 from qlit.serving.predictor import Predictor, check_device
 
@@ -24,7 +29,7 @@ def run(command: str, arguments: list[str]) -> int:
     check_device(options.device)
     check_output(options.output)
     form = options.format or _format_of(options.output)
-    given = read_sentences(options.sentences, options.file, options.text_column)
+    given = _given(options)
     if form != "table":
         check_columns(given.columns, options.file)
     predictor = Predictor.from_checkpoint(
@@ -36,11 +41,11 @@ def run(command: str, arguments: list[str]) -> int:
         seed=options.seed,
         exact=options.exact,
     )
-    embeddings, cut = predictor.prepared(given.sentences)
+    logits, cut = _logits(predictor, given, are_embeddings=options.embeddings is not None)
     print_notices(notice for notice in (_blank_notice(given), predictor.sampling_notice, cut) if notice is not None)
-    predictions = predictor.predictions(predictor.logits_of(embeddings, given.sentences))
+    predictions = predictor.predictions(logits)
     table = PredictedTable(
-        given.sentences,
+        shown_texts(given.sentences),
         [found.label for found in predictions],
         [found.probabilities for found in predictions],
         given.columns,
@@ -54,6 +59,24 @@ def run(command: str, arguments: list[str]) -> int:
             sys.stdout.reconfigure(encoding="utf-8")  # for other programs: the same bytes in every locale
         write_predictions(table, form, sys.stdout, shows_all=options.all)
     return 0
+
+
+def _given(options: argparse.Namespace) -> SentenceTable:
+    """The sentences to label, or the rows of a file of embeddings."""
+    if options.embeddings is None:
+        return read_sentences(options.sentences, options.file, options.text_column)
+    if options.sentences or options.file or options.body:
+        raise UsageError("--embeddings takes the place of sentences, --file and --body; leave these out.")
+    return SentenceTable(read_vectors_to_label(options.embeddings, text_column=options.text_column or "text"))
+
+
+def _logits(predictor: Predictor, given: SentenceTable, *, are_embeddings: bool) -> tuple[Tensor, Notice | None]:
+    """Logits, shape (N, 1) or (N, k), and a notice on truncated sentences."""
+    if are_embeddings:
+        predictor.check_takes_embeddings()
+        return predictor.logits(vectors_of(given.sentences)), None
+    embeddings, cut = predictor.prepared(given.sentences)
+    return predictor.logits_of(embeddings, given.sentences), cut
 
 
 def _format_of(output: str | None) -> str:

@@ -52,6 +52,7 @@ __all__ = [
     "sources",
     "splits",
     "trainable",
+    "vectors",
 ]
 
 

@@ -21,6 +21,10 @@ class NamesBody(Protocol):
     def cache_dir(self) -> str | None:
         """Folder of the embedding cache; None for the default."""
 
+    @property
+    def embeddings(self) -> str | None:
+        """Embeddings of a file in place of sentences and body; None with a body."""
+
 
 @dataclass(frozen=True)
 class BodySettings:
@@ -30,11 +34,13 @@ class BodySettings:
         body: As of `resolve_body`.
         trainable_body: Whether the body was trained with the head.
         cache_dir: Folder of the embedding cache; null for the default.
+        embeddings: Embeddings of a file that the head was trained on; null for sentences.
     """
 
     body: str
     trainable_body: bool = False
     cache_dir: str | None = None
+    embeddings: str | None = None
 
     @property
     def body_name(self) -> str:

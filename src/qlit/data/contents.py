@@ -6,9 +6,11 @@ from typing import Any, NamedTuple
 
 from qlit.data import BodyFolder, EmbeddingCache, LabelledTexts, resolve_body
 from qlit.data.datasets import SAMPLE
+from qlit.data.dimensions import embedding_dim_of
 from qlit.data.local_paths import existing_path
 from qlit.data.sources import Sources
 from qlit.data.stamps import FileStamp, are_settled, file_stamp
+from qlit.data.vectors import vectors_of
 
 
 @dataclass(frozen=True)
@@ -17,16 +19,20 @@ class Contents:
 
     Args:
         data: 16 hex digits over the sentences, their labels, the labels' names and the roles, as loaded.
-        body: 16 hex digits over the files of the body.
+        body: 16 hex digits over the files of the body; `NO_BODY` for embeddings of a file, which `data` covers.
     """
 
     data: str
     body: str
 
 
+NO_BODY = "none"
+
+
 class _Read(NamedTuple):
     fingerprint: str
     num_classes: int
+    num_features: int | None
 
 
 _known: dict[tuple[Any, ...], _Read] = {}  # facts about data that this process has read
@@ -40,8 +46,20 @@ def contents_of(data: Mapping[str, Any]) -> Contents:
     Raises:
         ValueError, FileNotFoundError, ConnectionError: As `Sources.load` and `resolve_body`.
     """
+    if data.get("embeddings") is not None:
+        return Contents(_read(data).fingerprint, NO_BODY)
     body = resolve_body(data["body"], trust_remote_code=data["trust_remote_code"])
     return Contents(_read(data).fingerprint, body_contents(body, data["cache_dir"]))
+
+
+def num_features_of(data: Mapping[str, Any]) -> int | None:
+    """D of the embeddings or the body that the `data` section of a config names; None if the body does not state it.
+
+    Raises: as `contents_of`.
+    """
+    if data.get("embeddings") is not None:
+        return _read(data).num_features
+    return embedding_dim_of(resolve_body(data["body"], trust_remote_code=data["trust_remote_code"]).path)
 
 
 def num_classes_of(data: Mapping[str, Any]) -> int:
@@ -60,21 +78,22 @@ def _read(data: Mapping[str, Any]) -> _Read:
     found = _known.get(key)
     if found is None:
         texts = sources.load()
-        found = _Read(texts.fingerprint, len(texts.label_names))
+        num_features = None if sources.embeddings is None else vectors_of(texts.texts[:1]).shape[1]
+        found = _Read(texts.fingerprint, len(texts.label_names), num_features)
         if are_settled(stamps):
             _known[key] = found
     return found
 
 
-def contents_read(texts: LabelledTexts, body: BodyFolder, cache_dir: str | None) -> Contents:
+def contents_read(texts: LabelledTexts, body: BodyFolder | None, cache_dir: str | None) -> Contents:
     """Fingerprint loaded sentences and a resolved body.
 
     Args:
         texts: The sentences.
-        body: The body.
+        body: The body; None for embeddings of a file.
         cache_dir: Folder of the embedding cache, which also stores fingerprints; None for the default.
     """
-    return Contents(texts.fingerprint, body_contents(body, cache_dir))
+    return Contents(texts.fingerprint, NO_BODY if body is None else body_contents(body, cache_dir))
 
 
 def changed_since(before: Contents, now: Contents) -> str:

@@ -48,17 +48,19 @@ class Origin:
         dataset: Name of its data set.
         fingerprint: Fingerprint of its split; empty if not recorded.
         sentences: Hashes of its sentences; None in checkpoints of an older qlit.
+        num_features: D of its embeddings; None if not recorded.
     """
 
     label_names: tuple[str, ...] | None
     dataset: str
     fingerprint: str
     sentences: Sentences | None
+    num_features: int | None = None
 
     @classmethod
-    def of(cls, data: LabelledTexts, split: Split) -> Self:
+    def of(cls, data: LabelledTexts, split: Split, num_features: int | None = None) -> Self:
         """The origin of a model that is trained on a split."""
-        return cls(data.label_names, data.name, split.fingerprint, Sentences.of(data, split))
+        return cls(data.label_names, data.name, split.fingerprint, Sentences.of(data, split), num_features)
 
     def notes(self) -> dict[str, Any]:
         """Convert to plain values for a checkpoint, 16 bytes per sentence."""
@@ -66,6 +68,7 @@ class Origin:
             "label_names": None if self.label_names is None else list(self.label_names),
             "dataset": self.dataset,
             "split_fingerprint": self.fingerprint,
+            "num_features": self.num_features,
         }
         if self.sentences is not None:
             trained, validated = map(_joined, (self.sentences.trained, self.sentences.validated))
@@ -88,6 +91,7 @@ class Origin:
                 sentences["digest"],
                 sentences.get("tested", ""),
             ),
+            notes.get("num_features"),
         )
 
 

@@ -51,7 +51,7 @@ def read_sentence_table(path: Path, text_column: str) -> SentenceTable:
         ValueError: If the file is broken, has no such column, or a sentence is not text.
         OSError: If it cannot be read.
     """
-    columns, objects, num_blank = _objects(path, text_column)
+    columns, objects, num_blank = rows_of_table(path, text_column)
     if text_column not in columns:
         raise ValueError(
             f"{path} has no column {quoted(text_column)}; it has {quoted_list(columns)}. Name the column of the "
@@ -80,8 +80,16 @@ def _kind(path: Path) -> str | None:
     return next((kind for kind in _KINDS if name.endswith(kind)), None)
 
 
-def _objects(path: Path, text_column: str) -> tuple[Sequence[str], _Objects, int]:
-    """Columns, rows with their places, and the number of empty lines that are not among the rows."""
+def rows_of_table(path: Path, text_column: str) -> tuple[Sequence[str], _Objects, int]:
+    """Columns, rows with their places, and the number of empty lines that are not among the rows.
+
+    Args:
+        path: An existing file for which `is_table` holds.
+        text_column: A column that the file should have, for the message about other separators.
+    Raises:
+        ValueError: If the file is broken or has a column twice.
+        OSError: If it cannot be read.
+    """
     kind = _kind(path)
     if kind == ".parquet":
         columns, rows = objects_of_parquet(path)

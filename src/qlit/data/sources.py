@@ -1,33 +1,41 @@
-"""The sources of a data set: one source that is pooled or has splits, and files for validation and test."""
+"""The sources of a data set: sentences or embeddings, pooled or in splits, and files for validation and test."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal, Self
 
-from qlit.data.datasets import SAMPLE, LabelledTexts, Source, labelled, load_texts, read_source
+from qlit.data.datasets import SAMPLE, LabelledTexts, Source, labelled, read_source
 from qlit.data.labels import OF_CHECKPOINT, OF_TRAINING
 from qlit.data.local_paths import existing_path
 from qlit.data.notices import Notice
 from qlit.data.quoting import enumerated
 from qlit.data.rows import Part, Role
+from qlit.data.vectors import VectorText, read_vector_source
 
 Splits = Literal["few_shot", "given"]
 
-KEYS = ("source", "text_column", "label_column", "splits", "validation_source", "test_source")
-"""Keys of the section `data` that decide which sentences are read."""
+KEYS = (
+    *("source", "text_column", "label_column", "splits", "validation_source", "test_source"),
+    *("embeddings", "labels"),
+)
+"""Keys of the section `data` that decide which sentences or embeddings are read."""
 
 
 @dataclass(frozen=True)
 class Sources:
-    """Where labelled sentences come from, and whether their splits count.
+    """Where labelled sentences or embeddings come from, and whether their splits count.
 
     Args:
         source, text_column, label_column: As of `load_texts`.
         splits: "few_shot" to pool all splits of `source`; "given" to keep them.
         validation_source: Source of validation sentences in place of those of `source`; only with "given".
         test_source: Source of test sentences in place of those of `source`.
+        embeddings: A file or folder of embeddings, as of `read_vector_source`, in place of `source`; the other sources
+            are then embeddings, too, with labels in the same files. None for sentences.
+        labels: Labels of `embeddings`, as of `read_vector_source`; None if its files contain them.
     Raises:
-        ValueError: If there is a validation source without given splits, or a source is empty.
+        ValueError: If there is a validation source without given splits, labels without embeddings, or a source is
+            empty.
     """
 
     source: str
@@ -36,8 +44,14 @@ class Sources:
     splits: Splits = "few_shot"
     validation_source: str | None = None
     test_source: str | None = None
+    embeddings: str | None = None
+    labels: str | None = None
 
     def __post_init__(self) -> None:
+        if self.labels is not None and self.embeddings is None:
+            raise ValueError("`data.labels` are labels of `data.embeddings`; name those, or leave the labels out.")
+        if "" in (self.embeddings, self.labels):
+            raise ValueError("`data.embeddings` or `data.labels` is empty; name a file, or leave it out.")
         if self.validation_source is not None and self.splits != "given":
             raise ValueError(
                 "`data.validation_source` needs `data.splits: given`, because few-shot splits draw their own "
@@ -55,7 +69,8 @@ class Sources:
     @property
     def names(self) -> list[str]:
         """All sources, as in the config."""
-        return [self.source, *self._others.values()]
+        main = [self.source] if self.embeddings is None else [self.embeddings, *filter(None, [self.labels])]
+        return [*main, *self._others.values()]
 
     @property
     def are_here(self) -> bool:
@@ -71,14 +86,15 @@ class Sources:
             ValueError: If a file has labels that the training data does not have; and as `load_texts`, whose other
                 errors are raised, too.
         """
+        read = self._read_main()
         if self.splits == "few_shot" and self.test_source is None:
-            return load_texts(
-                self.source, text_column=self.text_column, label_column=self.label_column, label_names=label_names
-            )
-        data = labelled(self._parted(self._read(self.source)), label_names=label_names)
+            return replace(labelled(read, label_names=label_names), roles=())
+        data = labelled(self._parted(read), label_names=label_names)
         for role, source in self._others.items():
             names, owner = (data.label_names, OF_TRAINING) if label_names is None else (label_names, OF_CHECKPOINT)
             data = _joined(data, self._load_other(role, source, names, owner))
+        if self.embeddings is not None:
+            _check_width(data)
         return data
 
     def load_test(self, label_names: Sequence[str]) -> LabelledTexts:
@@ -94,11 +110,20 @@ class Sources:
         named: dict[Role, str | None] = {"validation": self.validation_source, "test": self.test_source}
         return {role: source for role, source in named.items() if source is not None}
 
-    def _read(self, source: str) -> Source:
-        return read_source(source, text_column=self.text_column, label_column=self.label_column)
+    def _read_main(self) -> Source:
+        columns = {"text_column": self.text_column, "label_column": self.label_column}
+        if self.embeddings is not None:
+            return read_vector_source(self.embeddings, self.labels, **columns)
+        return read_source(self.source, **columns)
+
+    def _read_other(self, source: str) -> Source:
+        columns = {"text_column": self.text_column, "label_column": self.label_column}
+        if self.embeddings is not None:
+            return read_vector_source(source, None, **columns)
+        return read_source(source, **columns)
 
     def _load_other(self, role: Role, source: str, names: Sequence[str], owner: str) -> LabelledTexts:
-        data = labelled(self._read(source), label_names=names, owner=owner)
+        data = labelled(self._read_other(source), label_names=names, owner=owner)
         return replace(data, roles=(role,) * len(data))
 
     def _parted(self, read: Source) -> Source:
@@ -126,6 +151,16 @@ class Sources:
 def _left_out(key: str, parts: Sequence[Part], why: str) -> Notice:
     listed = enumerated([f"{len(part.rows):,} of {part.name}" for part in parts])
     return Notice(key, f"Sentences were left out, because {why}: {listed}.")
+
+
+def _check_width(data: LabelledTexts) -> None:
+    widths = {len(text.vector): text.shown for text in data.texts if isinstance(text, VectorText)}
+    if len(widths) > 1:
+        (first, one), (second, other) = list(widths.items())[:2]
+        raise ValueError(
+            f"The embeddings of {data.name} have {first} features ({one}) and {second} features ({other}): all must "
+            "come from the same model."
+        )
 
 
 def _joined(data: LabelledTexts, other: LabelledTexts) -> LabelledTexts:

@@ -9,7 +9,7 @@ from jsonargparse import Namespace
 from lightning.pytorch import seed_everything
 from lightning.pytorch.strategies.launchers import _SubprocessScriptLauncher
 
-from qlit.data import Origin, expanded, resolve_body
+from qlit.data import Origin, expanded
 from qlit.data.contents import Contents
 from qlit.jobs.callbacks.interruption import Interruption
 from qlit.jobs.callbacks.pruning import Pruning
@@ -19,7 +19,7 @@ from qlit.jobs.checks.refusals import refusals
 from qlit.jobs.checks.trainer import check_batches, check_monitors, check_seed
 from qlit.jobs.config.checkpoint_classes import class_paths
 from qlit.jobs.config.checkpoint_config import check_remote_devices
-from qlit.jobs.config.checkpoints import body_notice, check_is_local, read_checkpoint, read_notes
+from qlit.jobs.config.checkpoints import body_notice, check_inputs, check_is_local, read_checkpoint, read_notes
 from qlit.jobs.config.head_sizes import fill_head_sizes
 from qlit.jobs.config.training_parser import Command, training_parser
 from qlit.jobs.trainer_parts import make_trainer
@@ -85,7 +85,9 @@ class Session:
             self.model: SentenceClassifier = made.model
             self.trainer, self.tracker = make_trainer(self, made)
         if config.get("ckpt_path"):
-            self.data.use_checkpoint(Origin.from_notes(self._notes_of(config.ckpt_path)), command)
+            notes = self._notes_of(config.ckpt_path)
+            check_inputs(notes, self.data)
+            self.data.use_checkpoint(Origin.from_notes(notes), command)
 
     def _num_classes(self) -> int | None:
         """Number of classes of the checkpoint in the config; None without one, or if it does not record them."""
@@ -152,7 +154,9 @@ class Session:
         data = self.data
         if not (path := self.config.ckpt_path) or data.is_body_trainable:
             return
-        body = resolve_body(data.body_name, trust_remote_code=data.trust_remote_code)
+        if data.sources.embeddings is not None:
+            return
+        body = data.find_body()
         if (notice := body_notice(self._notes_of(path), body, data)) is None:
             return
         if self.command == "fit":

@@ -68,7 +68,10 @@ def fit_summary(
         lines.append(_line("best checkpoint" if best_checkpoint else "last checkpoint", checkpoint))
         named = shlex.quote(checkpoint) + " --trust_remote_code" * data.trust_remote_code
         named += "".join(f" {word}" for word in allow_options(allow))
-        lines.append(_line("label sentences", f'qlit predict {named} "What a lovely evening this was."'))
+        if data.sources.embeddings is None:
+            lines.append(_line("label sentences", f'qlit predict {named} "What a lovely evening this was."'))
+        else:
+            lines.append(_line("label embeddings", f"qlit predict {named} --embeddings FILE"))
     return "\n".join([*lines, *_where(tracker)])
 
 
@@ -101,7 +104,7 @@ def _heading(data: SentenceDataModule) -> str:
     split = data.split
     parts = {"train": split.train, "validation": split.validation, "test": split.test}
     sizes = " / ".join(f"{len(part):,} {name}" for name, part in parts.items() if len(part))
-    return f"\n{data.texts.name}: {sizes} sentences, split {split.fingerprint}, body {data.body_name}"
+    return f"\n{data.texts.name}: {sizes} sentences, split {split.fingerprint}, {data.embedded_by}"
 
 
 def _accuracy_lines(

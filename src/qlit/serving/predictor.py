@@ -17,10 +17,11 @@ from torch import Tensor
 from qlit.data import BodyEmbedder, BodyFolder, Embeddings, Notice
 from qlit.data.dimensions import embedding_dim_of
 from qlit.data.lengths import Lengths, cut_notice
+from qlit.data.vectors import no_body, no_vectors
 from qlit.heads import Head
 from qlit.jobs.checks.engines import check_engines
 from qlit.jobs.config.checkpoint_config import check_remote_devices
-from qlit.jobs.config.checkpoints import load_checkpoint, read_checkpoint
+from qlit.jobs.config.checkpoints import load_checkpoint, load_module_weights, read_checkpoint
 from qlit.jobs.config.trained_models import trained_model_of
 from qlit.runtime.yaml_text import load_yaml
 from qlit.serving.inputs import check_embeddings, checked_sentences
@@ -51,7 +52,7 @@ class Predictor:
 
     Args:
         module: The model in evaluation mode, with its weights, and its body if that was trained.
-        body: The body.
+        body: The body; None for a model that was trained on embeddings of a file.
         label_names: Names of the k classes.
         notes: Notes of the checkpoint: config, dataset, scores, run.
         device: Torch device of the head and the body.
@@ -66,7 +67,7 @@ class Predictor:
     def __init__(
         self,
         module: Classifies,
-        body: BodyFolder,
+        body: BodyFolder | None,
         label_names: Sequence[str],
         notes: dict[str, Any],
         *,
@@ -75,13 +76,15 @@ class Predictor:
         seed: int = 0,
         exact: bool = False,
     ) -> None:
-        self.module, self.body, self.label_names, self.notes = module.to(device), body, tuple(label_names), notes
+        self.module, self._body, self.label_names, self.notes = module.to(device), body, tuple(label_names), notes
         self._device, self._seed = device, seed
         if exact:
             module.head.make_exact()
-        if module.body is None and (dim := embedding_dim_of(body.path)) is not None:
-            module.head.check_features(dim)  # before the body is loaded
-        self._embed = BodyEmbedder(body, device).embed if embed is None and module.body is None else embed
+        self._embed = embed
+        if body is not None and module.body is None:
+            if (dim := embedding_dim_of(body.path)) is not None:
+                module.head.check_features(dim)  # before the body is loaded
+            self._embed = embed or BodyEmbedder(body, device).embed
 
     @classmethod
     def from_checkpoint(
@@ -142,6 +145,9 @@ class Predictor:
         check_remote_devices(module.head)
         check_engines(module.head)
         label_names = check_label_names(notes, module.head.num_classes)
+        if data.embeddings is not None:
+            load_module_weights(module, checkpoint["state_dict"])
+            return cls(module, None, label_names, notes, device=device, seed=seed, exact=exact)
         found = load_checkpoint(module, data, checkpoint, body, trust_remote_code=trust_remote_code)
         embed = None
         if uses_cache:
@@ -151,6 +157,31 @@ class Predictor:
                 return cache.embed(sentences, found, device=device)
 
         return cls(module, found, label_names, notes, device=device, embed=embed, seed=seed, exact=exact)
+
+    @property
+    def body(self) -> BodyFolder:
+        """The body.
+
+        Raises:
+            ValueError: If the model was trained on embeddings of a file.
+        """
+        if self._body is None:
+            raise no_body(str(self.notes.get("dataset") or ""))
+        return self._body
+
+    def check_takes_embeddings(self) -> None:
+        """Raise a ValueError if the model was trained on sentences, so that it is unknown which embeddings it takes."""
+        if self._body is not None:
+            raise no_vectors(self._body.name)
+
+    def _check_width(self, num_features: int) -> None:
+        trained = self.notes.get("num_features")
+        if trained is not None and trained != num_features:
+            raise ValueError(
+                f"The embeddings have {num_features} features, but the model was trained on {trained}: give embeddings "
+                "of the same model."
+            )
+        self.module.head.check_features(num_features)
 
     @property
     def sampling_notice(self) -> Notice | None:
@@ -228,7 +259,7 @@ class Predictor:
         """
         if isinstance(sentences, np.ndarray) and sentences.dtype.kind == "f":
             check_embeddings(sentences)
-            self.module.head.check_features(sentences.shape[1])
+            self._check_width(sentences.shape[1])
             names = [f"row {row}" for row in range(len(sentences))]
             seeds = [seed_of_row(row, self._seed) for row in sentences]
             return self.logits_of(torch.tensor(sentences), names, seeds=seeds)
@@ -249,7 +280,8 @@ class Predictor:
     def _embedded(self, sentences: Sequence[str]) -> tuple[Tensor | None, Lengths]:
         if self.module.body is not None:
             return None, self.module.body.lengths(list(sentences))
-        assert self._embed is not None, "a frozen body has a function that embeds"
+        if self._embed is None:
+            raise no_body(str(self.notes.get("dataset") or ""))
         embeddings, lengths = self._embed(sentences)
         self.module.head.check_features(embeddings.shape[1])
         return embeddings, lengths

@@ -38,9 +38,10 @@ def save_pretrained(predictor: Predictor, folder: str | Path, *, scores: Mapping
         folder: Folder, which is created; it must be empty.
         scores: As of `model_card`.
     Raises:
-        ValueError: If the folder is not empty.
+        ValueError: If the folder is not empty, or the model was trained on embeddings of a file.
     """
     path = Path(expanded(str(folder), "the folder"))
+    _ = predictor.body  # a model without a body would embed sentences with another one after loading
     check_new_folder(path)
     path.mkdir(parents=True, exist_ok=True)
     config = _config(predictor)

@@ -15,7 +15,10 @@ DATA, BODY, RULES = "data.fingerprint", "body.fingerprint", "numerics"
 _SECTIONS = ("model", "data", "trainer", "seed_everything")
 # Names that `Contents` covers, places of files, and display settings: no number of a run depends on them.
 _INDIFFERENT = {
-    "data": ("source", "validation_source", "test_source", "text_column", "label_column", "body", "cache_dir"),
+    "data": (
+        *("source", "validation_source", "test_source", "embeddings", "labels", "text_column", "label_column"),
+        *("body", "cache_dir"),
+    ),
     "trainer": ("logger", "default_root_dir", "enable_progress_bar", "enable_model_summary", "log_every_n_steps"),
 }
 _LATER_KEYS = {"data": {"splits": "few_shot"}}

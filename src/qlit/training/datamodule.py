@@ -29,6 +29,7 @@ from qlit.data.lengths import cut_notice
 from qlit.data.sources import Sources, Splits
 from qlit.data.splits import check_settings
 from qlit.data.trainable import TrainableBody
+from qlit.data.vectors import no_body, shown_texts, vectors_of
 from qlit.heads import Head
 from qlit.training.batches import BatchLoader
 from qlit.training.checks import check_head, check_limits, check_training
@@ -54,6 +55,11 @@ class SentenceDataModule(pl.LightningDataModule):
             with given splits. Without validation sentences, some are cut from the training sentences.
         test_source: A file, folder or data set of test sentences, in place of those of the source. `qlit test` reads
             these sentences only.
+        embeddings: A file of embeddings from any model (.npy, .npz, .safetensors, .parquet, .csv or .tsv), or a folder
+            of such files, in place of `source` and `body`, which are not read; the sentences of all other keys are its
+            rows (docs/data.md).
+        labels: Labels of the embeddings, row by row: a table with the column of labels, or an array (.npy); null if the
+            files of embeddings contain them.
         num_per_label: Sentences drawn per label: few-shot, for training and validation together, null for 256; given,
             for training, null for all.
         train_fraction: Fraction of the drawn sentences used for training, in (0, 1); the others are for validation.
@@ -88,6 +94,8 @@ class SentenceDataModule(pl.LightningDataModule):
         splits: Splits = "few_shot",
         validation_source: str | None = None,
         test_source: str | None = None,
+        embeddings: str | None = None,
+        labels: str | None = None,
         num_per_label: int | None = None,
         train_fraction: float = 0.85,
         seed: int = 0,
@@ -107,7 +115,13 @@ class SentenceDataModule(pl.LightningDataModule):
                 raise ValueError(f"`{name} >= 1` must hold, but got {name}={value}.")
         check_settings(num_per_label=num_per_label, train_fraction=train_fraction, seed=seed, max_test=max_test)
         self.source, self.text_column, self.label_column = source, text_column, label_column
-        self.sources = Sources(source, text_column, label_column, splits, validation_source, test_source)
+        self.sources = Sources(
+            source, text_column, label_column, splits, validation_source, test_source, embeddings, labels
+        )
+        if trainable_body and embeddings is not None:
+            raise ValueError(
+                "`data.trainable_body` trains a body on sentences, but `data.embeddings` has neither: set one of them."
+            )
         if num_per_label is None and splits == "few_shot":
             num_per_label = NUM_PER_LABEL
         self.num_per_label, self.train_fraction, self.seed = num_per_label, train_fraction, seed
@@ -164,7 +178,10 @@ class SentenceDataModule(pl.LightningDataModule):
         if self._embeddings is not None or self.body is not None:
             return
         body = self.load_split()
-        self._check(body)
+        self._check()
+        if body is None:
+            self._embeddings = torch.from_numpy(vectors_of(self.texts.texts))
+            return
         parts = {"train": self.split.train, "validation": self.split.validation, "test": self.split.test}
         wanted = np.unique(np.concatenate([*parts.values()]))
         texts = [self.texts.texts[k] for k in wanted]
@@ -185,7 +202,7 @@ class SentenceDataModule(pl.LightningDataModule):
         )
         self.notices += [notice] if notice else []
 
-    def _check(self, body: BodyFolder) -> None:
+    def _check(self) -> None:
         """Check that trainer and model can use this data, before the sentences are embedded."""
         trainer = self.trainer
         head = getattr(getattr(trainer, "lightning_module", None), "head", None)
@@ -193,19 +210,22 @@ class SentenceDataModule(pl.LightningDataModule):
             return
         if trainer.state.fn == "fit":
             check_training(head, max_epochs=trainer.max_epochs, num_processes=trainer.world_size)
-        check_head(head, self, embedding_dim_of(body.path))
+        check_head(head, self, self.known_dim)
         check_limits(vars(trainer), self, str(getattr(trainer.state.fn, "value", "fit")))
 
-    def load_split(self) -> BodyFolder:
+    def load_split(self) -> BodyFolder | None:
         """Find the body, and load texts and split, without loading the body or computing embeddings.
 
+        Returns:
+            The body; None if the embeddings come from a file.
         Raises:
             ValueError: If the body was fine-tuned on validation or test sentences of this split; if the split does not
                 fit the checkpoint, as in `qlit.data.leaks.Comparison.checked`; and as for the class.
         """
-        body = self._folder = resolve_body(self.body_name, trust_remote_code=self.trust_remote_code)
+        body = None if self.sources.embeddings else self.find_body()
+        self._folder = body
         origin, stage = self._checkpoint or (None, "fit")
-        seen = seen_by(body) if self.unseen_only else frozenset()
+        seen = seen_by(body) if body is not None and self.unseen_only else frozenset()
         if self.unseen_only and stage == "test" and origin and origin.sentences:
             seen |= origin.sentences.both
         trained: Collection[str] | None = None
@@ -218,8 +238,14 @@ class SentenceDataModule(pl.LightningDataModule):
         else:
             self.texts = self.sources.load(origin.label_names if origin else None)
             self.split = self.split_of(self.texts, seen)
-        check_unseen(body, self.texts, self.split, trained=trained)
+        if body is not None:
+            check_unseen(body, self.texts, self.split, trained=trained)
         self.notices = [*self.texts.notices, *self.split.notices]
+        if origin and origin.num_features is not None and body is None and self.known_dim != origin.num_features:
+            raise ValueError(
+                f"{self.texts.name} has embeddings of {self.known_dim} features, but the checkpoint was trained on "
+                f"{origin.num_features} features: give embeddings of the same model."
+            )
         if origin:
             comparison = Comparison(origin, self.texts, self.split, self.seed)
             self.split, notices = comparison.checked(stage, unseen_only=self.unseen_only)
@@ -227,9 +253,35 @@ class SentenceDataModule(pl.LightningDataModule):
         return body
 
     @property
+    def embeddings(self) -> str | None:
+        """Embeddings of a file in place of sentences and body; None with a body."""
+        return self.sources.embeddings
+
+    def find_body(self) -> BodyFolder:
+        """The folder of the body.
+
+        Raises:
+            ValueError: If the embeddings come from a file; and as `resolve_body`, whose other errors are raised, too.
+        """
+        if self.sources.embeddings is not None:
+            raise no_body(self.sources.embeddings)
+        return resolve_body(self.body_name, trust_remote_code=self.trust_remote_code)
+
+    @property
+    def known_dim(self) -> int | None:
+        """D as the files of the body or the embeddings state it, None if they do not; available after `load_split`."""
+        if self._folder is None:
+            return int(vectors_of(self.texts.texts[:1]).shape[1])
+        return embedding_dim_of(self._folder.path)
+
+    @property
+    def embedded_by(self) -> str:
+        """The body, or the size of embeddings of a file, in words."""
+        return f"body {self.body_name}" if self._folder is not None else f"embeddings of {self.known_dim} features"
+
+    @property
     def contents(self) -> Contents:
         """Fingerprints of sentences, labels and body; available after setup or `load_split`."""
-        assert self._folder is not None, "available after setup"
         return contents_read(self.texts, self._folder, self.cache_dir)
 
     def embedding_cache(self) -> EmbeddingCache:
@@ -259,9 +311,13 @@ class SentenceDataModule(pl.LightningDataModule):
         return None if self._embeddings is None else self._embeddings[torch.from_numpy(self.split.train)]
 
     def part(self, name: Part) -> tuple[Tensor | None, list[str]]:
-        """Embeddings, shape (N, D), and sentences of a part; None for the embeddings with a trainable body."""
+        """Embeddings, shape (N, D), and sentences of a part; None for the embeddings with a trainable body.
+
+        A row of a file of embeddings has its text or its place as its sentence.
+        """
         indices = torch.from_numpy(getattr(self.split, name))
-        return None if self._embeddings is None else self._embeddings[indices], [self.texts.texts[k] for k in indices]
+        sentences = shown_texts([self.texts.texts[k] for k in indices])
+        return None if self._embeddings is None else self._embeddings[indices], sentences
 
     @property
     def train_labels(self) -> Tensor:

@@ -23,6 +23,11 @@ def parser_of(prog: str) -> CommandParser:
         "sentence per line; - for standard input",
     )
     parser.add_argument(
+        "--embeddings", metavar="FILE",
+        help="embeddings to label with a checkpoint that was trained on embeddings of a file: .npy, .npz, "
+        ".safetensors, .parquet, .csv or .tsv",
+    )  # fmt: skip
+    parser.add_argument(
         "--text_column", "--text-column", metavar="NAME", help="column of the sentences in a table; default: text"
     )
     parser.add_argument(

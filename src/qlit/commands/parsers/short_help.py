@@ -34,6 +34,7 @@ _COLUMNS = (
 _SPLIT = (
     Option("--data.splits", "WORD", "few_shot, or given: the source's own splits", "few_shot"),
     Option("--data.test_source", "NAME", "file, folder, hub data set to test on"),
+    Option("--data.embeddings", "FILE", "embeddings in place of source and body"),
     Option("--data.num_per_label", "N", "sentences per label: few_shot 256, given all"),
     Option("--data.seed", "N", "seed of the split and the order of batches", "0"),
 )

@@ -68,7 +68,7 @@ class RunRecorder(pl.Callback):
             profiler.dirpath = run_dir
         module.checkpoint_notes = {
             "config": self.config_yaml,
-            **Origin.of(data.texts, data.split).notes(),
+            **Origin.of(data.texts, data.split, data.embedding_dim).notes(),
             "note": data.texts.note,
             "contents": asdict(data.contents),
             "training_hash": identity[HASH],

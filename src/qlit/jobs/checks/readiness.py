@@ -4,7 +4,6 @@ import json
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from qlit.data.dimensions import embedding_dim_of
 from qlit.jobs.checks.engines import check_engines, check_precision
 from qlit.jobs.config.models import model_of
 from qlit.runtime.errors import UsageError
@@ -56,7 +55,8 @@ def _check(planned: Planned, loaded: dict[tuple[str, int], tuple[SentenceDataMod
         key = json.dumps(settings, sort_keys=True, default=str), split
         if key not in loaded:
             data = SentenceDataModule(**{**settings, "seed": split})
-            loaded[key] = data, embedding_dim_of(data.load_split().path)
+            data.load_split()
+            loaded[key] = data, data.known_dim
         data, dim = loaded[key]
         check_head(model.head, data, dim)
         check_limits(trainer, data, "fit")

@@ -1,6 +1,6 @@
 """Read checkpoint files safely, and load their weights; every error is one sentence."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -8,8 +8,9 @@ from torch import Tensor
 
 from qlit.data import BodyFolder, Notice, expanded, resolve_body
 from qlit.data.body_settings import NamesBody
-from qlit.data.contents import body_contents
+from qlit.data.contents import NO_BODY, body_contents
 from qlit.data.trainable import TrainableBody
+from qlit.data.vectors import no_body, no_vectors
 from qlit.jobs.config.checkpoint_classes import check_checkpoint_classes
 from qlit.jobs.notices import print_notices
 from qlit.training.checkpoints.files import load_intact
@@ -79,6 +80,20 @@ def body_notice(notes: dict[str, Any], body: BodyFolder, data: NamesBody) -> Not
     )
 
 
+def check_inputs(notes: Mapping[str, Any], data: NamesBody) -> None:
+    """Raise a ValueError if a checkpoint was trained on embeddings of a file and the data is sentences, or the reverse.
+
+    Args:
+        notes: Notes of the checkpoint; those of older versions have no contents, and were trained on sentences.
+        data: Data of the command.
+    """
+    takes_embeddings = (notes.get("contents") or {}).get("body") == NO_BODY
+    if takes_embeddings and data.embeddings is None:
+        raise no_body(str(notes.get("dataset", "")))
+    if data.embeddings is not None and not takes_embeddings:
+        raise no_vectors(data.body_name)
+
+
 def load_weights(
     module: Classifies,
     data: NamesBody,
@@ -99,13 +114,24 @@ def load_weights(
     Raises:
         ValueError: If the weights do not fit this module; and as `resolve_body`.
     """
+    if data.embeddings is not None:
+        raise no_body(data.embeddings)
     body = resolve_body(body_name, trust_remote_code=trust_remote_code)
     if data.is_body_trainable:
         module.body = TrainableBody(body)
+    load_module_weights(module, weights)
+    return body
+
+
+def load_module_weights(module: Classifies, weights: dict[str, Tensor]) -> None:
+    """Load a checkpoint's weights into a module for evaluation.
+
+    Raises:
+        ValueError: If they do not fit.
+    """
     check_weights(module, weights)
     module.load_state_dict(weights)
     module.eval()
-    return body
 
 
 def load_checkpoint(

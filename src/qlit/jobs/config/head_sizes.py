@@ -7,8 +7,7 @@ from typing import Any
 from jsonargparse import Namespace
 
 from qlit.data import resolve_body
-from qlit.data.contents import num_classes_of
-from qlit.data.dimensions import embedding_dim_of
+from qlit.data.contents import num_classes_of, num_features_of
 
 
 def fill_head_sizes(config: Namespace, *, num_classes: int | None = None) -> None:
@@ -25,8 +24,8 @@ def fill_head_sizes(config: Namespace, *, num_classes: int | None = None) -> Non
     head = config.model.head
     if lacks_classes(head):
         if num_classes is None:
-            # A body that is not here is the first error, as in a fit.
-            resolve_body(config.data.body, trust_remote_code=config.data.trust_remote_code)
+            if config.data.embeddings is None:  # a body that is not here is the first error, as in a fit
+                resolve_body(config.data.body, trust_remote_code=config.data.trust_remote_code)
             num_classes = num_classes_of(config.data)
         head.init_args.num_classes = num_classes
 
@@ -72,10 +71,9 @@ def _arguments(spec: Any) -> Any:
 
 
 def _num_features(data: Mapping[str, Any], head: str) -> int:
-    body = resolve_body(data["body"], trust_remote_code=data["trust_remote_code"])
-    if (dim := embedding_dim_of(body.path)) is None:
+    if (dim := num_features_of(data)) is None:
         raise ValueError(
-            f"The files of the body {body.name} do not state the dimension of its embeddings: set `num_features` of "
+            f"The files of the body {data['body']} do not state the dimension of its embeddings: set `num_features` of "
             f"{head.rpartition('.')[2]} or of its encoder."
         )
     return dim

@@ -40,7 +40,8 @@ def fill_local_sizes(config: Namespace) -> list[str]:
         is_here = Sources.of(data).are_here
         head.init_args.num_classes = num_classes_of(data) if is_here else NUM_CLASSES
         assumed += [] if is_here else [f"num_classes {NUM_CLASSES} (the labels of {data.source} are not counted)"]
-    if lacks_features(head) and "/" in data.body and not expanded(data.body, "data.body").is_dir():
+    has_body = data.embeddings is None
+    if has_body and lacks_features(head) and "/" in data.body and not expanded(data.body, "data.body").is_dir():
         return [*assumed, f"num_features {NUM_FEATURES} (the body {data.body} is not looked for)"]
     fill_head_sizes(config)
     return assumed

@@ -15,6 +15,8 @@ _EMBEDDING_KEYS = (
     "data.splits",
     "data.validation_source",
     "data.test_source",
+    "data.embeddings",
+    "data.labels",
     "data.num_per_label",
     "data.body",
     "data.trust_remote_code",

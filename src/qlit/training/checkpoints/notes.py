@@ -222,6 +222,7 @@ _NOTES: dict[str, _Rule] = {
     "dataset": (_is_text, "a name"),
     "note": (_or_none(_is_text), "text"),
     "split_fingerprint": (_is_text, "text"),
+    "num_features": (_or_none(_is_count), "a number of features"),
     "training_hash": (_is_text, "text"),
     "run_id": (_or_none(_is_id), "an id of letters and digits"),
     "contents": (_or_none(_dict_of(_is_text)), "fingerprints by name"),
