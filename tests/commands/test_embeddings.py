@@ -131,7 +131,7 @@ def test_sentences_are_refused(qlit, command):
 
 
 def test_the_head_is_exported_without_a_body(qlit, tmp_path):
-    pytest.importorskip("onnx")
+    pytest.importorskip("onnxscript")
     status, out, err = qlit("export", "best.ckpt", "--out", tmp_path / "out")
     assert status == 0, err
     assert "head.onnx" in out

@@ -155,6 +155,16 @@ def test_describe_counts_the_sentences_of_given_splits(trained, capsys):
     assert (facts["steps_per_epoch"], facts["validated_per_epoch"]) == (22, 60)
 
 
+def test_describe_needs_no_data(trained, capsys):
+    gone = ["--data.source", "./nowhere", "--json"]
+    assert main(["describe", "--config", str(trained / "config.yaml"), *gone]) == 0
+    facts = json.loads(capsys.readouterr().out)
+    assert (facts["steps_per_epoch"], facts["timing"]["epoch_s"], facts["timing"]["run_s"]) == (None, None, None)
+    assert facts["timing"]["step_s"] > 0
+    assert main(["describe", "--config", str(trained / "config.yaml"), *gone[:2]]) == 0
+    assert "epoch" not in capsys.readouterr().out
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [

@@ -100,12 +100,10 @@ def _times(facts: dict[str, Any], width: int) -> list[str]:
             timing["inference_s_per_1000"],
             _timed(timing["inference_batches_timed"], timing["inference_batch_size"]),
         ),
-        (
-            "  epoch",
-            timing["epoch_s"],
-            f"{facts['steps_per_epoch']} steps, {facts['validated_per_epoch']} sentences validated",
-        ),
     ]
+    if timing["epoch_s"] is not None:
+        how = f"{facts['steps_per_epoch']} steps, {facts['validated_per_epoch']} sentences validated"
+        rows.append(("  epoch", timing["epoch_s"], how))
     if timing["run_s"] is not None:
         rows.append(
             (f"  all {facts['max_epochs']:,} epochs", timing["run_s"], "the head alone, without embedding and logging")

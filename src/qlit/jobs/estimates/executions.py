@@ -60,7 +60,13 @@ def executions_of(
     on_devices = {name: used for name, used in circuits.items() if isinstance(used.engine, PennyLaneEngine)}
     if not on_devices:
         return []
-    num_train, num_validation = sizes_before_reading(head, data)
+    sizes = sizes_before_reading(head, data)
+    if sizes is None:
+        raise FileNotFoundError(
+            f"Circuits for a device are counted per sentence, but the splits of {data.source} are not here: give the "
+            "data with --data.source, or choose a simulator."
+        )
+    num_train, num_validation = sizes
     num_test, untold = _num_test(data)
     found = []
     for name, (circuit, engine, runs) in on_devices.items():

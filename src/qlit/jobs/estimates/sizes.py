@@ -12,18 +12,22 @@ from qlit.jobs.config.head_sizes import fill_head_sizes, lacks_classes, lacks_fe
 from qlit.training.datamodule import SentenceDataModule
 
 
-def sizes_before_reading(head: Head, data: SentenceDataModule) -> tuple[int, int]:
-    """Numbers of training and validation sentences; few-shot splits need only the head's number of classes.
+def sizes_before_reading(head: Head, data: SentenceDataModule) -> tuple[int, int] | None:
+    """Numbers of training and validation sentences; None for given splits of data that is not on this machine.
+
+    Few-shot splits need only the head's number of classes.
 
     Raises:
         ValueError: If a number of the data module is out of range.
-        ValueError, FileNotFoundError, ConnectionError: With given splits, as `Sources.load` and `given_split`.
+        ValueError, OSError: With given splits on this machine, as `Sources.load` and `given_split`.
     """
     if data.sources.splits == "few_shot":
         assert data.num_per_label is not None
         return train_and_validation_sizes(
             head.num_classes, num_per_label=data.num_per_label, train_fraction=data.train_fraction
         )
+    if not data.sources.are_here:
+        return None
     split = data.split_of(data.sources.load())
     return len(split.train), len(split.validation)
 

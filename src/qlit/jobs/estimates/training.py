@@ -157,8 +157,9 @@ def estimate(
         processes: Number of processes that share a batch; their communication is not included.
 
     Returns:
-        `device`, and its `bytes_free`; `steps_per_epoch`, `validated_per_epoch` (sentences), `max_epochs` (None if not
-        in the config); `timing`, seconds or None; and `not_timed`, the reason why they are None, else None.
+        `device`, and its `bytes_free`; `steps_per_epoch`, `validated_per_epoch` (sentences), both None for given splits
+        of data that is not here, `max_epochs` (None if not in the config); `timing`, seconds or None; and `not_timed`,
+        the reason why nothing was timed, else None.
 
     Raises:
         ValueError: If a number of the data module is out of range.
@@ -167,8 +168,9 @@ def estimate(
     for name, size in (("batch_size", data.batch_size), ("eval_batch_size", data.eval_batch_size)):
         if size < 1:
             raise ValueError(f"`{name} >= 1` must hold, but got {name}={size}.")
-    num_train, num_validated = sizes_before_reading(head, data)
-    num_steps = -(-num_train // data.batch_size)
+    sizes = sizes_before_reading(head, data)
+    num_validated = None if sizes is None else sizes[1]
+    num_steps = None if sizes is None else -(-sizes[0] // data.batch_size)
     max_epochs = trainer.get("max_epochs")
     facts: dict[str, Any] = {
         "device": str(device),
@@ -205,7 +207,9 @@ def estimate(
     except ValueError as error:  # for example a head with multinomial shots, which cannot be trained
         return facts | {"not_timed": str(error)}
     inference_s_per_row = found.inference_s / found.inference_batch_size
-    epoch_s = num_steps * found.step_s + num_validated * inference_s_per_row / processes
+    epoch_s = None
+    if num_steps is not None and num_validated is not None:
+        epoch_s = num_steps * found.step_s + num_validated * inference_s_per_row / processes
     facts["timing"] = {
         "step_s": found.step_s,
         "steps_timed": found.num_steps,
@@ -213,7 +217,7 @@ def estimate(
         "inference_batch_size": found.inference_batch_size,
         "inference_batches_timed": found.num_inference_batches,
         "epoch_s": epoch_s,
-        "run_s": max_epochs * epoch_s if isinstance(max_epochs, int) and max_epochs > 0 else None,
+        "run_s": max_epochs * epoch_s if epoch_s and isinstance(max_epochs, int) and max_epochs > 0 else None,
     }
     return facts
 
