@@ -1,9 +1,11 @@
 """`HeadClassifier` has the weights of `qlit fit`, bit for bit."""
 
+import numpy as np
 import pytest
 import torch
 import yaml
 
+import qlit
 from qlit.cli import main
 from qlit.sklearn import HeadClassifier
 from qlit.training.datamodule import SentenceDataModule
@@ -78,6 +80,27 @@ def test_weights_and_chosen_epoch_are_those_of_fit(trained, head, max_epochs, mo
     assert chosen.validation_scores_ == {k: v for k, v in validation.items() if k != "val/selection"}
     assert chosen.history_ == last["qlit"]["history"]
     assert_same(HeadClassifier(head, **settings).fit(X.astype("float64"), y), last)
+
+
+def test_an_array_in_a_file_trains_the_same_head_as_the_array(folder, capsys):
+    X = np.random.default_rng(0).normal(size=(60, 8)).astype(np.float32)
+    y = np.where(X[:, 0] > 0, "yes", "no")
+    np.save(folder / "X.npy", X)
+    np.save(folder / "y.npy", y)
+    files = {"embeddings": str(folder / "X.npy"), "labels": str(folder / "y.npy"), "num_per_label": 20}
+    options = [f"--data.{name}={value}" for name, value in files.items()]
+    trainer = ["--trainer.max_epochs=3", "--trainer.accelerator=cpu", "--seed_everything=5"]
+    assert main(["fit", "--model.head=LinearHead", *options, *trainer]) == 0
+    capsys.readouterr()
+    (run,) = (folder / "mlruns" / "runs").iterdir()
+    data = SentenceDataModule(**files)
+    data.setup("fit")
+    train, validation = data.split.train, data.split.validation
+    ours = HeadClassifier(max_epochs=3, random_state=5, order_seed=0).fit(
+        X[train], y[train], X[validation], y[validation]
+    )
+    assert_same(ours, torch.load(run / "best.ckpt", weights_only=True))
+    assert np.array_equal(qlit.load(run.name).predict_proba(X), ours.predict_proba(X))
 
 
 def test_the_seeds_matter(trained):
