@@ -109,8 +109,37 @@ def only_listed_imports() -> Iterator[None]:
         settings.update(before)
 
 
+def imports_are_limited() -> bool:
+    """Whether this is within `only_listed_imports`."""
+    return not jsonargparse_settings.parsing_settings["import_path_verdicts"].get("*", True)
+
+
 def class_paths(config: Any) -> Iterator[Any]:
-    """Yield every value of a key `class_path` in a config, parsed or not; parts that YAML aliases repeat count once."""
+    """Yield every value of a key `class_path` in a config, and every other import path; see `object_paths`.
+
+    The config is parsed or not; parts that YAML aliases repeat count once.
+    """
+    for key, inner in _items(config):
+        if key == "class_path" or _is_object_path(key, inner):
+            yield inner
+
+
+def object_paths(config: Any) -> Iterator[str]:
+    """Yield the import paths of engines, QNodes and ansatzes in a config."""
+    for key, inner in _items(config):
+        if _is_object_path(key, inner):
+            yield inner
+
+
+def _is_object_path(key: str, value: Any) -> bool:
+    """Whether a value is an import path that qlit follows: like `engine_by_name`, and for the keys of PQCs."""
+    if not isinstance(value, str) or "." not in value:
+        return False
+    return key in ("qnode", "ansatz") or (key == "engine" and value.partition(":")[0] != "pennylane")
+
+
+def _items(config: Any) -> Iterator[tuple[str, Any]]:
+    """Yield every key of a config, without the keys around it, and its value."""
     rest, seen = [config], set()
     while rest:
         value = rest.pop()
@@ -121,8 +150,7 @@ def class_paths(config: Any) -> Iterator[Any]:
         seen.add(id(value))
         if isinstance(value, Mapping):
             for key, inner in value.items():
-                if str(key).rpartition(".")[2].strip() == "class_path":  # also in `model.head.class_path`
-                    yield inner
+                yield str(key).rpartition(".")[2].strip(), inner  # also of `model.head.class_path`
                 rest.append(inner)
         else:
             rest += value

@@ -18,9 +18,11 @@ from uuid import UUID
 
 import torch
 from jsonargparse import Namespace, set_parsing_settings
+from jsonargparse import _common as jsonargparse_settings
 from jsonargparse import _typehints as jsonargparse_types
 
-from qlit.runtime.allowed import OPTION, is_allowed
+from qlit.jobs.config.checkpoint_classes import object_paths
+from qlit.runtime.allowed import OPTION, is_allowed, is_dotted_name
 from qlit.runtime.errors import UsageError
 from qlit.runtime.yaml_text import shortened
 
@@ -56,6 +58,14 @@ def check_classes(config: Namespace, sections: Mapping[str, type] | None = None)
         section = config.get(name)
         if isinstance(section, Namespace):
             _check_arguments(owner, section, name)
+    for path in object_paths(config.get("model")):
+        if is_dotted_name(path) and (denied := jsonargparse_settings.denying_import_path_entry(path)) is not None:
+            raise UsageError(
+                f"The config names {shortened(path)}, but nothing of the module {denied} may be named here."
+                if denied != "*"
+                else f"The config names {shortened(path)}, which a checkpoint may not; {OPTION} takes modules that may "
+                "be named."
+            )
 
 
 def _sections_of_training() -> dict[str, type]:

@@ -7,6 +7,7 @@ from jsonargparse import ArgumentParser, Namespace
 
 from qlit.jobs.config.checkpoint_classes import only_listed_imports
 from qlit.jobs.config.classes import check_classes
+from qlit.jobs.config.current_folder import find_modules_in_current_folder
 from qlit.jobs.config.head_sizes import fill_head_sizes
 from qlit.jobs.config.nulls import check_nulls
 from qlit.jobs.config.options import readable_errors
@@ -45,6 +46,7 @@ def model_of(config: Mapping[str, Any], *, reads_data: bool = False) -> tuple[Se
         ValueError, FileNotFoundError, ConnectionError: As `fill_head_sizes`, if `reads_data`.
     """
     parser = model_parser()
+    find_modules_in_current_folder()
     with readable_errors():
         parsed = parser.parse_object({key: config[key] for key in ("model", "data") if key in config})
         check_nulls(parsed, model=SentenceClassifier, data=SentenceDataModule)

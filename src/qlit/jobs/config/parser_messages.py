@@ -1,6 +1,7 @@
 """Reword jsonargparse's errors about classes, sections and numbers."""
 
 import re
+from pathlib import Path
 
 from qlit.runtime.yaml_text import shortened
 
@@ -91,4 +92,7 @@ def _of_import(reason: str) -> str | None:
     found = re.match(
         r"(No module named '[^']*'|module '[^']*' has no attribute '[^']*'|[^.]*has no attribute '[^']*')", reason
     )
-    return found[1] if found else None
+    if found is None:
+        return None
+    where = f" in the current folder ({Path.cwd()}) or among the installed packages"
+    return f"{found[1]}{where if found[1].startswith('No module') else ''}"

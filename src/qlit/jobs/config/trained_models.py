@@ -7,6 +7,7 @@ from jsonargparse import ArgumentParser, Namespace
 from qlit.data.body_settings import BodySettings
 from qlit.jobs.config.checkpoint_classes import only_listed_imports
 from qlit.jobs.config.classes import check_classes
+from qlit.jobs.config.current_folder import find_modules_in_current_folder
 from qlit.jobs.config.nulls import check_nulls
 from qlit.jobs.config.options import readable_errors
 from qlit.runtime.yaml_text import load_yaml
@@ -36,6 +37,7 @@ def trained_model_of(config_yaml: str) -> tuple[SentenceModel, BodySettings]:
         if name in config
     }
     with only_listed_imports(), readable_errors():
+        find_modules_in_current_folder()
         parsed = parser.parse_object(read)
         check_nulls(parsed, model=SentenceModel, data=BodySettings)
         check_classes(parsed, _SECTIONS)

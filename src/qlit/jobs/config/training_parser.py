@@ -11,6 +11,7 @@ from lightning.pytorch.cli import LightningArgumentParser
 
 from qlit.jobs.checks.trainer import check_options
 from qlit.jobs.config.classes import check_classes
+from qlit.jobs.config.current_folder import find_modules_in_current_folder
 from qlit.jobs.config.nulls import FLAGS, check_nulls
 from qlit.jobs.config.options import readable_errors, with_nulls
 from qlit.jobs.config.values import plain_config
@@ -73,6 +74,7 @@ def parse(command: Command, arguments: Sequence[str]) -> Namespace:
         UsageError, ValueError: If the config is invalid.
         SystemExit: After --help.
     """
+    find_modules_in_current_folder()
     with readable_errors():
         config: Namespace = training_parser(command).parse_args(with_nulls(arguments))
         places = {"model": SentenceClassifier, "data": SentenceDataModule, "tracking": MLflowTracker}
