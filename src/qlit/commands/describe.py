@@ -66,6 +66,8 @@ def _table(facts: dict[str, Any]) -> str:
         lines.append(f"assumed: {' and '.join(facts['assumed'])}")
     if facts["circuits"]:
         lines += _circuits(facts, width)
+    if facts["remark"]:
+        lines += ["", *textwrap.wrap(f"note: {facts['remark']}", _MOST_COLUMNS, subsequent_indent="  ")]
     return "\n".join([*lines, "", *_times(facts, width)])
 
 
@@ -76,8 +78,9 @@ def _circuits(facts: dict[str, Any], width: int) -> list[str]:
         f"{c['one_qubit_gates']:>13,}  {c['two_qubit_gates']:>13,}  {c['runs_a_sample']:>13,}  {c['engine']}"
         for c in facts["circuits"]
     ]
+    measured = [f"{c['name']} measures wires {c['measured']}" for c in facts["circuits"] if "measured" in c]
     batch = f"a batch of {facts['batch_size']} has {facts['amplitudes']:,} amplitudes; {_memory(facts)}"
-    return ["", f"{'circuit':<{width}}  {head}  engine", *rows, "", batch]
+    return ["", f"{'circuit':<{width}}  {head}  engine", *rows, *measured, "", batch]
 
 
 def _memory(facts: dict[str, Any]) -> str:

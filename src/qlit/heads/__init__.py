@@ -1,6 +1,8 @@
 """Heads: torch modules from embedding to logits."""
 
+from qlit.heads.ansatz_pqc import AnsatzPQC
 from qlit.heads.base import Head
+from qlit.heads.circuit_pqc import CircuitPQC
 from qlit.heads.classical import LinearHead, MLPHead
 from qlit.heads.encoders import Encoder, ParallelEncoders, SimulatedQuantumEncoder
 from qlit.heads.estimators import EstimatorHead, LogisticRegressionHead, SVCHead
@@ -8,8 +10,11 @@ from qlit.heads.gate_noise import GateNoise
 from qlit.heads.hybrid import HybridHead
 from qlit.heads.learned_encoders import NeuralEncoder, ProjectedEncoder
 from qlit.heads.pqc import ReuploadingPQC
+from qlit.heads.qnode_pqc import QNodePQC
 
 __all__ = [
+    "AnsatzPQC",
+    "CircuitPQC",
     "Encoder",
     "EstimatorHead",
     "GateNoise",
@@ -21,6 +26,7 @@ __all__ = [
     "NeuralEncoder",
     "ParallelEncoders",
     "ProjectedEncoder",
+    "QNodePQC",
     "ReuploadingPQC",
     "SVCHead",
     "SimulatedQuantumEncoder",

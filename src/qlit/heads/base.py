@@ -45,6 +45,11 @@ class Head(nn.Module, ABC):
         """Fix the randomness of the next call row by row: row k depends on `seeds[k]`, but not on the other rows."""
 
     @property
+    def remark(self) -> str:
+        """A sentence about a setting that limits the head, for its user; "" if there is none."""
+        return ""
+
+    @property
     def randomness(self) -> str:
         """What random draws the outputs in evaluation are estimated from, such as "100 shots"; "" for exact outputs."""
         return ""

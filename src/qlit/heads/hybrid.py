@@ -1,17 +1,21 @@
-"""The hybrid head: encoder(s), re-uploading PQC and an optional linear layer, from embedding to logits."""
+"""The hybrid head: encoder(s), a PQC and an optional linear layer, from embedding to logits."""
 
 from collections.abc import Callable, Sequence
-from typing import Self, final
+from typing import Self, cast, final
 
 import torch
 from torch import Tensor, nn
 
 from qlit.heads.base import NUM_CLASSES, Head, check_classes
+from qlit.heads.circuit_pqc import CircuitPQC
 from qlit.heads.encoders import Encoder
 from qlit.heads.pqc import ReuploadingPQC
+from qlit.heads.pqc_protocol import PQC, check_outputs, checked_pqc, try_pqc
+from qlit.heads.qnode_pqc import QNodePQC
 
 # Without a linear layer the probability (1 + <Z>) / 2 may be 0 or 1, whose logit is infinite.
 _LARGEST_Z = 1 - 1e-6
+_MOST_ROUNDED_Z = 1 + 1e-4  # float32's rounding, room to spare
 
 _NO_GRAPH = (
     "The circuits of a HybridHead run in an engine, which TorchScript, torch.export and ONNX cannot record: export "
@@ -25,20 +29,21 @@ class HybridHead(Head):
 
     Args:
         encoder: Encoder class, called with the number of angles of the PQC.
-        pqc: The re-uploading PQC.
+        pqc: The re-uploading PQC; or another one: `AnsatzPQC`, `QNodePQC`, or any torch module that maps angles (B,
+            num_qubits) to expectation values (B, num_outputs) and has these two attributes.
         final_linear: Whether a linear layer computes the logits from the measured <Z>. Without it, the probability of
             class 1 is (1 + <Z>) / 2 of the one measured wire; for k > 2 classes the logits are the <Z> of k wires.
         num_classes: k, at least 2; null for the number of labels in the data, or 2 without data.
 
     Raises:
-        ValueError: If the number of measured wires does not match the classes.
+        ValueError: If the number of measured wires does not match the classes, or the PQC does not do what it should.
     Source: arXiv:2504.08732, Fig. 4, sec. III; without the linear layer Table IV.
     """
 
     def __init__(
         self,
         encoder: Callable[[int], Encoder],
-        pqc: ReuploadingPQC,
+        pqc: ReuploadingPQC | nn.Module,
         *,
         final_linear: bool = True,
         num_classes: int | None = None,
@@ -47,13 +52,19 @@ class HybridHead(Head):
         num_classes = NUM_CLASSES if num_classes is None else num_classes
         self.num_classes = check_classes(num_classes)
         self.num_logits = 1 if num_classes == 2 else num_classes
-        num_measured = len(pqc.measured_wires)
+        checked = checked_pqc(pqc)
+        if (choose := getattr(pqc, "measure_for", None)) is not None:
+            choose(self.num_logits)
+        num_measured = checked.num_outputs
         if not final_linear and num_measured != self.num_logits:
+            keys = "`measured_wires`" if isinstance(pqc, CircuitPQC) else "`num_outputs`"
             raise ValueError(
                 f"Without a final linear layer {num_classes} classes need {self.num_logits} measured wires, but got "
-                f"{num_measured}. Set the PQC's `measured_wires`, or `final_linear: true`."
+                f"{num_measured}. Set the PQC's {keys}, or `final_linear: true`."
             )
-        self.encoder = encoder(pqc.num_qubits)
+        if not isinstance(pqc, CircuitPQC | QNodePQC):  # these have checked their outputs
+            try_pqc(checked)
+        self.encoder = encoder(checked.num_qubits)
         self.pqc = pqc
         self.linear = nn.Linear(num_measured, self.num_logits) if final_linear else None
 
@@ -74,11 +85,21 @@ class HybridHead(Head):
             return self.logits(self._measured(embeddings_BD))
         # Amplitudes and angles need full precision, also the angles of learned encoders.
         with torch.autocast(device_type, enabled=False):
-            z_BW = self._measured(embeddings_BD.to(self.pqc.theta.dtype))
+            weights = next(self.pqc.parameters(), next(self.parameters(), torch.empty(0)))
+            z_BW = self._measured(embeddings_BD.to(weights.dtype))
         return self.logits(z_BW)
 
     def _measured(self, embeddings_BD: Tensor) -> Tensor:
-        return self.pqc(self.encoder.angles_for(self.pqc.engine, embeddings_BD))  # type: ignore[no-any-return]
+        if isinstance(self.pqc, CircuitPQC):
+            return self.pqc(self.encoder.angles_for(self.pqc.engine, embeddings_BD))  # type: ignore[no-any-return]
+        angles_BQ = self.encoder(embeddings_BD)
+        z_BW = check_outputs(cast(PQC, self.pqc), angles_BQ, self.pqc(angles_BQ))
+        if self.linear is None and len(z_BW) and not z_BW.detach().abs().max() <= _MOST_ROUNDED_Z:
+            raise ValueError(
+                f"Without a final linear layer a PQC must return expectation values in -1 .. 1, but "
+                f"{type(self.pqc).__name__} returned others; set `final_linear: true`."
+            )
+        return z_BW
 
     def logits(self, z_BW: Tensor) -> Tensor:
         """Logits, shape (B, 1) or (B, k), of the measured <Z>, shape (B, W)."""
@@ -103,14 +124,38 @@ class HybridHead(Head):
         self.encoder.fit_center(embeddings_BD)
 
     def seed_shots(self, seed: int, first_row: int, num_rows: int) -> None:
-        self.pqc.seed_shots(seed, first_row, num_rows)
+        if (seed_pqc := getattr(self.pqc, "seed_shots", None)) is not None:
+            seed_pqc(seed, first_row, num_rows)
 
     def seed_rows(self, seeds: Sequence[int]) -> None:
-        self.pqc.seed_rows(seeds)
+        if (seed_pqc := getattr(self.pqc, "seed_rows", None)) is not None:
+            seed_pqc(seeds)
+
+    @property
+    def remark(self) -> str:
+        num_outputs = cast(PQC, self.pqc).num_outputs
+        if num_outputs >= self.num_logits:
+            return ""
+        way_out = "set the PQC's `measured_wires: auto`" if isinstance(self.pqc, CircuitPQC) else "raise `num_outputs`"
+        return (
+            f"The logits of {self.num_classes} classes are computed from {num_outputs} expectation "
+            f"value{'s' * (num_outputs > 1)}, which separates few of them: to measure one per class, {way_out}."
+        )
 
     @property
     def randomness(self) -> str:
-        return self.pqc.randomness
+        return getattr(self.pqc, "randomness", "")
 
     def make_exact(self) -> None:
-        self.pqc.make_exact()
+        """Compute outputs in evaluation exactly from now on.
+
+        Raises:
+            ValueError: If the PQC draws random numbers and cannot do without.
+        """
+        if (make_pqc_exact := getattr(self.pqc, "make_exact", None)) is not None:
+            make_pqc_exact()
+        elif hasattr(self.pqc, "seed_shots"):
+            raise ValueError(
+                f"{type(self.pqc).__name__} draws random numbers, but has no `make_exact`: leave out --exact (in "
+                "Python `exact`), or add the method to the class."
+            )

@@ -14,6 +14,7 @@ from qlit.circuits import Circuit
 from qlit.circuits.openqasm import to_openqasm
 from qlit.engines import AutoEngine
 from qlit.heads.base import Head
+from qlit.heads.circuit_pqc import CircuitPQC
 from qlit.heads.encoders import Encoder, ParallelEncoders, SimulatedQuantumEncoder
 from qlit.heads.hybrid import HybridHead
 
@@ -101,6 +102,11 @@ def programs_of(head: Head, embedding_D: Tensor) -> HeadPrograms:
             f"Only heads with a PQC (HybridHead) have OpenQASM programs, but this one is a {type(head).__name__}: "
             "export it as an ONNX file."
         )
+    if not isinstance(head.pqc, CircuitPQC):
+        raise ValueError(
+            f"Only PQCs with a circuit of qlit (ReuploadingPQC, AnsatzPQC) have OpenQASM programs, but this one is a "
+            f"{type(head.pqc).__name__}."
+        )
     exact = deepcopy(head).double()
     embeddings_1D = embedding_D.double().unsqueeze(0)
     programs: list[Program] = []
@@ -115,6 +121,7 @@ def programs_of(head: Head, embedding_D: Tensor) -> HeadPrograms:
             angles += [Angle(scale * z, program.name, bit, scale) for bit, z in enumerate(program.expectations)]
         else:
             angles += _given(encoder, embeddings_1D)
+    assert isinstance(exact.pqc, CircuitPQC), "checked above"
     pqc = _program(
         "pqc",
         exact.pqc,

@@ -9,7 +9,7 @@ from jsonargparse import Namespace
 from lightning.pytorch import seed_everything
 from lightning.pytorch.strategies.launchers import _SubprocessScriptLauncher
 
-from qlit.data import Origin, expanded
+from qlit.data import Notice, Origin, expanded
 from qlit.data.contents import Contents
 from qlit.jobs.callbacks.interruption import Interruption
 from qlit.jobs.callbacks.pruning import Pruning
@@ -22,6 +22,7 @@ from qlit.jobs.config.checkpoint_config import check_remote_devices
 from qlit.jobs.config.checkpoints import body_notice, check_inputs, check_is_local, read_checkpoint, read_notes
 from qlit.jobs.config.head_sizes import fill_head_sizes
 from qlit.jobs.config.training_parser import Command, training_parser
+from qlit.jobs.notices import print_notices
 from qlit.jobs.trainer_parts import make_trainer
 from qlit.runtime.critical_section import defer_signals
 from qlit.runtime.errors import UsageError
@@ -133,6 +134,9 @@ class Session:
         if self._from_checkpoint:
             check_remote_devices(self.model.head, self.typed)
         check_precision(self.model.head, str(self.trainer.precision))
+        if remark := self.model.head.remark:
+            self.model.notices.append(Notice("head", remark))
+            print_notices([self.model.notices[-1]])  # before the training, not only in its summary
         if self.command == "fit":
             check_monitors(self.trainer, self.model)
             parts = ["train", "val", *(["test"] if self.config.test_after_fit else [])]

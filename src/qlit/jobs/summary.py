@@ -6,7 +6,7 @@ from math import floor
 
 import numpy as np
 
-from qlit.heads import EstimatorHead
+from qlit.heads import CircuitPQC, EstimatorHead
 from qlit.jobs.callbacks.recorder import parameter_counts
 from qlit.jobs.label_scores import label_table, majority_of, short_name
 from qlit.runtime.allowed import allow_options
@@ -44,6 +44,11 @@ def fit_summary(
     counts = parameter_counts(module)
     parts = ", ".join(f"{name} {count:,}" for name, count in counts.items() if name != "total")
     lines = [_heading(data), _line("parameters", f"{counts['total']:,}", f"({parts})")]
+    lines += [
+        _line("measured wires", pqc.measured)
+        for pqc in module.head.modules()
+        if isinstance(pqc, CircuitPQC) and pqc.measures_auto
+    ]
     validated = best or module.evaluations.get("val")
     if validated is not None:
         last = max(floor(values[-1][0]) for values in module.history.values()) if module.history else validated.epoch

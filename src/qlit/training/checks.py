@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from qlit.data.quoting import joined
-from qlit.heads import EstimatorHead, Head, ReuploadingPQC
+from qlit.heads import CircuitPQC, EstimatorHead, Head
 
 if TYPE_CHECKING:
     from qlit.training.datamodule import SentenceDataModule
@@ -48,7 +48,7 @@ def check_training(head: Head, *, max_epochs: int | None, num_processes: int) ->
     if isinstance(head, EstimatorHead):
         check_fitted_once(head, max_epochs=max_epochs, num_processes=num_processes)
     for module in head.modules():
-        if isinstance(module, ReuploadingPQC) and module.shots is not None:
+        if isinstance(module, CircuitPQC) and module.shots is not None:
             module.shots.check_differentiable()
 
 

@@ -100,7 +100,7 @@ def test_a_misplaced_key_is_not_suggested_for_itself(said):
             "heads.HybridHat",
             ["model.head names 'qlit.heads.HybridHat', which is not there", "no attribute 'HybridHat'"],
         ),
-        ("pqc:\n        num_qubits: 10", "pqc:", ["model.head lacks pqc.num_qubits, which must be given"]),
+        ("pqc:\n        num_qubits: 10", "pqc:", ["model.head.pqc lacks num_qubits, which must be given"]),
         ("  lr: 2.5e-3", "  lr: [1", ["config.yaml is not YAML: did not find expected ',' or ']' in line "]),
     ],
 )

@@ -53,6 +53,8 @@ def _nulls(value: Any, kind: Any, place: str) -> Iterator[tuple[str, _Parameter]
     if "class_path" in value:
         yield from _nulls(value.get("init_args"), _class_at(value["class_path"]), place)
         return
+    if typing.get_origin(kind) in (typing.Union, types.UnionType):  # without class_path it is the final class
+        kind = next((each for each in typing.get_args(kind) if getattr(each, "__final__", False)), None)
     if not isinstance(kind, type):
         return
     for name, parameter in _parameters(kind).items():

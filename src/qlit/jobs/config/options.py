@@ -11,6 +11,7 @@ from typing import Any
 from jsonargparse import ArgumentError
 
 from qlit.jobs.config.files import use_bounded_yaml
+from qlit.jobs.config.final_unions import about_one_class
 from qlit.jobs.config.parser_messages import clipped, reworded
 from qlit.runtime.allowed import OPTION
 from qlit.runtime.errors import UsageError, nearest
@@ -67,6 +68,7 @@ def readable_errors() -> Iterator[None]:
 
 def one_sentence(message: str) -> str:
     """Shorten jsonargparse's message, which has several lines and quotes whole namespaces, to one sentence."""
+    message = about_one_class(message)
     place = ".".join(re.findall(r'Parser key "([^"]+)"', message))
     if denied := re.search(r"Importing '([\w.]+)' is not allowed, denied by the '([\w.*]+)' entry", message):
         place = place.replace(".init_args", "") or "the config"
@@ -174,7 +176,7 @@ def _known_names() -> list[str]:
     public = [getattr(heads, name) for name in heads.__all__]
     places: list[tuple[str, type]] = [
         ("model", SentenceClassifier),
-        ("model.head.pqc", heads.ReuploadingPQC),
+        *(("model.head.pqc", each) for each in (heads.ReuploadingPQC, heads.AnsatzPQC, heads.QNodePQC)),
         ("model.head.pqc.noise", heads.GateNoise),
         *(("model.head.encoder", each) for each in public if issubclass(each, heads.Encoder)),
         *(("model.head", each) for each in public if issubclass(each, heads.Head)),

@@ -6,7 +6,7 @@ import torch
 
 from qlit.circuits import Circuit
 from qlit.engines import Engine
-from qlit.heads import Head, ReuploadingPQC
+from qlit.heads import CircuitPQC, Head
 
 
 class CircuitInUse(NamedTuple):
@@ -23,6 +23,6 @@ def circuits_of(head: Head, device: torch.device) -> dict[str, CircuitInUse]:
     for name, module in head.named_modules():
         circuit, engine = getattr(module, "circuit", None), getattr(module, "engine", None)
         if isinstance(circuit, Circuit) and isinstance(engine, Engine):
-            runs = module.noise.runs(training=True) if isinstance(module, ReuploadingPQC) else 1
+            runs = module.noise.runs(training=True) if isinstance(module, CircuitPQC) else 1
             found[name] = CircuitInUse(circuit, engine.taken_on(device.type, circuit), runs)
     return found

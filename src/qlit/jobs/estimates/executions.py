@@ -9,7 +9,7 @@ import torch
 
 from qlit.engines import PennyLaneEngine
 from qlit.engines.shots import Shots
-from qlit.heads import Head, ReuploadingPQC
+from qlit.heads import CircuitPQC, Head
 from qlit.jobs.estimates.circuits import circuits_of
 from qlit.jobs.estimates.sizes import sizes_before_reading
 from qlit.training.datamodule import SentenceDataModule
@@ -74,7 +74,7 @@ def executions_of(
         module = modules[name]
         sampling = getattr(module, "shots", None)
         shots = sampling.num_shots if isinstance(sampling, Shots) and sampling.sampler == "device" else None
-        evaluation_runs = module.noise.runs(training=False) if isinstance(module, ReuploadingPQC) else 1
+        evaluation_runs = module.noise.runs(training=False) if isinstance(module, CircuitPQC) else 1
         # An encoder computes the angles and is trained through them.
         per_sample = runs * engine.gradient_circuits(circuit, by_angles=True, shots=shots)
         of = partial(_executions, runs=(runs, evaluation_runs), per_sample=per_sample, shots=shots)

@@ -7,10 +7,12 @@ from typing import Any
 import torch
 from jsonargparse import ArgumentParser, Namespace
 from lightning.pytorch import Trainer
+from torch import nn
 
-from qlit.heads import EstimatorHead, Head
+from qlit.heads import CircuitPQC, EstimatorHead, Head
 from qlit.jobs.callbacks.recorder import parameter_counts
 from qlit.jobs.config.classes import PlainSection, PlainValue, check_classes
+from qlit.jobs.config.current_folder import find_modules_in_current_folder
 from qlit.jobs.config.head_sizes import fill_head_sizes
 from qlit.jobs.config.models import model_parser
 from qlit.jobs.config.nulls import check_nulls
@@ -56,6 +58,7 @@ def read_config(
         arguments: Words of a command line.
         fill_sizes: Function that sets sizes of the head that a config leaves out, such as `fill_head_sizes`.
     """
+    find_modules_in_current_folder()
     with readable_errors():
         options = parser.parse_args(with_nulls(arguments))
         check_nulls(options, model=SentenceClassifier, data=SentenceDataModule, trainer=Trainer)
@@ -109,13 +112,14 @@ def describe(head: Head, counts: dict[str, Any], batch_size: int, device: torch.
     """Counts of a head on a device as plain values.
 
     Returns:
-        `parameters` by module and in `total`, None if only a fit determines it; `circuits` with qubits, parameters, 1-
-        and 2-qubit gates, engine, and runs per sample in a training step; `batch_size`; `amplitudes`, statevector
-        amplitudes of all circuits for one batch; and `bytes_per_step`, peak memory of the statevectors of a training
-        step in bytes, None if not known.
+        `remark` of the head; `parameters` by module and in `total`, None if only a fit determines it; `circuits` with
+        qubits, parameters, 1- and 2-qubit gates, engine, runs per sample in a training step, and the wires that
+        `measured_wires: auto` chose; `batch_size`; `amplitudes`, statevector amplitudes of all circuits for one batch;
+        and `bytes_per_step`, peak memory of the statevectors of a training step in bytes, None if not known.
     """
-    circuits = circuits_of(head, device)
+    circuits, modules = circuits_of(head, device), dict(head.named_modules())
     return {
+        "remark": head.remark,
         "parameters": counts,
         "circuits": [
             {
@@ -126,6 +130,7 @@ def describe(head: Head, counts: dict[str, Any], batch_size: int, device: torch.
                 "two_qubit_gates": circuit.num_two_qubit_gates,
                 "runs_a_sample": runs,
                 "engine": engine.name,
+                **_measured(modules[name]),
             }
             for name, (circuit, engine, runs) in circuits.items()
         ],
@@ -133,6 +138,12 @@ def describe(head: Head, counts: dict[str, Any], batch_size: int, device: torch.
         "amplitudes": sum(batch_size * runs * 2**circuit.num_qubits for circuit, _, runs in circuits.values()),
         "bytes_per_step": bytes_per_step(head, batch_size, device),
     }
+
+
+def _measured(module: nn.Module) -> dict[str, Any]:
+    if not isinstance(module, CircuitPQC) or not module.measures_auto:
+        return {}
+    return {"measured_wires": list(module.measured_wires), "measured": module.measured}
 
 
 def estimate(
