@@ -53,6 +53,7 @@ HEAD = ("model", "head", "init_args")
         changed(*HEAD, "pqc", "num_qubit", value=3),
         changed(*HEAD, "pqc", "shots", value="many"),
         changed(*HEAD, "pqc", "sampler", value="gauss"),
+        changed(*HEAD, "pqc", value={"class_path": "qlit.heads.AnsatzPQC", "init_args": {"ansats": ["h 0"]}}),
         changed(*HEAD, "encoder", "init_args", "connectivty", value=3),
         changed("model", "head", "class_path", value="HybridHea d"),
         changed("trainer", "max_epochs", value="ten"),
@@ -88,3 +89,13 @@ def test_the_command_prints_the_schema(capsys):
     assert json.loads(capsys.readouterr().out) == config_schema()
     assert main(["config", "schema", "svc"]) == 2
     assert "schema takes no names" in capsys.readouterr().err
+
+
+def test_pqcs_of_other_classes_are_accepted(validator):
+    for name, given in (
+        ("qlit.heads.AnsatzPQC", {"num_qubits": 2, "ansatz": ["h 0", "rx 1"], "measured_wires": "auto"}),
+        ("qlit.heads.QNodePQC", {"num_qubits": 6, "qnode": "my.node", "weight_shapes": {"weights": [2, 6, 3]}}),
+        ("my_pqc.CosinePQC", {"anything": 3}),
+    ):
+        config = changed(*HEAD, "pqc", value={"class_path": name, "init_args": given})
+        assert [error.message for error in validator.iter_errors(config)] == []

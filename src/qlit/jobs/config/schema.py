@@ -1,13 +1,14 @@
 """JSON schema of the configs of `qlit fit`, for editors that complete and check YAML files."""
 
 import inspect
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, get_type_hints
 
 from docstring_parser import parse as parse_docstring
 from lightning.pytorch import Trainer
 from pydantic import PydanticUserError, TypeAdapter
 from pydantic.errors import PydanticInvalidForJsonSchema, PydanticSchemaGenerationError
+from torch import nn
 
 from qlit import heads
 from qlit.data.contrastive import ContrastiveSettings
@@ -70,7 +71,11 @@ def _section(owner: Callable[..., Any], replaced: Mapping[str, Any] | None = Non
 def _of_type(name: str, annotation: Any) -> dict[str, Any]:
     if name == "encoder":
         return {"$ref": "#/$defs/encoder"}  # an encoder may contain encoders
-    if annotation in (heads.ReuploadingPQC, heads.GateNoise):
+    if name == "pqc":  # without class_path it is the paper's
+        own = _class_of(nn.Module, [heads.ReuploadingPQC, heads.AnsatzPQC, heads.QNodePQC])
+        without = {"type": "object", "not": {"required": ["class_path"]}}
+        return {"if": without, "then": _section(heads.ReuploadingPQC), "else": own}
+    if annotation is heads.GateNoise:
         return _section(annotation)
     try:
         schema = TypeAdapter(annotation).json_schema()
@@ -79,10 +84,16 @@ def _of_type(name: str, annotation: Any) -> dict[str, Any]:
     return {} if "$defs" in schema else schema
 
 
-def _class_of(base: type) -> dict[str, Any]:
-    """Schema of a class: its name, or its import path with arguments."""
-    public = [getattr(heads, name) for name in heads.__all__]
-    known = [each for each in public if issubclass(each, base) and not inspect.isabstract(each)]
+def _class_of(base: type, known: Sequence[type] | None = None) -> dict[str, Any]:
+    """Schema of a class: its name, or its import path with arguments.
+
+    Args:
+        base: Its base class.
+        known: Classes of qlit whose arguments are checked; None for all that derive from `base`.
+    """
+    if known is None:
+        public = [getattr(heads, name) for name in heads.__all__]
+        known = [each for each in public if issubclass(each, base) and not inspect.isabstract(each)]
     paths = [f"qlit.heads.{each.__name__}" for each in known]
     with_arguments = {
         "type": "object",
