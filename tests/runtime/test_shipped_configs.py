@@ -42,12 +42,13 @@ def test_a_config_is_found_by_its_name(tmp_path, monkeypatch, name, file):
     assert path_of_config(name) == str(CONFIGS / file)
 
 
-def test_a_name_that_two_configs_end_with_finds_neither(tmp_path, monkeypatch):
+def test_a_name_that_two_configs_end_with_is_refused(tmp_path, monkeypatch):
     for name in ("quickstart", "a/svc", "b/svc"):
         (tmp_path / "configs" / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / "configs" / f"{name}.yaml").write_text("x: 1")
     monkeypatch.setattr(shipped_configs, "PACKAGE", tmp_path)
-    assert find_shipped("svc") is None
+    with pytest.raises(UsageError, match=r"^2 configs of qlit are called svc: a/svc, b/svc; name one of them\.$"):
+        find_shipped("svc")
     assert find_shipped("b/svc") == tmp_path / "configs" / "b" / "svc.yaml"
 
 

@@ -31,11 +31,17 @@ def shipped_configs() -> dict[str, Path]:
 
 
 def find_shipped(name: str) -> Path | None:
-    """The config with a name: `single_sqe`, `baselines/svc`, or only `svc` if no other config ends with it."""
+    """The config with a name: `single_sqe`, `baselines/svc`, or only `svc` if no other config ends with it.
+
+    Raises:
+        UsageError: If several configs end with the name.
+    """
     configs = shipped_configs()
     name = name.removesuffix(".yaml")
-    ends = [path for each, path in configs.items() if each.rpartition("/")[2] == name]
-    return configs.get(name) or (ends[0] if len(ends) == 1 else None)
+    ends = [each for each in configs if each.rpartition("/")[2] == name]
+    if name not in configs and len(ends) > 1:
+        raise UsageError(f"{len(ends)} configs of qlit are called {name}: {', '.join(ends)}; name one of them.")
+    return configs.get(name) or (configs[ends[0]] if ends else None)
 
 
 def path_of_config(text: str) -> str:
