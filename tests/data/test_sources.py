@@ -72,6 +72,9 @@ def test_a_file_for_each_part(folder: Path) -> None:
     assert (data.texts, data.labels, data.roles) == (whole.texts, whole.labels, whole.roles)
     assert data.fingerprint == whole.fingerprint
     assert data.name == "train.tsv + dev.tsv + test.tsv"
+    sources = Sources(train, splits="given", validation_source=dev, test_source=test)
+    assert [sources.source_of(role) for role in ("train", "validation", "test")] == [train, dev, test]
+    assert Sources("d.tsv", embeddings="x.npz").source_of("test") == "x.npz"
 
 
 @pytest.mark.parametrize("splits", ["few_shot", "given"])

@@ -38,6 +38,18 @@ def test_a_name_has_the_last_part_of_a_path(source):
     assert run_name(made, "fit") == "SVC, reviews.tsv, seed 3"
 
 
+def test_a_name_has_the_data_that_is_read():
+    svc = ["--config", str(CONFIGS / "baselines/svc.yaml")]
+    made = config_of(*svc, "--data.embeddings", "my/vectors.npz")
+    assert run_name(made, "fit") == "SVC, vectors.npz, seed 0"
+    params = run_params(made)
+    assert params["data.embeddings"] == "my/vectors.npz"
+    assert not {"data.source", "data.body"} & params.keys()
+    made = config_of(*svc, "--data.test_source", "my/new.tsv")
+    assert run_name(made, "fit") == "SVC, sst2, seed 0"
+    assert run_name(made, "test") == "test: SVC, new.tsv, seed 0"
+
+
 @pytest.mark.parametrize("config", [path.relative_to(CONFIGS) for path in sorted(CONFIGS.glob("*.yaml"))], ids=str)
 def test_about_twenty_parameters_describe_a_run(config):
     params = run_params(config_of("--config", str(CONFIGS / config)))

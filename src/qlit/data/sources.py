@@ -75,7 +75,11 @@ class Sources:
     @property
     def are_here(self) -> bool:
         """Whether all sources are on this machine, as a file or folder or the sample."""
-        return all(name == SAMPLE or existing_path(name) is not None for name in self.names)
+        return all(map(is_here, self.names))
+
+    def source_of(self, role: Role) -> str:
+        """The source of the training, validation or test sentences."""
+        return self._others.get(role) or self.embeddings or self.source
 
     def load(self, label_names: Sequence[str] | None = None) -> LabelledTexts:
         """Load all sentences; with roles if splits are given or there is a test source.
@@ -146,6 +150,11 @@ class Sources:
                 "(train.tsv, train-00000-of-00001.parquet); or name one file of training sentences as `data.source`."
             )
         return read._replace(found=replace(read.found, parts=kept, notices=notices))
+
+
+def is_here(source: str) -> bool:
+    """Whether a source is on this machine, as a file or folder or the sample."""
+    return source == SAMPLE or existing_path(source) is not None
 
 
 def _left_out(key: str, parts: Sequence[Part], why: str) -> Notice:

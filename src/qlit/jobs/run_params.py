@@ -42,13 +42,18 @@ def run_params(config: Mapping[str, Any]) -> dict[str, Any]:
     for section, owner in owners.items():
         defaults = TRAINER_DEFAULTS if section == "trainer" else {}
         params |= _of_section(section, config.get(section) or {}, owner, _ALWAYS[section], defaults)
+    if params.get("data.embeddings") is not None:  # they are read in place of both
+        params = {key: value for key, value in params.items() if key not in ("data.source", "data.body")}
     return {**params, "seed_everything": config.get("seed_everything")}
 
 
 def run_name(config: Mapping[str, Any], command: str) -> str:
     """Name of a run: its model, data and split, such as "sQE 10q, PQC 10q, sst2, seed 0"."""
     data, head = config["data"], config["model"]["head"]
-    source = Path(str(data["source"])).name or str(data["source"])
+    named = str(data.get("embeddings") or data["source"])
+    if command == "test" and data.get("test_source"):
+        named = str(data["test_source"])
+    source = Path(named).name or named
     name = f"{', '.join(_model_parts(head))}, {source}, seed {data['seed']}"
     return name if command == "fit" else f"{command}: {name}"
 

@@ -10,6 +10,7 @@ from lightning.pytorch.callbacks import ModelCheckpoint
 
 from qlit.data import Notice, Origin
 from qlit.data.contents import Contents, changed_since
+from qlit.data.sources import is_here
 from qlit.heads import EstimatorHead
 from qlit.jobs.run_logger import tracker_of
 from qlit.jobs.run_params import run_params
@@ -23,7 +24,7 @@ from qlit.tracking.tracker import MLflowTracker
 from qlit.training import figures
 from qlit.training.checkpoints.best_and_last import BestAndLast
 from qlit.training.checkpoints.resumption import Resumption
-from qlit.training.datamodule import SentenceDataModule
+from qlit.training.datamodule import Part, SentenceDataModule
 from qlit.training.evaluation import BEST, CHECKPOINT_KEY, Evaluation
 from qlit.training.finders import found_settings, used_config, used_yaml
 from qlit.training.module import SentenceClassifier, Stage
@@ -221,22 +222,24 @@ class RunRecorder(pl.Callback):
 
 def _datasets(data: SentenceDataModule, trainer: pl.Trainer) -> list[dict[str, str]]:
     """The parts of the data that a run uses, as data sets of MLflow."""
-    source = data.source
-    is_hub = "/" in source and data.texts.name == source and not Path(source).exists()
-    where = {"path": source} if is_hub else {"uri": source}
-    parts = ("train", "validation", "test")
-    used = {"validate": ("validation",), "test": ("test",)}.get(str(getattr(trainer.state.fn, "value", "fit")), parts)
-    return [
-        {
-            "name": Path(data.texts.name).name,
-            "digest": digest(f"{data.split.fingerprint} {part}")[:8],
-            "source_type": "hf" if is_hub else "local",
-            "source": json.dumps(where),
-            "profile": json.dumps({"num_rows": len(getattr(data.split, part))}),
-            "context": part,
-        }
-        for part in used
-    ]
+    parts: tuple[Part, ...] = ("train", "validation", "test")
+    of_command: dict[str, tuple[Part, ...]] = {"validate": ("validation",), "test": ("test",)}
+    used = of_command.get(str(getattr(trainer.state.fn, "value", "fit")), parts)
+    found = []
+    for part in used:
+        source = data.sources.source_of(part)
+        is_hub = "/" in source and not is_here(source)
+        found.append(
+            {
+                "name": Path(data.texts.name).name,
+                "digest": digest(f"{data.split.fingerprint} {part}")[:8],
+                "source_type": "hf" if is_hub else "local",
+                "source": json.dumps({"path": source} if is_hub else {"uri": source}),
+                "profile": json.dumps({"num_rows": len(getattr(data.split, part))}),
+                "context": part,
+            }
+        )
+    return found
 
 
 def _resumption_of(trainer: pl.Trainer) -> Resumption | None:
