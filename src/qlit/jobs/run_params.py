@@ -4,7 +4,7 @@ import inspect
 from collections.abc import Mapping
 from importlib import import_module
 from pathlib import Path
-from typing import Any, get_type_hints
+from typing import Any, get_args, get_type_hints
 
 from lightning.pytorch import Trainer
 
@@ -125,12 +125,15 @@ def _defaults(owner: Any) -> dict[str, Any]:
 
 
 def _types(owner: Any) -> dict[str, Any]:
-    """Classes by the names of parameters that are annotated with a class."""
+    """Classes by the names of parameters that are annotated with a class, or with several: then the first one."""
     try:
         hints = get_type_hints(owner.__init__)
     except Exception:  # of a user's class, whose annotations may name anything
         return {}
-    return {name: hint for name, hint in hints.items() if isinstance(hint, type)}
+    classes = {
+        name: [each for each in (hint, *get_args(hint)) if isinstance(each, type)] for name, hint in hints.items()
+    }
+    return {name: found[0] for name, found in classes.items() if found}
 
 
 def _equal(value: Any, default: Any) -> bool:
