@@ -25,6 +25,10 @@ class PQC(Protocol):
     def __call__(self, angles_BQ: Tensor, /) -> Tensor: ...
 
 
+class OutputError(ValueError):
+    """Outputs of a PQC that have another shape or type than its protocol says."""
+
+
 def checked_pqc(module: nn.Module) -> PQC:
     """The module as a PQC.
 
@@ -42,22 +46,29 @@ def checked_pqc(module: nn.Module) -> PQC:
     return cast(PQC, module)
 
 
-def check_outputs(pqc: PQC, angles_BQ: Tensor, outputs: object) -> Tensor:
-    """The outputs of a PQC, or a ValueError if they have another shape or type than its protocol says."""
-    shape = (len(angles_BQ), pqc.num_outputs)
+def check_outputs(pqc: PQC, angles_BQ: Tensor, outputs: object, *, name: str = "", way_out: str = "") -> Tensor:
+    """The outputs of a PQC, if they have the shape and type that its protocol says.
+
+    Args:
+        pqc: The PQC.
+        angles_BQ: Its angles.
+        outputs: Its outputs.
+        name: Its name in messages; by default its class.
+        way_out: What to do about a wrong shape, appended to the message.
+
+    Raises:
+        OutputError: If they have another shape or type.
+    """
+    shape, name = (len(angles_BQ), pqc.num_outputs), name or _name(pqc)
     if not isinstance(outputs, Tensor):
-        raise ValueError(
-            f"{_name(pqc)} must return a tensor of shape {shape}, but returned a {type(outputs).__name__}."
-        )
+        raise OutputError(f"{name} must return a tensor of shape {shape}, but returned a {type(outputs).__name__}.")
     if outputs.shape != shape:
-        raise ValueError(
-            f"{_name(pqc)} returned shape {tuple(outputs.shape)} for angles of shape {tuple(angles_BQ.shape)}, but has "
-            f"num_outputs={pqc.num_outputs}, so the shape must be {shape}."
+        raise OutputError(
+            f"{name} returned shape {tuple(outputs.shape)} for angles of shape {tuple(angles_BQ.shape)}, but has "
+            f"num_outputs={pqc.num_outputs}, so the shape must be {shape}{way_out}."
         )
     if outputs.dtype != angles_BQ.dtype:
-        raise ValueError(
-            f"{_name(pqc)} returned {outputs.dtype} for angles of {angles_BQ.dtype}: return the same type."
-        )
+        raise OutputError(f"{name} returned {outputs.dtype} for angles of {angles_BQ.dtype}: return the same type.")
     return outputs
 
 
@@ -77,6 +88,8 @@ def try_pqc(pqc: PQC) -> None:
     try:
         with torch.random.fork_rng(devices=[]):
             outputs = pqc(angles_BQ)
+    except OutputError:
+        raise
     except Exception as error:  # a module of a user may raise anything
         reason = " ".join(str(error).split())[:300]
         raise ValueError(

@@ -80,13 +80,14 @@ class QNodePQC(nn.Module):
             if results.dim() == 1 and self.num_outputs == 1:
                 results = results.unsqueeze(1)
             results = results.to(angles_BQ)
-        try:
-            return check_outputs(self, angles_BQ, results)
-        except ValueError as error:
-            raise ValueError(
-                f"The QNode {self.path!r} does not fit: {error} Angles come as a batch, so read angle k as "
-                "`angles[..., k]`, and set `num_outputs` to the number of measured observables."
-            ) from None
+        return check_outputs(
+            self,
+            angles_BQ,
+            results,
+            name=f"The QNode {self.path!r}",
+            way_out=": set `num_outputs` to the number of measured observables, and read angle k as `angles[..., k]`, "
+            "because angles come as a batch",
+        )
 
     @property
     def randomness(self) -> str:
