@@ -32,7 +32,8 @@ def test_omitted_files_of_a_folder_are_in_the_summary_and_in_the_run(tmp_path, m
 def test_a_head_with_one_class_too_few_is_reported_with_a_hint_about_minus_one(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "x.tsv").write_text(rows([0, 1, -1] * 30))
-    assert main([*FIT, "--data.source", "x.tsv", "--trainer.logger", "false"]) == 1
+    options = ["--data.source", "x.tsv", "--model.head.num_classes", "2", "--trainer.logger", "false"]
+    assert main([*FIT, *options]) == 1
     err = capsys.readouterr().err
     assert "The data has 3 classes (-1, 0, 1), but the head has num_classes=2. The label -1 of 30 sentences" in err
     assert "if it marks sentences without a label, remove them. Otherwise set the head's `num_classes` to 3." in err

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal, Self
 
-from qlit.data.datasets import SAMPLE, LabelledTexts, Source, labelled, read_source
+from qlit.data.datasets import SAMPLE, LabelledTexts, Source, labelled, load_texts, read_source
 from qlit.data.labels import OF_CHECKPOINT, OF_TRAINING
 from qlit.data.local_paths import existing_path
 from qlit.data.notices import Notice
@@ -90,8 +90,12 @@ class Sources:
             ValueError: If a file has labels that the training data does not have; and as `load_texts`, whose other
                 errors are raised, too.
         """
+        is_pooled = self.splits == "few_shot" and self.test_source is None
+        if is_pooled and self.embeddings is None:
+            columns = {"text_column": self.text_column, "label_column": self.label_column}
+            return load_texts(self.source, **columns, label_names=label_names)
         read = self._read_main()
-        if self.splits == "few_shot" and self.test_source is None:
+        if is_pooled:
             return replace(labelled(read, label_names=label_names), roles=())
         data = labelled(self._parted(read), label_names=label_names)
         for role, source in self._others.items():
