@@ -88,11 +88,11 @@ def _contradictions(same: Sequence[str], labels: Sequence[int]) -> list[Notice]:
     if not contradicting:
         return []
     rows = sum(text in contradicting for text in same)
+    number = "1 sentence that occurs" if len(contradicting) == 1 else f"{len(contradicting):,} sentences that occur"
     return [
         Notice(
             "contradicting_labels",
-            f"The data has {len(contradicting):,} sentences that occur with different labels, in {rows:,} of its "
-            f"{len(same):,} rows.",
+            f"The data has {number} with different labels, in {rows:,} of its {len(same):,} rows.",
         )
     ]
 
