@@ -32,7 +32,7 @@ _COLUMNS = (
     Option("--data.label_column", "NAME", "column of the labels", "label"),
 )
 _SPLIT = (
-    Option("--data.splits", "WORD", "few_shot, or given: the source's own splits", "few_shot"),
+    Option("--data.splits", "WORD", "few_shot or given (the source's own)", "few_shot"),
     Option("--data.test_source", "NAME", "file, folder, hub data set to test on"),
     Option("--data.embeddings", "FILE", "embeddings in place of source and body"),
     Option("--data.num_per_label", "N", "sentences per label: few_shot 256, given all"),
