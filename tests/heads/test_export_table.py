@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from packaging.version import Version
 
 from qlit import engines, heads
 from qlit.heads import HybridHead, LinearHead, LogisticRegressionHead, MLPHead, ReuploadingPQC, SVCHead
@@ -16,6 +17,7 @@ from qlit.heads.programs import programs_of
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "export.md"
 WAYS = ("torch.compile", "torch.jit.script", "torch.jit.trace", "torch.export", "ONNX", "OpenQASM")
 pytestmark = [
+    pytest.mark.skipif(Version(torch.__version__) < Version("2.13"), reason="the table is about torch 2.13"),
     pytest.mark.filterwarnings("ignore:.*torch.jit.*deprecated.*:DeprecationWarning"),
     pytest.mark.filterwarnings("ignore:.*torch.jit.*not supported.*:DeprecationWarning"),
     pytest.mark.filterwarnings("ignore::torch.jit.TracerWarning"),  # about the check that a head was fitted
