@@ -47,7 +47,7 @@ def test_a_table_is_trained_written_and_completed(folder, capsys):
     assert "Order: of 1 pair of rows" in text
     runs = {run.data.tags["series.model"]: run.data.params for run in all_runs(folder, "table")}
     assert runs["five"]["trainer.max_epochs"] == "2"
-    assert runs["without linear layer"]["model.head.init_args.final_linear"] == "False"
+    assert runs["without linear layer"]["model.head.final_linear"] == "False"
     # What is there is not trained again, and shown where not all is there.
     assert main(["table", "small.yaml", *OVERRIDES, "--max_epochs", "2", "--no_training"]) == 0
     shown = capsys.readouterr()
