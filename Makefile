@@ -44,8 +44,10 @@ minimum: $(MINIMUM)/installed ## run the test suite with the oldest versions tha
 torchquantum: $(OVERLAY)/installed ## create .venv-torchquantum: TorchQuantum on top of what .venv has
 
 conformance: $(VENV)/installed-dev $(OVERLAY)/installed $(FORK)/installed ## test the torchquantum engine with TorchQuantum 0.1.8 and with its fork
-	$(OVERLAY)/bin/python -m pytest --numprocesses $(WORKERS) -k torchquantum tests/engines tests/test_parity.py
-	$(FORK)/bin/python -m pytest --numprocesses $(WORKERS) -k torchquantum tests/engines tests/test_parity.py
+	$(OVERLAY)/bin/python -m pytest --numprocesses $(WORKERS) -k torchquantum tests/engines tests/heads/test_export_table.py \
+		tests/test_parity.py
+	$(FORK)/bin/python -m pytest --numprocesses $(WORKERS) -k torchquantum tests/engines tests/heads/test_export_table.py \
+		tests/test_parity.py
 
 parity: $(VENV)/installed-dev $(OVERLAY)/installed ## print how far the engines and TorchQuantum are from one another (docs/parity.md)
 	@$(OVERLAY)/bin/python benchmarks/parity.py
