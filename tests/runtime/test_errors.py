@@ -45,7 +45,7 @@ def test_a_command_that_works_says_nothing_more(outcome):
         (
             lambda: engine_by_name("qpu"),
             "There is no engine 'qpu'; there are: auto, density_matrix, native, reference, torch, torchquantum, "
-            "pennylane:DEVICE.",
+            "pennylane:DEVICE, and the import path of ",
         ),
         (lambda: resolve_body("./no/such"), "There is no body folder ./no/such (in "),
     ],

@@ -33,6 +33,10 @@ def about_one_class(message: str) -> str:
     meant = next((item for item in items if "Subclasses are disabled for" not in item[0]), None)
     if meant is None:
         return message
+    if meant[0].lstrip().startswith("Not a valid subclass of ") and end is not None:
+        # jsonargparse gives the value of a union once, behind all errors.
+        value = " ".join(" ".join(lines[end + 1 :]).split()).removeprefix("Given value: ")
+        meant = [f"{meant[0]}. Got value: {value}", *meant[1:]]
     start = next((k for k in range(found, -1, -1) if lines[k].lstrip().startswith("Parser key ")), found - 2)
     return "\n".join([*lines[: start + 1], *meant])
 
