@@ -40,7 +40,9 @@ def config_with(pqc):
 def marker(tmp_path, monkeypatch):
     """A file that exists as soon as the module `own_code` of the current folder is imported."""
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(sys, "path", [path for path in sys.path if path not in ("", str(tmp_path))])
+    # Commands that ran in this process have added their current folders, some of which hold a module of that name.
+    elsewhere = [path for path in sys.path if path and not (Path(path) / "own_code.py").exists()]
+    monkeypatch.setattr(sys, "path", elsewhere)
     monkeypatch.delitem(sys.modules, "own_code", raising=False)
     (tmp_path / "own_code.py").write_text("from pathlib import Path\nPath('code-was-run').touch()\nthing = len\n")
     yield tmp_path / "code-was-run"
@@ -88,7 +90,9 @@ def test_only_import_paths_are_taken_for_such():
 
 def test_the_current_folder_comes_last_and_only_for_configs_of_the_user(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(sys, "path", [path for path in sys.path if path not in ("", str(tmp_path))])
+    # Commands that ran in this process have added their current folders, some of which hold a module of that name.
+    elsewhere = [path for path in sys.path if path and not (Path(path) / "own_code.py").exists()]
+    monkeypatch.setattr(sys, "path", elsewhere)
     before = list(sys.path)
     with only_listed_imports():
         find_modules_in_current_folder()
