@@ -127,7 +127,6 @@ class RunRecorder(pl.Callback):
         resumption = _resumption_of(trainer)
         if resumption is not None:
             tags |= {f"resumed.{name}": str(now) for name, (_, now) in resumption.changes.items()}
-        if resumption is not None:
             tracker.log_again(self._unsent)
             _log_history(tracker, trainer, module)
         if trainer.state.fn != "fit" and self._checkpoint_run:
