@@ -6,12 +6,12 @@ from http.server import BaseHTTPRequestHandler, HTTPServer
 import pytest
 import torch
 import yaml
+from checkpoint_models import model_of_config
 from commands.runs import tiny_head
 from tiny_body import make_tiny_body, write_tiny_data
 
 from qlit.cli import main
 from qlit.jobs.config.checkpoint_config import check_remote_devices, config_to_use, remote_devices
-from qlit.jobs.config.models import model_of_config
 from qlit.runtime.allowed import allowing
 
 HEAD = tiny_head()

@@ -7,12 +7,12 @@ from pathlib import Path
 import pytest
 import torch
 import yaml
+from checkpoint_models import model_of_config
 from commands.runs import tiny_head
 from tiny_body import make_tiny_body
 
 from qlit.cli import main
 from qlit.jobs.config.checkpoints import read_checkpoint
-from qlit.jobs.config.models import model_of_config
 from qlit.training.checkpoints.checkpoint_io import AtomicCheckpointIO
 from qlit.training.checkpoints.files import write_checkpoint
 

@@ -7,13 +7,13 @@ import re
 import pytest
 import torch
 import yaml
+from checkpoint_models import model_of_config
 from reading_openqasm import expectation_values
 from tiny_body import make_tiny_body
 
 from qlit.cli import main
 from qlit.data import EmbeddingCache, resolve_body
 from qlit.data.trainable import TrainableBody
-from qlit.jobs.config.models import model_of_config
 from qlit.serving.predictor import Predictor
 
 SENTENCE = "not a good film"

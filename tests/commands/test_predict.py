@@ -13,12 +13,12 @@ import pandas as pd
 import pytest
 import torch
 import yaml
+from checkpoint_models import model_of_config
 from tiny_body import make_tiny_body
 
 from qlit.cli import main
 from qlit.data import EmbeddingCache, resolve_body
 from qlit.data.trainable import TrainableBody
-from qlit.jobs.config.models import model_of_config
 from qlit.serving.predictor import seed_of_sentence
 
 SENTENCES = ["good film", "a dull film", "it was not very good", "the film"]

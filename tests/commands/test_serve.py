@@ -16,8 +16,7 @@ from qlit.cli import main
 def checkpoint(tmp_path, body):
     import torch
     import yaml
-
-    from qlit.jobs.config.models import model_of_config
+    from checkpoint_models import model_of_config
 
     head = {"class_path": "qlit.heads.LinearHead", "init_args": {"num_features": 8, "num_classes": 2}}
     config = yaml.safe_dump({"model": {"head": head}, "data": {"body": str(body)}})

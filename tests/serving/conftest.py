@@ -3,10 +3,10 @@
 import pytest
 import torch
 import yaml
+from checkpoint_models import model_of_config
 
 from qlit.data import resolve_body
 from qlit.data.trainable import TrainableBody
-from qlit.jobs.config.models import model_of_config
 
 ENCODER = {
     "class_path": "qlit.heads.SimulatedQuantumEncoder",

@@ -4,9 +4,10 @@ import re
 from typing import Any
 
 import pytest
+from checkpoint_models import model_of_config
 from commands.runs import ROOT
 
-from qlit.jobs.config.models import model_of_config, model_parser
+from qlit.jobs.config.models import model_parser
 from qlit.jobs.config.options import readable_errors, value_of, with_nulls
 from qlit.runtime.errors import UsageError
 

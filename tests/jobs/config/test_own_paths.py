@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 import yaml
+from checkpoint_models import model_of_config
 from jsonargparse import Namespace
 
 from qlit.jobs.config.checkpoint_classes import (
@@ -16,7 +17,7 @@ from qlit.jobs.config.checkpoint_classes import (
 )
 from qlit.jobs.config.classes import check_classes
 from qlit.jobs.config.current_folder import find_modules_in_current_folder
-from qlit.jobs.config.models import model_of, model_of_config
+from qlit.jobs.config.models import model_of
 from qlit.runtime.allowed import allowing
 from qlit.runtime.errors import UsageError
 

@@ -6,11 +6,11 @@ import pennylane as qml
 import pytest
 import torch
 import yaml
+from checkpoint_models import model_of_config
 from commands.runs import QUICKSTART
 
 from qlit.cli import main
 from qlit.engines import PennyLaneEngine
-from qlit.jobs.config.models import model_of_config
 from qlit.jobs.estimates import training
 
 # 4 qubits, one re-upload: 4 + 12 + 16 rotations.

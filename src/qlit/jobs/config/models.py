@@ -5,13 +5,11 @@ from typing import Any
 
 from jsonargparse import ArgumentParser, Namespace
 
-from qlit.jobs.config.checkpoint_classes import only_listed_imports
 from qlit.jobs.config.classes import check_classes
 from qlit.jobs.config.current_folder import find_modules_in_current_folder
 from qlit.jobs.config.head_sizes import fill_head_sizes
 from qlit.jobs.config.nulls import check_nulls
 from qlit.jobs.config.options import readable_errors
-from qlit.runtime.yaml_text import load_yaml
 from qlit.training.datamodule import SentenceDataModule
 from qlit.training.module import SentenceClassifier
 
@@ -22,17 +20,6 @@ def model_parser(**options: Any) -> ArgumentParser:
     parser.add_class_arguments(SentenceClassifier, "model")
     parser.add_class_arguments(SentenceDataModule, "data")
     return parser
-
-
-def model_of_config(config_yaml: str) -> tuple[SentenceClassifier, SentenceDataModule]:
-    """Build the model and the data module from the config in a checkpoint; nothing is loaded yet.
-
-    Raises:
-        UsageError: If the config is invalid for this version of qlit.
-    """
-    config = load_yaml(config_yaml, "the config of the checkpoint")
-    with only_listed_imports():
-        return model_of(config)
 
 
 def model_of(config: Mapping[str, Any], *, reads_data: bool = False) -> tuple[SentenceClassifier, SentenceDataModule]:
