@@ -50,6 +50,34 @@ def write_tiny_study(folder: Path, rates: list[float], *, max_epochs: int) -> Pa
     return folder / "tiny.yaml"
 
 
+_SLOWED = """
+import time
+from pathlib import Path
+
+from lightning import Callback
+
+
+class Slowed(Callback):
+    def on_train_epoch_end(self, trainer, pl_module):
+        if Path("slow").exists():
+            time.sleep(0.1)
+"""
+
+
+def slowed(folder: Path) -> str:
+    """Path of a callback that makes each epoch take 0.1 s while `folder` has a file `slow`, which this call writes.
+
+    A training that is to be caught in the middle must not end before it is looked at, also on a fast machine.
+    """
+    (folder / "slowed.py").write_text(_SLOWED)
+    (folder / "slow").touch()
+    return "slowed.Slowed"
+
+
+def at_full_speed(folder: Path) -> None:
+    (folder / "slow").unlink()
+
+
 def command(*arguments: str) -> list[str]:
     """The command line of `qlit` in this interpreter."""
     return [sys.executable, "-W", "error::UserWarning:qlit", "-m", "qlit", *arguments]

@@ -4,7 +4,18 @@ import json
 import signal
 
 import pytest
-from commands.runs import QUICKSTART, SMALL, all_runs, client, finish, history, start, wait_for_epoch
+from commands.runs import (
+    QUICKSTART,
+    SMALL,
+    all_runs,
+    at_full_speed,
+    client,
+    finish,
+    history,
+    slowed,
+    start,
+    wait_for_epoch,
+)
 
 from qlit.cli import main
 from qlit.tracking.config_hash import HASH
@@ -100,6 +111,7 @@ def test_an_option_sets_the_first_seed(compared, monkeypatch, capsys):
 
 def test_a_stopped_comparison_continues_in_the_same_run(tmp_path, monkeypatch, capsys):
     arguments = ["compare", *CONFIGS, *OVERRIDES, "--seeds", "1", "--trainer.max_epochs", "300"]
+    arguments += ["--trainer.callbacks+", slowed(tmp_path)]
     process = start(tmp_path, *arguments)
     wait_for_epoch(tmp_path, 2, process)
     process.send_signal(signal.SIGINT)
@@ -108,6 +120,7 @@ def test_a_stopped_comparison_continues_in_the_same_run(tmp_path, monkeypatch, c
     assert err.splitlines()[-1] == "qlit compare: stopped by SIGINT; run the same command again to continue"
     (stopped,) = all_runs(tmp_path, "pair")
     assert stopped.info.status == "KILLED"
+    at_full_speed(tmp_path)
     monkeypatch.chdir(tmp_path)
     assert main(arguments) == 0
     assert "over the sentences of this one split" in capsys.readouterr().out

@@ -6,7 +6,20 @@ import signal
 
 import pytest
 import torch
-from commands.runs import SMALL, all_runs, finish, history, last_epoch, only_run, run, start, wait_for_epoch, weights
+from commands.runs import (
+    SMALL,
+    all_runs,
+    at_full_speed,
+    finish,
+    history,
+    last_epoch,
+    only_run,
+    run,
+    slowed,
+    start,
+    wait_for_epoch,
+    weights,
+)
 
 # Long enough to be caught in the middle; a schedule and shots, so that their state has to survive too.
 LONG = [*SMALL, "--trainer.max_epochs", "200", "--model.lr_decay", "0.95", "--test_after_fit", "false"]
@@ -15,28 +28,31 @@ LONG = [*SMALL, "--trainer.max_epochs", "200", "--model.lr_decay", "0.95", "--te
 @pytest.fixture(scope="module")
 def undisturbed(tmp_path_factory):
     folder = tmp_path_factory.mktemp("undisturbed")
-    status, _, err = run(folder, "fit", *LONG)
+    arguments = [*LONG, "--trainer.callbacks+", slowed(folder)]
+    at_full_speed(folder)
+    status, _, err = run(folder, "fit", *arguments)
     assert status == 0, err
     return folder
 
 
 def test_a_killed_and_resumed_run_ends_like_an_undisturbed_one(undisturbed, tmp_path):
-    process = start(tmp_path, "fit", *LONG)
+    process = start(tmp_path, "fit", *LONG, "--trainer.callbacks+", slowed(tmp_path))
     wait_for_epoch(tmp_path, 8, process)
     os.killpg(process.pid, signal.SIGKILL)
     finish(process)
+    at_full_speed(tmp_path)
     killed_at = last_epoch(tmp_path)
     assert 8 <= killed_at < 199
     run_id = only_run(tmp_path).info.run_id
     assert only_run(tmp_path).info.status == "RUNNING"  # nobody was left to say otherwise
 
-    status, _, err = run(tmp_path, "fit", "--ckpt_path", f"mlruns/runs/{run_id}/last.ckpt")
+    status, _, err = run(tmp_path, "fit", "--ckpt_path", f"mlruns/runs/{run_id}/last.ckpt", "--allow", "slowed")
     assert status == 0, err
     resumed, reference = only_run(tmp_path), only_run(undisturbed)
     assert resumed.info.run_id == run_id
     assert resumed.info.status == "FINISHED"
     # A later test of the resumed run's checkpoint is a run of its own.
-    status, _, err = run(tmp_path, "test", "--ckpt_path", f"mlruns/runs/{run_id}/best.ckpt")
+    status, _, err = run(tmp_path, "test", "--ckpt_path", f"mlruns/runs/{run_id}/best.ckpt", "--allow", "slowed")
     assert status == 0, err
     assert len(all_runs(tmp_path)) == 2
     for name in ("last.ckpt", "best.ckpt"):

@@ -8,7 +8,7 @@ import signal
 import optuna
 import psutil
 import pytest
-from commands.runs import all_runs, finish, history, start
+from commands.runs import all_runs, at_full_speed, finish, history, slowed, start
 from commands.test_study import OVERRIDES, children, running_processes, wait_for, write
 from tolerances import DDP_ATOL
 
@@ -71,7 +71,8 @@ def processes_in(folder):
 
 def test_a_killed_rank_and_a_stopped_command_lose_nothing(undisturbed, tmp_path, said, monkeypatch):
     monkeypatch.delenv(ENVIRONMENT, raising=False)
-    study = write(tmp_path, factors=ONE_CELL, replicates={}, overrides={**LONG, **TWO})
+    callbacks = {"trainer.callbacks": [{"class_path": slowed(tmp_path)}]}
+    study = write(tmp_path, factors=ONE_CELL, replicates={}, overrides={**LONG, **TWO, **callbacks})
     command = start(tmp_path, "study", "run", *study, "--workers", "1")
     wait_for((tmp_path / "mlruns" / "mlflow.db").exists, command)
     wait_for(lambda: list(tmp_path.glob("mlruns/runs/*/last.ckpt")), command)
@@ -85,6 +86,7 @@ def test_a_killed_rank_and_a_stopped_command_lose_nothing(undisturbed, tmp_path,
     status, out, err = finish(command)
     assert (status, out) == (143, ""), err
     assert processes_in(tmp_path) == []
+    at_full_speed(tmp_path)
     assert {each.info.status for each in all_runs(tmp_path, "tiny")} == {"KILLED"}
     log = (tmp_path / "mlruns" / "studies" / "tiny" / "worker-0.log").read_text()
     assert "trial 0 was lost: rank 1 of its processes was killed by SIGKILL" in log
