@@ -1,4 +1,4 @@
-"""Every example of docs/extend.md, trained by the command that the page names, in a folder of a user."""
+"""Every example of the pages docs/extend_*.md, trained by the command that the pages name, in a folder of a user."""
 
 import os
 import re
@@ -10,7 +10,7 @@ from typing import NamedTuple
 import pytest
 from tiny_body import make_tiny_body, write_tiny_data
 
-PAGE = Path(__file__).resolve().parents[2] / "docs" / "extend.md"
+PAGES = sorted((Path(__file__).resolve().parents[2] / "docs").glob("extend_*.md"))
 QLIT = Path(sys.executable).with_name("qlit")
 # A tiny body with 8 features in place of the quick start's.
 _BASE = """
@@ -32,7 +32,8 @@ class Example(NamedTuple):
 
 def _examples() -> list[Example]:
     found = []
-    for section in re.split(r"^## ", PAGE.read_text(), flags=re.MULTILINE)[1:]:
+    sections = [section for page in PAGES for section in re.split(r"^## ", page.read_text(), flags=re.MULTILINE)[1:]]
+    for section in sections:
         blocks = re.findall(r"```(?:python|yaml)\n# (\S+)\n(.*?)```", section, flags=re.DOTALL)
         if blocks:
             found.append(Example(section.partition("\n")[0], dict(blocks)))
@@ -61,7 +62,7 @@ def write(folder, example):
         (folder / name).write_text(text.replace("384", "8"))
 
 
-def test_the_page_has_an_example_of_everything():
+def test_the_pages_have_an_example_of_everything():
     assert len(EXAMPLES) == 6
     assert all("own.yaml" in example.files for example in EXAMPLES)
 
