@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 from packaging.requirements import Requirement
+from PIL import Image
 
 from qlit.commands import COMMANDS
 
@@ -16,6 +17,15 @@ PAGES = [
     *(ROOT / name for name in ("configs/README.md", "benchmarks/README.md")),
     *sorted((ROOT / "docs").glob("*.md")),
 ]
+
+
+def _script(name):
+    """A script of .ci as a module."""
+    spec = importlib.util.spec_from_file_location(name, ROOT / ".ci" / f"{name}.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
 
 every_page = pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
 
@@ -38,9 +48,7 @@ def test_commands_targets_and_files_exist(page):
 
 
 def test_the_page_of_config_keys_is_up_to_date():
-    spec = importlib.util.spec_from_file_location("config_page", ROOT / ".ci" / "config_page.py")
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
+    module = _script("config_page")
     assert module.PAGE.read_text(encoding="utf-8") == module.page(), "write it again: python .ci/config_page.py"
 
 
@@ -106,3 +114,10 @@ def test_every_message_about_a_missing_library_names_requirements_that_pyproject
         assert requirement.name in declared, (name, text)
         allowed = declared[requirement.name].specifier
         assert not requirement.specifier or requirement.specifier == allowed, (name, text)
+
+
+def test_the_picture_of_the_readme_shows_the_numbers_of_the_page_of_tables():
+    module = _script("readme_figure")
+    assert len(module.rows()) == 11
+    with Image.open(module.PICTURE) as picture:
+        assert picture.text["Description"] == module.numbers(), "draw it again: python .ci/readme_figure.py"
