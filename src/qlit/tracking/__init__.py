@@ -4,6 +4,7 @@ __all__ = [
     "config_hash",
     "connection",
     "diverged",
+    "ended_fits",
     "kept_runs",
     "left_over",
     "mlflow_store",

@@ -242,6 +242,34 @@ class KeptRuns:
                 return checkpoint
         return None
 
+    def search(self, filter_string: str, experiment: str | None = None) -> Iterator[Any]:
+        """MLflow's runs of one experiment, or of all that were not deleted, the youngest first.
+
+        Args:
+            filter_string: Condition in MLflow's language.
+            experiment: Name of the experiment; None for all.
+        """
+        found = [] if self._client is None else self._client.search_experiments()
+        ids = [each.experiment_id for each in found if experiment in (None, each.name)]
+        order, token = ["attributes.start_time DESC"], None
+        while ids:
+            page = self._client.search_runs(ids, filter_string, order_by=order, page_token=token)
+            yield from page
+            if not (token := page.token):
+                return
+
+    def text(self, run_id: str, name: str) -> str | None:
+        """Content of a text file of a run; None if it has no such file.
+
+        Raises:
+            ValueError: If there is no such run.
+        """
+        self._run(run_id)
+        if name not in {item.path for item in self._client.list_artifacts(run_id)}:
+            return None
+        with tempfile.TemporaryDirectory() as folder:
+            return Path(self._client.download_artifacts(run_id, name, folder)).read_text(encoding="utf-8")
+
     def _fits(self, experiment: str, config_hash: str, status: str) -> list[Any]:
         """Fits that had this config from their first epoch on, the youngest first."""
         client = self._client
