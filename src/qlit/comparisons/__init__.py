@@ -3,6 +3,8 @@
 __all__ = [
     "comparison",
     "models",
+    "paper",
+    "planned_cells",
     "published_order",
     "results",
     "statistics",
