@@ -9,6 +9,8 @@ __all__ = [
     "job",
     "notices",
     "outcome",
+    "paper_cells",
+    "planned_fit",
     "requeued",
     "run_logger",
     "series",

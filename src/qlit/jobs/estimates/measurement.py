@@ -16,7 +16,7 @@ from qlit.engines.memory import check_free
 from qlit.heads import Encoder, Head, SimulatedQuantumEncoder
 from qlit.jobs.estimates.circuits import circuits_of
 
-BUDGET_S = 2.0  # for all measurements, unless one step alone takes longer
+BUDGET_S = 2.0  # for all measurements, unless one step alone takes longer, or the caller says otherwise
 _SHARE_OF_STEPS = 0.7
 _MOST_REPEATS = 200
 _FORWARD_SHARE = 1 / 3  # time of a forward pass as a share of a step, for choosing the rows of an inference batch
@@ -73,8 +73,10 @@ def bytes_free(device: torch.device) -> int:
     return int(psutil.virtual_memory().available)
 
 
-def measure(head: Head, *, batch_size: int, eval_batch_size: int, device: torch.device) -> Measured:
-    """Time a few real training steps and inference batches on random embeddings, in about `BUDGET_S`.
+def measure(
+    head: Head, *, batch_size: int, eval_batch_size: int, device: torch.device, budget_s: float = BUDGET_S
+) -> Measured:
+    """Time a few real training steps and inference batches on random embeddings, in about `budget_s`.
 
     The head is moved to the device, its centring is fitted to the random embeddings, and its gradients are dropped.
     A step must fit into memory; compare `bytes_per_step` with `bytes_free` first.
@@ -84,6 +86,7 @@ def measure(head: Head, *, batch_size: int, eval_batch_size: int, device: torch.
         batch_size: Rows of a training batch.
         eval_batch_size: Maximum number of rows of an inference batch.
         device: Device to measure.
+        budget_s: Seconds for all measurements, unless one step alone takes longer.
     Raises:
         ValueError: If the head cannot be trained with its settings; a fit raises the same error.
     """
@@ -109,9 +112,9 @@ def measure(head: Head, *, batch_size: int, eval_batch_size: int, device: torch.
     head.seed_shots(0, 0, 2)
     # Not timed: engines compile their plans. Batch normalisation needs at least two rows.
     head(trained_BD[:2]).sum().backward()
-    step_s, num_steps = _median_s(step, _SHARE_OF_STEPS * BUDGET_S, device)
+    step_s, num_steps = _median_s(step, _SHARE_OF_STEPS * budget_s, device)
 
-    inference_budget_s = (1 - _SHARE_OF_STEPS) * BUDGET_S
+    inference_budget_s = (1 - _SHARE_OF_STEPS) * budget_s
     in_time = inference_budget_s / (step_s * _FORWARD_SHARE)
     needed = bytes_per_step(head, batch_size, device)  # inference needs less, but engines do not declare how much
     in_memory = bytes_free(device) / needed if needed else in_time

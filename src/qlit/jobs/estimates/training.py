@@ -19,8 +19,8 @@ from qlit.jobs.config.nulls import check_nulls
 from qlit.jobs.config.options import readable_errors, with_nulls
 from qlit.jobs.distributed.cores import num_processes
 from qlit.jobs.estimates.circuits import circuits_of
-from qlit.jobs.estimates.measurement import bytes_free, bytes_per_step, measure
-from qlit.jobs.estimates.sizes import sizes_before_reading
+from qlit.jobs.estimates.measurement import BUDGET_S, bytes_free, bytes_per_step, measure
+from qlit.jobs.estimates.sizes import fill_local_sizes, sizes_before_reading
 from qlit.training.datamodule import SentenceDataModule
 from qlit.training.module import SentenceClassifier
 
@@ -83,15 +83,43 @@ def run_seconds(options: Sequence[str]) -> float | None:
         begun = time.perf_counter()
         config, made = read_config(config_parser("qlit describe"), options, fill_sizes=fill_head_sizes)
         reading_s = time.perf_counter() - begun
-    head = made.model.head.to(DTYPES.get(str(config.trainer.get("precision")), torch.float32))
-    device, count = device_of(config.trainer), num_processes("the config", config.trainer) or 1
-    facts = estimate(head, made.data, config.trainer, device, timed=True, processes=count)
-    timing, max_epochs = facts["timing"], facts["max_epochs"]
-    if timing["run_s"] is None:
+    facts = _timed(config, made, BUDGET_S)
+    if facts["timing"]["run_s"] is None:
         return None
     made.data.load_split()
-    test_s = len(made.data.split.test) * timing["inference_s_per_1000"] / 1000 / count
-    found: float = timing["run_s"] + test_s + reading_s * (_START_AND_END + max_epochs * _EPOCH)
+    return _whole_run_s(facts, len(made.data.split.test), reading_s, num_processes("the config", config.trainer) or 1)
+
+
+def planned_seconds(options: Sequence[str], *, num_test: int, budget_s: float = 0.2) -> float | None:
+    """Estimate the same before the data is here, from fewer steps; None if it is not known.
+
+    Args:
+        options: Words of a command line of `qlit fit`.
+        num_test: Assumed number of test sentences.
+        budget_s: Seconds for all measurements, unless one step alone takes longer.
+    Raises:
+        UsageError: If the options are invalid.
+    """
+    begun = time.perf_counter()
+    config, made = read_config(config_parser("qlit describe"), options, fill_sizes=fill_local_sizes)
+    reading_s = time.perf_counter() - begun
+    if isinstance(made.model.head, EstimatorHead):  # fitted once, within the time of start and end
+        return reading_s * _START_AND_END
+    facts = _timed(config, made, budget_s)
+    return None if facts["timing"]["run_s"] is None else _whole_run_s(facts, num_test, reading_s, 1)
+
+
+def _timed(config: Namespace, made: Namespace, budget_s: float) -> dict[str, Any]:
+    head = made.model.head.to(DTYPES.get(str(config.trainer.get("precision")), torch.float32))
+    device, count = device_of(config.trainer), num_processes("the config", config.trainer) or 1
+    return estimate(head, made.data, config.trainer, device, timed=True, processes=count, budget_s=budget_s)
+
+
+def _whole_run_s(facts: dict[str, Any], num_test: int, reading_s: float, count: int) -> float:
+    """Seconds of a run: steps and validation, test, and everything else by the time for reading its config."""
+    timing = facts["timing"]
+    test_s = num_test * timing["inference_s_per_1000"] / 1000 / count
+    found: float = timing["run_s"] + test_s + reading_s * (_START_AND_END + facts["max_epochs"] * _EPOCH)
     return found
 
 
@@ -154,6 +182,7 @@ def estimate(
     *,
     timed: bool,
     processes: int = 1,
+    budget_s: float = BUDGET_S,
 ) -> dict[str, Any]:
     """Estimate the time of the head in a fit, from a few real steps of one process.
 
@@ -166,6 +195,7 @@ def estimate(
         device: Device of the training.
         timed: Whether to measure.
         processes: Number of processes that share a batch; their communication is not included.
+        budget_s: As of `measure`.
 
     Returns:
         `device`, and its `bytes_free`; `steps_per_epoch`, `validated_per_epoch` (sentences), both None for given splits
@@ -214,7 +244,7 @@ def estimate(
         return facts | {"not_timed": reason}
     try:
         rows, eval_rows = (-(-size // processes) for size in (data.batch_size, data.eval_batch_size))
-        found = measure(head, batch_size=rows, eval_batch_size=eval_rows, device=device)
+        found = measure(head, batch_size=rows, eval_batch_size=eval_rows, device=device, budget_s=budget_s)
     except ValueError as error:  # for example a head with multinomial shots, which cannot be trained
         return facts | {"not_timed": str(error)}
     inference_s_per_row = found.inference_s / found.inference_batch_size
