@@ -21,6 +21,7 @@ COMMANDS = [
         "study",
         "circuit",
         "energy",
+        "report",
         "info",
         "completion",
         "config",

@@ -16,6 +16,7 @@ COMMANDS = {
     "study": ("qlit.commands.study", "sweep or search over config keys, with many workers; see qlit study --help"),
     "circuit": ("qlit.commands.circuit", "draw the circuits of the paper's models, as text or as a picture"),
     "energy": ("qlit.commands.energy", "estimate the energy of an inference on a QPU and on a GPU, as in the paper"),
+    "report": ("qlit.commands.report", "make the paper's figures and tables, our results beside the published ones"),
     "info": ("qlit.commands.info", "show versions, engines, hardware and folders"),
     "completion": ("qlit.commands.completion", "print a script that completes commands and options in a shell"),
     "config": ("qlit.commands.config", "list, show and copy the configs that come with qlit"),

@@ -5,6 +5,7 @@ __all__ = [
     "comparison_figure",
     "comparison_text",
     "energy_figure",
+    "paper",
     "predictions",
     "published_table",
     "study_record",

@@ -12,6 +12,7 @@ __all__ = [
     "predict",
     "reap",
     "register",
+    "report",
     "serve",
     "short_help",
     "submit",

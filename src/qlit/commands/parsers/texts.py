@@ -19,6 +19,7 @@ _WITH_PARSER = (
     "config",
     "circuit",
     "energy",
+    "report",
     "info",
     "completion",
 )

@@ -1,0 +1,7 @@
+"""The figures and tables of the paper with our results: text, CSV, pictures and one page."""
+
+__all__ = [
+    "csv_rows",
+    "files",
+    "terminal",
+]
