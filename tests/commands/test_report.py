@@ -61,6 +61,8 @@ def test_a_table_takes_what_belongs_to_its_cells(folder, capsys):
     out, err = said(capsys, "table2", "--no_timing")
     assert "2 of 13 cells, 2 with fewer epochs or seeds than planned: sst2 with mpnet" in out
     assert "1 finished trainings are of another version of the numerics" in err
+    assert (folder / "report" / "table2.png").read_bytes().startswith(b"\x89PNG")
+    assert (folder / "report" / "table2.svg").read_text().startswith("<?xml")
     found = {row["cell"]: row for row in rows(folder, "table2")}
     assert len(found) == 13
     row = found["logistic regression"]

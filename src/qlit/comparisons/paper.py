@@ -21,7 +21,7 @@ class PaperPart:
         x: Factor on the horizontal axis of a figure.
         series: Factor that distinguishes its lines; empty for one line.
         x_label: Name of `x`.
-        series_label: Name of `series`.
+        series_label: Name of `series` before its level.
         published: Published test accuracies, per cent, by the levels of (x,) or (x, series). The paper prints few of
             the points that it draws; the others are only in its pictures. Tables II and III have theirs in `plan`.
         without_series: Another plan, whose cells are drawn as the line without `series` (Fig. 11: no gate noise).
@@ -115,7 +115,7 @@ PARTS = {
             x="M",
             series="R",
             x_label="main layers M",
-            series_label="re-uploads R",
+            series_label="R =",
             remark="Boxes: quartiles and median of all trainings with this number of layers; whiskers: the range "
             "without outliers (1.5 interquartile ranges). The paper prints no number of this figure.",
         ),
@@ -127,7 +127,7 @@ PARTS = {
             x="N",
             series="M",
             x_label="re-uploading layers N",
-            series_label="main layers M",
+            series_label="M =",
             remark=f"{_CHOICE} It prints no number of this figure.",
         ),
         PaperPart(
@@ -138,7 +138,7 @@ PARTS = {
             x="qubits",
             series="noise",
             x_label="qubits",
-            series_label="error rates p1, p2",
+            series_label="p1, p2 =",
             published={(*levels, None): value for levels, value in _SINGLE.items()},
             without_series="studies/table_06",
             remark=f"{_CHOICE} It prints no number for the two noisy lines.",

@@ -32,3 +32,13 @@ def clean(axes: Any) -> None:
     axes.spines[["top", "right"]].set_visible(False)
     axes.grid(alpha=0.25)
     axes.set_axisbelow(True)
+
+
+GREEN, PURPLE, INK = "#009E73", "#CC79A7", "#222222"
+SERIES = ((BLUE, "o", "-"), (ORANGE, "s", "--"), (GREEN, "^", ":"), (PURPLE, "v", "-."))
+"""Colour, marker and dashes of the lines of a figure; any two differ in all three."""
+PUBLISHED: dict[str, Any] = {
+    "marker": "D", "markerfacecolor": "none", "markeredgecolor": INK, "markeredgewidth": 1.3, "markersize": 7,
+    "linestyle": "none",
+}  # fmt: skip
+"""Style of published values: an open diamond, which no value of ours has."""
