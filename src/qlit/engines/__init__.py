@@ -28,6 +28,7 @@ __all__ = [
     "TorchEngine",
     "TorchQuantumEngine",
     "engine_by_name",
+    "ensembles",
     "memory",
     "native_engine",
     "numerics",
