@@ -14,7 +14,7 @@ COMMANDS = {
     "table": ("qlit.commands.table", "reproduce a table of the paper: our results beside the published ones"),
     "export": ("qlit.commands.export", "write a checkpoint's circuits on a sentence as OpenQASM 3 programs"),
     "study": ("qlit.commands.study", "sweep or search over config keys, with many workers; see qlit study --help"),
-    "circuit": ("qlit.commands.circuit", "draw the circuits of the paper's models, as text or as a picture"),
+    "circuit": ("qlit.commands.circuit", "draw the circuits of the paper's models, or examine those of a config"),
     "energy": ("qlit.commands.energy", "estimate the energy of an inference on a QPU and on a GPU, as in the paper"),
     "report": ("qlit.commands.report", "make the paper's figures and tables, our results beside the published ones"),
     "info": ("qlit.commands.info", "show versions, engines, hardware and folders"),

@@ -1,4 +1,4 @@
-"""`qlit circuit draw`: the circuits of the paper as text or as a picture."""
+"""`qlit circuit draw`: the circuits of the paper as text or as a picture; `diagnose` is in `diagnose.py`."""
 
 import argparse
 import shutil
@@ -21,7 +21,13 @@ _DEFAULTS = {"num_qubits": 4, "num_layers": 2, "num_reuploads": 4, "num_main_lay
 
 def run(command: str, arguments: list[str]) -> int:
     """Run `qlit circuit` and return its exit status."""
+    if arguments[:1] == ["diagnose"]:
+        from qlit.commands.diagnose import diagnose_circuits  # imports torch and Lightning
+
+        return diagnose_circuits(f"qlit {command} diagnose", arguments[1:])
     options = parser_of(f"qlit {command}").parse(arguments)
+    if options.verb == "diagnose":
+        raise UsageError("`diagnose` comes first: qlit circuit diagnose --config FILE.")
     check_output(options.plot, suffixes=FIGURE_SUFFIXES)
     circuit = _circuit(options)
     counts = ", ".join(

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from importlib import import_module
 
 from qlit.commands import COMMANDS
+from qlit.commands.parsers.circuit import VERBS
 from qlit.commands.parsers.completion import parser_of
 from qlit.commands.parsers.short_help import SECTIONS
 from qlit.runtime.shipped_configs import shipped_configs
@@ -29,7 +30,7 @@ compdef _qlit qlit
 """,
 }
 _VERBS = {
-    "circuit": ("draw",),
+    "circuit": VERBS,
     "config": ("list", "show", "copy", "schema"),
     "study": ("run", "worker", "status", "stop", "reap", "best", "export", "report"),
     "submit": ("fit", "study", "compare", "table"),
@@ -60,7 +61,7 @@ def candidates(words: Sequence[str]) -> list[str]:
     elif before[-1] in ("-c", "--config") or (before[0] == "config" and len(before) > 1):
         found = list(shipped_configs())
     elif typed.startswith("-"):
-        found = _options(before[0])
+        found = _options("diagnose" if before[:2] == ["circuit", "diagnose"] else before[0])
     elif len(before) == 1:
         found = list(_VERBS.get(before[0], ()))
     else:

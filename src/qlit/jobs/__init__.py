@@ -3,6 +3,7 @@
 __all__ = [
     "checks",
     "config",
+    "diagnostics",
     "distributed",
     "estimates",
     "evaluate",

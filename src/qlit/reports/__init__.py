@@ -4,6 +4,7 @@ __all__ = [
     "circuit_figure",
     "comparison_figure",
     "comparison_text",
+    "diagnosis_figure",
     "energy_figure",
     "paper",
     "predictions",

@@ -5,6 +5,7 @@ __all__ = [
     "compare",
     "completion",
     "config",
+    "diagnose",
     "energy",
     "export",
     "info",

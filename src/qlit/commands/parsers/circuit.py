@@ -4,6 +4,7 @@ import argparse
 
 from qlit.jobs.config.arguments import CommandParser
 
+VERBS = ("draw", "diagnose")
 FIGURE_SUFFIXES = (".png", ".svg", ".pdf")
 PARTS = {
     "block": "a CNOT and RY on its target (Fig. 2)",
@@ -23,12 +24,13 @@ def parser_of(prog: str) -> CommandParser:
     parser = CommandParser(
         prog=prog,
         formatter_class=argparse.RawDescriptionHelpFormatter,
-        description="Draw a circuit of the paper (arXiv:2504.08732). `qlit describe --draw` draws those of a config.",
+        description="Draw a circuit of the paper (arXiv:2504.08732). `qlit describe --draw` draws those of a config.\n"
+        "qlit circuit diagnose examines those of a config with random parameters; it has its own --help.",
         epilog=f"parts:\n{parts}\n\nexamples:\n"
         "  qlit circuit draw encoder --num_qubits 4 --connectivity 2 --num_layers 3 --plot fig3.svg\n"
         "  qlit circuit draw pqc --num_qubits 3 --num_reuploads 2\n",
     )
-    parser.add_argument("verb", choices=("draw",), help="what to do")
+    parser.add_argument("verb", choices=VERBS, metavar="|".join(VERBS), help="what to do")
     parser.add_argument("part", choices=PARTS, help="what to draw; see below")
     for name, letter, text in (
         ("num_qubits", "Q", "qubits; default: 4"),
