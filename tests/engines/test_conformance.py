@@ -5,6 +5,7 @@ from functools import cache
 import pytest
 import torch
 from engines.cases import CIRCUITS, GENERAL_CIRCUITS, random_circuit, random_general_circuit, random_inputs
+from engines.cuda_on_cpu.cpu_kernels import every_layout
 from engines.errors import as_gates, drawn_errors
 from tolerances import ENGINE_ATOL
 
@@ -25,6 +26,7 @@ ENGINES = [
     NativeEngine(),
     DensityMatrixEngine(),
     PennyLaneEngine("default.qubit"),
+    *every_layout(),
     *([TorchQuantumEngine()] if torchquantum_copy.is_installed() else []),  # as `make conformance` has it
 ]
 REFERENCE = ReferenceEngine()

@@ -1,0 +1,6 @@
+"""Circuits of RY, CNOT, X and Z on NVIDIA's GPUs, a whole circuit forward or backward in one launch.
+
+`cuda.md` derives the mathematics; `kernels/` holds the CUDA C++ sources, which are compiled when they are first needed.
+"""
+
+__all__: list[str] = []
