@@ -7,6 +7,8 @@ from qlit.comparisons.comparison import compare
 from qlit.reports.comparison_figure import comparison_figure
 from qlit.reports.comparison_text import comparison_text
 
+MINUS = "\N{MINUS SIGN}"
+
 
 @pytest.fixture(scope="module")
 def three():
@@ -44,12 +46,27 @@ def test_the_picture_shows_every_run_and_difference(three):
     figure = comparison_figure(three)
     upper, lower = figure.axes
     runs = [line for line in upper.lines if len(line.get_xdata()) == 3 and line.get_marker() == "o"]
-    assert sorted(line.get_ydata().tolist() for line in runs) == sorted(
+    assert sorted(line.get_xdata().tolist() for line in runs) == sorted(
         [100 * value for value in each] for each in zip(*(model.accuracies for model in three.models), strict=True)
     )
-    assert [text.get_text() for text in lower.get_yticklabels()] == ["b\n- a", "c\n- a", "c\n- b"]
-    assert {text.get_text() for text in lower.texts} == {f"{100 * pair.difference:+.2f}" for pair in three.pairs}
+    assert [text.get_text().replace(MINUS, "-") for text in lower.get_yticklabels()] == ["b - a", "c - a", "c - b"]
+    differences = {f"{100 * pair.difference:+.2f}".replace("-", MINUS) for pair in three.pairs}
+    assert {text.get_text() for text in lower.texts} == differences
     figure.canvas.draw()  # would warn of what does not fit
+
+
+def test_no_label_of_the_picture_covers_another_and_all_lie_inside_it():
+    long = [f"a_model_with_a_{word}_name model.head.init_args.hidden_sizes=[64,32,16] data.seed 3" for word in "xyz"]
+    figure = comparison_figure(compare([model(name, (0.7, 0.72, 0.9 - k / 10)) for k, name in enumerate(long)]))
+    figure.canvas.draw()
+    upper, lower = figure.axes
+    assert [text.get_text()[:2] for text in upper.get_yticklabels()] == ["A:", "B:", "C:"]
+    assert [text.get_text().replace(MINUS, "-") for text in lower.get_yticklabels()] == ["B - A", "C - A", "C - B"]
+    boxes = [text.get_window_extent() for axes in figure.axes for text in (*axes.get_yticklabels(), *axes.texts)]
+    assert len(boxes) == 12
+    for number, box in enumerate(boxes):
+        assert not any(box.overlaps(other) for other in boxes[:number])
+        assert figure.bbox.x0 <= box.x0 < box.x1 <= figure.bbox.x1
 
 
 def test_two_splits_leave_no_interval_beyond_what_accuracies_can_be():

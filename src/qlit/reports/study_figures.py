@@ -86,7 +86,7 @@ def importances_figure(study: Study, found: Mapping[str, Mapping[str, float]]) -
     """Draw the importances of the factors; the bars of every measure add up to 1."""
     names = list(next(iter(found.values())))
     note = "PED-ANOVA: importance for being among the best trials. fANOVA: shares of the variance of all trials."
-    figure = titled_figure(7.0, 0.9 + 0.42 * len(names), f"{study.name}: importances", note)
+    figure = titled_figure(7.0, 1.2 + 0.42 * len(names), f"{study.name}: importances", note)
     axes = figure.subplots()
     height = 0.8 / len(found)
     for number, (measure, values) in enumerate(found.items()):
@@ -96,7 +96,7 @@ def importances_figure(study: Study, found: Mapping[str, Mapping[str, float]]) -
     axes.set_yticks(range(len(names)), names, fontsize=8)
     axes.set_ylim(len(names) - 0.4, -0.6)
     axes.set_xlabel("importance")
-    axes.legend(frameon=False, loc="lower right")
+    axes.legend(frameon=False, loc="lower left", bbox_to_anchor=(0, 1), ncols=len(found))  # no bar lies above the axes
     clean(axes)
     return figure
 
