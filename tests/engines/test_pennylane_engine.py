@@ -197,7 +197,7 @@ def test_the_circuits_told_beforehand_are_those_that_the_device_counts(angles_tr
         values.sum().backward()
     told = engine.gradient_circuits(SMALL, by_angles=angles_train, shots=100)
     assert told == 2 * (SMALL.num_one_qubit_gates if angles_train else SMALL.num_one_qubit_gates - 2 * 3)
-    assert tracker.totals["executions"] == 5 * (1 + told)
+    assert tracker.totals["executions"] == 5 * (1 + told) == engine.num_sent
     assert tracker.totals["shots"] == 100 * 5 * (1 + told)
 
 

@@ -24,6 +24,8 @@ class Engine(ABC):
 
     name: ClassVar[str]
     capabilities: ClassVar[Capabilities]
+    num_sent: int | None = None
+    """Number of circuits that a device got so far from this engine; None if the engine simulates itself."""
 
     def compile(self, circuit: Circuit) -> CompiledCircuit:
         """Prepare a circuit that will run more than once: compile once, run many times.

@@ -67,6 +67,7 @@ class PennyLaneEngine(Engine):
             all_gates=True,
         )
         self._devices: dict[int, Any] = {}
+        self.num_sent = 0
 
     def missing(self) -> str | None:
         return self.device.missing()
@@ -113,6 +114,7 @@ class PennyLaneEngine(Engine):
             # Autograd keeps the states behind all gates.
             self._check_memory(request, request.batch_size * (2 + len(circuit)))
             job = self._job(request, circuit, state_BN, kind)
+            self._count(request.batch_size)
             # The values of a circuit without gates depend on no angle, but must be differentiable too.
             values_BO = self._reporting_errors(partial(job.differentiable_values, angles_BR)) + 0 * angles_BR.sum()
         else:
@@ -142,6 +144,7 @@ class PennyLaneEngine(Engine):
     def _evaluated(self, job: "Job", request: Request, angles_VR: Tensor, rows_V: Tensor) -> Tensor:
         at_once = self._most_at_once(request)
         self._check_memory(request, 2 * min(at_once, len(rows_V)))
+        self._count(len(rows_V))
         parts = [slice(first, first + at_once) for first in range(0, len(rows_V), at_once)]
         return torch.cat(
             [self._reporting_errors(partial(self._values, job, angles_VR[part], rows_V[part])) for part in parts]
@@ -159,9 +162,14 @@ class PennyLaneEngine(Engine):
     def _by_jacobian(self, job: "Job", rotations: list[int], angles_BR: Tensor, by_value_BO: Tensor) -> Tensor:
         by_angle_BR = torch.zeros_like(angles_BR)
         if rotations:
+            self._count(len(angles_BR))
             jacobian_BOR = self._reporting_errors(partial(job.jacobian, angles_BR, rotations))
             by_angle_BR[:, rotations] = torch.einsum("bo,bor->br", by_value_BO, jacobian_BOR)
         return by_angle_BR
+
+    def _count(self, num_circuits: int) -> None:
+        assert self.num_sent is not None
+        self.num_sent += num_circuits
 
     def _amplitudes(self, request: Request) -> int:
         return int(2 ** (request.circuit.num_qubits * (2 if self.device.has_channels else 1)))

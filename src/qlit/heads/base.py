@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from torch import Tensor, nn
 
 from qlit.engines.memory import check_free
+from qlit.heads.runs_circuit import RunsCircuit
 
 _COPIES = 4  # weights, gradients and two moments
 
@@ -43,6 +44,13 @@ class Head(nn.Module, ABC):
 
     def seed_rows(self, seeds: Sequence[int]) -> None:
         """Fix the randomness of the next call row by row: row k depends on `seeds[k]`, but not on the other rows."""
+
+    @property
+    def num_circuits_sent(self) -> int | None:
+        """Number of circuits that devices got so far from this head; None if qlit simulates all of its circuits."""
+        engines = {id(part.engine): part.engine for part in self.modules() if isinstance(part, RunsCircuit)}
+        sent = [engine.num_sent for engine in engines.values() if engine.num_sent is not None]
+        return sum(sent) if sent else None
 
     @property
     def remark(self) -> str:
