@@ -2,6 +2,7 @@
 
 import csv
 import io
+import json
 import os
 import re
 import shutil
@@ -98,6 +99,22 @@ def test_the_best_is_chosen_on_validation_and_tested(studied, said):
     for row in rows:
         logged = client(studied).get_run(row["run_id"]).data.metrics
         assert logged["test/accuracy"] == pytest.approx(float(row["test/accuracy"]))
+
+
+def test_status_and_best_are_printed_as_json(studied, said):
+    _, out, _ = said(studied, "status", "--config", "tiny.yaml", "--json")
+    status = json.loads(out)
+    assert (status["study"], status["is_finished"], status["num_left"]) == ("tiny", True, 0)
+    assert status["trials"]["complete"] == 4
+    assert status["running"] == status["failed"] == status["diverged"] == []
+    _, out, _ = said(studied, "best", "--config", "tiny.yaml", "--json")
+    best = json.loads(out)
+    assert status["best"] == best
+    accuracies = [client(studied).get_run(run_id).data.metrics["test/accuracy"] for run_id in best["run_ids"]]
+    found = best["scores"]["test/accuracy"]
+    assert found["mean"] == pytest.approx(sum(accuracies) / 2)
+    assert 0 <= found["low"] <= found["mean"] <= found["high"] <= 1
+    assert f"--model.head.pqc.num_qubits={best['cell']['Q']}" in best["options"]
 
 
 def test_status_shows_finished_trials(studied, said):

@@ -4,6 +4,7 @@ A verb imports what it needs, so that `--help` and the processes of a training s
 """
 
 import argparse
+import json
 import signal
 import sys
 import time
@@ -150,6 +151,8 @@ def _show(verb: str, arguments: Sequence[str]) -> int:
     parser = study_parser(verb, _VERBS[verb])
     if verb == "stop":
         parser.add_argument("--now", action="store_true", help="stop running trials too; they continue later")
+    if verb in ("status", "best"):
+        parser.add_argument("--json", action="store_true", help="print JSON")
     if verb == "export":
         parser.add_argument("--output", metavar="FILE", help="write to this file instead of standard output")
     if verb == "report":
@@ -181,6 +184,7 @@ def _show(verb: str, arguments: Sequence[str]) -> int:
 def _text(verb: str, options: argparse.Namespace, trials: "Trials") -> str:
     """Do the work of a verb and return the text to print."""
     from qlit.jobs.study.setup import checked_configs
+    from qlit.reports.study_json import best_of, status_of
     from qlit.reports.study_report import report_folder, report_of
     from qlit.reports.study_text import best_text, status_text
     from qlit.studies.cell_results import all_results, csv_of, diverged_trainings, table_of
@@ -188,6 +192,9 @@ def _text(verb: str, options: argparse.Namespace, trials: "Trials") -> str:
 
     study = trials.definition
     match verb:
+        case "status" | "best" if options.json:
+            found = status_of(trials) if verb == "status" else best_of(trials)
+            return json.dumps(found, indent=2, default=str) + "\n"
         case "status":
             return status_text(trials) + "\n"
         case "best":

@@ -1,5 +1,6 @@
 """`qlit fit`, `qlit validate` and `qlit test`."""
 
+import json
 import shlex
 import sys
 import tempfile
@@ -20,30 +21,38 @@ from qlit.jobs.requeued import requeued_options
 from qlit.jobs.run_logger import is_rank_zero
 from qlit.jobs.terminal import quieten
 from qlit.runtime.interrupts import StoppedBySignal
+from qlit.runtime.option_words import split_switch
 
 
 def run(command: str, arguments: list[str]) -> int:
     """Run `fit`, `validate` or `test` and return the exit status."""
     quieten()
+    arguments, as_json = split_switch("--json", arguments)
     with tempfile.TemporaryDirectory() as folder:
         with readable_errors():
             own = with_config_of_checkpoint(command, arguments, Path(folder))
         # Names in a checkpoint are checked before they are imported.
         with nullcontext() if own is None else only_listed_imports():
             try:
-                outcome = _outcome(command, arguments if own is None else own, from_checkpoint=own is not None)
+                outcome = _outcome(
+                    command, arguments if own is None else own, from_checkpoint=own is not None, as_json=as_json
+                )
             except SystemExit as stop:
                 if isinstance(stop, StoppedBySignal) or not isinstance(stop.code, int | None):
                     raise
                 return stop.code or 0  # of --help
     # Other processes end with 0: Lightning kills the first one when one of them fails.
-    return _status_of(command, outcome) if is_rank_zero() else 0
+    if not is_rank_zero():
+        return 0
+    if as_json and outcome.status == "finished" and outcome.reason:
+        print(json.dumps({"run_id": outcome.run_id, "notes": [outcome.reason]}, indent=2))  # there was nothing to do
+    return _status_of(command, outcome)
 
 
-def _outcome(command: str, options: Sequence[str], *, from_checkpoint: bool) -> Outcome:
+def _outcome(command: str, options: Sequence[str], *, from_checkpoint: bool, as_json: bool) -> Outcome:
     if command == "fit":
-        return Job([*options, *requeued_options()], from_checkpoint=from_checkpoint).run()
-    return evaluate(cast(Evaluated, command), options, from_checkpoint=from_checkpoint)
+        return Job([*options, *requeued_options()], from_checkpoint=from_checkpoint).run(as_json=as_json)
+    return evaluate(cast(Evaluated, command), options, from_checkpoint=from_checkpoint, as_json=as_json)
 
 
 def _status_of(command: str, outcome: Outcome) -> int:

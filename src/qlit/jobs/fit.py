@@ -1,9 +1,12 @@
 """A fit: check, train, test, record, and print a summary."""
 
+import json
+
 from qlit.jobs.callbacks.recorder import kept_best
 from qlit.jobs.checks.resuming import check_resumable
 from qlit.jobs.notices import print_notices
 from qlit.jobs.outcome import STUDY, Outcome, sizes_of
+from qlit.jobs.result import Scored, result_of
 from qlit.jobs.session import Session
 from qlit.jobs.summary import fit_summary
 from qlit.jobs.trainer_parts import names_allowed
@@ -20,7 +23,7 @@ def fit(session: Session) -> Outcome:
     with session.running():
         session.check()
         if nothing := _nothing_to_do(session):
-            return Outcome("finished", reason=nothing)
+            return Outcome("finished", session.resumed_run, reason=nothing)
         session.trainer.fit(
             session.model, datamodule=session.data, ckpt_path=session.config.ckpt_path, weights_only=True
         )
@@ -66,7 +69,15 @@ def after_fit(session: Session) -> None:
         return
     scores = session.scores("test") if "test" in module.evaluations else {}
     kept, unlisted = kept_best(trainer), names_allowed(session)
-    print(fit_summary(module, data, tracker, best, kept, scores, last_checkpoint=last, allow=unlisted))
+    if not session.as_json:
+        print(fit_summary(module, data, tracker, best, kept, scores, last_checkpoint=last, allow=unlisted))
+        return
+    validated = kept or module.evaluations.get("val")
+    evaluations: dict[str, Scored] = {
+        "val": (validated, {} if validated is None else validated.scores),
+        "test": (module.evaluations.get("test"), scores),
+    }
+    print(json.dumps(result_of(module, data, tracker, evaluations, checkpoint=best or last), indent=2))
 
 
 def _outcome(session: Session) -> Outcome:

@@ -155,6 +155,7 @@ class Job:
         tags: dict[str, str] | None = None,
         interruption: Interruption | None = None,
         pruning: Pruning | None = None,
+        as_json: bool = False,
     ) -> Outcome:
         """Train and test in this process, or as one rank of several; return the outcome.
 
@@ -162,7 +163,7 @@ class Job:
             tags: Tags of its run if a series or study runs many trainings; None for a single run, which ends with a
                 summary on standard output.
             interruption: Callback that stops the training, and records why it stopped.
-            pruning: As of `Session`.
+            pruning, as_json: As of `Session`.
         Raises:
             UsageError, ValueError, FileNotFoundError, ConnectionError: If the training is impossible, or cannot
                 continue from its checkpoint.
@@ -181,6 +182,7 @@ class Job:
                     expected=self._contents,
                     pruning=pruning,
                     from_checkpoint=self._from_checkpoint,
+                    as_json=as_json,
                 )
             )
 

@@ -49,6 +49,7 @@ class Session:
         pruning: Callback of a study's training that may prune it after an epoch; its tracker retries while MLflow is
             unreachable.
         from_checkpoint: Whether the config comes from a checkpoint, which must not choose a device that may charge.
+        as_json: Print JSON instead of a summary.
     Raises:
         ValueError, UsageError, FileNotFoundError: If a part cannot be made, or the checkpoint is unusable.
         ConnectionError: If the config leaves out sizes of its head, and data or body are not here.
@@ -65,10 +66,11 @@ class Session:
         expected: Contents | None = None,
         pruning: Pruning | None = None,
         from_checkpoint: bool = False,
+        as_json: bool = False,
     ) -> None:
         self.command, self.config, self.typed, self.interruption = command, config, typed, interruption
         self.tags, self.expected, self.pruning = tags, expected, pruning
-        self._from_checkpoint, self._is_closed = from_checkpoint, False
+        self.as_json, self._from_checkpoint, self._is_closed = as_json, from_checkpoint, False
         self.tracker: MLflowTracker | None = None
         self._notes: dict[str, Any] | None = None  # of the checkpoint in the config
         check_seed(config.seed_everything)
@@ -111,6 +113,11 @@ class Session:
     def resumed_from(self) -> str | None:
         """Checkpoint from which a fit continues; None without one."""
         return self.config.get("ckpt_path") if self.command == "fit" else None
+
+    @property
+    def resumed_run(self) -> str | None:
+        """Id of the run of that checkpoint; None without one."""
+        return None if self.resumed_from is None else self._notes_of(self.resumed_from).get("run_id")
 
     @property
     def class_names(self) -> set[str]:

@@ -9,6 +9,7 @@ __all__ = [
     "paper",
     "predictions",
     "published_table",
+    "study_json",
     "study_record",
     "study_report",
     "study_text",

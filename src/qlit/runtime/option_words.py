@@ -1,8 +1,8 @@
-"""Config files and values of config keys as words of a command line."""
+"""Words of a command line: config files and values of config keys as words, and switches among words."""
 
 import json
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +18,20 @@ def option_words(configs: Iterable[str | Path], overrides: Mapping[str, Any]) ->
     words = [word for config in configs for word in ("--config", str(config))]
     # One word each: a value may begin with a dash.
     return words + [f"--{key}={_text(value)}" for key, value in overrides.items()]
+
+
+def split_switch(switch: str, arguments: Sequence[str]) -> tuple[list[str], bool]:
+    """Remove a switch, such as `--quiet`, from a command line.
+
+    Args:
+        switch: The switch.
+        arguments: Words of a command line. Words after a separate `--` are not changed.
+    Returns:
+        The other words, and whether the switch was among them.
+    """
+    end = arguments.index("--") if "--" in arguments else len(arguments)
+    others = [word for word in arguments[:end] if word != switch]
+    return [*others, *arguments[end:]], len(others) < end
 
 
 def _text(value: Any) -> str:

@@ -61,6 +61,7 @@ _ENGINE = Option("--model.head.pqc.engine", "NAME", "simulator or device of the 
 _ACCELERATOR = Option("--trainer.accelerator", "NAME", "cpu, gpu or auto", "auto")
 _EXPERIMENT = Option("--tracking.experiment", "NAME", "experiment of the run in MLflow", "qlit")
 _STORE = Option("--tracking.tracking_uri", "URI", "default: MLFLOW_TRACKING_URI, or mlruns/ here")
+_JSON = Option("--json", "", "print the result as JSON")
 _REST = (
     Option("--print_config", "", "print the config with all keys and exit"),
     Option("--help-all", "", "list all options"),
@@ -92,7 +93,7 @@ _SCORING = {
         Option("--tracking.experiment", "NAME", "experiment of the run in MLflow"),
         Option("--tracking.tracking_uri", "URI", "MLflow's server or database"),
     ),
-    "more": _REST,
+    "more": (_JSON, *_REST),
 }
 
 SECTIONS: Mapping[str, Mapping[str, Sequence[Option]]] = {
@@ -108,7 +109,7 @@ SECTIONS: Mapping[str, Mapping[str, Sequence[Option]]] = {
             _EXPERIMENT,
             _STORE,
         ),
-        "more": _REST,
+        "more": (_JSON, *_REST),
     },
     "validate": _SCORING,
     "test": _SCORING,
