@@ -18,6 +18,7 @@ every command:
   --allow NAME
             allow the import of a module or class that a checkpoint names, or of a function that a config names;
             repeatable. Read its code first, because it runs with your rights (docs/security.md)
+  --quiet   print no progress and no notes, but results, warnings and errors (or set QLIT_QUIET=1)
 
 exit status:
   0 success, 1 error, 2 wrong command line, 128 + n stopped by signal n
@@ -61,6 +62,8 @@ def _run(command: str, argv: list[str]) -> int:
     from qlit.jobs.distributed import launchers
     from qlit.runtime.allowed import allowing, split_allowed
     from qlit.runtime.interrupts import RaisingSignals
+    from qlit.runtime.option_words import split_switch
+    from qlit.runtime.quiet import OPTION, quieting
     from qlit.runtime.shipped_configs import with_shipped_configs
 
     launchers.remove_variables()
@@ -71,7 +74,8 @@ def _run(command: str, argv: list[str]) -> int:
     # when it is imported.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     others, names = split_allowed(argv)
-    with allowing(names), RaisingSignals() as signals:
+    others, is_quiet = split_switch(OPTION, others)
+    with allowing(names), quieting(is_quiet), RaisingSignals() as signals:
         with signals.ending(f"qlit {command}"):
             module = _imported(COMMANDS[command][0])
         status: int = module.run(command, with_shipped_configs(with_home(others)))

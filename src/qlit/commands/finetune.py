@@ -12,6 +12,7 @@ from qlit.jobs.config.nulls import check_nulls
 from qlit.jobs.config.options import readable_errors
 from qlit.jobs.distributed.launchers import refuse_copies
 from qlit.jobs.terminal import quieten
+from qlit.runtime.quiet import is_quiet
 from qlit.training.datamodule import SentenceDataModule
 
 
@@ -47,7 +48,7 @@ def run(command: str, arguments: list[str]) -> int:
     texts = [data.texts.texts[k] for k in data.split.train]
     labels = [data.texts.labels[k] for k in data.split.train]
     facts = {"dataset": data.texts.name, "split_fingerprint": data.split.fingerprint}
-    losses, notice = fine_tune(body, texts, labels, output, made.contrastive, facts=facts, show_progress=True)
+    losses, notice = fine_tune(body, texts, labels, output, made.contrastive, facts=facts, show_progress=not is_quiet())
     # The first character distinguishes a folder from a name on the hub.
     folder = str(output) if output.is_absolute() else os.path.join(".", output)  # noqa: PTH118 - Path drops the dot
     notices = [*data.notices, *([notice] if notice else [])]

@@ -18,6 +18,7 @@ from qlit.jobs.distributed.launchers import refuse_copies
 from qlit.jobs.job import RESERVED_KEYS, Job
 from qlit.jobs.outcome import Outcome
 from qlit.runtime.interrupts import StoppedBySignal, raise_if_stopped
+from qlit.runtime.quiet import is_quiet
 from qlit.tracking.kept_runs import KeptRun
 
 
@@ -189,7 +190,8 @@ def stopped_status(command: str, stopped: Outcome) -> int:
 
 
 def _say(text: str) -> None:
-    print(f"qlit: {text}", file=sys.stderr, flush=True)
+    if not is_quiet():
+        print(f"qlit: {text}", file=sys.stderr, flush=True)
 
 
 def candidate_of(config: str, overrides: Sequence[str], seeds: Sequence[int]) -> Candidate:

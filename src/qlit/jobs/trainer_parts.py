@@ -21,6 +21,7 @@ from qlit.jobs.requeued import NoteRun
 from qlit.jobs.run_logger import RunLogger
 from qlit.jobs.run_params import run_name
 from qlit.runtime.allowed import allow_options
+from qlit.runtime.quiet import is_quiet
 from qlit.runtime.retry import retry_until_mlflow_answers
 from qlit.runtime.secrets import scrub
 from qlit.tracking.tracker import MLflowTracker
@@ -56,7 +57,10 @@ def make_trainer(session: "Session", made: Namespace) -> tuple[Trainer, MLflowTr
         options["logger"] = [RunLogger(tracker), *listed(options["logger"])]
     session.interruption.resume_options += _resume_options(session)
     callbacks, given = _callbacks(session, listed(options["callbacks"]))
-    if any(isinstance(callback, ProgressBar) for callback in given):
+    if is_quiet():
+        given = [each for each in given if not isinstance(each, ProgressBar)]
+        options["enable_progress_bar"] = False
+    elif any(isinstance(callback, ProgressBar) for callback in given):
         options["enable_progress_bar"] = True  # Lightning would refuse the bar because of our default
     elif not options["enable_progress_bar"] and not keeps_nothing:
         callbacks.append(EpochProgress())

@@ -17,6 +17,7 @@ __all__ = [
     "option_words",
     "output_files",
     "part_file",
+    "quiet",
     "retry",
     "secrets",
     "shipped_configs",

@@ -31,6 +31,7 @@ from qlit.data.splits import check_settings
 from qlit.data.trainable import TrainableBody
 from qlit.data.vectors import no_body, shown_texts, vectors_of
 from qlit.heads import Head
+from qlit.runtime.quiet import is_quiet
 from qlit.training.batches import BatchLoader
 from qlit.training.checks import check_head, check_limits, check_training
 
@@ -169,7 +170,7 @@ class SentenceDataModule(pl.LightningDataModule):
 
     def prepare_data(self) -> None:
         """Find body and texts, and compute missing embeddings; runs in one process per machine."""
-        self._load(show_progress=True)
+        self._load(show_progress=not is_quiet())
 
     def setup(self, stage: str) -> None:  # noqa: ARG002 - a fit ends with a test, so all parts are needed
         self._load(show_progress=False)

@@ -5,6 +5,7 @@ from statistics import mean
 
 from qlit.jobs.estimates.training import run_seconds
 from qlit.runtime.durations import duration_text
+from qlit.runtime.quiet import is_quiet
 from qlit.studies.definition import Cell, Study
 from qlit.studies.designs import cells_of, level_at, num_trainings
 from qlit.studies.fit_options import fit_options
@@ -44,7 +45,8 @@ def confirm_start(study: Study, num_workers: int, num_processes: int = 1, *, ask
                 raise ValueError(f"{text}: this takes long, and standard input is not a terminal; confirm with --yes.")
             print(f"qlit study: {text}. Start it? [y/N] ", end="", file=sys.stderr, flush=True)
             return sys.stdin.readline().strip().lower() in ("y", "yes")
-    print(f"qlit study: {text}", file=sys.stderr, flush=True)
+    if not is_quiet():
+        print(f"qlit study: {text}", file=sys.stderr, flush=True)
     return True
 
 

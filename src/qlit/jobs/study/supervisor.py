@@ -17,6 +17,7 @@ from qlit.jobs.distributed.cores import Placement
 from qlit.jobs.distributed.launchers import without_launchers
 from qlit.runtime.allowed import allow_options
 from qlit.runtime.interrupts import Interrupts
+from qlit.runtime.quiet import VARIABLE, is_quiet
 from qlit.runtime.retry import OutageError, no_retries
 from qlit.studies.trials.storage_retry import OUTAGES, retry_storage
 from qlit.studies.trials.trials import Trials
@@ -86,7 +87,7 @@ class Supervisor:
                     workers[number] = self._start(number)
             if all(worker.poll() is not None for worker in workers):
                 return
-            if time.monotonic() - reported > _PROGRESS_S:
+            if time.monotonic() - reported > _PROGRESS_S and not is_quiet():
                 reported = time.monotonic()
                 with suppress(*OUTAGES):  # workers retry; this process must react to signals
                     self.say(self.progress(reported - begun))
@@ -98,7 +99,9 @@ class Supervisor:
             sys.executable, "-m", "qlit", "study", "worker", *self.arguments, *allow_options(),
             "--cores", ",".join(map(str, cores)), "--parent", str(os.getpid()),
         ]  # fmt: skip
-        environment = without_launchers(os.environ) | self.placement.environment_of(number, self.num_workers)
+        environment = (
+            without_launchers(os.environ) | {VARIABLE: ""} | self.placement.environment_of(number, self.num_workers)
+        )
         with self._log(number).open("ab") as log:
             # In a session of its own: Ctrl-C in a terminal reaches this process alone, which passes it on once.
             return subprocess.Popen(command, env=environment, stdout=log, stderr=log, start_new_session=True)

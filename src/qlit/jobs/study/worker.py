@@ -21,6 +21,7 @@ from qlit.jobs.study.setup import job_of, replicate_of
 from qlit.jobs.study.trial import train
 from qlit.runtime.errors import UsageError, is_about_input
 from qlit.runtime.interrupts import Interrupts, StoppedBySignal
+from qlit.runtime.quiet import is_quiet
 from qlit.runtime.retry import OutageError, cause_of, is_outage, no_retries
 from qlit.runtime.secrets import scrub
 from qlit.studies.cell_results import note_of
@@ -91,7 +92,8 @@ class Worker:
         """Train a trial; whether it finished."""
         name = f"trial {claimed.trial.number}"
         levels = ", ".join(f"{factor} {level}" for factor, level in claimed.cell.items())
-        self._say(f"{name}: {levels}")
+        if not is_quiet():
+            self._say(f"{name}: {levels}")
         begun = time.monotonic()
         try:
             with self._heartbeat(claimed):
@@ -139,7 +141,8 @@ class Worker:
             self._say(f"{name} was recovered as lost meanwhile; its result is not counted")
             return False
         scores = "pruned" if values is None else ", ".join(f"{value:.4f}" for value in values)
-        self._say(f"{name}: {scores} ({seconds:.0f} s)")
+        if not is_quiet():
+            self._say(f"{name}: {scores} ({seconds:.0f} s)")
         return True
 
     def _trained(self, claimed: Claimed) -> list[Outcome]:
