@@ -106,7 +106,10 @@ def _value(value: Any) -> str:
 
 
 def _plain(text: str | None) -> str:
-    return re.sub(r"([<*|])", r"\\\1", " ".join((text or "").split()))
+    """A text of one line in which nothing but code is Markdown or HTML."""
+    parts = re.split(r"(`[^`]*`)", " ".join((text or "").split()))
+    parts[::2] = [re.sub(r"(<[\w/]+>)", r"`\1`", re.sub(r"([*|])", r"\\\1", part)) for part in parts[::2]]
+    return "".join(parts)
 
 
 def _table(rows: list[tuple[str, str, str, str]], *, has_types: bool = True) -> str:
