@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from packaging.requirements import Requirement
 from PIL import Image
+from published import published_file
 
 from qlit.commands import COMMANDS
 
@@ -45,6 +46,12 @@ def test_commands_targets_and_files_exist(page):
     assert set(re.findall(r"(?:`|    )make ([a-z]+)", text)) <= targets
     for path in re.findall(r"\b((?:configs|tests|docs|src)/[\w/.-]+\.(?:yaml|py|md))\b", text):
         assert (ROOT / path).is_file(), path
+
+
+@every_page
+def test_no_text_is_taken_for_a_tag_of_html(page):
+    text = re.sub(r"^```.*?^```$|^    [^\n]*$|`[^`\n]*`", "", page.read_text(), flags=re.MULTILINE | re.DOTALL)
+    assert re.findall(r"<[A-Za-z/][^>]*>", text) == []
 
 
 def test_the_page_of_config_keys_is_up_to_date():
@@ -121,3 +128,14 @@ def test_the_picture_of_the_readme_shows_the_numbers_of_the_page_of_tables():
     assert len(module.rows()) == 11
     with Image.open(module.PICTURE) as picture:
         assert picture.text["Description"] == module.numbers(), "draw it again: python .ci/readme_figure.py"
+
+
+def test_the_page_about_the_paper_has_every_published_number():
+    page = (ROOT / "docs" / "reproduce.md").read_text()
+    published = published_file()
+    rows = [row["accuracy"] for name in ("table_II", "table_III", "table_IV") for row in published[name]]
+    hours = [row["hours"] for row in published["training_time_hours"]]
+    numbers = [*rows, published["upper_bound"]["accuracy"], published["energy"]["crossover_qubits"], *hours]
+    missing = [number for number in numbers if not re.search(rf"(?<![\d.]){number:g}(?![\d.]*\d)", page)]
+    assert len(numbers) == 30
+    assert not missing
