@@ -67,7 +67,7 @@ def draw() -> None:
     axes.set_xlabel("test accuracy, %")
     axes.legend(loc="upper left", frameon=False)
     clean(axes)
-    figure.savefig(PICTURE, metadata={"Description": numbers()})
+    figure.savefig(PICTURE, bbox_inches="tight", pad_inches=0.15, metadata={"Description": numbers()})
 
 
 if __name__ == "__main__":

@@ -14,8 +14,8 @@ from mkdocs.structure.files import File, Files
 ROOT = Path(__file__).resolve().parents[1]
 PAGES = {
     "README.md": "index.md",
-    "configs/README.md": "configs/README.md",
-    "benchmarks/README.md": "benchmarks/README.md",
+    "configs/README.md": "configs.md",
+    "benchmarks/README.md": "benchmarks.md",
     "CONTRIBUTING.md": "CONTRIBUTING.md",
     "CHANGELOG.md": "CHANGELOG.md",
     "SECURITY.md": "SECURITY.md",
