@@ -121,7 +121,10 @@ def test_missing_cells_are_those_of_a_source():
     assert len(replace(result, values=()).missing(None)) == 4
 
 
-def test_the_time_of_a_part_is_known_if_that_of_every_cell_is():
+def test_the_time_of_a_part_covers_the_trainings_of_known_time():
     result = replace(swept(), to_train=(ToTrain(cell(num_seeds=3), "x", 2.0), ToTrain(cell(num_seeds=1), "y", 1.0)))
     assert result.total_s == 7.0
-    assert replace(result, to_train=(*result.to_train, ToTrain(cell(), "z"))).total_s is None
+    assert result.num_untimed == 0
+    more = replace(result, to_train=(*result.to_train, ToTrain(cell(num_seeds=4), "z")))
+    assert (more.total_s, more.num_untimed) == (7.0, 4)
+    assert replace(result, to_train=(ToTrain(cell(), "z"),)).total_s is None

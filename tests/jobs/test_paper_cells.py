@@ -66,7 +66,10 @@ def test_the_fit_of_a_study_goes_to_the_experiment_where_the_study_looks():
         ("data.source", "/x", True), ("data.body", "/y", True), ("trainer.accelerator", "cpu", True),
         ("model.head.encoder.num_qubits", 11, False), ("model.lr", 0.1, False), ("data.num_per_label", 12, False),
         ("data.max_test", 100, False), ("data.splits", "given", False), ("model.head.pqc.shots", None, False),
-        ("trainer.gradient_clip_val", 1.0, False), ("data.batch_size", 8, False), ("model.weight_decay", 1, False),
+        ("model.head.num_classes", None, True), ("model.head.num_classes", 6, False), ("trainer.precision", None, True),
+        ("trainer.precision", "64-true", False), ("data.batch_size", 8, False),
+        ("trainer.gradient_clip_val", 1.0, False),
+        ("model.weight_decay", 1, False),
     ],
 )  # fmt: skip
 def test_what_makes_another_training_and_what_does_not(key, value, is_same):

@@ -196,9 +196,14 @@ class PartResult:
 
     @property
     def total_s(self) -> float | None:
-        """Estimated seconds of all missing trainings; None if one is not known."""
+        """Estimated seconds of the missing trainings whose time is known; None if none is."""
         known = [each.total_s for each in self.to_train if each.total_s is not None]
-        return sum(known) if len(known) == len(self.to_train) else None
+        return sum(known) if known else None
+
+    @property
+    def num_untimed(self) -> int:
+        """Number of missing trainings whose time is not known."""
+        return sum(each.cell.num_seeds for each in self.to_train if each.total_s is None)
 
     def chosen(self, source: Source, levels: Mapping[str, Level]) -> CellValue | None:
         """Of the cells with these levels, the one with the best validation accuracy on a source; None without any.

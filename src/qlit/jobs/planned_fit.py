@@ -25,7 +25,9 @@ _TRAINER = (
     *("accelerator", "devices", "max_epochs", "logger", "default_root_dir", "enable_progress_bar"),
     *("enable_model_summary", "log_every_n_steps", "enable_autolog_hparams", "model_registry"),
 )
-_OF_BODY = "num_features"
+_OF_BODY, _CLASSES = "num_features", "num_classes"
+# What a run records where a config leaves a key out, or says the same in other words.
+_USUAL = {_CLASSES: 2, "precision": "32-true"}
 
 
 def resolved_config(configs: Sequence[Path], settings: Mapping[str, Any]) -> dict[str, Any]:
@@ -100,15 +102,19 @@ def model_params(config: Mapping[str, Any]) -> frozenset[tuple[str, str]]:
 def recorded_model_params(params: Mapping[str, str]) -> frozenset[tuple[str, str]]:
     """The same from the parameters of a run."""
     return frozenset(
-        (key, value) for key, value in params.items() if key.startswith("model.") and not key.endswith(_OF_BODY)
+        (key, value)
+        for key, value in params.items()
+        if key.startswith("model.") and not key.endswith((_OF_BODY, _CLASSES))
     )
 
 
 def _plain(value: Any) -> Any:
-    """A value in which 1 equals 1.0, without empty values and without what the body decides."""
+    """A value in which 1 equals 1.0, without empty and usual values and without what the body decides."""
     if isinstance(value, Mapping):
         return {
-            str(key): _plain(each) for key, each in value.items() if key != _OF_BODY and each not in (None, {}, [], ())
+            str(key): _plain(each)
+            for key, each in value.items()
+            if key != _OF_BODY and each not in (None, {}, [], ()) and each != _USUAL.get(str(key))
         }
     if isinstance(value, list | tuple):
         return [_plain(each) for each in value]
