@@ -63,6 +63,10 @@ def test_a_table_takes_what_belongs_to_its_cells(folder, capsys):
     assert "1 finished trainings are of another version of the numerics" in err
     assert (folder / "report" / "table2.png").read_bytes().startswith(b"\x89PNG")
     assert (folder / "report" / "table2.svg").read_text().startswith("<?xml")
+    assert out.splitlines()[-1] == "report/report.html"
+    page = (folder / "report" / "report.html").read_text()
+    assert "<td>89.06 %</td><td><b>86.00 %</b></td>" in page
+    assert f"{folder}/mlruns/mlflow.db" in page
     found = {row["cell"]: row for row in rows(folder, "table2")}
     assert len(found) == 13
     row = found["logistic regression"]
@@ -98,6 +102,29 @@ def test_bodies_and_data_are_never_mixed_and_can_be_chosen(folder, capsys):
     assert [row["data"] for row in rows(folder, "table2") if row["status"] == "found"] == ["mine"]
     _, err = said(capsys, "table2", "--no_timing", "--body", "bert", status=1)
     assert "has the body 'bert'; there are minilm, mpnet." in err
+
+
+def test_the_curves_of_a_training_are_drawn(folder, capsys):
+    (cell,) = cells_of("fig12").values()
+    made_up_fit(cell, 0.9, curve=(0.5, 0.7, 0.8))
+    out, _ = said(capsys, "fig12", "--no_timing")
+    assert "1 of 1 cell: sst2 with mpnet" in out
+    curves = (folder / "report" / "fig12_curves.csv").read_text().splitlines()
+    assert curves == [
+        "epoch,train/loss,val/accuracy",
+        "0,0.5,0.5",
+        "1,0.30000000000000004,0.7",
+        "2,0.19999999999999996,0.8",
+    ]
+
+
+def test_the_sweep_of_a_figure_shows_its_best_setting_by_validation(folder, capsys):
+    cells = [each for each in cells_of("fig8a").values() if each.cell.levels["qubits"] == 10]
+    for planned, accuracy in zip(cells, (0.7, 0.8, 0.75), strict=False):
+        made_up_fit(planned, accuracy)
+    said(capsys, "fig8a", "--no_timing")
+    page = (folder / "report" / "report.html").read_text()
+    assert "10 (the best of 3 of 6 settings by validation)</td><td>90.21 %</td><td><b>80.00 %</b>" in page
 
 
 def test_a_diverged_training_leaves_its_cell_without_a_mean(folder, capsys):

@@ -4,8 +4,10 @@ import argparse
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
+from datetime import datetime
 from pathlib import Path
 
+import qlit
 from qlit.commands.parsers.report import DATA_KEYS, parser_of
 from qlit.comparisons.paper import PARTS
 from qlit.comparisons.planned_cells import CellValue, Energies, PartResult, sources_of, values_of
@@ -15,6 +17,7 @@ from qlit.jobs.paper_cells import PlannedPart, Timing, fits_by_cell, place_words
 from qlit.jobs.terminal import quieten
 from qlit.reports.paper.files import write
 from qlit.reports.paper.terminal import commands_text, found_text
+from qlit.runtime.checkout import checkout_of, version_that_runs
 from qlit.runtime.errors import UsageError, nearest
 from qlit.runtime.secrets import scrub
 from qlit.tracking.ended_fits import EndedFit, EndedFits, Source, ended_fits
@@ -39,11 +42,11 @@ def run(command: str, arguments: list[str]) -> int:
         results = _timed(results, planned)
     for sentence in _notices(found, results, runs):
         _say(sentence)
-    write(results, Path(options.output))
+    page = write(results, Path(options.output), _facts(runs), basis_text(options))
     print(found_text(results))
     if text := commands_text(results, basis_text(options)):
         print(f"\n{text}")
-    print(f"\n{Path(options.output)}")
+    print(f"\n{page}")
     return 0
 
 
@@ -146,6 +149,13 @@ def _timed(results: Sequence[PartResult], planned: Sequence[PlannedPart]) -> lis
         _say("timing a few training steps of every missing model on this machine (--no_timing leaves this out)")
     timing = Timing()
     return [timing.timed(result, part) for result, part in zip(results, planned, strict=True)]
+
+
+def _facts(runs: KeptRuns) -> dict[str, str]:
+    """What the page says about itself."""
+    version = version_that_runs(qlit.__version__, checkout_of(Path(qlit.__file__).parent))
+    made = datetime.now().astimezone().strftime("%Y-%m-%d %H:%M %Z")
+    return {"made": made, "by": f"qlit {version}", "from MLflow at": scrub(runs.uri)}
 
 
 def basis_text(options: argparse.Namespace) -> str:

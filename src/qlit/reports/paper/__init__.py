@@ -1,7 +1,6 @@
 """The figures and tables of the paper with our results: text, CSV, pictures and one page."""
 
 __all__ = [
-    "csv_rows",
     "files",
     "terminal",
 ]

@@ -1,7 +1,7 @@
 """Write the files of `qlit report` into a folder."""
 
 import io
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from matplotlib import rc_context
@@ -9,20 +9,35 @@ from matplotlib.figure import Figure
 
 from qlit.comparisons.planned_cells import PartResult
 from qlit.reports.paper.csv_rows import history_rows, rows_of
+from qlit.reports.paper.page import page_of
 from qlit.reports.paper.pictures import picture_of
 from qlit.studies.cell_results import csv_of
 
 
-def write(results: Sequence[PartResult], folder: Path) -> None:
-    """Write the pictures and the CSV files of all parts; files of the same names are replaced."""
+def write(results: Sequence[PartResult], folder: Path, facts: Mapping[str, str], basis: str) -> Path:
+    """Write the page `report.html`, and the pictures and CSV files of all parts; files of the same names are replaced.
+
+    Args:
+        results: The parts.
+        folder: Folder of the files.
+        facts: As of `page_of`.
+        basis: As of `page_of`.
+    Returns:
+        Path of the page.
+    """
     folder.mkdir(parents=True, exist_ok=True)
+    pictures = {each.part.name: picture_of(each) for each in results}
     for each in results:
-        picture = picture_of(each)
+        picture = pictures[each.part.name]
         picture.savefig(folder / f"{each.part.name}.png")
         (folder / f"{each.part.name}.svg").write_text(svg_of(picture, each.part.name), encoding="utf-8")
         (folder / f"{each.part.name}.csv").write_text(csv_of(rows_of(each)), encoding="utf-8")
         if curves := history_rows(each):
             (folder / f"{each.part.name}_curves.csv").write_text(csv_of(curves), encoding="utf-8")
+    page = folder / "report.html"
+    inline = {name: svg_of(picture, name, fonts="none") for name, picture in pictures.items()}
+    page.write_text(page_of(results, lambda each: inline[each.part.name], facts, basis), encoding="utf-8")
+    return page
 
 
 def svg_of(picture: Figure, name: str, *, fonts: str = "path") -> str:

@@ -191,7 +191,11 @@ def _draw_series(axes: Any, result: PartResult, source: Source | None, at: dict[
         chosen = [(at[each.x] + shift, each.chosen) for each in points if each.chosen is not None]
         if chosen and result.part.kind != "boxes":
             places, values = [place for place, _ in chosen], [value for _, value in chosen]
-            axes.plot(places, [100 * value.mean for value in values], color=style[0], linestyle=style[2], linewidth=1.2)
+            line = [
+                math.nan if each.chosen is None else 100 * each.chosen.mean for each in points
+            ]  # gaps where missing
+            whole = [at[each.x] + shift for each in points]
+            axes.plot(whole, line, color=style[0], linestyle=style[2], linewidth=1.2)
             _draw_values(axes, places, values, "y", style, _label(result, level))
         elif result.part.kind == "boxes" and any(each.values for each in points):
             axes.plot(

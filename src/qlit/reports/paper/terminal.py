@@ -31,11 +31,6 @@ def _cells(count: int) -> str:
     return f"{count} cell{'s' * (count != 1)}"
 
 
-def time_text(seconds: float | None) -> str:
-    """Format an estimated time."""
-    return "time not known" if seconds is None else f"about {duration_text(seconds)}"
-
-
 def to_run(results: Sequence[PartResult]) -> list[PartResult]:
     """Parts with missing cells, the cheapest first, those of unknown cost last."""
     return sorted(
@@ -44,9 +39,18 @@ def to_run(results: Sequence[PartResult]) -> list[PartResult]:
 
 
 def summary_of(result: PartResult) -> str:
-    """What is missing of a part, in words: number of trainings and time."""
+    """What is missing of a part, in words: number of trainings, and time if it is known."""
     count = sum(each.cell.num_seeds for each in result.to_train)
-    return f"{count:,} training{'s' * (count != 1)}, {time_text(result.total_s)}"
+    text = f"{count:,} training{'s' * (count != 1)}"
+    if result.total_s is None:
+        return text
+    untimed = f" without {result.num_untimed:,} of unknown time" if result.num_untimed else ""
+    return f"{text}, about {duration_text(result.total_s)}{untimed}"
+
+
+def heading_of(results: Sequence[PartResult]) -> str:
+    """Heading of the list of what to run."""
+    return "To run, the cheapest first" if any(each.total_s is not None for each in results) else "To run"
 
 
 def commands_text(results: Sequence[PartResult], basis: str) -> str:
@@ -57,7 +61,7 @@ def commands_text(results: Sequence[PartResult], basis: str) -> str:
         basis: How the times were estimated.
     """
     parts = to_run(results)
-    lines = [f"To run, the cheapest first ({basis}):"] if parts else []
+    lines = [f"{heading_of(results)} ({basis}):"] if parts else []
     for each in parts:
         lines.append(f"\n{each.part.name}, {summary_of(each)}:")
         lines += [f"  {command}" for command in each.commands]
