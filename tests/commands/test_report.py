@@ -4,12 +4,19 @@ import csv
 import json
 import re
 import shlex
+from dataclasses import replace
 
 import pytest
 from made_up_fits import COMMIT, cells_of, made_up_fit
 
 from qlit.cli import main
 from qlit.comparisons.paper import PARTS
+from qlit.jobs.study.setup import job_of, replicate_of
+from qlit.runtime.shipped_configs import shipped_configs
+from qlit.studies.designs import cells_of as cells_of_study
+from qlit.studies.files.study_file import read_study
+from qlit.studies.trials.storage import location_of
+from qlit.studies.trials.trials import Trials
 
 pytestmark = [
     pytest.mark.filterwarnings("ignore:.*treespec, LeafSpec.*:FutureWarning"),  # Lightning 2.6 with torch 2.13
@@ -152,14 +159,38 @@ def test_a_real_training_by_a_printed_command_fills_its_cell(folder, body, capsy
     assert row["parameters"] == "9"
 
 
+def test_a_study_takes_over_a_training_by_a_printed_command(folder, body, capsys):
+    said(capsys, "fig8a", "--no_timing", "--data.source", "sample", "--data.body", str(body))
+    first = rows(folder, "fig8a")[0]
+    assert main([*shlex.split(first["command"])[1:], "--trainer.max_epochs", "1"]) == 0
+    capsys.readouterr()
+    study = read_study(shipped_configs()["studies/table_06"])
+    study = replace(study, overrides={"data.source": "sample", "data.body": str(body), "trainer.max_epochs": 1})
+    job = replicate_of(job_of(study, cells_of_study(study)[0]), study.replicates[0], "a cell")
+    found = job.find({"val/accuracy", "test/accuracy"})
+    assert found.status == "finished"
+    out, _ = said(capsys, "fig8a", "--no_timing")
+    assert "1 of 30 cells, 1 with fewer epochs or seeds than planned: sample with body" in out
+    row = rows(folder, "fig8a")[0]
+    assert (row["cell"], row["run_ids"], row["epochs"], row["parameters"]) == (first["cell"], found.run_id, "1", "353")
+
+
+def test_the_state_of_a_study_is_told(folder, capsys):
+    study = read_study(shipped_configs()["studies/table_06"])
+    trials = Trials(study, location_of(None, study.name))
+    trials.fill()
+    trials.close()
+    out, _ = said(capsys, "fig8a", "--no_timing")
+    assert "Study table_06: 30 waiting." in out
+    assert "Study table_06: 30 waiting." in (folder / "report" / "report.html").read_text()
+
+
 def test_trainings_of_a_table_and_of_a_fit_share_a_row(folder, body, capsys):
     data = ["--data.source", "sample", "--data.body", str(body), "--model.head.num_features", "8"]
     plan = {
         "title": "T",
         "rows": [{"name": "log", "config": "baselines/logistic_regression", "published": 1, "seeds": 2}],
     }
-    from qlit.runtime.shipped_configs import shipped_configs
-
     plan["rows"][0]["config"] = str(shipped_configs()["baselines/logistic_regression"])
     (folder / "small.yaml").write_text(json.dumps(plan))
     assert main(["table", "small.yaml", *data, "--max_seeds", "2"]) == 0

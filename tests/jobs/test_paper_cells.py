@@ -8,7 +8,7 @@ from made_up_fits import cells_of, recorded
 from qlit.comparisons.paper import PARTS
 from qlit.comparisons.planned_cells import PartResult
 from qlit.jobs.job import Job
-from qlit.jobs.paper_cells import Timing, planned_part, with_commands
+from qlit.jobs.paper_cells import Place, Timing, planned_part, with_commands
 from qlit.jobs.planned_fit import fit_command, recorded_key, resolved_config, setting_words, settings_key
 from qlit.runtime.shipped_configs import with_shipped_configs
 
@@ -105,22 +105,34 @@ def result_of(name):
 
 
 def test_missing_cells_get_commands_with_the_users_data():
-    result = with_commands(*result_of("fig11"), ["--data.source", "my sst2"])
+    result = with_commands(*result_of("fig11"), Place(("--data.source", "my sst2")))
     assert result.commands == (
         "qlit study run --config studies/table_06 --data.source 'my sst2'",
         "qlit study run --config studies/table_15 --data.source 'my sst2'",
     )
     assert len(result.to_train) == 90
-    assert with_commands(*result_of("table2"), []).commands == ("qlit table tables/table_02",)
-    (command,) = with_commands(*result_of("fig12"), []).commands
+    assert with_commands(*result_of("table2"), Place()).commands == ("qlit table tables/table_02",)
+    (command,) = with_commands(*result_of("fig12"), Place()).commands
     assert command == "qlit fit --config multi_sqe --model.head.pqc.num_qubits 18 --data.seed 0 --seed_everything 0"
+
+
+def test_a_body_of_another_width_gets_a_command_per_model():
+    result = with_commands(*result_of("table2"), Place(("--data.body", "minilm"), 384))
+    assert len(result.commands) == 13
+    by_name = {each.cell.name: each.command for each in result.to_train}
+    assert "--model.head.num_features 384 --data.seed 0" in by_name["logistic regression"]
+    assert "num_features" not in by_name["single sQE, 10 qubits"]  # its amplitudes hold any width up to 1,024
+    result = with_commands(*result_of("table3"), Place((), 384))
+    assert "--model.head.encoder.num_features 384" in result.to_train[2].command
+    (command,) = with_commands(*result_of("fig8a"), Place((), 384)).commands
+    assert command == "qlit study run --config studies/table_06"
 
 
 def test_models_of_one_size_are_timed_once(monkeypatch):
     timed = []
     monkeypatch.setattr("qlit.jobs.paper_cells.planned_seconds", lambda words, **_: timed.append(words) or 2.0)
     result, planned = result_of("fig11")
-    result = Timing().timed(with_commands(result, planned, []), planned)
+    result = Timing().timed(with_commands(result, planned, Place()), planned)
     assert len(timed) == 10  # five sizes, with and without noise; all learning rates and both error rates take as long
     assert result.total_s == 2.0 * 90
 
@@ -130,5 +142,5 @@ def test_a_real_training_is_timed_without_its_data():
     cells = [each for each in planned.fits if each.cell.name in ("single sQE, 10 qubits", "logistic regression")]
     planned = type(planned)(planned.part, tuple(cells))
     result = PartResult(result.part, tuple(each.cell for each in cells))
-    quantum, classical = Timing().timed(with_commands(result, planned, []), planned).to_train
+    quantum, classical = Timing().timed(with_commands(result, planned, Place()), planned).to_train
     assert quantum.estimated_s > classical.estimated_s > 0

@@ -13,7 +13,16 @@ from qlit.comparisons.paper import PARTS
 from qlit.comparisons.planned_cells import CellValue, Energies, PartResult, sources_of, values_of
 from qlit.jobs.config.arguments import split_overrides
 from qlit.jobs.estimates.energy import EnergyModel, crossover, estimates
-from qlit.jobs.paper_cells import PlannedPart, Timing, fits_by_cell, place_words, planned_part, with_commands
+from qlit.jobs.paper_cells import (
+    Place,
+    PlannedPart,
+    Timing,
+    fits_by_cell,
+    place_of,
+    planned_part,
+    study_texts,
+    with_commands,
+)
 from qlit.jobs.terminal import quieten
 from qlit.reports.paper.files import write
 from qlit.reports.paper.terminal import commands_text, found_text
@@ -36,8 +45,12 @@ def run(command: str, arguments: list[str]) -> int:
     planned = [planned_part(PARTS[name]) for name in options.parts]
     fits = fits_by_cell(runs, found.fits, planned)
     results = [_result(part, _of_sources(fits, options), runs) for part in planned]
-    places = words or _main_places(results, runs)
-    results = [with_commands(result, part, places) for result, part in zip(results, planned, strict=True)]
+    place = Place(tuple(words)) if words else _main_place(results, runs)
+    known = {fit.run_id for fit in found.fits}
+    results = [
+        replace(with_commands(result, part, place), study=study_texts(part, known))
+        for result, part in zip(results, planned, strict=True)
+    ]
     if not options.no_timing:
         results = _timed(results, planned)
     for sentence in _notices(found, results, runs):
@@ -123,11 +136,11 @@ def _result(planned: PlannedPart, fits: Mapping[str, Sequence[EndedFit]], runs: 
     return replace(result, history=_history(values, runs)) if planned.part.kind == "epochs" else result
 
 
-def _main_places(results: Sequence[PartResult], runs: KeptRuns) -> list[str]:
-    """Options that name the data and body with the most values in all parts; none without values."""
+def _main_place(results: Sequence[PartResult], runs: KeptRuns) -> Place:
+    """The data and the body with the most values in all parts; that of the configs without values."""
     values = [value for each in results for value in each.values]
     first = next(iter(sources_of(values)), None)
-    return [] if first is None else place_words(next(each for each in values if each.source.key == first.key), runs)
+    return Place() if first is None else place_of([each for each in values if each.source.key == first.key], runs)
 
 
 def _history(values: Sequence[CellValue], runs: KeptRuns) -> dict[str, list[tuple[int, float]]]:

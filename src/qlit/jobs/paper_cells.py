@@ -1,6 +1,6 @@
 """Cells of the paper's figures and tables from qlit's configs, and the trainings of a store that belong to them."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -10,7 +10,9 @@ from qlit.comparisons.planned_cells import CellValue, PartResult, PlannedCell, T
 from qlit.comparisons.table_file import read_plan
 from qlit.jobs.estimates.training import planned_seconds
 from qlit.jobs.planned_fit import (
+    FEATURES,
     command_text,
+    feature_settings,
     fit_command,
     model_params,
     place_settings,
@@ -20,6 +22,7 @@ from qlit.jobs.planned_fit import (
     setting_words,
     settings_key,
 )
+from qlit.jobs.study.state import state_text
 from qlit.runtime.digest import digest
 from qlit.runtime.option_words import option_words
 from qlit.runtime.shipped_configs import shipped_configs
@@ -129,29 +132,50 @@ def fits_by_cell(runs: KeptRuns, found: Sequence[EndedFit], parts: Sequence[Plan
     return fits
 
 
-def place_words(value: CellValue, runs: KeptRuns) -> list[str]:
-    """Options that name the data and the body of a value as its first training does, without the configs' defaults."""
-    run_id = (*value.fits, *value.diverged)[0].run_id
-    recorded = place_settings(load_yaml(runs.text(run_id, "config.yaml") or "{}", f"the config of run {run_id}"))
+@dataclass(frozen=True)
+class Place:
+    """Data and body of the trainings that a report found, or that its command line names.
+
+    Args:
+        words: Options that name them.
+        num_features: Features of the body's embeddings; None to keep those of the configs.
+    """
+
+    words: tuple[str, ...] = ()
+    num_features: int | None = None
+
+
+def place_of(values: Sequence[CellValue], runs: KeptRuns) -> Place:
+    """Data and body of values of one source, without what the configs name anyway."""
+    fits = [fit for value in values for fit in (*value.fits, *value.diverged)]
+    recorded = load_yaml(runs.text(fits[0].run_id, "config.yaml") or "{}", f"the config of run {fits[0].run_id}")
     usual = place_settings(resolved_config((shipped_configs()["single_sqe"],), {}))
-    return setting_words({key: value for key, value in recorded.items() if usual.get(key) != value})
+    words = setting_words({key: value for key, value in place_settings(recorded).items() if usual.get(key) != value})
+    features = [value for fit in fits for key, value in fit.params.items() if key in FEATURES and value.isdecimal()]
+    return Place(tuple(words), int(features[0]) if features else None)
 
 
-def with_commands(result: PartResult, planned: PlannedPart, places: Sequence[str]) -> PartResult:
+def with_commands(result: PartResult, planned: PlannedPart, place: Place) -> PartResult:
     """A result with the commands that train its missing cells.
 
     Args:
         result: The result.
         planned: The same part.
-        places: Options that name data and body.
+        place: Data and body to train on.
     """
     cells = {id(cell) for cell in result.missing(result.sources[0] if result.sources else None)}
     missing = [each for each in planned.fits if id(each.cell) in cells]
-    to_train = [ToTrain(each.cell, fit_command(each.configs, {**each.settings, **_SEEDS}, places)) for each in missing]
-    plans = dict.fromkeys(each.command for each in missing if each.command)
-    commands = [command_text([*words, *places]) for words in plans]
-    alone = [one.command for one, each in zip(to_train, missing, strict=True) if not each.command]
-    return replace(result, to_train=tuple(to_train), commands=(*commands, *alone))
+    resized = [feature_settings(each.config, place.num_features) for each in missing]
+    to_train = [
+        ToTrain(each.cell, fit_command(each.configs, {**each.settings, **sizes, **_SEEDS}, place.words))
+        for each, sizes in zip(missing, resized, strict=True)
+    ]
+    # One command for a whole plan cannot give a size to some of its heads.
+    alone = {each.command for each, sizes in zip(missing, resized, strict=True) if sizes or not each.command}
+    plans = dict.fromkeys(each.command for each in missing if each.command not in alone)
+    commands = [command_text([*words, *place.words]) for words in plans]
+    commands += [one.command for one, each in zip(to_train, missing, strict=True) if each.command in alone]
+    return replace(result, to_train=tuple(to_train), commands=tuple(commands))
 
 
 class Timing:
@@ -178,3 +202,10 @@ def _sized(head: Any) -> Any:
     if isinstance(head, Mapping):
         return {key: bool(value) if key in ("p1", "p2") else _sized(value) for key, value in head.items()}
     return head
+
+
+def study_texts(planned: PlannedPart, known_runs: Collection[str]) -> str:
+    """State of the studies of a part, as of `state_text`; "" without any."""
+    plans = [plan for plan in (planned.part.without_series, planned.part.plan) if plan.startswith("studies/")]
+    texts = [state_text(read_study(shipped_configs()[plan]), known_runs) for plan in plans]
+    return " ".join(text for text in texts if text)

@@ -67,8 +67,7 @@ def _arguments(section: Any) -> dict[str, Any]:
         return {}
     if "class_path" not in section:
         return section
-    arguments: dict[str, Any] = section.setdefault("init_args", {})
-    return arguments
+    return section.get("init_args") or {}
 
 
 def settings_key(config: Mapping[str, Any]) -> str:
@@ -155,6 +154,22 @@ def setting_words(settings: Mapping[str, Any]) -> list[str]:
         for key, value in settings.items()
         for word in (f"--{key}", value if isinstance(value, str) else json.dumps(value))
     ]
+
+
+FEATURES = ("model.head.num_features", "model.head.encoder.num_features")
+"""Keys with the number of features of the body's embeddings."""
+
+
+def feature_settings(config: Mapping[str, Any], num_features: int | None) -> dict[str, int]:
+    """Settings that give a config another number of features; empty if it states none, or the same, or for None."""
+    found: dict[str, int] = {}
+    for key in FEATURES:
+        section: Any = config
+        for part in key.split("."):
+            section = _arguments(section).get(part)
+        if num_features is not None and section not in (None, num_features):
+            found[key] = num_features
+    return found
 
 
 def place_settings(config: Mapping[str, Any]) -> dict[str, Any]:

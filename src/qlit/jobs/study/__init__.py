@@ -8,6 +8,7 @@ __all__ = [
     "run",
     "setup",
     "size",
+    "state",
     "supervisor",
     "worker",
     "worker_process",

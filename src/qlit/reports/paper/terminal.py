@@ -64,6 +64,7 @@ def commands_text(results: Sequence[PartResult], basis: str) -> str:
     lines = [f"{heading_of(results)} ({basis}):"] if parts else []
     for each in parts:
         lines.append(f"\n{each.part.name}, {summary_of(each)}:")
+        lines += [f"  {each.study}"] if each.study else []
         lines += [f"  {command}" for command in each.commands]
         if len(each.to_train) < len(each.cells) and len(each.to_train) <= _MOST_COMMANDS:
             lines += [f"  {one.command}" for one in each.to_train if one.command not in each.commands]
