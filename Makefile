@@ -18,7 +18,7 @@ laid_over = below=$$($(BIN)/python -c 'import sysconfig; print(sysconfig.get_pat
 	echo "import site; site.addsitedir('$$below')" >"$$here/below.pth"
 
 .DEFAULT_GOAL := help
-.PHONY: help setup fit test site docs minimum torchquantum conformance parity sanitize image lint types format check bench ui clean
+.PHONY: help setup fit test site docs minimum torchquantum conformance parity sanitize cuda image lint types format check bench ui clean
 
 help: ## list what there is
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -59,6 +59,9 @@ sanitize: $(VENV)/installed-dev $(SANITIZED)/installed ## test the native engine
 	ASAN_OPTIONS=detect_leaks=0 UBSAN_OPTIONS=print_stacktrace=1 \
 	QLIT_NATIVE_LIBRARY="$$(ls $(CURDIR)/$(SANITIZED)/qlit/engines/_native*.so)" \
 		$(BIN)/python -m pytest --numprocesses $(WORKERS) tests/engines/test_native_engine.py
+
+cuda: $(VENV)/installed-cuda ## compile the CUDA kernels for every supported GPU and run them on the CPU; needs no GPU
+	$(BIN)/python -m pytest --numprocesses $(WORKERS) tests/engines/test_cuda_compiler.py tests/engines/test_cuda_kernels.py
 
 image: $(VENV)/installed-dev ## build the container image and run its commands in it (VARIANT=cuda; docs/containers.md)
 	docker/build $(VARIANT)
@@ -101,6 +104,10 @@ $(VENV)/installed: pyproject.toml constraints.txt $(NATIVE)
 
 $(VENV)/installed-dev: $(VENV)/installed
 	$(INSTALL) 'qlit-heads[quickstart,dev]' # is installed: its extras are added, and nothing is compiled again
+	@touch $@
+
+$(VENV)/installed-cuda: $(VENV)/installed-dev
+	$(INSTALL) 'qlit-heads[cuda]'
 	@touch $@
 
 $(VENV)/installed-docs: $(VENV)/installed

@@ -16,7 +16,7 @@ from qlit.engines.cuda.steps import INPUT_ANGLE, PARAMETER, Step, program_of
 
 _GROUP_THREADS = 512  # as kGroupThreads of the kernels
 _WARP = 32
-_DEFAULT_SHARED_BYTES = 48 * 1024  # of a block, unless a kernel asks for more
+DEFAULT_SHARED_BYTES = 48 * 1024  # of a block, unless a kernel asks for more
 _NO_CONTROL = 31
 _WINDOW_BITS = 12
 
@@ -41,14 +41,19 @@ def layout_for(num_qubits: int, dtype: torch.dtype, kernels: Kernels) -> Layout:
         return Layout("registers", registers_build(num_qubits, dtype))
     if shared_bytes_of(num_qubits, dtype) <= kernels.shared_bytes:
         return Layout("shared", Build("shared", dtype))
-    limit = min(kernels.shared_bytes, _DEFAULT_SHARED_BYTES)
+    limit = min(kernels.shared_bytes, DEFAULT_SHARED_BYTES)
     window_bits = max(bits for bits in range(GROUP_BITS + 1, _WINDOW_BITS + 1) if shared_bytes_of(bits, dtype) <= limit)
     return Layout("windows", Build("windows", dtype), window_bits)
 
 
 def shared_bytes_of(num_bits: int, dtype: torch.dtype) -> int:
     """Shared memory of a block that runs backward on 2**num_bits amplitudes: state, cotangent and sums of the warps."""
-    return ((2 << num_bits) + 2 * GROUP_STEPS * _GROUP_THREADS // _WARP) * dtype.itemsize
+    return (2 << num_bits) * dtype.itemsize + sums_bytes(dtype)
+
+
+def sums_bytes(dtype: torch.dtype) -> int:
+    """Shared memory that the kernels of groups have beside their dynamic one: `Sums` of groups.cu."""
+    return 2 * GROUP_STEPS * _GROUP_THREADS // _WARP * dtype.itemsize
 
 
 def group_threads(num_bits: int) -> int:
