@@ -42,6 +42,23 @@ def test_a_single_split_is_told_by_its_sentences():
     assert row.split()[3:] == ["+20.00", "-", "-", "-"]
 
 
+def test_letters_stand_for_long_names_and_every_line_fits_80_columns():
+    long = [f"a_model_with_a_{word}_name model.head.hidden_sizes=[64]" for word in "xyz"]
+    comparison = compare([model(name, (0.7, 0.72, 0.9 - k / 10)) for k, name in enumerate(long)])
+    lines = comparison_text(comparison, width=80).splitlines()
+    assert lines[2:5] == [f"{letter}  {name}" for letter, name in zip("ABC", long, strict=True)]
+    assert [line.split()[0] for line in lines[7:10]] == ["A", "B", "C"]
+    assert max(map(len, lines)) <= 80
+    assert not any(name in line for line in lines[5:] for name in long)
+    assert "difference between A and B, 3.33 points" in " ".join(lines)
+    # Two names of the greatest length that is used as it is.
+    names = ["m" * 17 + letter for letter in "xy"]
+    lines = comparison_text(compare([model(names[0], (0.7, 0.72)), model(names[1], (0.5, 0.9))])).splitlines()
+    rows = [line for line in lines if line.startswith(("model", "m" * 17, "paired"))]
+    assert len(rows) == 5
+    assert max(map(len, rows)) <= 80
+
+
 def test_the_picture_shows_every_run_and_difference(three):
     figure = comparison_figure(three)
     upper, lower = figure.axes

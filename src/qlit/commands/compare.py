@@ -2,6 +2,8 @@
 
 import argparse
 import json
+import shutil
+import sys
 from collections.abc import Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -40,7 +42,8 @@ def run(command: str, arguments: list[str]) -> int:
         Path(options.json).write_text(text + "\n", encoding="utf-8")
     if options.plot:
         comparison_figure(comparison).savefig(options.plot)
-    print(comparison_text(comparison))  # last, so that a closed pipe (`| head`) does not prevent the files
+    width = shutil.get_terminal_size().columns if sys.stdout.isatty() else None
+    print(comparison_text(comparison, width))  # last, so that a closed pipe (`| head`) does not prevent the files
     return 0
 
 

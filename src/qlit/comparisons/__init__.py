@@ -9,4 +9,5 @@ __all__ = [
     "results",
     "statistics",
     "table_file",
+    "verdicts",
 ]

@@ -7,12 +7,11 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from qlit.comparisons.results import Comparison, PairResult
+from qlit.reports.model_names import short_names
 from qlit.runtime.figure_style import BLUE, GREY, ORANGE, clean, titled_figure
 
 _NAME_CHARS = 40
 """Characters of one line of a model's name."""
-_SHORT_CHARS = 20
-"""Names up to this length stand in the labels of the differences; letters stand for longer ones."""
 _MINUS = "\N{MINUS SIGN}"
 _LINE_IN, _ROW_IN = 0.17, 0.36  # inches per line of a label and per row at least
 
@@ -27,7 +26,7 @@ def comparison_figure(comparison: Comparison) -> Figure:
     title = f"{comparison.dataset}: {comparison.num_test:,} test sentences, {splits}"
     note = comparison.pairs[0].verdict if len(comparison.pairs) == 1 else None
     names = [model.name for model in comparison.models]
-    short = _short_names(names)
+    short = short_names(names)
     labels = [_wrapped(name, prefix="" if name == short[name] else f"{short[name]}: ") for name in names]
     lines = max(label.count("\n") + 1 for label in labels)
     heights = (0.75 + max(_ROW_IN, _LINE_IN * lines + 0.12) * len(labels), 0.75 + _ROW_IN * len(comparison.pairs))
@@ -85,19 +84,6 @@ def _write_beside(axes: Any, texts: list[str], places: Any) -> None:
             text, (1, place), xycoords=("axes fraction", "data"), xytext=(6, 0), textcoords="offset points",
             va="center", fontsize=9, annotation_clip=False,
         )  # fmt: skip
-
-
-def _short_names(names: list[str]) -> dict[str, str]:
-    """A name for the labels of the differences, by name: itself, or a letter if any name is long."""
-    if all(len(name) <= _SHORT_CHARS for name in names):
-        return {name: name for name in names}
-    return {name: _letters(number) for number, name in enumerate(names)}
-
-
-def _letters(number: int) -> str:
-    """A, B, ..., Z, AA, AB, ..., as the columns of a spreadsheet."""
-    number, last = divmod(number, 26)
-    return (_letters(number - 1) if number else "") + chr(ord("A") + last)
 
 
 def _wrapped(name: str, *, prefix: str) -> str:

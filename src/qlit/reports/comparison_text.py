@@ -1,29 +1,60 @@
 """Text of a comparison for the terminal."""
 
+import textwrap
+from collections.abc import Mapping
+from dataclasses import replace
+
 from qlit.comparisons.results import SIGNIFICANCE, Comparison, ModelResult, PairResult, SplitResult
+from qlit.comparisons.verdicts import budget_of, verdict_of
+from qlit.reports.model_names import short_names
 
-_CUT = "Intervals over splits are cut where accuracies end, at 0 and 100 %, and those of differences at 100 points."
 
+def comparison_text(comparison: Comparison, width: int | None = None) -> str:
+    """Format models, differences and verdicts; accuracies in per cent, differences in percentage points.
 
-def comparison_text(comparison: Comparison) -> str:
-    """Format models, differences and verdicts; accuracies in per cent, differences in percentage points."""
+    Args:
+        comparison: The comparison. Letters stand for its models if one of them has a long name.
+        width: Columns at which sentences are broken; None for one line each.
+    """
     splits = "1 split" if comparison.num_splits == 1 else f"{comparison.num_splits} splits"
-    lines = [f"{comparison.dataset}: {comparison.num_test:,} test sentences of {splits}, the same for every model", ""]
-    lines += _models(comparison.models)
-    lines += ["", *_pairs(comparison.pairs), ""]
-    lines += _sentences(comparison)
-    lines += [pair.verdict for pair in comparison.pairs]
+    about = f"{comparison.dataset}: {comparison.num_test:,} test sentences of {splits}, the same for every model"
+    short = short_names([model.name for model in comparison.models])
+    legend = [f"{letter:<2} {name}" for name, letter in short.items() if letter != name]
+    comparison = _renamed(comparison, short)
+    sentences = [*_sentences(comparison), *(pair.verdict for pair in comparison.pairs)]
     if _is_any_cut(comparison):
-        lines.append(
+        sentences.append(
             "Intervals over splits are cut where accuracies end, at 0 and 100 %; those of differences at 100 points."
         )
     if len(comparison.pairs) > 1:
-        lines.append(
+        sentences.append(
             f"Every interval has its own confidence of 95 %; that one of these {len(comparison.pairs)} is wrong is "
             "more likely."
         )
-    lines += [comparison.bodies] if comparison.bodies else []
-    return "\n".join([*lines, comparison.budget])
+    sentences += [comparison.bodies] if comparison.bodies else []
+    sentences.append(comparison.budget)
+    lines = [*_broken([about], width), "", *legend, *[""] * bool(legend), *_models(comparison.models), ""]
+    return "\n".join([*lines, *_pairs(comparison.pairs), "", *_broken(sentences, width)])
+
+
+def _renamed(comparison: Comparison, short: Mapping[str, str]) -> Comparison:
+    """The same comparison with other names of its models."""
+    if all(name == other for name, other in short.items()):
+        return comparison
+    models = tuple(replace(model, name=short[model.name]) for model in comparison.models)
+    pairs = []
+    for pair in comparison.pairs:
+        first, second = short[pair.first], short[pair.second]
+        interval = None if pair.low is None or pair.high is None else (pair.low, pair.high)
+        verdict = verdict_of(first, second, pair.difference, interval, pair.splits, is_noise=pair.is_noise)
+        pairs.append(replace(pair, first=first, second=second, verdict=verdict))
+    return replace(comparison, models=models, pairs=tuple(pairs), budget=budget_of(models))
+
+
+def _broken(sentences: list[str], width: int | None) -> list[str]:
+    if width is None:
+        return sentences
+    return [line for each in sentences for line in textwrap.wrap(each, width) or [""]]
 
 
 def _models(models: tuple[ModelResult, ...]) -> list[str]:
@@ -42,12 +73,12 @@ def _models(models: tuple[ModelResult, ...]) -> list[str]:
 def _pairs(pairs: tuple[PairResult, ...]) -> list[str]:
     names = [f"{pair.second} - {pair.first}" for pair in pairs]
     width = max(len("paired difference"), *map(len, names))
-    lines = [f"{'paired difference':<{width}}  points  95 % interval     p (paired t)  Cohen's d_z"]
+    lines = [f"{'paired difference':<{width}}  points  95 % interval     p (t)    d_z"]
     for name, pair in zip(names, pairs, strict=True):
         interval = "-" if pair.low is None or pair.high is None else _range(pair.low, pair.high)
         p_value = "-" if pair.p_value is None else f"{pair.p_value:.2g}"
         size = "-" if pair.cohens_dz is None else f"{pair.cohens_dz:.2f}"
-        lines.append(f"{name:<{width}}  {100 * pair.difference:>+6.2f}  {interval:<16}  {p_value:>12}  {size:>11}")
+        lines.append(f"{name:<{width}}  {100 * pair.difference:>+6.2f}  {interval:<16}  {p_value:>7}  {size:>5}")
     return lines
 
 
