@@ -9,23 +9,25 @@ from typing import Any
 import qlit
 from qlit.commands import COMMANDS
 
-_HELP = f"""qlit VERSION: quantum, quantum-inspired and classical heads on sentence embeddings (arXiv:2504.08732)
+_HELP = f"""qlit VERSION: quantum, quantum-inspired and classical heads on
+sentence embeddings (arXiv:2504.08732)
 
 usage: qlit COMMAND [OPTIONS]    (qlit COMMAND --help shows the options)
 
 {"".join(f"  {name:<12}{text}{chr(10)}" for name, (_, text) in COMMANDS.items())}
 every command:
-  --allow NAME
-            allow the import of a module or class that a checkpoint names, or of a function that a config names;
-            repeatable. Read its code first, because it runs with your rights (docs/security.md)
-  --quiet   print no progress and no notes, but results, warnings and errors (or set QLIT_QUIET=1)
+  --allow NAME  allow the import of a module or class that a checkpoint names,
+                or of a function that a config names; repeatable. Read its code
+                first, because it runs with your rights (docs/security.md)
+  --quiet       print no progress and no notes, but results, warnings and errors
+                (or set QLIT_QUIET=1)
 
 exit status:
   0 success, 1 error, 2 wrong command line, 128 + n stopped by signal n
 
 examples:
   qlit fit --config quickstart
-  qlit fit --config multi_sqe --data.source my/sst2 --trainer.max_epochs 60
+  qlit fit --config multi_sqe --data.source my/sst2
   qlit predict best.ckpt "What a lovely evening this was."
 """
 

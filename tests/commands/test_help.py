@@ -33,10 +33,17 @@ def test_help_loads_no_library(words):
         f"try: assert main({[*words, '--help']!r}) == 0\nexcept SystemExit as stop: assert not stop.code\n"
         f"loaded = [name for name in {heavy} if name in sys.modules]\nassert not loaded, loaded"
     )
-    done = subprocess.run([sys.executable, "-c", code], env=environment(), capture_output=True, text=True)
+    variables = {**environment(), "COLUMNS": "80"}
+    done = subprocess.run([sys.executable, "-c", code], env=variables, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     assert done.stdout.startswith(f"usage: qlit {' '.join(words)} ")
+    assert max(map(len, done.stdout.splitlines())) <= 80
     assert "\x1b" not in done.stdout
+
+
+def test_the_list_of_commands_fits_80_columns(capsys):
+    assert main(["--help"]) == 0
+    assert max(map(len, capsys.readouterr().out.splitlines())) <= 80
 
 
 @pytest.mark.parametrize("command", SECTIONS)

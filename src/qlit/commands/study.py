@@ -24,13 +24,13 @@ if TYPE_CHECKING:
 
 _VERBS = {
     "run": "start or continue a study with its own worker processes",
-    "worker": "work on a study beside other workers, with PostgreSQL also on other machines",
+    "worker": "work beside other workers, with PostgreSQL also on other machines",
     "status": "show finished, running and failed trials, and the best cells so far",
     "stop": "stop all workers after their current trials, or with --now at once",
     "reap": "recover trials and close runs of killed processes",
     "best": "show the cell with the best validation score, and its test accuracy",
     "export": "write all trainings as CSV",
-    "report": "write which factors matter, as an HTML page with figures, and as PNG and CSV",
+    "report": "write which factors matter, as HTML with figures, PNG and CSV",
 }
 
 
@@ -39,7 +39,7 @@ def run(command: str, arguments: list[str]) -> int:
     if not arguments or arguments[0] in ("-h", "--help"):
         print(f"usage: qlit {command} VERB --config configs/studies/X.yaml [OPTIONS]\n")
         print("".join(f"  {verb:<8}{text}\n" for verb, text in _VERBS.items()), end="")
-        print("\nqlit study VERB --help lists its options; configs/README.md describes study files.")
+        print("\nqlit study VERB --help lists its options; docs/studies.md describes study files.")
         return 0 if arguments else 2
     verb, *rest = arguments
     if verb == "trial":  # started by workers: a rank of a training in several processes

@@ -73,12 +73,12 @@ def _models(models: tuple[ModelResult, ...]) -> list[str]:
 def _pairs(pairs: tuple[PairResult, ...]) -> list[str]:
     names = [f"{pair.second} - {pair.first}" for pair in pairs]
     width = max(len("paired difference"), *map(len, names))
-    lines = [f"{'paired difference':<{width}}  points  95 % interval     p (t)    d_z"]
+    lines = [f"{'paired difference':<{width}}  points  95 % interval      p (t)    d_z"]
     for name, pair in zip(names, pairs, strict=True):
         interval = "-" if pair.low is None or pair.high is None else _range(pair.low, pair.high)
         p_value = "-" if pair.p_value is None else f"{pair.p_value:.2g}"
         size = "-" if pair.cohens_dz is None else f"{pair.cohens_dz:.2f}"
-        lines.append(f"{name:<{width}}  {100 * pair.difference:>+6.2f}  {interval:<16}  {p_value:>7}  {size:>5}")
+        lines.append(f"{name:<{width}}  {100 * pair.difference:>+6.2f}  {interval:<16} {p_value:>7}  {size:>5}")
     return lines
 
 

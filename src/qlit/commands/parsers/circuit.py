@@ -24,10 +24,10 @@ def parser_of(prog: str) -> CommandParser:
     parser = CommandParser(
         prog=prog,
         formatter_class=argparse.RawDescriptionHelpFormatter,
-        description="Draw a circuit of the paper (arXiv:2504.08732). `qlit describe --draw` draws those of a config.\n"
-        "qlit circuit diagnose examines those of a config with random parameters; it has its own --help.",
+        description="Draw a circuit of the paper (arXiv:2504.08732). `qlit describe --draw` draws\n"
+        "those of a config; `qlit circuit diagnose`, with its own --help, examines them.",
         epilog=f"parts:\n{parts}\n\nexamples:\n"
-        "  qlit circuit draw encoder --num_qubits 4 --connectivity 2 --num_layers 3 --plot fig3.svg\n"
+        "  qlit circuit draw encoder --num_qubits 4 --num_layers 3 --plot fig3.svg\n"
         "  qlit circuit draw pqc --num_qubits 3 --num_reuploads 2\n",
     )
     parser.add_argument("verb", choices=VERBS, metavar="|".join(VERBS), help="what to do")

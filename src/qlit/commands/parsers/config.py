@@ -10,13 +10,13 @@ def parser_of(prog: str) -> CommandParser:
     parser = CommandParser(
         prog=prog,
         formatter_class=argparse.RawDescriptionHelpFormatter,
-        description="The configs that come with qlit. Every command takes their names: qlit fit --config quickstart",
+        description="The configs that come with qlit. Every command takes their names:\nqlit fit --config quickstart",
         epilog="examples:\n"
         "  qlit config list\n"
-        "  qlit config show single_sqe          print a config\n"
-        "  qlit config copy single_sqe          write configs/single_sqe.yaml, to be changed\n"
-        "  qlit config copy table_06 --to my    write my/studies/table_06.yaml, and the config it varies\n"
-        "  qlit config schema > schema.json     write a JSON schema of configs, for editors\n",
+        "  qlit config show single_sqe        print a config\n"
+        "  qlit config copy single_sqe        write configs/single_sqe.yaml\n"
+        "  qlit config copy table_06 --to my  write my/studies/table_06.yaml and its base\n"
+        "  qlit config schema > schema.json   write a JSON schema for editors\n",
     )
     parser.add_argument(
         "verb", choices=("list", "show", "copy", "schema"), metavar="list|show|copy|schema", help="what to do"

@@ -26,8 +26,9 @@ def parser_of(prog: str) -> CommandParser:
     parser = CommandParser(
         prog=prog,
         formatter_class=argparse.RawDescriptionHelpFormatter,
-        description="Estimate the energy of the inference of one sentence on a QPU and by a simulator on a GPU,\n"
-        "as in the paper (arXiv:2504.08732, Table V, Fig. 5). Gate counts are those of the circuit itself.",
+        description="Estimate the energy of the inference of one sentence on a QPU and by a simulator\n"
+        "on a GPU, as in the paper (arXiv:2504.08732, Table V, Fig. 5). Gates are counted\n"
+        "in the circuit itself.",
         epilog="examples:\n  qlit energy\n  qlit energy --plot fig5.png --host_watt 65\n"
         "  qlit energy --num_reuploads 8 --gpu_flops 6.7e13 --json\n",
     )

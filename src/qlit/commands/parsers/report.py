@@ -16,12 +16,12 @@ def parser_of(prog: str) -> CommandParser:
     parser = CommandParser(
         prog=prog,
         formatter_class=argparse.RawDescriptionHelpFormatter,
-        description="Make the paper's figures and tables from the finished trainings in MLflow, beside\n"
-        "the published numbers: one page, report.html, and PNG, SVG and CSV files. Trains\n"
-        "nothing. What is missing is shown with the command that trains it, the cheapest\n"
-        "first. The extra `report` (plotly) makes the figures of the page interactive.",
+        description="Make the paper's figures and tables from the finished trainings in MLflow,\n"
+        "beside the published numbers: one page, report.html, and PNG, SVG and CSV files.\n"
+        "Trains nothing. What is missing is shown with the command that trains it, the\n"
+        "cheapest first. The extra `report` (plotly) makes the page interactive.",
         epilog="parts:\n  table2 table3 table4 fig5 fig8a fig8b fig9 fig10 fig11 fig12\n"
-        "Options that name data (--data.source, --data.body, ..) go to the printed commands.\n"
+        "Options that name data (--data.source, ..) go to the printed commands.\n"
         "examples:\n  qlit report --all\n  qlit report table2 fig8a --body all-mpnet-base-v2 --output paper/\n",
     )
     parser.add_argument("parts", nargs="*", metavar="PART", help="figures and tables to make")
