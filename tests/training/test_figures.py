@@ -11,6 +11,7 @@ from matplotlib.figure import Figure
 from matplotlib.image import imread
 from sklearn.metrics import roc_auc_score
 
+from qlit.runtime.intervals import wilson_interval
 from qlit.training.figures import confusion_matrix, reliability_diagram, roc_curve, training_curves
 from qlit.training.scores import Scores
 
@@ -94,6 +95,21 @@ def test_the_reliability_diagram_has_the_bins_and_the_number_of_the_score(predic
     assert (len(counts), counts.sum()) == (15, len(labels))
     gaps = np.abs(points.get_ydata() - points.get_xdata())
     assert counts[counts > 0] @ gaps / len(labels) == pytest.approx(error, abs=1e-6)
+
+
+def test_the_reliability_diagram_has_wilsons_intervals_and_marks_bins_with_few_examples():
+    probabilities = np.array([0.1] * 20 + [0.5] * 9 + [0.9] * 10)
+    labels = np.array([1] * 2 + [0] * 18 + [1] * 4 + [0] * 5 + [1] * 10)
+    figure = reliability_diagram(probabilities, labels, calibration_error=0.1)
+    upper = figure.axes[0]
+    hatched = sorted((bar.get_height(), bar.get_hatch() is not None) for bar in upper.patches)
+    assert hatched == [(0.1, False), (pytest.approx(4 / 9), True), (1.0, False)]
+    (segments,) = [bars.get_segments() for bars in upper.collections]
+    ends = [(low, high) for (_, low), (_, high) in segments]
+    expected = [wilson_interval(*given) for given in ((0.1, 20), (4 / 9, 9), (1.0, 10))]
+    np.testing.assert_allclose(ends, expected)
+    assert {"fewer than 10 examples", "predicted probability (15 bins of equal width, 39 examples)"} <= {*texts(figure)}
+    assert_is_drawn(figure)
 
 
 def test_a_probability_of_one_lies_in_the_last_bin():

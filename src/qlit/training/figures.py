@@ -12,12 +12,14 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from qlit.runtime.figure_style import BLUE, GREY, ORANGE, clean, titled_figure
+from qlit.runtime.intervals import wilson_interval
 from qlit.training.scores import CALIBRATION_BINS
 
 _STAGES = {
     "train": {"color": BLUE, "marker": "o", "linestyle": "--", "label": "train"},
     "val": {"color": ORANGE, "marker": "s", "linestyle": "-", "label": "validation"},
 }
+_FEW = 10  # examples of a bin, below which its observed frequency says little
 _METRICS = ("loss", "accuracy")
 
 
@@ -110,7 +112,9 @@ def reliability_diagram(
     num_bins: int = CALIBRATION_BINS,
     note: str | None = None,
 ) -> Figure:
-    """Draw the observed frequency over the predicted probability.
+    """Draw the observed frequency over the predicted probability, with Wilson's 95 % interval of every bin.
+
+    Bins with few examples are hatched instead of filled.
 
     Args:
         probabilities: Predicted probabilities, shape (N,), in [0, 1], of the positive or of the chosen class.
@@ -123,24 +127,33 @@ def reliability_diagram(
     """
     probabilities, labels = _checked(probabilities, labels)
     # Bit-identical to torchmetrics, except that a probability of 1 belongs to the last bin and not to an extra one.
-    ends = torch.linspace(0, 1, num_bins + 1)
-    bins = (torch.bucketize(torch.from_numpy(probabilities).float(), ends, right=True) - 1).numpy()
+    edges = torch.linspace(0, 1, num_bins + 1)
+    bins = (torch.bucketize(torch.from_numpy(probabilities).float(), edges, right=True) - 1).numpy()
     bins = np.minimum(bins, num_bins - 1)
     sizes = np.bincount(bins, minlength=num_bins)
-    filled = sizes > 0
+    filled, few = sizes > 0, sizes < _FEW
     predicted = np.bincount(bins, probabilities, num_bins)[filled] / sizes[filled]
     observed = np.bincount(bins, labels, num_bins)[filled] / sizes[filled]
+    ends = np.array([wilson_interval(share, int(size)) for share, size in zip(observed, sizes[filled], strict=True)])
     figure = titled_figure(5.6, 5.4, f"Expected calibration error {calibration_error:.3f}", note)
     upper, lower = figure.subplots(2, 1, sharex=True, height_ratios=[3, 1])
     centres = (np.arange(num_bins) + 0.5) / num_bins
-    upper.bar(centres[filled], observed, 0.9 / num_bins, color=BLUE, alpha=0.45, label="observed")
-    upper.plot(predicted, observed, "s", color=ORANGE, markersize=5, label="at the mean prediction")
+    looks = ({"color": BLUE, "alpha": 0.45}, {"facecolor": "none", "edgecolor": BLUE, "alpha": 0.5, "hatch": "////"})
+    for is_few, look, label in zip((False, True), looks, ("observed", f"fewer than {_FEW} examples"), strict=True):
+        if (chosen := few[filled] == is_few).any():
+            upper.bar(centres[filled][chosen], observed[chosen], 0.9 / num_bins, label=label, **look)
+    upper.errorbar(
+        predicted, observed, yerr=[observed - ends[:, 0], ends[:, 1] - observed], fmt="s", color=ORANGE, markersize=5,
+        capsize=2.5, linewidth=1.2, label="at the mean prediction, 95 %",
+    )  # fmt: skip
     upper.plot([0, 1], [0, 1], color=GREY, linestyle=":", label="perfectly calibrated")
     upper.set(ylabel="observed frequency", xlim=(0, 1), ylim=(0, 1.02))
-    upper.legend(frameon=False, loc="upper left")
+    upper.legend(loc="upper left", fontsize=8.5, framealpha=0.85, edgecolor="none")
     bars = lower.bar(centres, sizes, 0.9 / num_bins, color=GREY)
     lower.bar_label(bars, fontsize=7, padding=1)
-    lower.set(xlabel=f"predicted probability ({num_bins} bins, {len(labels)} examples)", ylabel="count")
+    lower.set(
+        xlabel=f"predicted probability ({num_bins} bins of equal width, {len(labels):,} examples)", ylabel="count"
+    )
     lower.margins(y=0.25)
     for axes in (upper, lower):
         clean(axes)
