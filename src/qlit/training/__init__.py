@@ -5,6 +5,7 @@ __all__ = [
     "checkpoints",
     "checks",
     "datamodule",
+    "diagnostic_figures",
     "epoch_loop",
     "evaluation",
     "figures",

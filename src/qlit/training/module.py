@@ -92,8 +92,8 @@ class SentenceClassifier(Classifies, pl.LightningModule):
         self.divergence: Divergence | None = None
         """First number that was not finite, in training or in an evaluation; the same in all processes."""
         self.history: dict[str, list[tuple[float, float]]] = {}
-        """(epoch, value) of every finite training and validation score; checkpoints contain it, so that a resumed
-        training continues it.
+        """(epoch, value) of every finite training and validation score, and of numbers that a callback adds at the end
+        of an epoch; checkpoints contain it, so that a resumed training continues it.
 
         A validation in the middle of an epoch has a fraction as its epoch: 1.5 is halfway from the end of epoch 1 to
         the end of epoch 2."""

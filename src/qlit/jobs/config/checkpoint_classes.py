@@ -36,13 +36,14 @@ _LIGHTNING = {
 
 _LISTED = re.compile(
     rf"qlit\.heads(\.[a-z_]+)?\.({'|'.join(heads.__all__)})"
+    r"|qlit\.jobs\.callbacks(\.diagnostics)?\.Diagnostics"
     r"|torch\.(nn|optim)(\.[a-z_]+)*\.[A-Z]\w*"
     r"|lightning\.(pytorch|fabric)\.("
     + "|".join(rf"{package}(\.[a-z_]+)*\.({'|'.join(names)})" for package, names in _LIGHTNING.items())
     + ")"
 )
 _PACKAGES = (
-    *("qlit.heads", "torch.nn", "torch.optim", "lightning.fabric.plugins"),
+    *("qlit.heads", "qlit.jobs.callbacks", "torch.nn", "torch.optim", "lightning.fabric.plugins"),
     *(f"lightning.pytorch.{package}" for package in _LIGHTNING),
 )
 _UNLISTED_MODULES = (

@@ -3,4 +3,5 @@
 __all__ = [
     "families",
     "sampling",
+    "trained_states",
 ]
