@@ -1,12 +1,14 @@
 """`qlit circuit draw`: Figs. 2 and 3 of the paper, gate by gate."""
 
 import re
+import sys
 
 import pytest
 
-from qlit.circuits import Circuit, cnot, crx, cz, encoder_circuit, h, rz
+from qlit.circuits import Circuit, cnot, crx, cz, encoder_circuit, h, ry, rz, x, z
 from qlit.cli import main
 from qlit.reports.circuit_figure import circuit_figure
+from qlit.reports.other_drawers import other_figure
 
 FIG_3 = ["encoder", "--num_qubits", "4", "--connectivity", "2", "--num_layers", "3"]
 
@@ -43,6 +45,26 @@ def test_figure_3_gate_by_gate(capsys):
     assert [gate for gate in found if gate[0] == "cnot"] == cnots
     assert sorted(gate for gate in found if gate[0] == "ry") == sorted(parameters)
     assert "4 qubits, 36 parameters, 36 one-qubit gates, 32 two-qubit gates" in out
+
+
+@pytest.mark.parametrize("drawer", ["pennylane", "qiskit"])
+def test_other_drawers_draw_every_gate(drawer, tmp_path):
+    gates = (cnot(0, 1), cz(1, 2), h(0), rz(1, value=0.5), crx(0, 2, angle=0), ry(2, parameter=0), x(0), z(1))
+    figure = other_figure(Circuit(3, gates), drawer, title="Every kind")
+    words = " ".join(each.get_text() for axes in figure.axes for each in axes.texts)
+    for word in ("t0", "x0", "0.5"):
+        assert word in words
+    assert figure._suptitle.get_text() == "Every kind"
+    assert main(["circuit", "draw", *FIG_3, "--drawer", drawer, "--plot", str(tmp_path / "fig3.svg")]) == 0
+    assert (tmp_path / "fig3.svg").read_text().count("<path") > 30
+
+
+def test_a_drawer_that_is_not_installed_is_one_sentence(tmp_path, monkeypatch, capsys):
+    monkeypatch.setitem(sys.modules, "pylatexenc", None)
+    assert main(["circuit", "draw", "block", "--drawer", "qiskit", "--plot", str(tmp_path / "x.png")]) == 1
+    assert "needs the package pylatexenc: pip install qiskit pylatexenc" in capsys.readouterr().err
+    assert main(["circuit", "draw", "block", "--drawer", "qiskit"]) == 2
+    assert "--drawer goes with --plot FILE" in capsys.readouterr().err
 
 
 def test_figure_2_is_a_cnot_and_a_rotation_of_its_target(capsys):

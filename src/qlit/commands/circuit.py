@@ -6,6 +6,7 @@ import shutil
 from qlit.circuits import Circuit, ansatz, cnot, encoder_circuit, reuploading_circuit, ry
 from qlit.commands.parsers.circuit import FIGURE_SUFFIXES, TITLES, parser_of
 from qlit.reports.circuit_figure import circuit_figure
+from qlit.reports.other_drawers import other_figure
 from qlit.runtime.errors import UsageError
 from qlit.runtime.output_files import check_output
 
@@ -40,8 +41,14 @@ def run(command: str, arguments: list[str]) -> int:
         )
     )
     if options.plot is not None:
-        circuit_figure(circuit, title=TITLES[options.part], note=counts).savefig(options.plot)
+        title = TITLES[options.part]
+        if options.drawer in (None, "qlit"):
+            circuit_figure(circuit, title=title, note=counts).savefig(options.plot)
+        else:
+            other_figure(circuit, options.drawer, title=title).savefig(options.plot, bbox_inches="tight")
         return 0
+    if options.drawer is not None:
+        raise UsageError("--drawer goes with --plot FILE: it draws a picture.")
     width = options.width if options.width is not None else shutil.get_terminal_size((100, 24)).columns
     print(circuit.draw(width=width))
     print(f"\n{counts}\no: control, X below it: target; tK: RY by parameter K; xK: RY by input angle K")

@@ -6,6 +6,7 @@ __all__ = [
     "comparison_text",
     "diagnosis_figure",
     "energy_figure",
+    "other_drawers",
     "paper",
     "predictions",
     "published_table",

@@ -14,6 +14,7 @@ PARTS = {
     "pqc": "the whole PQC: R times angle encoding and PQC1, then PQC2 (Fig. 1)",
 }
 """What can be drawn."""
+DRAWERS = ("qlit", "pennylane", "qiskit")
 TITLES = {"block": "Block", "encoder": "Encoder", "pqc1": "PQC1", "pqc2": "PQC2", "pqc": "PQC"}
 """Titles of the pictures."""
 
@@ -44,5 +45,6 @@ def parser_of(prog: str) -> CommandParser:
     parser.add_argument(
         "--width", type=int, metavar="N", help="longest line of the text; default: the terminal's width"
     )
+    parser.add_argument("--drawer", choices=DRAWERS, help="who draws the picture; default: qlit")
     parser.add_argument("--plot", metavar="FILE", help=f"draw a picture ({', '.join(FIGURE_SUFFIXES)}) instead of text")
     return parser
