@@ -2,6 +2,8 @@
 
 import pytest
 
+from qlit.runtime.errors import UsageError
+from qlit.runtime.shipped_configs import find_shipped
 from qlit.studies.definition import Objective, Pruner, Replicate
 from qlit.studies.design_kinds import Design
 from qlit.studies.files.study_file import read_study
@@ -199,6 +201,15 @@ def test_an_error_is_one_sentence(write, text, sentence):
 def test_a_file_that_is_not_there_is_named(tmp_path):
     with pytest.raises(FileNotFoundError, match=r"There is no study file .*nowhere.yaml"):
         read_study(tmp_path / "nowhere.yaml")
+
+
+def test_the_base_may_be_the_name_of_a_config_of_qlit_unless_a_file_has_it(write, tmp_path):
+    named = GOOD.replace("base: base.yaml", "base: [quickstart, baselines/svc]")
+    assert read_study(write(named)).base == (find_shipped("quickstart"), find_shipped("baselines/svc"))
+    (tmp_path / "quickstart").write_text("model: {lr: 1.0}\n")
+    assert read_study(write(named)).base == (tmp_path / "quickstart", find_shipped("baselines/svc"))
+    with pytest.raises(UsageError, match=r"2 configs of qlit are called logistic_regression: .*; name one of them"):
+        read_study(write(GOOD.replace("base: base.yaml", "base: logistic_regression")))
 
 
 def test_configs_may_lie_in_the_home_folder(write, tmp_path, monkeypatch):

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from qlit.runtime.secrets import has_credentials
+from qlit.runtime.shipped_configs import find_shipped
 from qlit.runtime.yaml_text import read_yaml
 from qlit.runtime.yaml_values import (
     home_expanded,
@@ -56,11 +57,17 @@ def read_study(path: str | Path) -> Study:
         raise ValueError(f"In the study file {path}: {error}") from error
 
 
+def _config_named(name: str, folder: Path) -> Path:
+    """A config's path from the folder of the study file, or else the config of qlit with this name."""
+    path = Path(os.path.normpath(folder / home_expanded(name)))
+    return path if path.is_file() else find_shipped(name) or path
+
+
 def _study(content: dict[str, Any], file: Path) -> Study:
     if content.get("base") in (None, []) or content.get("factors") in (None, {}):
         raise ValueError("`base` (a config, or a list of them) and `factors` must be given.")
     configs = [text(each, "`base`") for each in listed(content["base"])]
-    base = tuple(Path(os.path.normpath(file.parent / home_expanded(each))) for each in configs)
+    base = tuple(_config_named(each, file.parent) for each in configs)
     for config in base:
         if not config.is_file():
             raise FileNotFoundError(f"There is no config {config}, the base of the study file {file}.")
