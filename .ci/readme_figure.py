@@ -16,7 +16,8 @@ _ROW = re.compile(r"\| ([^|]+) \| [^|]+ \| ([\d.]+) % \| ([\d.]+) % \| ([\d.]+) 
 _TOO_SHORT = "18 qubits"  # 20 of 800 epochs: "its row says nothing about the model"
 _NOTE = (
     "SST-2, 435 training sentences, 9,101 test sentences. Ours: mean over 3 splits (two encoders, 12 qubits) or 10, "
-    "with 95 % intervals, body all-mpnet-base-v2. Published: body paraphrase-mpnet-base-v2, a related model."
+    "with 95 % intervals, body all-mpnet-base-v2. Published: body paraphrase-mpnet-base-v2, a related model. "
+    "Neural networks: (hidden layers, width)."
 )
 
 
