@@ -31,9 +31,8 @@ def other_figure(circuit: Circuit, drawer: str, *, title: str) -> Figure:
         try:
             import_module(name)
         except ImportError as error:
-            packages = " ".join(_NEEDED[drawer])
             raise ValueError(
-                f"The drawer {drawer!r} needs the package {name}: pip install {packages}, or take qlit's own drawer."
+                f"The drawer {drawer!r} needs the package {name}: install {' and '.join(_NEEDED[drawer])}, or leave --drawer out."
             ) from error
     mpl.use("agg")  # both draw with pyplot, which would open a window
     figure = _by_pennylane(circuit) if drawer == "pennylane" else _by_qiskit(circuit)
@@ -48,6 +47,7 @@ def _by_pennylane(circuit: Circuit) -> Figure:
     # Angles are drawn as they are: a text is a valid angle for a drawing.
     operations = [getattr(qml, _IN_PENNYLANE[gate.kind])(*_angles(gate), wires=gate.wires) for gate in circuit]
     tape = qml.tape.QuantumScript(operations)
+    figure: Figure
     figure, _ = tape_mpl(tape, wire_order=range(circuit.num_qubits), show_all_wires=True, decimals=2)
     return figure
 
