@@ -32,7 +32,8 @@ def other_figure(circuit: Circuit, drawer: str, *, title: str) -> Figure:
             import_module(name)
         except ImportError as error:
             raise ValueError(
-                f"The drawer {drawer!r} needs the package {name}: install {' and '.join(_NEEDED[drawer])}, or leave --drawer out."
+                f"The drawer {drawer!r} needs the package {name}: install {' and '.join(_NEEDED[drawer])}, or leave "
+                "--drawer out."
             ) from error
     mpl.use("agg")  # both draw with pyplot, which would open a window
     figure = _by_pennylane(circuit) if drawer == "pennylane" else _by_qiskit(circuit)
