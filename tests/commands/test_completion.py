@@ -26,6 +26,7 @@ from qlit.runtime.shipped_configs import shipped_configs
             name for name in shipped_configs() if name.startswith("baselines/") and "end" not in name)]),
         (["study", "re"], ["reap", "report"]),
         (["completion", "z"], ["zsh"]),
+        (["report", "table2", "tab"], ["table3", "table4"]),
         (["predict", "some.ckpt", ""], []),
         (["nothing", "--"], ["--help"]),
     ],

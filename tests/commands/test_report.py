@@ -204,6 +204,25 @@ def test_trainings_of_a_table_and_of_a_fit_share_a_row(folder, body, capsys):
     assert (row["runs"], row["splits"]) == ("3", "3")
 
 
+@pytest.mark.usefixtures("folder")
+def test_runs_of_other_settings_are_told_apart_from_no_runs(capsys):
+    made_up_fit(cells_of("table2")["logistic regression"], 0.9)
+    _, err = said(capsys, "fig12", "--no_timing")
+    assert "none of the 1 ended trainings in MLflow at sqlite:" in err
+
+
+def test_an_estimate_needs_no_runs_and_no_store(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    out, err = said(capsys, "fig5")
+    assert err == ""
+    assert out == "  fig5    computed; needs no training\n\nreport/report.html\n"
+    assert {path.name for path in tmp_path.iterdir()} == {"report"}
+    energies = {row["qubits"]: row for row in rows(tmp_path, "fig5")}
+    assert float(energies["45"]["gpu_kj"]) < float(energies["45"]["qpu_kj"])
+    assert float(energies["46"]["gpu_kj"]) > float(energies["46"]["qpu_kj"])
+    assert energies["46"]["crossover_qubits"] == energies["46"]["published_crossover_qubits"] == "46"
+
+
 @pytest.mark.parametrize(
     ("arguments", "status", "sentence"),
     [

@@ -7,6 +7,7 @@ from qlit.commands import COMMANDS
 from qlit.commands.parsers.circuit import VERBS
 from qlit.commands.parsers.completion import parser_of
 from qlit.commands.parsers.short_help import SECTIONS
+from qlit.comparisons.paper import PARTS
 from qlit.runtime.shipped_configs import shipped_configs
 
 # The scripts call `qlit completion SHELL -- WORD ..` with the words typed so far, the last of which may be empty. Where
@@ -62,6 +63,8 @@ def candidates(words: Sequence[str]) -> list[str]:
         found = list(shipped_configs())
     elif typed.startswith("-"):
         found = _options("diagnose" if before[:2] == ["circuit", "diagnose"] else before[0])
+    elif before[0] == "report":
+        found = [name for name in PARTS if name not in before]
     elif len(before) == 1:
         found = list(_VERBS.get(before[0], ()))
     else:

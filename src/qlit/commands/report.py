@@ -180,9 +180,11 @@ def basis_text(options: argparse.Namespace) -> str:
 
 def _notices(found: EndedFits, results: Sequence[PartResult], runs: KeptRuns) -> Iterator[str]:
     where = scrub(runs.uri)
+    if not any(each.cells for each in results):
+        return
     if not found.fits:
         yield f"there is no finished training of this qlit in MLflow at {where}, so every accuracy is missing."
-    elif not any(each.values for each in results) and any(each.cells for each in results):
+    elif not any(each.values for each in results):
         yield (
             f"none of the {len(found.fits)} ended trainings in MLflow at {where} has the settings of these figures and "
             "tables."

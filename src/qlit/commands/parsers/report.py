@@ -2,6 +2,7 @@
 
 import argparse
 
+from qlit.comparisons.paper import PARTS
 from qlit.jobs.config.arguments import CommandParser
 
 DATA_KEYS = (
@@ -16,12 +17,12 @@ def parser_of(prog: str) -> CommandParser:
     parser = CommandParser(
         prog=prog,
         formatter_class=argparse.RawDescriptionHelpFormatter,
-        description="Make the paper's figures and tables from the finished trainings in MLflow,\n"
-        "beside the published numbers: one page, report.html, and PNG, SVG and CSV files.\n"
-        "Trains nothing. What is missing is shown with the command that trains it, the\n"
-        "cheapest first. The extra `report` (plotly) makes the page interactive.",
-        epilog="parts:\n  table2 table3 table4 fig5 fig8a fig8b fig9 fig10 fig11 fig12\n"
-        "Options that name data (--data.source, ..) go to the printed commands.\n"
+        description="Make the paper's figures and tables from the finished trainings in MLflow, with\n"
+        "the published numbers beside them: one page, report.html, and PNG, SVG and CSV\n"
+        "files. Trains nothing. What is missing is shown with the command that trains it,\n"
+        "the cheapest first. With the extra `report` (plotly) the page is interactive.",
+        epilog=f"parts:\n  {' '.join(PARTS)}\n"
+        "Options that name data (--data.source, --data.body) go to the printed commands.\n"
         "examples:\n  qlit report --all\n  qlit report table2 fig8a --body all-mpnet-base-v2 --output paper/\n",
     )
     parser.add_argument("parts", nargs="*", metavar="PART", help="figures and tables to make")

@@ -138,7 +138,7 @@ def _origin(value: CellValue) -> str:
     splits = list(dict.fromkeys(each.split for each in value.fits))
     shown = ", ".join(splits[:_MOST_SPLITS]) + f" and {len(splits) - _MOST_SPLITS} more" * (len(splits) > _MOST_SPLITS)
     what = f"split{'s' * (len(splits) != 1)} {shown}; " if splits else ""
-    others = f"; {value.num_others} runs with fewer epochs are left out" if value.num_others else ""
+    others = f"; without {value.num_others} with fewer epochs" if value.num_others else ""
     small = escape(f"{what}code {', '.join(value.commits)}{others}")
     return f'{escape(value.source.name)}<br><small title="{escape(" ".join(splits))}">{small}</small>'
 
