@@ -262,12 +262,16 @@ def _series_name(result: PartResult) -> str:
 def _epochs(result: PartResult) -> Figure:
     curves = result.history or {}
     value = next((each for each in result.values if each.fits), None)
-    what = "Nothing trained yet." if value is None else (
-        f"Ours: {value.source.name}, {value.epochs:,} of 800 epochs, split {value.fits[0].split}, code "
-        f"{value.fits[0].commit}."
-    )  # fmt: skip
-    figure = titled_figure(7.2, 4.2, result.part.title, f"{what} {result.part.remark}")
+    origin = "nothing trained yet"
+    if value is not None:
+        fit = value.fits[0]
+        origin = (
+            f"ours: {value.source.name}, {value.epochs or 0:,} of {value.cell.epochs or 0:,} epochs\n"
+            f"split {fit.split}; code {fit.commit}"
+        )
+    figure = titled_figure(7.2, 4.4, result.part.title, result.part.remark)
     upper, lower = figure.subplots(2, 1, sharex=True)
+    upper.set_title(origin, fontsize=9, color=GREY)
     for axes, name, label, scale, colour, dashes in (
         (upper, "train/loss", "training loss", 1, BLUE, "-"),
         (lower, "val/accuracy", "validation\naccuracy, %", 100, ORANGE, "--"),
