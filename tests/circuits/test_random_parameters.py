@@ -52,6 +52,12 @@ def test_a_circuit_without_parameters_has_the_variance_0():
     assert found.largest_variance == 0
 
 
+def test_derivatives_that_are_zero_up_to_rounding_have_the_variance_0():
+    found = diagnosed(np.random.default_rng(4).normal(0, 1e-16, (20, 2)))
+    assert found.gradient_variances == (0, 0)
+    assert found.gradient_variance == (0, 0, 0)
+
+
 def test_one_sample_is_refused():
     with pytest.raises(ValueError, match="at least 2 samples, but got 1"):
         diagnosed(np.zeros((1, 2)))

@@ -15,6 +15,7 @@ from qlit.circuits.entanglement import haar_entanglement
 from qlit.circuits.expressibility import NUM_BINS, Bins, Expressibility, expressibility, haar_divergence_of_real_states
 
 _NUM_RESAMPLES = 1000
+_ROUNDING = 1e-26  # variance of float64's rounding, room to spare; a plateau of 24 qubits has 1e-8
 
 
 class Estimate(NamedTuple):
@@ -86,12 +87,13 @@ def diagnosis_of(
         raise ValueError(f"A variance needs at least 2 samples, but got {num_samples}.")
     weights_RS = rng.multinomial(num_samples, np.full(num_samples, 1 / num_samples), _NUM_RESAMPLES) / num_samples
     unbiased = num_samples / (num_samples - 1)
-    variances_P = gradients_SP.var(axis=0, ddof=1)
+    variances_P = _without_rounding(gradients_SP.var(axis=0, ddof=1))
     variance, again_R = 0.0, np.zeros(_NUM_RESAMPLES)
     if circuit.num_parameters:
         variance = float(variances_P.mean())
         means_RP = weights_RS @ gradients_SP
-        again_R = unbiased * (weights_RS @ np.square(gradients_SP).mean(axis=1) - np.square(means_RP).mean(axis=1))
+        squares_R = weights_RS @ np.square(gradients_SP).mean(axis=1)
+        again_R = _without_rounding(unbiased * (squares_R - np.square(means_RP).mean(axis=1)))
     return Diagnosis(
         num_qubits=circuit.num_qubits,
         num_parameters=circuit.num_parameters,
@@ -104,6 +106,11 @@ def diagnosis_of(
         entanglement=_estimate(float(entanglement_S.mean()), weights_RS @ entanglement_S),
         random_entanglement=haar_entanglement(circuit.num_qubits, real=circuit.is_real),
     )
+
+
+def _without_rounding(variances: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Variances with 0 for those of derivatives that are 0 up to rounding."""
+    return np.where(variances < _ROUNDING, 0.0, variances)
 
 
 def _estimate(value: float, again_R: NDArray[np.float64]) -> Estimate:

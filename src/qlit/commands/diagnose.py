@@ -2,14 +2,18 @@
 
 import json
 import math
+import sys
+import textwrap
 from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
 
+from tqdm import tqdm
+
 from qlit.circuits.random_parameters import Diagnosis, ExponentialFit, exponential_fit
 from qlit.commands.parsers.diagnose import FIGURE_SUFFIXES, joined, parser_of
 from qlit.jobs.config.arguments import split_overrides
-from qlit.jobs.diagnostics.families import Family, families_of
+from qlit.jobs.diagnostics.families import Family, families_of, left_out
 from qlit.jobs.diagnostics.sampling import check_size, diagnose
 from qlit.jobs.estimates.sizes import fill_local_sizes
 from qlit.jobs.estimates.training import config_parser, read_config
@@ -18,6 +22,7 @@ from qlit.reports.diagnosis_figure import Curves, diagnosis_figure
 from qlit.runtime.errors import UsageError
 from qlit.runtime.output_files import check_output
 
+_COLUMNS = 80
 _MAX_SEED = 2**32 - 1
 
 
@@ -34,22 +39,22 @@ def diagnose_circuits(prog: str, arguments: Sequence[str]) -> int:
     words = [word for path in options.config for word in ("--config", path)]
     config, _ = read_config(config_parser(prog), [*words, *overrides], fill_sizes=fill_local_sizes)
     families = families_of(config.model.head)
+    for remark in left_out(config.model.head, families):
+        print(f"{prog}: note: {remark}", file=sys.stderr)
     circuits = {family.name: [family.circuit(number) for number in options.qubits] for family in families}
     for circuit in [each for of_family in circuits.values() for each in of_family]:
         check_size(circuit, options.samples)  # before the first of them runs
-    found = {
-        family.name: [
-            diagnose(
-                circuit,
-                wire=family.wire,
-                num_samples=options.samples,
-                seed=(options.seed, number, circuit.num_qubits),
-                bins=options.bins,
-            )
-            for circuit in circuits[family.name]
-        ]
-        for number, family in enumerate(families)
-    }
+    found: dict[str, list[Diagnosis]] = {family.name: [] for family in families}
+    work = [(number, family, circuit) for number, family in enumerate(families) for circuit in circuits[family.name]]
+    for number, family, circuit in tqdm(work, unit="circuit", disable=None, leave=False):
+        made = diagnose(
+            circuit,
+            wire=family.wire,
+            num_samples=options.samples,
+            seed=(options.seed, number, circuit.num_qubits),
+            bins=options.bins,
+        )
+        found[family.name].append(made)
     fits = {name: _fit(rows) for name, rows in found.items()}
     what = f"{options.samples:,} random vectors of parameters, seed {options.seed}"
     if options.json:
@@ -104,29 +109,40 @@ def _text(
     lines = [f"{what}; in brackets 95 % intervals"]
     for family in families:
         rows = found[family.name]
-        lines += [
-            "",
-            f"{family.name} ({family.kind.__name__}), <Z> of wire {family.wire}",
-            f"{'qubits':>6}{'parameters':>11}  {'gradient variance':<33}{'largest':<10}{'expressibility':<21}"
-            f"{'least':<7}{'entanglement':<21}random",
-        ]
-        for row in rows:
-            lines.append(
-                f"{row.num_qubits:>6}{row.num_parameters:>11,}  "
-                f"{_estimate(row.gradient_variance, '.3g'):<33}{row.largest_variance:<10.3g}"
-                f"{_estimate(row.expressibility, '.3f'):<21}{row.least_expressibility:<7.3f}"
-                f"{_estimate(row.entanglement, '.3f'):<21}{row.random_entanglement:.3f}"
-            )
-        lines.append(_decay(fits[family.name], rows))
-        lines += [remark] if (remark := family.remark(rows[0].num_qubits)) else []
-    return "\n".join(
-        [
-            *lines,
-            "",
-            "largest: of a single parameter. least, random: expressibility and entanglement of uniformly random states",
-            "with real amplitudes where the circuit's are real, else of Haar-random ones.",
-        ]
+        remark = family.remark(rows[0].num_qubits)
+        lines += ["", f"{family.name} ({family.kind.__name__}), <Z> of wire {family.wire}", *_gradients(rows)]
+        lines += [*_wrapped(_decay(fits[family.name], rows)), "", *_states(rows), *_wrapped(remark)]
+    explained = (
+        "largest: of the derivatives by one parameter. least, random: expressibility and entanglement of uniformly "
+        "random states, with real amplitudes where the circuit's are real, else of Haar-random ones."
     )
+    return "\n".join([*lines, "", *_wrapped(explained)])
+
+
+def _gradients(rows: Sequence[Diagnosis]) -> list[str]:
+    return [
+        f"{'qubits':>6}{'parameters':>12}  {'gradient variance':<36}largest",
+        *(
+            f"{row.num_qubits:>6}{row.num_parameters:>12,}  {_estimate(row.gradient_variance, '.3g'):<36}"
+            f"{row.largest_variance:.3g}"
+            for row in rows
+        ),
+    ]
+
+
+def _states(rows: Sequence[Diagnosis]) -> list[str]:
+    return [
+        f"{'qubits':>6}  {'expressibility':<24}{'least':<9}{'entanglement':<24}random",
+        *(
+            f"{row.num_qubits:>6}  {_estimate(row.expressibility, '.3f'):<24}{row.least_expressibility:<9.3f}"
+            f"{_estimate(row.entanglement, '.3f'):<24}{row.random_entanglement:.3f}"
+            for row in rows
+        ),
+    ]
+
+
+def _wrapped(text: str) -> list[str]:
+    return textwrap.wrap(text, _COLUMNS)
 
 
 def _estimate(estimate: Any, spec: str) -> str:
@@ -139,6 +155,6 @@ def _decay(fit: ExponentialFit | None, rows: Sequence[Diagnosis]) -> str:
     if fit is None:
         return "There is no exponential decay of a gradient variance of 0."
     return (
-        f"The gradient variance decays as exp({-fit.rate:.2f} qubits), by the factor {math.exp(-fit.rate):.2f} per "
+        f"The gradient variance follows exp({-fit.rate:.2f} qubits), a factor of {math.exp(-fit.rate):.2f} per "
         f"qubit; 95 % interval of the rate: {fit.low:.2f} to {fit.high:.2f}."
     )

@@ -158,6 +158,23 @@ def test_without_a_test_the_last_weights_are_drawn(folder):
     assert artifacts(folder, only_run(folder, "tiny").info.run_id) >= PICTURES
 
 
+def test_a_validation_draws(folder):
+    assert main(["fit", *config(folder), "--tracking.experiment", "plain"]) == 0
+    best = folder / "mlruns" / "runs" / only_run(folder, "plain").info.run_id / "best.ckpt"
+    assert main(["validate", *config(folder), *WITH, "--ckpt_path", str(best), "--tracking.experiment", "scored"]) == 0
+    run = only_run(folder, "scored")
+    assert artifacts(folder, run.info.run_id) >= {"latent_vectors.png", "entanglement.png"}
+    assert 0 < run.data.metrics["entanglement/pqc"] < 1
+
+
+def test_a_training_that_diverges_is_recorded_as_without_it(folder, capsys):
+    assert main(["fit", *config(folder), *WITH, "--model.lr", "1e38"]) == 1
+    assert "Diagnostics" not in "".join(capsys.readouterr())
+    run = only_run(folder, "tiny")
+    assert run.info.status == "FAILED"
+    assert "diverged" in run.data.tags
+
+
 def test_a_search_for_a_learning_rate_leaves_no_trace(folder):
     finder = ["--trainer.callbacks+=LearningRateFinder", "--trainer.callbacks.num_training_steps=20"]
     assert main(["fit", *config(folder), *WITH, *finder]) == 0

@@ -5,7 +5,7 @@ from jsonargparse import Namespace
 
 from qlit.circuits import encoder_circuit, reuploading_circuit
 from qlit.heads import AnsatzPQC, ReuploadingPQC, SimulatedQuantumEncoder
-from qlit.jobs.diagnostics.families import families_of
+from qlit.jobs.diagnostics.families import families_of, left_out
 from qlit.jobs.estimates.sizes import fill_local_sizes
 from qlit.jobs.estimates.training import config_parser, read_config
 from qlit.runtime.shipped_configs import find_shipped
@@ -46,6 +46,18 @@ def test_settings_of_a_device_and_of_shots_do_not_matter():
     options = ["--model.head.pqc.shots", "10", "--model.head.pqc.noise.p1", "0.1", "--model.head.pqc.register", "full"]
     plain, other = families("single_sqe"), families("single_sqe", *options)
     assert other["pqc"].circuit(3) == plain["pqc"].circuit(3)
+
+
+def test_a_part_without_a_circuit_is_named():
+    words = ["--config", str(find_shipped("ablations/neural_encoder"))]
+    parsed, _ = read_config(config_parser("test"), words, fill_sizes=fill_local_sizes)
+    head = parsed.model.head
+    assert left_out(head, families_of(head)) == [
+        "The encoder NeuralEncoder is left out, because it is no circuit of qlit."
+    ]
+    words = ["--config", str(find_shipped("multi_sqe"))]
+    parsed, _ = read_config(config_parser("test"), words, fill_sizes=fill_local_sizes)
+    assert left_out(parsed.model.head, families_of(parsed.model.head)) == []
 
 
 def of_ansatz(ansatz):

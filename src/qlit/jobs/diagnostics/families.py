@@ -1,6 +1,6 @@
 """The circuits of a config's head at any number of qubits."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -91,6 +91,17 @@ def families_of(head: Namespace) -> list[Family]:
             "SimulatedQuantumEncoder, a ReuploadingPQC or an AnsatzPQC, such as single_sqe."
         )
     return found
+
+
+def left_out(head: Namespace, families: Sequence[Family]) -> list[str]:
+    """A sentence for the encoder or the PQC of a head of which nothing is a circuit of qlit."""
+    names = [family.name for family in families]
+    return [
+        f"The {part} {given.class_path.rpartition('.')[2]} is left out, because it is no circuit of qlit."
+        for part in ("encoder", "pqc")
+        if isinstance(given := head.init_args.get(part), Namespace)
+        and not any(f"{name}.".startswith(f"{part}.") for name in names)
+    ]
 
 
 def _found(part: Any, name: str) -> Iterator[Family]:
