@@ -61,7 +61,7 @@ sanitize: $(VENV)/installed-dev $(SANITIZED)/installed ## test the native engine
 		$(BIN)/python -m pytest --numprocesses $(WORKERS) tests/engines/test_native_engine.py
 
 cuda: $(VENV)/installed-cuda ## compile the CUDA kernels for every supported GPU and run them on the CPU; needs no GPU
-	$(BIN)/python -m pytest --numprocesses $(WORKERS) tests/engines/test_cuda_compiler.py tests/engines/test_cuda_kernels.py
+	$(BIN)/python -m pytest --numprocesses $(WORKERS) tests/engines/test_cuda_*.py
 
 image: $(VENV)/installed-dev ## build the container image and run its commands in it (VARIANT=cuda; docs/containers.md)
 	docker/build $(VARIANT)

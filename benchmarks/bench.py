@@ -130,7 +130,14 @@ def _options(arguments: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--budget_s", type=float, default=60, help="no more turns of a contestant that used this much")
     parser.add_argument("--timeout_s", type=float, default=300, help="for one answer; also for start and compilation")
     parser.add_argument("--threads", type=int, default=None, help="default: the cores this process may use, at most 2")
-    parser.add_argument("--engine", nargs="*", default=["native", "torch"], help="of qlit's engines, those to run")
+    parser.add_argument("--engine", nargs="*", default=None, help="of qlit's engines, those to run (native, torch)")
+    parser.add_argument(
+        "--device",
+        choices=["cpu", "cuda"],
+        default="cpu",
+        help="cuda: engines that run on a GPU get their tensors there (default engines: cuda, native, torch); native "
+        "and peers stay on the CPU, and its limits are not measured; unverified on a GPU",
+    )
     parser.add_argument(
         "--peer",
         action="append",
@@ -146,6 +153,10 @@ def _options(arguments: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--output", type=Path, default=HERE / "results", help="folder of the dated files")
     parser.add_argument("--no_output", action="store_const", const=None, dest="output", help="write no files")
     options = parser.parse_args(arguments)
+    if options.engine is None:
+        options.engine = ["cuda", "native", "torch"] if options.device == "cuda" else ["native", "torch"]
+    if options.device == "cuda":
+        options.limits_s = 0
     if options.threads is None:
         options.threads = min(2, machine.describe(0)["cores"])
     if options.repeat < 1 or min(options.qubits) < 2:
@@ -160,11 +171,18 @@ def _entries(options: argparse.Namespace) -> tuple[list[Entry], list[str]]:
     entries, left_out = [], []
     for name in options.engine:
         try:
-            engine_by_name(name)
+            engine = engine_by_name(name)
         except (ImportError, RuntimeError, ValueError) as error:
             left_out.append(f"{name}: {error}")
+            continue
+        device_types = engine.capabilities.device_types
+        on_device = options.device != "cpu" and (device_types is None or options.device in device_types)
+        lacks = engine.missing() or _without(options.device if on_device else "cpu")
+        if lacks:
+            left_out.append(f"{name}: {lacks}")
         else:
-            entries.append(Entry(name, HERE / "engines.py", sys.executable, ours=True))
+            shown = f"{name}@{options.device}" if on_device else name
+            entries.append(Entry(shown, HERE / "engines.py", sys.executable, ours=True))
     if options.no_peers:
         return entries, left_out
     given = options.peer or [item for item in os.environ.get("QLIT_BENCH_PEERS", "").split(",") if item]
@@ -183,6 +201,13 @@ def _entries(options: argparse.Namespace) -> tuple[list[Entry], list[str]]:
             )
         entries.append(Entry(name, Path(file), python))
     return entries, left_out
+
+
+def _without(device: str) -> str | None:
+    """Why torch cannot use a device; None if it can."""
+    import torch
+
+    return None if device == "cpu" or torch.cuda.is_available() else "torch finds no GPU here."
 
 
 def _measure(

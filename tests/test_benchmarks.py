@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
 from qlit.circuits import Gate, encoder_circuit, reuploading_circuit
 
@@ -75,6 +76,19 @@ def test_a_run_prints_a_table_and_keeps_it(tmp_path):
     else:
         assert report["limits"]["fma_flops"] > 1e8
         assert "FMA peak" in page.read_text()
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU")
+def test_engines_that_need_a_gpu_are_left_out_without_one(tmp_path):
+    done = run("--no_peers", "--device", "cuda", "--batches", "--output", str(tmp_path))
+    assert done.returncode == 0, done.stderr
+    (data,) = tmp_path.glob("*.json")
+    report = json.loads(data.read_text())
+    assert [row["name"] for row in report["sizes"][0]["steps"]] == ["native"]
+    cuda, torch_engine = report["left_out"]
+    assert cuda.startswith("cuda: Engine 'cuda' needs")
+    assert torch_engine == "torch: torch finds no GPU here."
+    assert report["limits"] is None
 
 
 def test_wrong_gradients_and_failures_are_told(tmp_path):

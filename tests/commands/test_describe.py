@@ -65,7 +65,9 @@ def test_every_config_is_described_as_a_table(shown, facts, config):
     for circuit in known["circuits"]:
         (row,) = [line for line in lines if line.startswith(f"{circuit['name']} ")]
         assert row.split()[1:] == [
-            value if key == "engine" else f"{value:,}" for key, value in circuit.items() if key != "name"
+            value if key == "engine" else f"{value:,}"
+            for key, value in circuit.items()
+            if key not in ("name", "reason")
         ]
     batch = f"a batch of {known['batch_size']} has {known['amplitudes']:,} amplitudes"
     assert any(line.startswith(batch) for line in lines) == bool(known["circuits"])

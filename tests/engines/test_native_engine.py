@@ -406,7 +406,7 @@ def test_auto_takes_native_on_the_cpu_and_torch_elsewhere():
     auto = engine_by_name("auto")
     assert isinstance(auto, AutoEngine)
     assert auto.taken_on("cpu").name == "native"
-    assert auto.taken_on("cuda").name == "torch"
+    assert auto.taken_on("mps").name == "torch"
     assert auto.taken_on("cpu", Circuit(1, (ry(0, parameter=0),))).name == "native"
     assert auto.taken_on("cpu", Circuit(1, (rx(0, parameter=0),))).name == "torch"
 

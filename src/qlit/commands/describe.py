@@ -78,9 +78,11 @@ def _circuits(facts: dict[str, Any], width: int) -> list[str]:
         f"{c['one_qubit_gates']:>13,}  {c['two_qubit_gates']:>13,}  {c['runs_a_sample']:>13,}  {c['engine']}"
         for c in facts["circuits"]
     ]
+    reasons = dict.fromkeys(f"{c['engine']}: {c['reason']}" for c in facts["circuits"] if c["reason"])
+    chosen = [line for text in reasons for line in textwrap.wrap(text, _MOST_COLUMNS, subsequent_indent="  ")]
     measured = [f"{c['name']} measures wires {c['measured']}" for c in facts["circuits"] if "measured" in c]
     batch = f"a batch of {facts['batch_size']} has {facts['amplitudes']:,} amplitudes; {_memory(facts)}"
-    return ["", f"{'circuit':<{width}}  {head}  engine", *rows, *measured, "", batch]
+    return ["", f"{'circuit':<{width}}  {head}  engine", *rows, *chosen, *measured, "", batch]
 
 
 def _memory(facts: dict[str, Any]) -> str:

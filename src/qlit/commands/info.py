@@ -77,14 +77,16 @@ def _found() -> dict[str, dict[str, Any]]:
 
 
 def _engines() -> dict[str, str]:
-    from qlit.engines import native_engine
+    from qlit.engines import CudaEngine, native_engine
 
+    lacks = CudaEngine().missing()
     if native_engine.is_built():
         native = f"available; this processor runs {', '.join(native_engine.available_kernels())}"
     else:
         native = f"not available: {native_engine.why_not_built()}"
     return {
         "native": native,
+        "cuda": "available; unverified on a GPU" if lacks is None else f"not available: {lacks}",
         "torch": "available",
         "density_matrix": "available",
         "reference": "available",

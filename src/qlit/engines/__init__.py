@@ -5,6 +5,7 @@ from inspect import isabstract, isclass
 from qlit.engines.auto_engine import AutoEngine
 from qlit.engines.base import Engine
 from qlit.engines.compiled import CompiledCircuit
+from qlit.engines.cuda import CudaEngine
 from qlit.engines.density_matrix import DensityMatrixEngine
 from qlit.engines.native_engine import NativeEngine
 from qlit.engines.own_objects import object_at
@@ -19,6 +20,7 @@ __all__ = [
     "Capabilities",
     "CircuitAngles",
     "CompiledCircuit",
+    "CudaEngine",
     "DensityMatrixEngine",
     "Engine",
     "NativeEngine",
@@ -41,6 +43,7 @@ __all__ = [
 
 _ENGINES: dict[str, type[Engine]] = {
     "auto": AutoEngine,
+    "cuda": CudaEngine,
     "density_matrix": DensityMatrixEngine,
     "native": NativeEngine,
     "reference": ReferenceEngine,
@@ -50,7 +53,7 @@ _ENGINES: dict[str, type[Engine]] = {
 
 
 def engine_by_name(name: str) -> Engine:
-    """The engine of that name: auto, native, torch, torchquantum, density_matrix, reference or pennylane:DEVICE.
+    """The engine of that name: auto, native, cuda, torch, torchquantum, density_matrix, reference or pennylane:DEVICE.
 
     A name with a dot is the import path of a subclass of `Engine`, which is made without arguments: my_engines.Mine.
 

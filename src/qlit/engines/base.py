@@ -54,6 +54,10 @@ class Engine(ABC):
         """
         return self
 
+    def reason_on(self, device_type: str, circuit: Circuit | None = None) -> str | None:  # noqa: ARG002 - as above
+        """Why `taken_on` chooses its engine, one clause; None for an engine that does not choose."""
+        return None
+
     def check_width(self, circuit: Circuit) -> None:
         """Raise a ValueError if the circuit has more qubits than this engine can run."""
         if circuit.num_qubits > self.capabilities.max_qubits:

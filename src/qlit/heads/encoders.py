@@ -109,7 +109,8 @@ class SimulatedQuantumEncoder(RunsCircuit, Encoder):
         center: Whether to subtract the mean embedding of the training split first; it is fitted once, on that split
             only, and saved with the weights.
         init_std: Standard deviation of the normal distribution the starting parameters are drawn from, radians.
-        engine: Engine that runs the circuit exactly: auto, native, torch, torchquantum, reference or pennylane:DEVICE.
+        engine: Engine that runs the circuit exactly: auto, native, cuda, torch, torchquantum, reference or
+            pennylane:DEVICE.
 
     Raises:
         ValueError: If a number is out of range.

@@ -31,7 +31,7 @@ class ReuploadingPQC(CircuitPQC):
         noise: Gate noise in training, evaluation or both; none by default. Shots are drawn from the noisy
             probabilities.
         init_std: Standard deviation of the normal distribution the starting parameters are drawn from, radians.
-        engine: Engine that runs the circuit: auto, native, torch, torchquantum, density_matrix, reference,
+        engine: Engine that runs the circuit: auto, native, cuda, torch, torchquantum, density_matrix, reference,
             pennylane:DEVICE or the import path of your own.
 
     Raises:

@@ -3,4 +3,6 @@
 `cuda.md` derives the mathematics; `kernels/` holds the CUDA C++ sources, which are compiled when they are first needed.
 """
 
-__all__: list[str] = []
+from qlit.engines.cuda.engine import CudaEngine
+
+__all__ = ["CudaEngine"]

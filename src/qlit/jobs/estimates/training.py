@@ -141,9 +141,10 @@ def describe(head: Head, counts: dict[str, Any], batch_size: int, device: torch.
 
     Returns:
         `remark` of the head; `parameters` by module and in `total`, None if only a fit determines it; `circuits` with
-        qubits, parameters, 1- and 2-qubit gates, engine, runs per sample in a training step, and the wires that
-        `measured_wires: auto` chose; `batch_size`; `amplitudes`, statevector amplitudes of all circuits for one batch;
-        and `bytes_per_step`, peak memory of the statevectors of a training step in bytes, None if not known.
+        qubits, parameters, 1- and 2-qubit gates, engine, why `engine: auto` chose it (None for another setting), runs
+        per sample in a training step, and the wires that `measured_wires: auto` chose; `batch_size`; `amplitudes`,
+        statevector amplitudes of all circuits for one batch; and `bytes_per_step`, peak memory of the statevectors of
+        a training step in bytes, None if not known.
     """
     circuits, modules = circuits_of(head, device), dict(head.named_modules())
     return {
@@ -158,6 +159,7 @@ def describe(head: Head, counts: dict[str, Any], batch_size: int, device: torch.
                 "two_qubit_gates": circuit.num_two_qubit_gates,
                 "runs_a_sample": runs,
                 "engine": engine.name,
+                "reason": modules[name].engine.reason_on(device.type, circuit),
                 **_measured(modules[name]),
             }
             for name, (circuit, engine, runs) in circuits.items()
