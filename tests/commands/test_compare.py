@@ -131,6 +131,18 @@ def test_a_stopped_comparison_continues_in_the_same_run(tmp_path, monkeypatch, c
     assert set(history(tmp_path, stopped.info.run_id, "train/loss")) == set(range(300))
 
 
+def test_a_margin_is_checked_judged_and_stored(compared, monkeypatch, capsys, refused):
+    for wrong in ("-1", "0", "101", "nan"):
+        assert "`0 < --margin <= 100` points must hold" in refused("a", "b", "--margin", wrong)
+    monkeypatch.chdir(compared)
+    ids = [run.info.run_id for run in all_runs(compared, "pair")]
+    assert main(["compare", *ids, "--margin", "99.9", "--json", "margin.json"]) == 0
+    assert "Margin of 99.9 points: " in capsys.readouterr().out
+    found = json.loads((compared / "margin.json").read_text())
+    assert found["margin"] == pytest.approx(0.999)
+    assert {found["pairs"][0]["first_is_not_worse"], found["pairs"][0]["second_is_not_worse"]} <= {True, False}
+
+
 def test_runs_are_compared_by_their_ids(compared, monkeypatch, capsys):
     monkeypatch.chdir(compared)
     ids = [run.info.run_id for run in all_runs(compared, "pair")]

@@ -7,11 +7,36 @@ import pytest
 from comparisons.fakes import fake_run, model
 
 from qlit.comparisons.comparison import Model, compare
+from qlit.comparisons.verdicts import margin_text
 from qlit.reports.comparison_text import comparison_text
 from qlit.runtime.intervals import wilson_interval
 from qlit.tracking.config_hash import BODY, DATA
 
 LOW = (0.70, 0.72, 0.71, 0.69)
+
+
+def test_a_margin_is_judged_by_the_end_of_the_interval_not_by_the_mean():
+    one, two = model("a", (0.8, 0.82, 0.81)), model("b", (0.79, 0.815, 0.8))
+    assert compare([one, two]).margin is None
+    assert compare([one, two]).pairs[0].second_is_not_worse is None
+    low, high = compare([one, two]).pairs[0].ends
+    assert -0.05 < low < -0.005 < high < 0.01
+    for margin, second in ((-low + 1e-9, True), (-low - 1e-9, False)):
+        (pair,) = compare([one, two], margin).pairs
+        assert (pair.first_is_not_worse, pair.second_is_not_worse) == (True, second)
+    (pair,) = compare([two, one], 0.012).pairs  # the order of the models does not matter
+    assert (pair.first_is_not_worse, pair.second_is_not_worse) == (-low < 0.012, True)
+
+
+def test_the_margin_of_a_single_split_is_judged_over_its_sentences():
+    (pair,) = compare([model("a", (0.8,), num_test=1000), model("b", (0.8,), num_test=1000)], 0.2).pairs
+    assert pair.ends == (pair.splits[0].low, pair.splits[0].high)
+    assert pair.first_is_not_worse
+    assert pair.second_is_not_worse
+    text = margin_text(pair, 0.2)
+    assert text.startswith(
+        "Margin of 20 points: b is not worse than a by as much, and a is not worse than b by as much ("
+    )
 
 
 def test_a_steady_difference_over_splits_is_told_as_one():

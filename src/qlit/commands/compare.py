@@ -36,7 +36,7 @@ def run(command: str, arguments: list[str]) -> int:
         if (stopped := series.train()) is not None:
             return stopped_status(command, stopped)
         models = _models_of_series(series)
-    comparison = compare(models)
+    comparison = compare(models, None if options.margin is None else options.margin / 100)
     if options.json:
         text = json.dumps(asdict(comparison), indent=2, allow_nan=False)
         Path(options.json).write_text(text + "\n", encoding="utf-8")
@@ -55,6 +55,8 @@ def parse_arguments(arguments: Sequence[str]) -> tuple[argparse.Namespace, list[
     """
     own, overrides = split_overrides(arguments)
     options = parser_of("qlit compare").parse(own)
+    if options.margin is not None and not 0 < options.margin <= 100:  # also for NaN
+        raise UsageError(f"`0 < --margin <= 100` points must hold, but got {options.margin:g}.")
     check_output(options.json)
     check_output(options.plot, suffixes=(".png", ".svg", ".pdf"))
     return options, overrides

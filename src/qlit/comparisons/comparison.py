@@ -1,7 +1,7 @@
 """Compare models fairly: on the same splits, with paired differences and a verdict on noise."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import combinations
 
 import numpy as np
@@ -42,7 +42,7 @@ class Model:
         return np.array([run.predictions.is_right.mean() for run in self.runs])
 
 
-def compare(models: Sequence[Model]) -> Comparison:
+def compare(models: Sequence[Model], margin: float | None = None) -> Comparison:
     """Compare models pair by pair.
 
     Intervals over splits cover the chance of splits, starting parameters and shots. They say nothing about other
@@ -51,6 +51,7 @@ def compare(models: Sequence[Model]) -> Comparison:
 
     Args:
         models: At least two models with equal numbers of runs; the k-th runs of all models must have the same split.
+        margin: Largest loss of accuracy, in (0, 1], that counts as none; chosen before the results are known.
     Raises:
         ValueError: If a fair comparison is impossible.
     """
@@ -63,10 +64,19 @@ def compare(models: Sequence[Model]) -> Comparison:
         num_test=len(models[0].runs[0].predictions.indices),
         num_splits=len(models[0].runs),
         models=results,
-        pairs=tuple(compare_pair(*pair) for pair in combinations(models, 2)),
+        pairs=tuple(_judged(compare_pair(*pair), margin) for pair in combinations(models, 2)),
         budget=budget_of(results),
         bodies=bodies_text([(model.name, model.runs) for model in models]),
+        margin=margin,
     )
+
+
+def _judged(pair: PairResult, margin: float | None) -> PairResult:
+    """The pair with its judgement on the margin: the end of the interval decides, not the mean."""
+    if margin is None:
+        return pair
+    low, high = pair.ends
+    return replace(pair, first_is_not_worse=high < margin, second_is_not_worse=low > -margin)
 
 
 def model_result(model: Model) -> ModelResult:

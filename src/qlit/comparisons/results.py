@@ -69,6 +69,8 @@ class PairResult:
         is_noise: Whether the difference is within noise: the interval over splits contains 0 or, with a single split,
             McNemar's mid-p is at least 0.05.
         verdict: One sentence on the difference.
+        first_is_not_worse, second_is_not_worse: Whether the interval shows that the model is worse than the other by
+            less than the margin (non-inferiority); None without a margin.
     """
 
     first: str
@@ -81,6 +83,15 @@ class PairResult:
     splits: tuple[SplitResult, ...]
     is_noise: bool
     verdict: str
+    first_is_not_worse: bool | None = None
+    second_is_not_worse: bool | None = None
+
+    @property
+    def ends(self) -> tuple[float, float]:
+        """95 % interval of the difference: over splits, or over the sentences of a single split."""
+        if self.low is None or self.high is None:
+            return self.splits[0].low, self.splits[0].high
+        return self.low, self.high
 
 
 @dataclass(frozen=True)
@@ -95,6 +106,7 @@ class Comparison:
         pairs: Results of all pairs, in the models' order.
         budget: One sentence on the tuning and training budgets.
         bodies: One sentence on the bodies if their files differ, else "".
+        margin: Largest loss of accuracy, in [0, 1], that counts as none; None if none was stated.
     """
 
     dataset: str
@@ -104,3 +116,4 @@ class Comparison:
     pairs: tuple[PairResult, ...]
     budget: str
     bodies: str = ""
+    margin: float | None = None

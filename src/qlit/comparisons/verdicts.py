@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from qlit.comparisons.results import SIGNIFICANCE, ModelResult, SplitResult
+from qlit.comparisons.results import SIGNIFICANCE, ModelResult, PairResult, SplitResult
 
 _TESTED = "; the epoch of the best validation accuracy was tested"
 
@@ -40,6 +40,22 @@ def verdict_of(
     if is_noise:
         return f"The difference between {better} and {worse}, {points} ({shown}), is within noise{caveat}."
     return f"{better} is better than {worse} by {points} ({shown}){caveat}."
+
+
+def margin_text(pair: PairResult, margin: float) -> str:
+    """One sentence that says for both models of a pair whether they may be worse by the margin."""
+    low, high = pair.ends
+    parts = [
+        f"{model} is not worse than {other} by as much"
+        if is_not_worse
+        else f"{model} may be worse than {other} by as much"
+        for model, other, is_not_worse in (
+            (pair.second, pair.first, pair.second_is_not_worse),
+            (pair.first, pair.second, pair.first_is_not_worse),
+        )
+    ]
+    interval = f"95 % interval of {pair.second} - {pair.first}: {100 * low:+.2f} to {100 * high:+.2f}"
+    return f"Margin of {100 * margin:g} points: {parts[0]}, and {parts[1]} ({interval})."
 
 
 def _told_apart_on_each(splits: Sequence[SplitResult]) -> bool:

@@ -34,6 +34,10 @@ def comparison_figure(comparison: Comparison) -> Figure:
     upper, lower = figure.subplots(2, 1, height_ratios=heights)
     _draw_accuracies(upper, comparison, labels)
     _draw_differences(lower, comparison.pairs, short)
+    if comparison.margin is not None:
+        for end in (-1, 1):
+            lower.axvline(end * 100 * comparison.margin, color=BLUE, linestyle="--", linewidth=1)
+        lower.set_xlabel(f"{lower.get_xlabel()[:-1]}; dashed: margin)")
     return figure
 
 
@@ -59,8 +63,7 @@ def _draw_accuracies(axes: Any, comparison: Comparison, labels: list[str]) -> No
 
 def _draw_differences(axes: Any, pairs: tuple[PairResult, ...], short: dict[str, str]) -> None:
     for place, pair in enumerate(pairs):
-        single = pair.splits[0]
-        low, high = (single.low, single.high) if pair.low is None or pair.high is None else (pair.low, pair.high)
+        low, high = pair.ends
         mean = 100 * pair.difference
         axes.errorbar(
             mean, place, xerr=[[mean - 100 * low], [100 * high - mean]],

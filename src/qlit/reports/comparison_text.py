@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from qlit.comparisons.results import SIGNIFICANCE, Comparison, ModelResult, PairResult, SplitResult
-from qlit.comparisons.verdicts import budget_of, verdict_of
+from qlit.comparisons.verdicts import budget_of, margin_text, verdict_of
 from qlit.reports.model_names import short_names
 
 
@@ -22,6 +22,8 @@ def comparison_text(comparison: Comparison, width: int | None = None) -> str:
     legend = [f"{letter:<2} {name}" for name, letter in short.items() if letter != name]
     comparison = _renamed(comparison, short)
     sentences = [*_sentences(comparison), *(pair.verdict for pair in comparison.pairs)]
+    if comparison.margin is not None:
+        sentences += [margin_text(pair, comparison.margin) for pair in comparison.pairs]
     if _is_any_cut(comparison):
         sentences.append(
             "Intervals over splits are cut where accuracies end, at 0 and 100 %; those of differences at 100 points."

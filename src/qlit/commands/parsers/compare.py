@@ -28,6 +28,12 @@ def parser_of(prog: str) -> CommandParser:
         metavar="S",
         help="the first seed: the seeds are S to S + N - 1; default 0; choose another for new splits",
     )
+    parser.add_argument(
+        "--margin",
+        type=float,
+        metavar="POINTS",
+        help="largest loss of accuracy that counts as none, chosen before the runs: say which model is not worse",
+    )
     parser.add_argument("--json", metavar="FILE", help="write all numbers to a file, too")
     parser.add_argument("--plot", metavar="FILE", help="write a figure to a file, too: .png, .svg or .pdf")
     return parser
