@@ -16,7 +16,7 @@ from qlit.engines.memory import check_free
 from qlit.heads import Encoder, Head, SimulatedQuantumEncoder
 from qlit.jobs.estimates.circuits import circuits_of
 
-BUDGET_S = 2.0  # for all measurements, unless one step alone takes longer, or the caller says otherwise
+BUDGET_S = 2.0  # for all measurements, unless one step alone takes longer
 _SHARE_OF_STEPS = 0.7
 _MOST_REPEATS = 200
 _FORWARD_SHARE = 1 / 3  # time of a forward pass as a share of a step, for choosing the rows of an inference batch
@@ -74,9 +74,9 @@ def bytes_free(device: torch.device) -> int:
 
 
 def measure(
-    head: Head, *, batch_size: int, eval_batch_size: int, device: torch.device, budget_s: float = BUDGET_S
+    head: Head, *, batch_size: int, eval_batch_size: int, device: torch.device, budget_s: float | None = None
 ) -> Measured:
-    """Time a few real training steps and inference batches on random embeddings, in about `budget_s`.
+    """Time a few real training steps and inference batches on random embeddings, in about `BUDGET_S` or `budget_s`.
 
     The head is moved to the device, its centring is fitted to the random embeddings, and its gradients are dropped.
     A step must fit into memory; compare `bytes_per_step` with `bytes_free` first.
@@ -86,10 +86,11 @@ def measure(
         batch_size: Rows of a training batch.
         eval_batch_size: Maximum number of rows of an inference batch.
         device: Device to measure.
-        budget_s: Seconds for all measurements, unless one step alone takes longer.
+        budget_s: Seconds for all measurements, unless one step alone takes longer; None for `BUDGET_S`.
     Raises:
         ValueError: If the head cannot be trained with its settings; a fit raises the same error.
     """
+    budget_s = BUDGET_S if budget_s is None else budget_s
     num_features = _num_features(head)
     dtype = next(head.parameters()).dtype
     generator = torch.Generator().manual_seed(0)

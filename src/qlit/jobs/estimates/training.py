@@ -19,7 +19,7 @@ from qlit.jobs.config.nulls import check_nulls
 from qlit.jobs.config.options import readable_errors, with_nulls
 from qlit.jobs.distributed.cores import num_processes
 from qlit.jobs.estimates.circuits import circuits_of
-from qlit.jobs.estimates.measurement import BUDGET_S, bytes_free, bytes_per_step, measure
+from qlit.jobs.estimates.measurement import bytes_free, bytes_per_step, measure
 from qlit.jobs.estimates.sizes import fill_local_sizes, sizes_before_reading
 from qlit.training.datamodule import SentenceDataModule
 from qlit.training.module import SentenceClassifier
@@ -83,7 +83,7 @@ def run_seconds(options: Sequence[str]) -> float | None:
         begun = time.perf_counter()
         config, made = read_config(config_parser("qlit describe"), options, fill_sizes=fill_head_sizes)
         reading_s = time.perf_counter() - begun
-    facts = _timed(config, made, BUDGET_S)
+    facts = _timed(config, made)
     if facts["timing"]["run_s"] is None:
         return None
     made.data.load_split()
@@ -109,7 +109,7 @@ def planned_seconds(options: Sequence[str], *, num_test: int, budget_s: float = 
     return None if facts["timing"]["run_s"] is None else _whole_run_s(facts, num_test, reading_s, 1)
 
 
-def _timed(config: Namespace, made: Namespace, budget_s: float) -> dict[str, Any]:
+def _timed(config: Namespace, made: Namespace, budget_s: float | None = None) -> dict[str, Any]:
     head = made.model.head.to(DTYPES.get(str(config.trainer.get("precision")), torch.float32))
     device, count = device_of(config.trainer), num_processes("the config", config.trainer) or 1
     return estimate(head, made.data, config.trainer, device, timed=True, processes=count, budget_s=budget_s)
@@ -184,7 +184,7 @@ def estimate(
     *,
     timed: bool,
     processes: int = 1,
-    budget_s: float = BUDGET_S,
+    budget_s: float | None = None,
 ) -> dict[str, Any]:
     """Estimate the time of the head in a fit, from a few real steps of one process.
 
