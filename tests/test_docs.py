@@ -4,6 +4,7 @@ import importlib.util
 import re
 import tomllib
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import pytest
 from packaging.requirements import Requirement
@@ -36,6 +37,15 @@ def test_links_lead_somewhere(page):
     links = re.findall(r"\]\(([^)#]+)[^)]*\)", page.read_text())
     missing = [link for link in links if "://" not in link and not (page.parent / link).exists()]
     assert not missing
+
+
+@every_page
+def test_links_to_other_servers_are_complete_addresses(page):
+    links = re.findall(r"\]\((\w+:[^)]*)\)", page.read_text())
+    wrong = [
+        link for link in links if urlsplit(link).scheme != "https" or "." not in urlsplit(link).netloc or " " in link
+    ]
+    assert not wrong
 
 
 @every_page
