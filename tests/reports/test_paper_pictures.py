@@ -5,7 +5,7 @@ from reports.paper_results import ended, result_of
 
 from qlit.reports.paper.files import svg_of
 from qlit.reports.paper.layout import boxes_of, level_text, points_of, table_rows
-from qlit.reports.paper.pictures import picture_of
+from qlit.reports.paper.pictures import picture_of, without_title
 from qlit.runtime.figure_style import PUBLISHED, SERIES
 
 FITS = {
@@ -52,6 +52,18 @@ def test_the_picture_of_equal_results_is_the_same_text():
     first, second = (svg_of(picture_of(result_of("fig8a", FITS["fig8a"])), "fig8a") for _ in range(2))
     assert first == second
     assert svg_of(picture_of(result_of("fig8a", FITS["fig8a"])), "other") != first  # ids of two pictures differ
+
+
+@pytest.mark.parametrize("name", ["table2", "fig8a", "fig12", "fig5"])
+def test_a_picture_in_a_page_has_no_second_title(name):
+    figure = picture_of(result_of(name, FITS[name]))
+    width, height = figure.get_size_inches()
+    title = figure.texts[0].get_text()
+    assert title in svg_of(figure, name, fonts="none")
+    bare = without_title(figure)
+    assert title not in svg_of(bare, name, fonts="none")
+    assert bare.get_size_inches()[0] == width
+    assert 0.7 * height < bare.get_size_inches()[1] < height
 
 
 def test_an_interval_ends_at_0_and_100_percent():

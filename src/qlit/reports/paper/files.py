@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 from qlit.comparisons.planned_cells import PartResult
 from qlit.reports.paper.csv_rows import history_rows, rows_of
 from qlit.reports.paper.page import page_of
-from qlit.reports.paper.pictures import picture_of
+from qlit.reports.paper.pictures import picture_of, without_title
 from qlit.studies.cell_results import csv_of
 
 
@@ -35,7 +35,7 @@ def write(results: Sequence[PartResult], folder: Path, facts: Mapping[str, str],
         if curves := history_rows(each):
             (folder / f"{each.part.name}_curves.csv").write_text(csv_of(curves), encoding="utf-8")
     page = folder / "report.html"
-    inline = {name: svg_of(picture, name, fonts="none") for name, picture in pictures.items()}
+    inline = {name: svg_of(without_title(picture), name, fonts="none") for name, picture in pictures.items()}
     page.write_text(page_of(results, lambda each: inline[each.part.name], facts, basis), encoding="utf-8")
     return page
 

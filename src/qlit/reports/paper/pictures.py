@@ -41,6 +41,17 @@ def picture_of(result: PartResult) -> Figure:
             return _sweep(result)
 
 
+def without_title(figure: Figure) -> Figure:
+    """The same figure without its title and note, for a page that has both as text; it is changed."""
+    for text in list(figure.texts):
+        text.remove()
+    layout: Any = figure.get_layout_engine()
+    width, height = figure.get_size_inches()
+    figure.set_size_inches(width, height * layout.get()["rect"][3])  # the part below the title
+    layout.set(rect=(0, 0, 1, 1))
+    return figure
+
+
 def _energy(result: PartResult) -> Figure:
     found = result.energies
     assert found is not None
