@@ -176,6 +176,7 @@ struct {
     void* function;
     unsigned sizes[7];
     void* stream;
+    int attribute[4];
     unsigned char argument[4096];
 } launched;
 static unsigned work_bytes;
@@ -188,8 +189,13 @@ static int launch(void* function, unsigned x, unsigned y, unsigned z, unsigned t
     memcpy(launched.argument, arguments[0], work_bytes);
     return function == (void*)13 ? 719 : 0;
 }
+static int set_attribute(int attribute, int value, void* kernel, int device) {
+    launched.attribute[0] = attribute, launched.attribute[1] = value, launched.attribute[2] = device;
+    return kernel == (void*)4096 ? 0 : 1;
+}
 int cuGetProcAddress_v2(const char* name, void** found, int version, uint64_t flags, int* status) {
     *found = !strcmp(name, "cuLaunchKernel") ? (void*)launch
+             : !strcmp(name, "cuKernelSetAttribute") ? (void*)set_attribute
              : !strncmp(name, "cuGetProcAddress", 16) ? (void*)cuGetProcAddress_v2 : 0;
     if (status) *status = 0;
     return *found ? 0 : 500;
@@ -200,6 +206,8 @@ import ctypes, sys
 from contextlib import nullcontext
 from types import SimpleNamespace
 import torch
+import cuda.core
+from qlit.engines.cuda import device
 from qlit.engines.cuda.device import CudaKernels
 from qlit.engines.cuda.sources import Build
 from qlit.engines.cuda.work import Work
@@ -217,20 +225,26 @@ work.circuits[1].by_scale = 2**40 + 1
 kernels.launch(build, "frames", (3, 2), 64, 1000, work)
 class Launched(ctypes.Structure):
     _fields_ = [("function", ctypes.c_void_p), ("sizes", ctypes.c_uint * 7), ("stream", ctypes.c_void_p),
-                ("argument", Work)]
+                ("attribute", ctypes.c_int * 4), ("argument", Work)]
 found = Launched.in_dll(stub, "launched")
 print(found.function, list(found.sizes), found.stream, bytes(found.argument) == bytes(work))
 try:
     kernels.launch(build, "half_angles", (1, 1), 32, 0, work)
 except RuntimeError as error:
     print(error)
+code = SimpleNamespace(get_kernel=lambda name: SimpleNamespace(handle=4096))
+cuda.core.ObjectCode = SimpleNamespace(from_cubin=lambda cubin: code)
+device.cubin_of = lambda *_: b"cubin"
+kernels._architecture, kernels._codes, kernels.shared_bytes, kernels._index = "sm_90", {}, 227 * 1024, 1
+print(kernels._loaded(Build("shared", torch.float32), "forward_shared"))
+print(list(Launched.in_dll(stub, "launched").attribute)[:3])
 """
 
 
 @needs_packages
 @pytest.mark.skipif(shutil.which("gcc") is None, reason="there is no gcc, which compiles the stub")
 @pytest.mark.skipif(sys.platform != "linux", reason="the stub replaces libcuda.so.1")
-def test_a_launch_hands_the_driver_sizes_stream_and_argument(tmp_path):
+def test_the_driver_gets_sizes_stream_and_argument_of_a_launch_and_shared_memory_of_a_kernel(tmp_path):
     (tmp_path / "stub.c").write_text(STUB)
     library = tmp_path / "libcuda.so.1"
     subprocess.run(["gcc", "-shared", "-fPIC", "-w", "-o", library, tmp_path / "stub.c"], check=True)
@@ -241,12 +255,14 @@ def test_a_launch_hands_the_driver_sizes_stream_and_argument(tmp_path):
         text=True,
     )
     assert done.returncode == 0, done.stderr
-    first, second = done.stdout.splitlines()
+    first, second, function, attribute = done.stdout.splitlines()
     assert first == "12345 [3, 2, 1, 64, 1, 1, 1000] 777 True"
     assert second.startswith(
         "Engine 'cuda' could not run its kernel half_angles on cuda:0: CUDA_ERROR_LAUNCH_FAILED. An earlier failure on "
         "this GPU may be the cause: start again with CUDA_LAUNCH_BLOCKING=1"
     )
+    # CU_FUNC_ATTRIBUTE_MAX_DYNAMIC_SHARED_SIZE_BYTES is 8; the kernels have 4 KiB of static shared memory in float32.
+    assert (function, attribute) == ("4096", f"[8, {223 * 1024}, 1]")
 
 
 @needs_packages

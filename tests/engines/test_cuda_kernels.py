@@ -344,6 +344,18 @@ def test_states_beyond_the_memory_of_the_device_are_refused():
         CudaOnCpu(kernels).expectation(circuit, parameters, errors=torch.zeros(16, 1, dtype=torch.uint8))
 
 
+def test_states_that_stay_on_the_chip_need_no_memory_of_the_device():
+    kernels = CpuKernels()
+    kernels.free_bytes = lambda: 0
+    circuit, parameters = Circuit(10, (ry(0, parameter=0),)), torch.zeros(1, requires_grad=True)
+    errors = torch.zeros(2**17, 1, dtype=torch.uint8)
+    with pytest.raises(ValueError, match=r"needs 0\.5 GiB"):
+        CudaOnCpu(kernels).expectation(circuit, parameters, errors=errors)
+    kernels.launch = lambda *_: None
+    with torch.no_grad():
+        assert CudaOnCpu(kernels).expectation(circuit, parameters, errors=errors).shape == (2**17, 10)
+
+
 # --- sanitizers ---
 
 SANITIZED = """
