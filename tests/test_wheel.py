@@ -67,6 +67,7 @@ def test_the_wheel_holds_package_and_configs_and_no_sources_of_the_extension(whe
     assert "qlit/configs/baselines/svc.yaml" in names
     assert "qlit/data/sample.tsv" in names
     assert "qlit/py.typed" in names
+    assert "qlit/engines/cuda/kernels/registers.cu" in names  # compiled where it is used
     assert ".cpp" not in names
     assert "tests/" not in names
 
