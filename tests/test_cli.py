@@ -21,6 +21,7 @@ COMMANDS = [
         "study",
         "circuit",
         "energy",
+        "dimension",
         "report",
         "info",
         "completion",

@@ -16,6 +16,7 @@ COMMANDS = {
     "study": ("qlit.commands.study", "sweep or search over config keys, with many workers"),
     "circuit": ("qlit.commands.circuit", "draw the circuits of the paper, or examine those of a config"),
     "energy": ("qlit.commands.energy", "estimate the energy of an inference on a QPU and on a GPU"),
+    "dimension": ("qlit.commands.dimension", "show what embeddings need: directions, and products of them"),
     "report": ("qlit.commands.report", "make the paper's figures and tables beside our results"),
     "info": ("qlit.commands.info", "show versions, engines, hardware and folders"),
     "completion": ("qlit.commands.completion", "print a script that completes commands and options in a shell"),

@@ -2,6 +2,7 @@
 
 __all__ = [
     "comparison",
+    "dimension",
     "models",
     "paper",
     "planned_cells",

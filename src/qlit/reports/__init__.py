@@ -5,6 +5,7 @@ __all__ = [
     "comparison_figure",
     "comparison_text",
     "diagnosis_figure",
+    "dimension",
     "energy_figure",
     "other_drawers",
     "paper",

@@ -19,6 +19,7 @@ _WITH_PARSER = (
     "sync",
     "config",
     "circuit",
+    "dimension",
     "energy",
     "report",
     "info",
