@@ -58,10 +58,8 @@ def products_text(findings: Findings) -> str:
     if findings.gain is None:
         return "Products of components were not tried."
     mean, low, high = findings.gain
-    largest = (
-        f"{100 * mean:+.2f} points at {findings.gain_at:,} component{'s' * (findings.gain_at != 1)}, paired 95 % interval {100 * low:+.2f} to "
-        f"{100 * high:+.2f}"
-    )
+    place = "1 component" if findings.gain_at == 1 else f"{findings.gain_at:,} components"
+    largest = f"{100 * mean:+.2f} points at {place}, paired 95 % interval {100 * low:+.2f} to {100 * high:+.2f}"
     if not findings.gains:
         return (
             f"Products of components raise the accuracy at none of {findings.num_tried} numbers of components (largest "
