@@ -6,7 +6,12 @@ import torch
 
 from qlit.engines.cuda.kernel_engine import KernelEngine
 from qlit.engines.cuda.kernels_of_device import Kernels
+from qlit.engines.cuda.layout import Layout, layout_for
+from qlit.engines.cuda.sources import Build
 from qlit.engines.request import Capabilities
+
+_CHECKED: set[tuple[torch.device, Build]] = set()
+"""Devices and builds that gave the results of the CPU in this process."""
 
 
 @final
@@ -18,7 +23,7 @@ class CudaEngine(KernelEngine):
     user's cache keeps them. The sums have a fixed order. Tensors must be contiguous.
 
     Unverified on a GPU: it never ran on one. Tests compile its kernels for every supported architecture, and run them
-    on the CPU.
+    on the CPU. Therefore kernels are compared with the CPU on a small circuit before a process uses them.
 
     Source: adjoint differentiation, arXiv:2009.02823.
     """
@@ -38,6 +43,20 @@ class CudaEngine(KernelEngine):
         from qlit.engines.cuda.availability import why_not
 
         return why_not()
+
+    def _check(self, kernels: Kernels, layout: Layout, num_qubits: int) -> None:
+        """Compare the kernels with the CPU once per process, GPU and build."""
+        key = kernels.device, layout.build
+        if key in _CHECKED:
+            return
+        from qlit.engines.cuda.self_check import check_kernels
+
+        if layout.part == "windows":  # the narrowest circuit with several windows has the same kernels, and is quick
+            num_qubits = min(num_qubits, layout.window_bits + 2)
+            while layout_for(num_qubits, layout.build.dtype, kernels).part != "windows":
+                num_qubits += 1
+        check_kernels(kernels, num_qubits, layout.build.dtype)
+        _CHECKED.add(key)
 
     def _kernels(self, device: torch.device) -> Kernels:
         from qlit.engines.cuda.device import kernels_of

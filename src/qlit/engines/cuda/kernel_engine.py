@@ -23,6 +23,9 @@ class KernelEngine(Engine):
     def _kernels(self, device: torch.device) -> Kernels:
         """The kernels of the device on which a request's tensors are."""
 
+    def _check(self, kernels: Kernels, layout: Layout, num_qubits: int) -> None:
+        """Raise a RuntimeError if the kernels of a layout are known to be wrong on this device."""
+
     def _expectation(self, request: Request) -> Tensor:
         return self._run(request, joint=False)
 
@@ -36,7 +39,9 @@ class KernelEngine(Engine):
         _check_contiguous(self.name, request)
         parameters, kernels = request.parameters, self._kernels(request.parameters.device)
         circuits = [*(encoder.circuit for encoder, _ in request.encoders), request.circuit]
-        layout = layout_for(max(circuit.num_qubits for circuit in circuits), parameters.dtype, kernels)
+        width = max(circuit.num_qubits for circuit in circuits)
+        layout = layout_for(width, parameters.dtype, kernels)
+        self._check(kernels, layout, width)
         if request.encoders and (layout.part == "windows" or len(circuits) > CIRCUITS):
             angles = [scale * self._run(encoder, joint=False) for encoder, scale in request.encoders]
             return self._run(request._replace(angles=torch.cat(angles, dim=1), encoders=()), joint=joint)
