@@ -230,6 +230,7 @@ def test_an_estimate_needs_no_runs_and_no_store(tmp_path, monkeypatch, capsys):
         (["figure99"], 2, "there are table2, table3, table4, fig5, fig8a, fig8b, fig9, fig10, fig11, fig12."),
         ([], 2, "name figures and tables, or give --all; there are table2, "),
         (["table2", "--model.lr", "1"], 2, "--model.lr does not name data or a body, and a report trains nothing"),
+        (["table2", "--output", "/proc/no/such"], 1, "The output folder /proc/no/such cannot be written ("),
         (["table2", "--output", "a-file"], 1, "The output folder a-file cannot be created, because "),
         (["table2", "--output", "a-file/below"], 1, "a-file is a file; name another one."),
         (["table2", "--experiment", "nothing"], 1, "There is no experiment 'nothing' in MLflow; the experiments there"),

@@ -90,16 +90,20 @@ def _check_folder(folder: Path) -> None:
     """Create the output folder, and check that it can be written.
 
     Raises:
-        ValueError: If it is a file, or below one.
-        OSError: If the system refuses.
+        ValueError: If it is a file, or below one, or the system refuses.
     """
     taken = next(each for each in (folder.absolute(), *folder.absolute().parents) if each.exists())
     if not taken.is_dir():
         raise ValueError(f"The output folder {folder} cannot be created, because {taken} is a file; name another one.")
-    folder.mkdir(parents=True, exist_ok=True)
     probe = folder / ".qlit-report"
-    probe.touch()
-    probe.unlink()
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        probe.touch()
+        probe.unlink()
+    except OSError as error:
+        raise ValueError(
+            f"The output folder {folder} cannot be written ({error.strerror}); name another one with --output."
+        ) from error
 
 
 def _of_sources(fits: Mapping[str, Sequence[EndedFit]], options: argparse.Namespace) -> dict[str, list[EndedFit]]:
