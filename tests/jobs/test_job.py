@@ -159,7 +159,7 @@ def test_a_stopped_training_is_found_and_continues(options, tmp_path):
     assert Job(options).find() == Outcome("finished", run.info.run_id)
 
     over = resumed.run()
-    assert (over.status, over.run_id, over.scores) == ("finished", None, {})
+    assert (over.status, over.run_id, over.scores) == ("finished", run.info.run_id, {})
     assert over.reason.startswith(f"nothing to do: {found.checkpoint} has been trained for all of its 2 epochs")
 
 

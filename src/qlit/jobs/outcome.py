@@ -24,7 +24,7 @@ class Outcome:
     Args:
         status: "finished"; "pruned" early, without `test/` scores; "stopped" by a signal; or "failed" because it
             diverged, without any scores. Any other failure is an exception.
-        run_id: Id of its MLflow run; None if no run was opened, and on ranks other than 0.
+        run_id: Id of its MLflow run; None without a run, and on ranks other than 0.
         scores: `val/` scores of the best epoch, `test/` scores of its checkpoint, `parameters`, `gates` of the part
             for a quantum processor, `num_validation` and `num_test` (sentences).
         reason: One sentence: why it failed, or why there was nothing to do.
