@@ -66,6 +66,7 @@ def test_a_single_encoder_head_part_by_part(facts, num_qubits):
         "two_qubit_gates": 11 * num_qubits,
         "runs_a_sample": 1,
         "engine": "native",
+        "reason": "the fastest engine on CPUs",
     }
     assert found["batch_size"] == 16
     assert found["amplitudes"] == 2 * 16 * 2**num_qubits

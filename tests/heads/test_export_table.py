@@ -93,6 +93,8 @@ def test_the_cell_is_true(name, engine, way, cell, num_classes):
         pytest.skip("TorchQuantum is not installed")
     if engine == "native" and find_spec("qlit.engines._native") is None:
         pytest.skip("the native engine is not built")
+    if engine == "cuda" and way in ("torch.compile", "OpenQASM") and (missing := engines.CudaEngine().missing()):
+        pytest.skip(missing)
     if engine == "pennylane":
         pytest.importorskip("pennylane")
         engine = "pennylane:default.qubit"

@@ -44,8 +44,8 @@ def test_a_command_that_works_says_nothing_more(outcome):
         (lambda: wilson_interval(0.5, 0), "`num_samples >= 1` must hold, but got num_samples=0."),
         (
             lambda: engine_by_name("qpu"),
-            "There is no engine 'qpu'; there are: auto, density_matrix, native, reference, torch, torchquantum, "
-            "pennylane:DEVICE, and the import path of ",
+            "There is no engine 'qpu'; there are: auto, cuda, density_matrix, native, reference, torch, "
+            "torchquantum, pennylane:DEVICE, and the import path of ",
         ),
         (lambda: resolve_body("./no/such"), "There is no body folder ./no/such (in "),
     ],

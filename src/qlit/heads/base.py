@@ -45,9 +45,9 @@ class Head(nn.Module, ABC):
     def seed_rows(self, seeds: Sequence[int]) -> None:
         """Fix the randomness of the next call row by row: row k depends on `seeds[k]`, but not on the other rows."""
 
-    @property
     def num_circuits_sent(self) -> int | None:
         """Number of circuits that devices got so far from this head; None if qlit simulates all of its circuits."""
+        # No property: TorchScript compiles the properties of a module.
         engines = {id(part.engine): part.engine for part in self.modules() if isinstance(part, RunsCircuit)}
         sent = [engine.num_sent for engine in engines.values() if engine.num_sent is not None]
         return sum(sent) if sent else None

@@ -55,7 +55,7 @@ class EpochProgress(pl.Callback):
 
     def _cost(self, module: SentenceClassifier) -> str:
         cost = f"CPU {duration_text(time.process_time() - self._cpu_s)}"
-        num_circuits = module.head.num_circuits_sent
+        num_circuits = module.head.num_circuits_sent()
         return cost if num_circuits is None else f"{cost}, {num_circuits:,} circuits"
 
     def _close(self) -> None:
