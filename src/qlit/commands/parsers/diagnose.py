@@ -3,11 +3,13 @@
 import argparse
 import re
 from collections.abc import Sequence
+from functools import partial
 
-from qlit.jobs.config.arguments import CommandParser
+from qlit.jobs.config.arguments import CommandParser, whole_numbers
 
 FIGURE_SUFFIXES = (".png", ".svg", ".pdf")
 BINS = ("width", "mass")
+_NUMBERS = partial(whole_numbers, example="--qubits 2 4 6 8", least="a circuit has at least 1 qubit")
 
 
 def parser_of(prog: str) -> CommandParser:
@@ -27,7 +29,7 @@ def parser_of(prog: str) -> CommandParser:
     )
     parser.add_argument("-c", "--config", action="append", default=[], help="config file; later ones win")
     parser.add_argument(
-        "--qubits", type=_numbers, default=[2, 4, 6, 8], metavar="N [N ...]", help="widths; default: 2 4 6 8"
+        "--qubits", type=_NUMBERS, default=[2, 4, 6, 8], metavar="N [N ...]", help="widths; default: 2 4 6 8"
     )
     parser.add_argument("--samples", type=int, default=5000, metavar="N", help="random parameters; default: 5000")
     parser.add_argument("--seed", type=int, default=0, metavar="N", help="seed of parameters, bootstrap; default: 0")
@@ -50,13 +52,3 @@ def joined(arguments: Sequence[str]) -> list[str]:
             while rest and re.fullmatch(r"-?\d+", rest[0]):
                 words[-1] += f",{rest.pop(0)}"
     return words
-
-
-def _numbers(text: str) -> list[int]:
-    try:
-        numbers = sorted({int(word) for word in text.split(",")})
-    except ValueError:
-        raise argparse.ArgumentTypeError(f"{text!r} are no whole numbers: --qubits 2 4 6 8") from None
-    if numbers[0] < 1:
-        raise argparse.ArgumentTypeError(f"a circuit has at least 1 qubit, but got {numbers[0]}")
-    return numbers

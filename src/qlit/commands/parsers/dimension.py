@@ -1,13 +1,15 @@
 """Options of `qlit dimension`."""
 
 import argparse
+from functools import partial
 
-from qlit.jobs.config.arguments import CommandParser
+from qlit.jobs.config.arguments import CommandParser, whole_numbers
 
 FIGURE_SUFFIXES = (".png", ".svg", ".pdf")
 NUM_SEEDS = 10
 COMPONENTS = (1, 2, 4, 8, 16, 32, 64, 128)
 MOST_WITH_PRODUCTS = 32
+_NUMBERS = partial(whole_numbers, example="--components 1,2,4", least="a number of components is at least 1")
 
 
 def parser_of(prog: str) -> CommandParser:
@@ -32,7 +34,7 @@ def parser_of(prog: str) -> CommandParser:
     shown = ",".join(map(str, COMPONENTS))
     parser.add_argument(
         "--components",
-        type=_numbers,
+        type=_NUMBERS,
         metavar="K,..",
         help=f"numbers of components; default: {shown}, as far as possible",
     )
@@ -46,13 +48,3 @@ def parser_of(prog: str) -> CommandParser:
     parser.add_argument("--json", action="store_true", help="print JSON")
     parser.add_argument("--plot", metavar="FILE", help=f"draw a figure, too ({', '.join(FIGURE_SUFFIXES)})")
     return parser
-
-
-def _numbers(text: str) -> list[int]:
-    try:
-        numbers = sorted({int(word) for word in text.split(",")})
-    except ValueError:
-        raise argparse.ArgumentTypeError(f"{text!r} are no whole numbers: --components 1,2,4") from None
-    if numbers[0] < 1:
-        raise argparse.ArgumentTypeError(f"a number of components is at least 1, but got {numbers[0]}")
-    return numbers

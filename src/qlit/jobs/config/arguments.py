@@ -73,6 +73,25 @@ class CommandParser(argparse.ArgumentParser):
         raise UsageError(f"{message}. See {self.prog} --help.")
 
 
+def whole_numbers(text: str, *, example: str, least: str) -> list[int]:
+    """Distinct whole numbers of at least 1 in increasing order, from text such as "4,1,2"; for an option's `type`.
+
+    Args:
+        text: The numbers, separated by commas.
+        example: A correct use of the option, for the message.
+        least: A sentence without its end that says what is at least 1.
+    Raises:
+        argparse.ArgumentTypeError: If the text has anything else.
+    """
+    try:
+        numbers = sorted({int(word) for word in text.split(",")})
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r} are no whole numbers: {example}") from None
+    if numbers[0] < 1:
+        raise argparse.ArgumentTypeError(f"{least}, but got {numbers[0]}")
+    return numbers
+
+
 def split_overrides(arguments: Sequence[str]) -> tuple[list[str], list[str]]:
     """Split a command's own arguments from options for configs: those with a dot in their name, and their values."""
     own: list[str] = []
