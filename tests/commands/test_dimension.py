@@ -35,13 +35,22 @@ def test_text_json_and_figure_say_the_same(tmp_path):
         (["--components", "four"], 2, "are no whole numbers: --components 1,2,4"),
         (["--components", "4000", "--seeds", "2"], 1, "determine at most 384 components, but 4,000 were asked for"),
         (["--margin", "-0.5"], 2, "`0 < --margin <= 100` points must hold, but got -0.5"),
+        (
+            ["--data.splits", "given", "--data.source", "given", "--seeds", "2"],
+            2,
+            "several seeds gave the same training split",
+        ),
         (["--data.trainable_body", "true"], 2, "leave data.trainable_body out"),
         (["--data.source", "nowhere.tsv"], 1, "nowhere.tsv"),
     ],
-    ids=["seeds", "none", "word", "too-many", "margin", "trainable", "source"],
+    ids=["seeds", "none", "word", "too-many", "margin", "given", "trainable", "source"],
 )
 def test_bad_input_is_one_sentence(tmp_path, options, status, told):
-    found, out, err = run(tmp_path, "dimension", *DATA, *options)
+    (tmp_path / "given").mkdir()
+    for part in ("train", "validation", "test"):
+        rows = "".join(f"{part} sentence {k}\t{k % 2}\n" for k in range(8))
+        (tmp_path / "given" / f"{part}.tsv").write_text(f"text\tlabel\n{rows}")
+    found, out, err = run(tmp_path, "dimension", *DATA, *options, "--quiet")
     assert (found, out) == (status, "")
     assert told in err
     assert len(err.splitlines()) == 1

@@ -33,6 +33,8 @@ def run(command: str, arguments: list[str]) -> int:
     if section["trainable_body"]:
         raise UsageError("the embeddings of a trainable body change during a training: leave data.trainable_body out.")
     modules = [_loaded({**section, "seed": options.first_seed + k}) for k in range(options.seeds)]
+    if len({tuple(sorted(each.split.train)) for each in modules}) < len(modules):  # as the data set's own split
+        raise UsageError("several seeds gave the same training split, so there is no spread to measure: take few_shot.")
     splits = [_parts_of(each) for each in modules]
     num_train, num_features = splits[0].train.embeddings.shape
     most = min(num_train - 1, num_features)
