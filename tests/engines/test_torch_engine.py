@@ -74,7 +74,7 @@ def test_autocast_does_not_touch_amplitudes():
 def test_engines_by_name():
     for name in ("auto", "native", "reference", "torch"):
         assert engine_by_name(name).name == name
-    with pytest.raises(ValueError, match="no engine 'qpu'; there are: auto, cuda, density_matrix, native, .* your own"):
+    with pytest.raises(ValueError, match=r"no engine 'qpu'; there are: auto, cuda, density_matrix, native, .* your"):
         engine_by_name("qpu")
 
 

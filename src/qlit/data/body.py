@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from qlit.data.folders import expanded
 from qlit.data.hub import download_body
+from qlit.data.onnx_files import UnusableOnnxError, onnx_file_of
 from qlit.data.own_code import code_elsewhere, code_needed
 
 if TYPE_CHECKING:
@@ -136,10 +137,15 @@ def load_body(folder: BodyFolder, device: str = "cpu") -> "SentenceTransformer":
         if not folder.trust_remote_code and (needed := code_needed(folder.path)):
             raise ValueError(_untrusted(folder, needed[0]))
         try:
-            model = SentenceTransformer(
-                str(folder.path), device=device, local_files_only=True, trust_remote_code=folder.trust_remote_code
-            )
-        except MemoryError:
+            if (onnx_file := onnx_file_of(folder.path)) is not None:
+                from qlit.data.onnx_body import load_onnx_body
+
+                model = load_onnx_body(folder.path, onnx_file, device)
+            else:
+                model = SentenceTransformer(
+                    str(folder.path), device=device, local_files_only=True, trust_remote_code=folder.trust_remote_code
+                )
+        except (MemoryError, UnusableOnnxError):
             raise
         except Exception as error:  # the libraries and the body's own code can raise anything
             if not folder.trust_remote_code and "trust_remote_code" in str(error):

@@ -14,6 +14,7 @@ from qlit.data.body import BodyFolder, load_body, quiet
 from qlit.data.fine_tuned import seen_by, write_record
 from qlit.data.lengths import cut_notice, lengths_of
 from qlit.data.notices import Notice
+from qlit.data.onnx_files import refuse_training
 from qlit.data.own_code import code_files
 
 
@@ -100,10 +101,11 @@ def fine_tune(
         every step if there are fewer than ten); and notices about sentences that the body truncates.
     Raises:
         FileExistsError: If `output` exists.
-        ValueError: If a sentence has no partner, or the training diverges.
+        ValueError: If a sentence has no partner, the training diverges, or the body is an ONNX file.
     """
     if output.exists():
         raise FileExistsError(f"{output} exists already: name another folder, or remove it first.")
+    refuse_training(body.name, body.path)
     pairs = draw_pairs(labels, settings.pairs_per_sentence, settings.seed)
     output.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=output.parent, prefix=f".{output.name}-") as work, quiet():

@@ -7,6 +7,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from qlit.data.folders import is_hidden
+from qlit.data.onnx_files import onnx_model_files
 from qlit.data.own_code import code_files
 from qlit.data.stamps import are_settled, file_stamp
 
@@ -64,6 +65,7 @@ def _checksum(fingerprint: str) -> str:
 
 def _model_files(folder: Path) -> Iterator[Path]:
     yield from code_files(folder)
+    yield from onnx_model_files(folder)
     for file in folder.rglob("*"):
         if file.suffix in _MODEL_SUFFIXES and not is_hidden(file, folder) and file.is_file():
             yield file

