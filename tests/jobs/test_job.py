@@ -182,8 +182,8 @@ def test_a_diverged_training_fails_and_is_found_as_that(options, tmp_path):
 def test_a_pruned_training_is_not_found(options, tmp_path):
     asked = []
 
-    def give_up(epoch, accuracy):
-        asked.append((epoch, accuracy))
+    def give_up(epoch, scores):
+        asked.append((epoch, scores["val/accuracy"]))
         return True
 
     made = Job(options)

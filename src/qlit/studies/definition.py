@@ -179,7 +179,7 @@ class Objective:
 
 @dataclass(frozen=True)
 class Pruner:
-    """Rule by which a search stops a trial before its last epoch, because of its validation accuracy.
+    """Rule by which a search stops a trial before its last epoch, because the score of the objective is poor.
 
     Args:
         kind: `none`; `median`: stop below the median of the earlier trials at the same epoch; `halving`: stop if not

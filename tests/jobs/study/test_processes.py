@@ -52,14 +52,14 @@ assert start["worker"] == os.getppid() and os.getpgrp() == os.getpid()
 assert signal.SIGTERM in signal.pthread_sigmask(signal.SIG_BLOCK, [])
 answers = line.makefile()
 for epoch in range(3):
-    say(epoch=epoch, accuracy=0.5)
+    say(epoch=epoch, scores={"val/loss": 0.5})
     if json.loads(answers.readline()):
         break
 say(outcome={"status": "pruned" if epoch == 1 else "", "run_id": "R", "scores": {"val/accuracy": 0.5}})
 """,
         give_up=give_up,
     )
-    assert asked == [(0, 0.5), (1, 0.5)]
+    assert asked == [(0, {"val/loss": 0.5}), (1, {"val/loss": 0.5})]
     assert outcome == Outcome("pruned", "R", {"val/accuracy": 0.5})
     assert trained.closed == []
 

@@ -156,6 +156,10 @@ def test_the_fingerprint_is_of_what_the_cells_mean(write, tmp_path):
         (GOOD + "objectives: accuracy", "an objective is one of val/loss, val/accuracy, .*, gates, but got 'accuracy'"),
         (GOOD + "objectives: {metric: val/loss, direction: up}", "must be maximize or minimize, but got 'up'"),
         (GOOD + "pruner: median", "a pruner needs a search with one objective"),
+        (
+            GOOD + "design: {kind: tpe, num_trials: 9}\nobjectives: gates\npruner: median",
+            "a pruner needs a `val/` score as the objective: gates is known at once",
+        ),
         (GOOD + "pruner: {kind: best}", "`pruner.kind` must be none, median or halving, but got 'best'"),
         (GOOD + "design: {kind: gp, num_trials: 9}\nobjectives: [val/loss, parameters]", "'gp' has one objective"),
         (GOOD + "  a.x: {values: [1, 2], screen: [1, 2]}", "'a.x' has `screen`, which only a two_stage"),

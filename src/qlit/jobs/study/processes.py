@@ -1,9 +1,9 @@
 """A training of a study in several processes, which the worker of its trial starts, answers and ends.
 
 The processes (`qlit study trial`, in rank.py) do not use the study's storage. Rank 0 sends messages to the worker
-through a socket, one line of JSON each: the id of its run; the accuracy after every epoch, which the worker answers
-with whether to stop; and at its end the outcome or the error. The other ranks have no socket; they write their error to
-a file.
+through a socket, one line of JSON each: the id of its run; the validation scores after every epoch, which the
+worker answers with whether to stop; and at its end the outcome or the error. The other ranks have no socket; they write
+their error to a file.
 """
 
 import contextlib
@@ -19,6 +19,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Literal
 
+from qlit.jobs.callbacks.pruning import GiveUp
 from qlit.jobs.distributed.launchers import without_launchers
 from qlit.jobs.job import Job
 from qlit.jobs.outcome import Outcome
@@ -52,7 +53,7 @@ def train_in_processes(
     count: int,
     tags: dict[str, str],
     raise_if_stopped: Callable[[], None],
-    give_up: Callable[[int, float], bool] | None,
+    give_up: GiveUp | None,
 ) -> Outcome:
     """Run a job in several processes.
 
@@ -75,7 +76,7 @@ def train_in_processes(
                     received |= message
                     raise_if_stopped()
                     if "epoch" in message:
-                        answer = give_up is not None and give_up(message["epoch"], message["accuracy"])
+                        answer = give_up is not None and give_up(message["epoch"], message["scores"])
                         with contextlib.suppress(BrokenPipeError):  # rank 0 has ended; then the messages end too
                             connection.sendall(f"{json.dumps(answer)}\n".encode())
                 with contextlib.suppress(subprocess.TimeoutExpired):

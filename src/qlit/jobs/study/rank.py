@@ -7,7 +7,7 @@ import socket
 import threading
 import time
 import traceback
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
@@ -104,9 +104,9 @@ class _WorkerConnection:
         """Send a message, which needs no answer."""
         self._connection.sendall(f"{json.dumps(message)}\n".encode())
 
-    def ask(self, epoch: int, accuracy: float) -> bool:
+    def ask(self, epoch: int, scores: Mapping[str, float]) -> bool:
         """Report an epoch; return whether to stop."""
-        self.send({"epoch": epoch, "accuracy": accuracy})
+        self.send({"epoch": epoch, "scores": dict(scores)})
         answer: bool = json.loads(self._reader.readline())
         return answer
 

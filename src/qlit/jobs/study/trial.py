@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 
 from qlit.data.contents import Contents
 from qlit.jobs.callbacks.interruption import Interruption
-from qlit.jobs.callbacks.pruning import Pruning
+from qlit.jobs.callbacks.pruning import GiveUp, Pruning
 from qlit.jobs.distributed.cores import num_processes
 from qlit.jobs.job import Job
 from qlit.jobs.outcome import Outcome
@@ -16,7 +16,7 @@ def train(
     job: Job,
     tags: dict[str, str],
     raise_if_stopped: Callable[[], None],
-    give_up: Callable[[int, float], bool] | None = None,
+    give_up: GiveUp | None = None,
     check: Callable[[Contents], None] | None = None,
     objectives: Sequence[str] = (),
 ) -> Outcome:

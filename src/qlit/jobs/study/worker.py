@@ -6,13 +6,14 @@ import sys
 import threading
 import time
 import traceback
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 
 import numpy as np
 
 from qlit.data.contents import Contents
+from qlit.jobs.callbacks.pruning import GiveUp
 from qlit.jobs.job import Job
 from qlit.jobs.outcome import Outcome
 from qlit.jobs.study.contents import recorded_contents
@@ -159,9 +160,7 @@ class Worker:
                 break
         return outcomes
 
-    def _outcome(
-        self, job: Job, claimed: Claimed, replicate: Replicate, give_up: Callable[[int, float], bool] | None
-    ) -> Outcome:
+    def _outcome(self, job: Job, claimed: Claimed, replicate: Replicate, give_up: GiveUp | None) -> Outcome:
         needed = [objective.metric for objective in self.trials.definition.objectives]
         tags, check = self._tags(claimed, replicate), self._check(claimed)
         try:
@@ -178,12 +177,16 @@ class Worker:
         diverged = {DIVERGED: outcome.reason} if outcome.status == "failed" else {}
         claimed.trial.set_user_attr(note_of(replicate), {"run_id": outcome.run_id, **outcome.scores, **diverged})
 
-    def _give_up(self, claimed: Claimed) -> Callable[[int, float], bool] | None:
+    def _give_up(self, claimed: Claimed) -> GiveUp | None:
         if self.trials.definition.pruner.kind == "none":
             return None
 
-        def give_up(epoch: int, accuracy: float) -> bool:
-            retry_storage(lambda: claimed.trial.report(accuracy, epoch))
+        metric = self.trials.definition.objectives[0].metric  # its direction is the direction of the pruner
+
+        def give_up(epoch: int, scores: Mapping[str, float]) -> bool:
+            if (score := scores.get(metric)) is None:  # AUROC of a validation with a single class
+                return False
+            retry_storage(lambda: claimed.trial.report(score, epoch))
             return claimed.may_be_pruned and retry_storage(claimed.trial.should_prune)
 
         return give_up

@@ -82,6 +82,8 @@ def _study(content: dict[str, Any], file: Path) -> Study:
     objectives = _objectives(content.get("objectives", "val/accuracy"))
     if pruner.kind != "none" and (not design.sampling.is_search or len(objectives) > 1):
         raise ValueError("a pruner needs a search with one objective: a design needs the values of all of its cells.")
+    if pruner.kind != "none" and not objectives[0].metric.startswith("val/"):
+        raise ValueError(f"a pruner needs a `val/` score as the objective: {objectives[0].metric} is known at once.")
     if len(objectives) > 1 and design.kind == "gp":
         raise ValueError("the search 'gp' has one objective here; use 'nsga2' or 'tpe' for several.")
     budget = section(content.get("budget"), "`budget`", ("hours",))
