@@ -95,9 +95,14 @@ def test_the_tuning_budget_is_told():
     few, many = {"trainer.max_epochs": "5", "parameters.total": "353"}, {"trainer.max_epochs": "800"}
     equal = compare([model("a", LOW, params=few), model("b", LOW, params=few)])
     assert equal.budget.startswith(
-        "Equal tuning budget: one setting, 5 epochs per model; the epoch of the best validation"
+        "Equal tuning budget: one setting, 5 epochs per model; the epoch with the best validation"
     )
     assert equal.models[0].num_parameters == 353
+    by_loss = model("b", LOW, params={**few, "model.select_by": "loss"})
+    assert compare([by_loss, by_loss]).budget.endswith("; the epoch with the lowest validation loss was tested.")
+    assert compare([model("a", LOW, params=few), by_loss]).budget.endswith(
+        "the epoch with the best validation accuracy, but of b that with the lowest validation loss was tested."
+    )
     longer = compare([model("a", LOW, params=few), model("b", LOW, params=many)])
     assert longer.budget.startswith("The tuning budgets differ: a had one setting, 5 epochs; b had one setting, 800")
     tuned = compare([model("a", LOW), model("b", LOW, tags={"tuning.num_settings": "20"})])

@@ -34,7 +34,10 @@ def test_each_row_states_what_it_stands_on():
     assert lines[6].startswith("| c | 353 (published -) | 92.00 % | 90.00 % | ")
     assert " (sentences) | 1 of 3 | 800 |" in lines[6]
     assert lines[7] == "| d | 353 | 93.00 % | not run | | | |"
-    assert "Ours: set with mpnet, 200 test sentences per split" in text
+    assert "Ours: set with mpnet, 200 test sentences per split; the epoch with the best validation accuracy is" in text
+    by_loss = {**EPOCHS, "model.select_by": "loss"}
+    text = published_table(PLAN, [runs("a", (0.7,), **by_loss), runs("b", (0.8,), **EPOCHS), {}, {}])
+    assert "validation accuracy, but of a that with the lowest validation loss is tested." in text
 
 
 def test_the_order_is_told_pair_by_pair():

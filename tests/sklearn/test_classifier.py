@@ -174,6 +174,9 @@ def test_validation_rows_choose_the_epoch(two):
     drawn = HeadClassifier(validation_fraction=0.25, **settings).fit(X, y)
     accuracies = dict(drawn.history_["val/accuracy"])
     assert drawn.validation_scores_["val/accuracy"] == max(accuracies.values()) == accuracies[drawn.best_epoch_]
+    by_loss = HeadClassifier(validation_fraction=0.25, select_by="loss", **settings).fit(X, y)
+    losses = dict(by_loss.history_["val/loss"])
+    assert by_loss.validation_scores_["val/loss"] == min(losses.values()) == losses[by_loss.best_epoch_]
     given = HeadClassifier(**settings).fit(X[:40], y[:40], X[40:], y[40:])
     assert given.score(X[40:], y[40:]) == pytest.approx(given.validation_scores_["val/accuracy"])
 
@@ -308,6 +311,7 @@ def test_bad_rows_and_labels_are_named(two):
         ({"max_epochs": 1.5}, "`max_epochs` must be a whole number"),
         ({"head": "SVCHead", "max_epochs": 3}, "SVCHead is fitted only once"),
         ({"batch_size": 0}, "`batch_size` must be a whole number"),
+        ({"select_by": "f1"}, "`select_by` must be one of accuracy, loss, but got 'f1'"),
         ({"validation_fraction": 1.0}, "0 < validation_fraction < 1"),
         ({"order_seed": -1}, "`order_seed` must be"),
         ({"random_state": -5}, "random_state|seed|Seed"),

@@ -73,7 +73,10 @@ def test_names_and_places_change_nothing(change):
 
 def test_keys_that_came_later_change_nothing_at_the_value_of_earlier_runs():
     assert tags(("data.splits", "few_shot")) == tags(("data.test_source", None)) == tags()
-    assert tags(("data.splits", "given"))[HASH] != tags()[HASH]
+    assert tags(("model.select_by", "accuracy")) == tags()
+    for key, value in (("data.splits", "given"), ("model.select_by", "loss")):
+        assert tags((key, value))[HASH] != tags()[HASH]
+        assert tags((key, value))[HASH_WITHOUT_SEEDS] != tags()[HASH_WITHOUT_SEEDS]
 
 
 @pytest.mark.parametrize("contents", [Contents("e" * 16, "b" * 16), Contents("d" * 16, "c" * 16)])

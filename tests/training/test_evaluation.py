@@ -1,5 +1,6 @@
 """What validations and tests leave behind: scores of the weights that were scored, and of how many sentences."""
 
+import math
 import re
 
 import pytest
@@ -11,6 +12,7 @@ from qlit.jobs.summary import evaluation_summary, fit_summary
 from qlit.training.checkpoints.best_and_last import BestAndLast
 from qlit.training.evaluation import Evaluation
 from qlit.training.module import SentenceClassifier
+from qlit.training.progress import scores_text
 
 pytestmark = pytest.mark.filterwarnings(
     "ignore:.*treespec, LeafSpec.*:FutureWarning",  # Lightning 2.6 with torch 2.13
@@ -34,9 +36,9 @@ class Logged(Logger):
     def log_hyperparams(self, *_args, **_kwargs): ...
 
 
-def fitted(data, folder, **kwargs):
+def fitted(data, folder, select_by="accuracy", **kwargs):
     """Module, data, trainer, callback and logger of a fit whose accuracy moves."""
-    module, keeping, logged = SentenceClassifier(head(shots=None), lr=0.3), BestAndLast(), Logged()
+    module, keeping, logged = SentenceClassifier(head(shots=None), lr=0.3, select_by=select_by), BestAndLast(), Logged()
     keeping.dirpath = str(folder)
     made = data()
     running = trainer(enable_checkpointing=True, logger=logged, log_every_n_steps=1, callbacks=[keeping], **kwargs)
@@ -75,6 +77,19 @@ def test_the_best_checkpoint_has_the_scores_that_are_told_of_it(data, tmp_path, 
     (again,) = running.validate(module, made, ckpt_path=str(tmp_path / "best.ckpt"), verbose=False)
     assert again["val/accuracy"] == accuracy["val/accuracy"]
     assert again["val/loss"] == accuracy["val/loss"]
+
+
+def test_the_best_checkpoint_is_that_of_the_lowest_loss_if_the_loss_selects(data, tmp_path):
+    module, _, running, keeping, _ = fitted(data, tmp_path, max_epochs=4, select_by="loss")
+    losses = dict(module.history["val/loss"])
+    epoch = min(losses, key=losses.get)
+    assert keeping.best.epoch == epoch
+    assert torch.load(tmp_path / "best.ckpt", weights_only=True)["epoch"] == epoch
+    assert keeping.best.scores["val/selection"] == -losses[epoch]
+    assert running.callback_metrics["val/selection"].item() == -losses[3]
+    text = fit_summary(module, running.datamodule, None, "best.ckpt", keeping.best, {})
+    assert f"best epoch          {epoch} (lowest validation loss of 4, counted from 0)" in text
+    assert f"best loss {losses[epoch]:.3f}" in scores_text(module)
 
 
 def test_a_stale_validation_makes_no_checkpoint(data, tmp_path):
@@ -135,7 +150,25 @@ def test_the_scores_of_an_older_checkpoint_are_those_of_its_epoch():
     assert found == Evaluation(0, 0, 4, None, {"val/accuracy": 0.5, "val/loss": 1.0, "val/selection": 0.51})
     assert Evaluation.of_checkpoint(saved).scores["val/selection"] == 0.5
     assert Evaluation.of_checkpoint({**saved, "epoch": 2}) is None
-    worse, nan = (Evaluation(1, 1, 8, None, {"val/selection": value}) for value in (0.4, float("nan")))
-    assert found.is_better_than(worse)
-    assert found.is_better_than(nan)
-    assert not nan.is_better_than(found)
+
+
+def validated(accuracy, loss, selection=0.0):
+    return Evaluation(1, 1, 8, None, {"val/accuracy": accuracy, "val/loss": loss, "val/selection": selection})
+
+
+def test_the_rule_decides_which_validation_is_better_whatever_rule_computed_its_selection():
+    accurate, sure, nan = (
+        validated(0.6, 0.9, selection=-0.9),
+        validated(0.5, 0.4, selection=7),
+        validated(0.6, math.nan),
+    )
+    assert accurate.is_better_than(sure)
+    assert not sure.is_better_than(accurate)
+    assert sure.is_better_than(accurate, "loss")
+    assert not accurate.is_better_than(sure, "loss")
+    for rule in ("accuracy", "loss"):
+        assert accurate.is_better_than(validated(0.6, 1.0), rule)
+        assert accurate.is_better_than(validated(0.5, 0.9), rule)
+        assert not accurate.is_better_than(accurate, rule)  # among equals, the earliest
+        assert accurate.is_better_than(nan, rule)
+        assert not nan.is_better_than(accurate, rule)

@@ -27,6 +27,7 @@ pytestmark = pytest.mark.filterwarnings(
         ({"body_lr": -1e-5}, r"`body_lr > 0` must hold, but got body_lr=-1e-05"),
         ({"lr_decay": 0.0}, r"`0 < lr_decay <= 1` must hold, but got lr_decay=0\.0; 1 keeps the learning rate"),
         ({"lr_decay": 1.1}, r"lr_decay=1\.1"),
+        ({"select_by": "f1"}, "`select_by` must be one of accuracy, loss, but got 'f1'"),
         ({"weight_decay": -0.1}, r"`weight_decay >= 0` must hold, but got weight_decay=-0\.1"),
     ],
 )

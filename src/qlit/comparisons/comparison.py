@@ -99,6 +99,7 @@ def model_result(model: Model) -> ModelResult:
         num_parameters=int(parameters) if parameters else None,
         max_epochs=int(epochs) if epochs and epochs.isdecimal() else None,
         num_settings=max(map(_num_settings, model.runs)),
+        select_by=tuple(dict.fromkeys(each.params.get("model.select_by", "accuracy") for each in model.runs)),
     )
 
 

@@ -22,6 +22,8 @@ class ModelResult:
         num_parameters: Trainable parameters; None if its runs do not record them.
         max_epochs: Maximum number of epochs; None if it is not trained in epochs.
         num_settings: Number of settings tried in its tuning: the tag `tuning.num_settings`, or 1.
+        select_by: Validation scores that chose the tested epochs of its runs, in order of first occurrence: the key
+            `model.select_by`.
     """
 
     name: str
@@ -33,6 +35,7 @@ class ModelResult:
     num_parameters: int | None
     max_epochs: int | None
     num_settings: int
+    select_by: tuple[str, ...] = ("accuracy",)
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,10 @@ from collections.abc import Sequence
 
 from qlit.comparisons.results import SIGNIFICANCE, ModelResult, PairResult, SplitResult
 
-_TESTED = "; the epoch of the best validation accuracy was tested"
+_EPOCHS = {
+    "accuracy": "the epoch with the best validation accuracy",
+    "loss": "the epoch with the lowest validation loss",
+}
 
 
 def verdict_of(
@@ -64,6 +67,15 @@ def _told_apart_on_each(splits: Sequence[SplitResult]) -> bool:
     return len(signs) == 1 and all(split.mcnemar.mid_p < SIGNIFICANCE for split in splits)
 
 
+def tested_epoch(models: Sequence[ModelResult]) -> str:
+    """The epoch whose weights were tested, in words; by model, if they were not chosen by the same score."""
+    rules = {rule for model in models for rule in model.select_by}
+    if len(rules) == 1:
+        return _EPOCHS[rules.pop()]
+    loss = ", ".join(model.name for model in models if "loss" in model.select_by)
+    return f"{_EPOCHS['accuracy']}, but of {loss} that with the lowest validation loss"
+
+
 def budget_of(models: Sequence[ModelResult]) -> str:
     """One sentence on the tuning and training budgets of models."""
     parts = []
@@ -72,8 +84,9 @@ def budget_of(models: Sequence[ModelResult]) -> str:
         epochs = "" if model.max_epochs is None else f", {model.max_epochs:,} epoch{'s' * (model.max_epochs != 1)}"
         parts.append(f"{settings}{epochs}")
     trained = {model.max_epochs for model in models} - {None}
+    tested = f"; {tested_epoch(models)} was tested" if trained else ""
     if len({model.num_settings for model in models}) == 1 and len(trained) <= 1:
         longest = max(parts, key=len)  # the one with epochs, if another model has none
-        return f"Equal tuning budget: {longest} per model{_TESTED if trained else ''}."
+        return f"Equal tuning budget: {longest} per model{tested}."
     spent = "; ".join(f"{model.name} had {part}" for model, part in zip(models, parts, strict=True))
-    return f"The tuning budgets differ: {spent}{_TESTED if trained else ''}."
+    return f"The tuning budgets differ: {spent}{tested}."

@@ -137,9 +137,9 @@ class Job:
         experiment = self._parsed.tracking.experiment
         if not self.runs.has_experiment(experiment):
             return None
-        wanted = experiment, self.hash
+        wanted, rule = (experiment, self.hash), self._parsed.model.select_by
         for run_id in self.runs.all_finished(*wanted):
-            scores = scores_of_history(self.runs.history(run_id)) if needed else {}
+            scores = scores_of_history(self.runs.history(run_id), rule) if needed else {}
             # A run may have lost its curves, and a run of `qlit fit` lacks the scores that a study logs.
             if scores.keys() >= set(needed):
                 return Outcome("finished", run_id, scores)

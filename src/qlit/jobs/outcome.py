@@ -10,7 +10,7 @@ import torch
 from qlit.jobs.callbacks.recorder import parameter_counts
 from qlit.jobs.estimates.circuits import circuits_of
 from qlit.training.datamodule import SentenceDataModule
-from qlit.training.evaluation import BEST
+from qlit.training.evaluation import BEST, SelectBy
 from qlit.training.module import SentenceClassifier, Stage
 
 STUDY = "study/"
@@ -55,20 +55,28 @@ def sizes_of(module: SentenceClassifier, data: SentenceDataModule) -> dict[str, 
     }
 
 
-def scores_of_history(history: Mapping[str, list[tuple[int, float]]]) -> dict[str, float]:
-    """Scores of an earlier run from its metrics; the sizes of `sizes_of` only if it belongs to a study."""
+def scores_of_history(
+    history: Mapping[str, list[tuple[int, float]]], select_by: SelectBy = "accuracy"
+) -> dict[str, float]:
+    """Scores of an earlier run from its metrics; the sizes of `sizes_of` only if it belongs to a study.
+
+    Args:
+        history: (epoch, value) by metric.
+        select_by: Validation score that chooses the best epoch of a run without the metrics of its best checkpoint.
+    """
     last = {name: values[-1][1] for name, values in history.items()}
     tested = {name: value for name, value in last.items() if name.startswith("test/")}
     sizes = {name.removeprefix(STUDY): value for name, value in last.items() if name.startswith(STUDY)}
     best = {name.removeprefix(BEST): value for name, value in last.items() if name.startswith(f"{BEST}val/")}
-    return (best or _at_best_epoch(history)) | tested | sizes
+    return (best or _at_best_epoch(history, select_by)) | tested | sizes
 
 
-def _at_best_epoch(history: Mapping[str, list[tuple[int, float]]]) -> dict[str, float]:
+def _at_best_epoch(history: Mapping[str, list[tuple[int, float]]], select_by: SelectBy) -> dict[str, float]:
     """Validation scores of the best epoch, for a run without the metrics of its best checkpoint."""
     losses = dict(history.get("val/loss", []))
-    ranked = [(accuracy, -losses[epoch], -epoch) for epoch, accuracy in history.get("val/accuracy", [])]
-    epoch = -max(ranked)[2] if ranked else None
+    by_epoch = [(epoch, accuracy, -losses[epoch]) for epoch, accuracy in history.get("val/accuracy", [])]
+    ranks = [(*((a, b) if select_by == "accuracy" else (b, a)), -epoch) for epoch, a, b in by_epoch]
+    epoch = -max(ranks)[2] if ranks else None
     of_epoch = {name: dict(values) for name, values in history.items() if name.startswith("val/")}
     return {name: values[epoch] for name, values in of_epoch.items() if epoch in values}
 

@@ -27,7 +27,7 @@ _TRAINER = (
 )
 _OF_BODY, _CLASSES = "num_features", "num_classes"
 # What a run records where a config leaves a key out, or says the same in other words.
-_USUAL = {_CLASSES: 2, "precision": "32-true"}
+_USUAL = {_CLASSES: 2, "precision": "32-true", "select_by": "accuracy"}
 
 
 def resolved_config(configs: Sequence[Path], settings: Mapping[str, Any]) -> dict[str, Any]:

@@ -34,8 +34,8 @@ def result_of(
     Returns:
         `run_id`; `page`, the run in MLflow's UI; `checkpoint`; `data`, `body`, and `split`, a fingerprint; numbers of
         sentences (`num_train`, `num_validation`, `num_test`); `parameters` by part; `best_epoch`, from 0, None without
-        validation; `scores` by name, None for NaN; `intervals`, 95 % intervals of the accuracies (Wilson's, over the
-        scored sentences); and `notes`.
+        validation; `select_by`, the validation score that chose it; `scores` by name, None for NaN; `intervals`, 95 %
+        intervals of the accuracies (Wilson's, over the scored sentences); and `notes`.
     """
     scores: dict[str, float | None] = {}
     intervals, best_epoch = {}, None
@@ -61,6 +61,7 @@ def result_of(
         "num_test": len(data.split.test),
         "parameters": parameter_counts(module),
         "best_epoch": best_epoch,
+        "select_by": module.select_by,
         "scores": scores,
         "intervals": intervals,
         "notes": [notice.text for notice in (*data.notices, *module.notices)],

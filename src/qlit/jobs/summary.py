@@ -52,12 +52,13 @@ def fit_summary(
     validated = best or module.evaluations.get("val")
     if validated is not None:
         last = max(floor(values[-1][0]) for values in module.history.values()) if module.history else validated.epoch
+        rule = "lowest validation loss " if best is not None and module.select_by == "loss" else ""
         within = "" if validated.position == validated.epoch else f", after step {validated.step:,}"
         lines += [
             _line(
                 f"{'last' if best is None else 'best'} epoch",
                 str(validated.epoch),
-                f"(of {1 + max(last, validated.epoch)}, counted from 0{within})",
+                f"({rule}of {1 + max(last, validated.epoch)}, counted from 0{within})",
             ),
             *_accuracy_lines("validation", validated, "val", module, data),
         ]

@@ -7,6 +7,7 @@ from qlit.comparisons.comparison import Model, model_result
 from qlit.comparisons.published_order import Ordering, RankedModel, ordering_of
 from qlit.comparisons.results import ModelResult
 from qlit.comparisons.table_file import Plan
+from qlit.comparisons.verdicts import tested_epoch
 from qlit.tracking.kept_runs import KeptRun
 
 _HEADER = (
@@ -48,7 +49,7 @@ def published_table(plan: Plan, runs: Sequence[Mapping[int, KeptRun]], diverged:
         )
     ran = [RankedModel(row.name, row.published, of_row) for row, of_row in zip(plan.rows, runs, strict=True) if of_row]
     if ran:
-        lines += ["", _data(ran), ""]
+        lines += ["", _data(ran, [result for result in results if result is not None]), ""]
     if len(ran) > 1:
         lines += _ordering(ordering_of(ran))
     return "\n".join(lines).rstrip() + "\n"
@@ -68,14 +69,14 @@ def _count(number: int | None) -> str:
     return "-" if number is None else f"{number:,}"
 
 
-def _data(ran: Sequence[RankedModel]) -> str:
+def _data(ran: Sequence[RankedModel], results: Sequence[ModelResult]) -> str:
     runs = [run for model in ran for run in model.runs.values()]
     sizes = sorted({len(run.predictions.indices) for run in runs})
     datasets = sorted({run.predictions.dataset for run in runs})
     bodies = sorted({Path(run.params.get("data.body", "unknown")).name for run in runs})
     return (
         f"Ours: {', '.join(datasets)} with {', '.join(bodies)}, {' or '.join(f'{size:,}' for size in sizes)} test "
-        "sentences per split; the epoch with the best validation accuracy is tested. Intervals: Student's t over "
+        f"sentences per split; {tested_epoch(results)} is tested. Intervals: Student's t over "
         "splits, cut at 0 and 100 %, or Wilson's over the test sentences of a single split."
     )
 

@@ -5,7 +5,7 @@ Shapes: N rows, D features, k classes.
 
 import math
 from copy import deepcopy
-from typing import Any, Self
+from typing import Any, Self, get_args
 
 import numpy as np
 import torch
@@ -22,7 +22,7 @@ from qlit.serving.predictor import Predictor, check_device
 from qlit.sklearn.inputs import checked_labels, checked_matrix, checked_pair, classes_of, warn
 from qlit.sklearn.models import HeadLike, model_with
 from qlit.training.arrays import Rows, fit_rows, seeded
-from qlit.training.evaluation import CHECKPOINT_KEY
+from qlit.training.evaluation import CHECKPOINT_KEY, SelectBy
 from qlit.training.logits import logits_in_batches, probabilities_of, seed_of_row
 from qlit.training.module import SentenceClassifier
 
@@ -47,6 +47,8 @@ class HeadClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # s
         weight_decay: L2 penalty of Adam, >= 0.
         max_epochs: Epochs, at least 1. None is 50, and 1 for heads that are fitted once (logistic regression, SVC).
         batch_size: Rows of a training batch, at least 1.
+        select_by: Validation score that chooses the best epoch: accuracy (highest, among equals the lowest loss) or
+            loss (lowest).
         validation_fraction: Share of the rows, in (0, 1), that chooses the best epoch instead of training, drawn label
             by label; None trains with all rows and keeps the last epoch.
         random_state: Seed of initial weights, shots and the order of batches (`seed_everything` of a config); None
@@ -81,6 +83,7 @@ class HeadClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # s
         weight_decay: float = 0.0,
         max_epochs: int | None = None,
         batch_size: int = 16,
+        select_by: str = "accuracy",
         validation_fraction: float | None = None,
         random_state: int | np.random.RandomState | None = None,
         order_seed: int | None = None,
@@ -92,6 +95,7 @@ class HeadClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # s
         self.weight_decay = weight_decay
         self.max_epochs = max_epochs
         self.batch_size = batch_size
+        self.select_by = select_by
         self.validation_fraction = validation_fraction
         self.random_state = random_state
         self.order_seed = order_seed
@@ -122,6 +126,7 @@ class HeadClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # s
             "lr": _number("lr", self.lr),
             "lr_decay": _number("lr_decay", self.lr_decay),
             "weight_decay": _number("weight_decay", self.weight_decay),
+            "select_by": self.select_by,
         }
         with seeded(seed, self.device):
             module, config = model_with(**recipe)
@@ -238,6 +243,8 @@ class HeadClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # s
         for name, value in (("max_epochs", self.max_epochs), ("batch_size", self.batch_size)):
             if not (_is_whole(value, least=1) or (value is None and name == "max_epochs")):
                 raise ValueError(f"`{name}` must be a whole number of at least 1, but got {value!r}.")
+        if self.select_by not in (rules := get_args(SelectBy)):
+            raise ValueError(f"`select_by` must be one of {', '.join(rules)}, but got {self.select_by!r}.")
         share = self.validation_fraction
         if share is not None and not 0 < share < 1:
             raise ValueError(f"`0 < validation_fraction < 1` must hold, but got {share!r}; None keeps the last epoch.")

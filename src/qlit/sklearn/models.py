@@ -25,7 +25,7 @@ _WAYS = (
 
 
 def model_with(
-    head: HeadLike, *, num_features: int, num_classes: int, **settings: float
+    head: HeadLike, *, num_features: int, num_classes: int, **settings: Any
 ) -> tuple[SentenceClassifier, dict[str, Any] | None]:
     """A model with initial weights from torch's generator, and the section `model` of its config.
 

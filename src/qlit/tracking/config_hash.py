@@ -21,7 +21,7 @@ _INDIFFERENT = {
     ),
     "trainer": ("logger", "default_root_dir", "enable_progress_bar", "enable_model_summary", "log_every_n_steps"),
 }
-_LATER_KEYS = {"data": {"splits": "few_shot"}}
+_LATER_KEYS = {"data": {"splits": "few_shot"}, "model": {"select_by": "accuracy"}}
 """Keys that earlier versions lacked, with the value that stands for their behaviour and does not change hashes."""
 
 

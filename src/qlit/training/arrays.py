@@ -171,7 +171,7 @@ class _BestWeights(Callback):
         found = pl_module.evaluations.get("val")
         if found is None or found.step != trainer.global_step or pl_module.divergence is not None:
             return
-        if self.evaluation is None or found.is_better_than(self.evaluation):
+        if self.evaluation is None or found.is_better_than(self.evaluation, pl_module.select_by):
             self.evaluation = found
             self.weights = {name: value.detach().cpu().clone() for name, value in pl_module.state_dict().items()}
 

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from math import isnan
-from typing import Any, Self
+from typing import Any, Literal, Self
 
 from torch import Tensor
 
@@ -12,20 +12,27 @@ CHECKPOINT_KEY = "qlit"  # key of qlit's own data in a checkpoint: config, label
 WITHIN_EPOCH = "within_epoch"
 """Key of a checkpoint from the middle of an epoch: what the rest of the epoch needs, one entry per process."""
 
+SelectBy = Literal["accuracy", "loss"]
+"""Validation score that chooses the best epoch: highest accuracy, among equals the lowest loss; or lowest loss."""
+
 BEST = "best/"
 """Prefix of the metrics of a run's best checkpoint: its scores, such as `best/val/accuracy`, and its epoch."""
 
 
-def selection_of(accuracy: Tensor, loss: Tensor, num_samples: int) -> Tensor:
-    """Score that the best checkpoint maximises: highest accuracy, among equals the lowest loss; float64.
+def selection_of(accuracy: Tensor, loss: Tensor, num_samples: int, select_by: SelectBy = "accuracy") -> Tensor:
+    """Score that the best checkpoint maximises, `val/selection`; float64.
 
-    The order is exact, because the second term is positive and at most half the distance of two possible accuracies.
+    By accuracy, the order is exact: highest accuracy, among equals the lowest loss, because the second term is positive
+    and at most half the distance of two possible accuracies. By loss, it is the negative loss.
 
     Args:
         accuracy: Validation accuracy, a scalar in [0, 1].
         loss: Validation loss, a scalar >= 0.
         num_samples: Validation sentences.
+        select_by: The rule.
     """
+    if select_by == "loss":
+        return -loss.double()
     return accuracy.double() + 1 / (1 + loss.double()) / (2 * num_samples)
 
 
@@ -47,10 +54,17 @@ class Evaluation:
     num_seen: int | None
     scores: dict[str, float]
 
-    def is_better_than(self, other: Self) -> bool:
-        """Whether the checkpoint of this validation is better than that of another one."""
-        ours, theirs = self.scores["val/selection"], other.scores["val/selection"]
-        return ours > theirs or (isnan(theirs) and not isnan(ours))
+    def is_better_than(self, other: Self, select_by: SelectBy = "accuracy") -> bool:
+        """Whether the checkpoint of this validation is better than that of another one.
+
+        `val/selection` is not compared: a resumed training may have another rule than the one that computed it.
+        """
+        ours, theirs = self._rank(select_by), other._rank(select_by)
+        return not any(map(isnan, ours)) and (any(map(isnan, theirs)) or ours > theirs)
+
+    def _rank(self, select_by: SelectBy) -> tuple[float, float]:
+        accuracy, loss = self.scores["val/accuracy"], self.scores["val/loss"]
+        return (accuracy, -loss) if select_by == "accuracy" else (-loss, accuracy)
 
     def as_dict(self) -> dict[str, Any]:
         """Convert to plain values for a checkpoint."""

@@ -24,7 +24,11 @@ _METRICS = ("loss", "accuracy")
 
 
 def training_curves(
-    history: Mapping[str, Sequence[tuple[float, float]]], *, best_epoch: float | None = None, note: str | None = None
+    history: Mapping[str, Sequence[tuple[float, float]]],
+    *,
+    best_epoch: float | None = None,
+    note: str | None = None,
+    select_by: str = "accuracy",
 ) -> Figure:
     """Draw loss and accuracy over the epochs, and mark the best epoch.
 
@@ -34,6 +38,7 @@ def training_curves(
             fractions between e - 1 and e.
         best_epoch: Position of the best checkpoint; None to mark nothing.
         note: Small text under the title.
+        select_by: Validation score that chose it, "accuracy" or "loss".
     Returns:
         The figure, with one panel per available metric.
     Raises:
@@ -45,7 +50,8 @@ def training_curves(
     metrics = [metric for metric in _METRICS if any(history.get(f"{stage}/{metric}") for stage in _STAGES)]
     if not metrics:
         raise ValueError(f"`history` must contain at least one value, but got {dict(history)!r}.")
-    title = "Training" if best_epoch is None else f"Training, best epoch {ceil(best_epoch)} (dotted)"
+    rule = " by validation loss" if select_by == "loss" else ""
+    title = "Training" if best_epoch is None else f"Training, best epoch {ceil(best_epoch)}{rule} (dotted)"
     figure = titled_figure(4.4 * len(metrics), 3.6, title, note)
     for axes, metric in zip(np.atleast_1d(figure.subplots(1, len(metrics))), metrics, strict=True):
         for stage, style in _STAGES.items():

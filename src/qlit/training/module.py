@@ -1,7 +1,7 @@
 """LightningModule with a head, an optional trainable body, loss, optimiser, scores, and notes for checkpoints."""
 
 import math
-from typing import Any, Literal, final
+from typing import Any, Literal, final, get_args
 
 import lightning.pytorch as pl
 import torch
@@ -25,7 +25,7 @@ from qlit.training.divergence import (
     nan_logits,
     weight_beyond,
 )
-from qlit.training.evaluation import CHECKPOINT_KEY, Evaluation, selection_of
+from qlit.training.evaluation import CHECKPOINT_KEY, Evaluation, SelectBy, selection_of
 from qlit.training.positions import position_of, step_of
 from qlit.training.scores import Scores
 from qlit.training.seeds import seed_of
@@ -51,6 +51,8 @@ class SentenceClassifier(Classifies, pl.LightningModule):
         lr_decay: Factor applied to all learning rates after every epoch (gamma), in (0, 1]; 1 for no decay.
         weight_decay: L2 penalty of Adam (rho), >= 0.
         body_lr: Learning rate of a trainable body, > 0.
+        select_by: Validation score that chooses the best epoch: accuracy (highest, among equals the lowest loss) or
+            loss (lowest).
 
     Raises:
         ValueError: If a number is out of range.
@@ -65,6 +67,7 @@ class SentenceClassifier(Classifies, pl.LightningModule):
         lr_decay: float = 1.0,
         weight_decay: float = 0.0,
         body_lr: float = 2e-5,
+        select_by: SelectBy = "accuracy",
     ) -> None:
         super().__init__()
         for name, value in (("lr", lr), ("body_lr", body_lr)):
@@ -75,7 +78,10 @@ class SentenceClassifier(Classifies, pl.LightningModule):
         if not 0 <= weight_decay < math.inf:
             raise ValueError(f"`weight_decay >= 0` must hold, but got {weight_decay=}; it must be a finite number.")
         self.head, self.body, self._of_head = head, None, of_head(head)
+        if select_by not in get_args(SelectBy):
+            raise ValueError(f"`select_by` must be one of {', '.join(get_args(SelectBy))}, but got {select_by!r}.")
         self.lr, self.lr_decay, self.weight_decay, self.body_lr = lr, lr_decay, weight_decay, body_lr
+        self.select_by: SelectBy = select_by
         stages = ("train", "val", "test")
         self.scores = nn.ModuleDict(
             {f"{stage}_scores": Scores(head.num_classes, full=stage != "train") for stage in stages}
@@ -226,7 +232,7 @@ class SentenceClassifier(Classifies, pl.LightningModule):
         if self.trainer.sanity_checking:  # a check of the untrained model, whose scores are not recorded
             return
         num_samples = len(self.trainer.datamodule.split.validation)  # type: ignore[attr-defined]
-        selection = selection_of(values["accuracy"], values["loss"], num_samples)
+        selection = selection_of(values["accuracy"], values["loss"], num_samples, self.select_by)
         self.trainer.callback_metrics["val/selection"] = selection
         position = position_of(self.trainer)
         plain = self._record_scores("val", values, position)

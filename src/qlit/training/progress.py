@@ -19,7 +19,7 @@ _BAR_COLUMNS = 24
 
 
 class EpochProgress(pl.Callback):
-    """Epochs, time passed and left, cost, last losses and accuracies, and the best validation accuracy.
+    """Epochs, time passed and left, cost, last losses and accuracies, and the best score of the validations.
 
     The cost is the CPU time of this process and, where a device runs the circuits, their number.
     """
@@ -65,11 +65,16 @@ class EpochProgress(pl.Callback):
 
 
 def scores_text(module: SentenceClassifier) -> str:
-    """The last scores of a training: `loss 0.412, val loss 0.503, acc 0.779, best 0.805`."""
+    """The last scores of a training: `loss 0.412, val loss 0.503, acc 0.779, best 0.805`.
+
+    The best is the best accuracy so far, or the lowest validation loss (`best loss 0.498`) if it chooses the epoch.
+    """
     history = module.history
     names = (("loss", "train/loss"), ("val loss", "val/loss"), ("acc", "val/accuracy"))
     parts = [f"{label} {history[name][-1][1]:.3f}" for label, name in names if history.get(name)]
-    if history.get("val/accuracy"):
+    if module.select_by == "loss" and history.get("val/loss"):
+        parts.append(f"best loss {min(value for _, value in history['val/loss']):.3f}")
+    elif history.get("val/accuracy"):
         parts.append(f"best {max(value for _, value in history['val/accuracy']):.3f}")
     return ", ".join(parts)
 

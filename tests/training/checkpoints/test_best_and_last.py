@@ -13,16 +13,16 @@ pytestmark = pytest.mark.filterwarnings(
 )
 
 
-def fitted(data, folder, monkeypatch, accuracies, interval_s, **kwargs):
+def fitted(data, folder, monkeypatch, accuracies, interval_s, losses=None, select_by="accuracy", **kwargs):
     """The epochs at which `last.ckpt` was written, and the checkpoints, of a fit with these validation accuracies."""
     monkeypatch.setattr(best_and_last, "_LAST_EVERY_S", interval_s)
-    module, keeping = SentenceClassifier(head()), BestAndLast()
+    module, keeping = SentenceClassifier(head(), select_by=select_by), BestAndLast()
     keeping.dirpath = str(folder)
-    scores = iter(accuracies)
+    scores = zip(accuracies, losses or [0.5] * len(accuracies), strict=True)
     monkeypatch.setattr(
         module.scores_of("val"),
         "compute",
-        lambda: {"loss": torch.tensor(0.5), "accuracy": torch.tensor(next(scores))},
+        lambda: dict(zip(("accuracy", "loss"), map(torch.tensor, next(scores)), strict=True)),
     )
     running = trainer(enable_checkpointing=True, callbacks=[keeping], **{"max_epochs": len(accuracies), **kwargs})
     written, save = [], running.save_checkpoint
@@ -42,6 +42,13 @@ def test_the_last_checkpoint_is_of_every_epoch_whether_or_not_it_is_the_best(dat
     written, epochs = fitted(data, tmp_path, monkeypatch, [0.5, 0.9, 0.7, 0.6], 0.0)
     assert written == [0, 1, 2, 3]
     assert epochs == {"best": 1, "last": 3}
+
+
+@pytest.mark.parametrize(("rule", "best"), [("accuracy", 2), ("loss", 4)])
+def test_the_best_epoch_is_that_of_the_chosen_score(data, tmp_path, monkeypatch, rule, best):
+    accuracies, losses = [0.5, 0.9, 0.9, 0.7, 0.8, 0.8], [0.6, 0.5, 0.4, 0.3, 0.25, 0.25]
+    _, epochs = fitted(data, tmp_path, monkeypatch, accuracies, 1e9, losses, rule)
+    assert epochs["best"] == best  # ties of the first score go to the better second one, then to the earlier epoch
 
 
 def test_epochs_shorter_than_the_interval_share_one_and_the_final_one_has_its_own(data, tmp_path, monkeypatch):

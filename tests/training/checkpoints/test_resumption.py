@@ -98,6 +98,24 @@ def test_changes_leave_out_how_long_to_train_and_what_one_config_does_not_know()
     before = {"model": {"lr": 1.0, "head": {"a": 1}}, "trainer": {"max_epochs": 3}, "data": None}
     now = {"model": {"lr": 1.0, "head": {"a": 2}, "new": 1}, "trainer": {"max_epochs": 5}, "data": {"seed": 1}}
     assert changed_settings(before, now) == {"model.head.a": (1, 2)}
+    now["model"]["select_by"] = "accuracy"  # what older checkpoints do without the key
+    assert "model.select_by" not in changed_settings(before, now)
+    now["model"]["select_by"] = "loss"
+    assert changed_settings(before, now)["model.select_by"] == ("accuracy", "loss")
+
+
+def test_a_resume_by_another_score_keeps_the_earlier_best_until_an_epoch_is_better(data, tmp_path):
+    _, _, first = trained(data, tmp_path, epochs=2, lr=0.3)
+    module, _, resumed = trained(
+        data, tmp_path, epochs=6, resumed_from=tmp_path / "last.ckpt", lr=0.3, select_by="loss"
+    )
+    assert "model.select_by loss instead of accuracy. Of the earlier epochs only the best by" in module.notices[0].text
+    losses = dict(module.history["val/loss"])
+    assert resumed.best.epoch == min([first.best.epoch, 2, 3, 4, 5], key=losses.get) >= 2
+    again, _, third = trained(data, tmp_path, epochs=7, resumed_from=tmp_path / "last.ckpt", lr=0.3, select_by="loss")
+    losses = dict(again.history["val/loss"])
+    assert third.best.epoch == min([resumed.best.epoch, 6], key=losses.get)
+    assert "best_lost" not in {notice.key for notice in again.notices}
 
 
 def test_a_moved_folder_keeps_its_best_checkpoint(data, tmp_path, monkeypatch):

@@ -171,7 +171,7 @@ class RunRecorder(pl.Callback):
         kept = kept_best(trainer)
         if history:
             note, best_epoch = _data(trainer).texts.note, None if kept is None else kept.position
-            figure = figures.training_curves(history, best_epoch=best_epoch, note=note)
+            figure = figures.training_curves(history, best_epoch=best_epoch, note=note, select_by=module.select_by)
             tracker.log_figure(figure, "training_curves.png")
         if kept is not None:
             tracker.log_metrics({f"{BEST}{name}": value for name, value in _of_best(kept).items()}, step=0)

@@ -19,7 +19,7 @@ _LAST_EVERY_S = 1.0
 
 @final
 class BestAndLast(ModelCheckpoint):
-    """Write `best.ckpt`, with the highest validation accuracy and among equals the lowest loss, and `last.ckpt`.
+    """Write `best.ckpt`, the best by the module's `select_by`, and `last.ckpt`.
 
     `best.ckpt` has the weights of the best validation, which may be in the middle of an epoch. `last.ckpt` has
     the state at the end of an epoch or, if a scheduler stopped the training (within_epoch.py), in the middle of one. It
@@ -109,7 +109,7 @@ class BestAndLast(ModelCheckpoint):
                 f"{self.best.num_seen:,} sentences instead of {found.num_seen:,}."
             )
             module.add_notice(Notice("best_restarted", text))
-        elif self.best is not None and not found.is_better_than(self.best):
+        elif self.best is not None and not found.is_better_than(self.best, module.select_by):
             return
         self._set_best(found, self.format_checkpoint_name({}))
         self._save_checkpoint(trainer, self.best_model_path)

@@ -29,6 +29,8 @@ _FREE = frozenset(
         ),
     }
 )  # fmt: skip
+_LATER = {"model.select_by": "accuracy"}
+"""Keys that older checkpoints lack, with the value that stands for their behaviour."""
 _SHOWN = 6
 
 
@@ -86,6 +88,8 @@ class Resumption(Callback):
         text = f"Resumed after epoch {self._epoch} with other settings: {', '.join(parts[:_SHOWN])}{more}."
         if trainer.optimizers and {"model.lr", "model.lr_decay"} & self.changes.keys():
             text += f" The learning rate continues at {trainer.optimizers[0].param_groups[0]['lr']:.6g}."
+        if (rules := self.changes.get("model.select_by")) is not None:
+            text += f" Of the earlier epochs only the best by {rules[0]} was kept, so no other of them can be chosen."
         return text
 
 
@@ -98,10 +102,11 @@ def changed_settings(before: Mapping[str, Any], now: Mapping[str, Any]) -> dict[
         {**_flat({name: config.get(name) for name in _SECTIONS}), "seed_everything": config.get("seed_everything")}
         for config in (before, now)
     ]
+    before_all = {**_LATER, **flat[0]}
     return {
-        name: (flat[0][name], value)
+        name: (before_all[name], value)
         for name, value in flat[1].items()
-        if name in flat[0] and name not in _FREE and flat[0][name] != value
+        if name in before_all and name not in _FREE and before_all[name] != value
     }
 
 
