@@ -20,7 +20,7 @@ class NativeCopiesEngine(Engine):
     """
 
     name: ClassVar[str] = "native_copies"
-    capabilities: ClassVar[Capabilities] = replace(NativeEngine.capabilities, device_types=None)
+    capabilities: ClassVar[Capabilities] = replace(NativeEngine.capabilities, device_types=None, replayable=False)
 
     def __init__(self) -> None:
         self._native = NativeEngine()

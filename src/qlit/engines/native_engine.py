@@ -84,6 +84,7 @@ class NativeEngine(Engine):
         states_at_peak=1,
         pauli_errors=True,
         encoder_amplitudes=2**19,  # a step of so many takes far longer than the 0.1 ms that it saves
+        replayable=True,
     )
 
     def __init__(self, kernels: str | None = None) -> None:

@@ -36,6 +36,8 @@ class Capabilities:
             run encoders first.
         channels: Whether it runs depolarising channels exactly (`noise`).
         samples: Whether it estimates from finite shots itself (`shots`), as a device does.
+        replayable: Whether a run is the same sequence of work whatever the numbers are, and reads none of them on the
+            host, so that a CUDA graph may record and repeat it.
         all_gates: Whether it runs every gate of `qlit.circuits`; other engines run RY by a slot, CNOT, X and Z.
         remote: Whether circuits leave this machine for a device that may charge for them. Such an engine only gives
             estimates from shots, and receives circuits only on request.
@@ -52,6 +54,7 @@ class Capabilities:
     samples: bool = False
     remote: bool = False
     all_gates: bool = False
+    replayable: bool = False
 
 
 class CircuitAngles(NamedTuple):
@@ -147,7 +150,7 @@ class Request(NamedTuple):
         if self.state is not None:
             return self.state
         state_BN = self.parameters.new_zeros(self.batch_size, 2**self.circuit.num_qubits)
-        state_BN[:, 0] = 1
+        state_BN[:, 0].fill_(1)  # an assignment would copy the number to a GPU
         return state_BN
 
 

@@ -35,7 +35,7 @@ class TorchEngine(StatevectorEngine):
     name: ClassVar[str] = "torch"
     # The peak is in the backward sweep; measured against real steps in tests/commands/test_cost.py.
     capabilities: ClassVar[Capabilities] = Capabilities(
-        max_qubits=24, dtypes=(torch.float32, torch.float64), states_at_peak=7, all_gates=True
+        max_qubits=24, dtypes=(torch.float32, torch.float64), states_at_peak=7, all_gates=True, replayable=True
     )
 
     def _prepare(self, circuit: Circuit) -> Plan:

@@ -32,5 +32,5 @@ __all__ = [
     "SimulatedQuantumEncoder",
 ]
 
-MODULES = ["base", "programs"]
+MODULES = ["base", "encoders", "programs"]
 """Modules that other rooms may import; `__all__` is the list of classes that configs and checkpoints may name."""

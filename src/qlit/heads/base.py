@@ -39,6 +39,24 @@ class Head(nn.Module, ABC):
     def fit_center(self, embeddings_BD: Tensor) -> None:
         """Fit statistics (not trained parameters) to the embeddings of the training split."""
 
+    def is_replayable(self, device_type: str) -> bool:  # noqa: ARG002 - heads with circuits read it
+        """Whether a CUDA graph may record a training step and repeat it: on a device of this type, every step is the
+        same sequence of tensor operations, and draws random numbers by torch's generator or from `use_normals` alone.
+        """
+        return False
+
+    def normals(self, seed: int, num_rows: int) -> Tensor | None:  # noqa: ARG002 - heads with shots read them
+        """The standard normal numbers that the shots of a batch use after `seed_shots(seed, 0, num_rows)`.
+
+        Returns:
+            float64, on the CPU, shape (num_rows, V); None for a head that draws none.
+        """
+        return None
+
+    def use_normals(self, normals_BV: Tensor) -> None:
+        """Have the next call use these `normals` in place of those of a seed."""
+        raise NotImplementedError(f"{type(self).__name__} draws no normal numbers")
+
     def seed_shots(self, seed: int, first_row: int, num_rows: int) -> None:
         """Fix the randomness of the next call as that of rows `first_row`, .. of a batch of `num_rows`."""
 

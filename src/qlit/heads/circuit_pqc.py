@@ -31,7 +31,7 @@ class _Seeded(NamedTuple):
     num_rows: int
 
 
-_Seeds = _Seeded | list[int] | None  # of a batch, or one per row
+_Seeds = _Seeded | list[int] | Tensor | None  # of a batch, one per row, or its normal numbers
 
 
 class CircuitPQC(RunsCircuit, nn.Module):
@@ -118,7 +118,8 @@ class CircuitPQC(RunsCircuit, nn.Module):
         estimates = self._estimates(self.shots, probabilities_BV, seeded)
         if self._sampled_wires == self.measured_wires:
             return estimates
-        return estimates[:, list(self.measured_wires)]
+        by_wire = estimates.unbind(dim=1)  # indices would be copied to a GPU in every step
+        return torch.stack([by_wire[wire] for wire in self.measured_wires], dim=1)
 
     def seed_shots(self, seed: int, first_row: int, num_rows: int) -> None:
         """Fix the shots and errors of the next call as those of rows `first_row`, .. of a batch of `num_rows`.
@@ -127,6 +128,22 @@ class CircuitPQC(RunsCircuit, nn.Module):
         that measures by itself has no seed.
         """
         self._seeded = _Seeded(seed, first_row, num_rows)
+
+    def is_replayable(self, device_type: str) -> bool:
+        """As `Head.is_replayable`: gate noise, and shots other than Gaussian ones, draw numbers on the host."""
+        if self.noise.method(training=True) != "none" or (self.shots is not None and self.shots.sampler != "gaussian"):
+            return False
+        return self.engine.taken_on(device_type, self.circuit).capabilities.replayable
+
+    def normals(self, seed: int, num_rows: int) -> Tensor | None:
+        """As `Head.normals`; V = 2**W for W sampled wires."""
+        if self.shots is None or self.shots.sampler != "gaussian":
+            return None
+        return _normal(num_rows, 2 ** len(self._sampled_wires), seed)
+
+    def use_normals(self, normals_BV: Tensor) -> None:
+        """As `Head.use_normals`."""
+        self._seeded = normals_BV
 
     def seed_rows(self, seeds: Sequence[int]) -> None:
         """Fix the shots and errors of the next call row by row: those of row k depend on `seeds[k]` alone.
@@ -215,6 +232,8 @@ class CircuitPQC(RunsCircuit, nn.Module):
         # Normal numbers are drawn on the CPU whatever the device, so that a seed means the same numbers everywhere.
         if isinstance(seeded, list):
             noise_BV = torch.cat([_normal(1, probabilities_BV.shape[1], seed) for seed in seeded])
+        elif isinstance(seeded, Tensor):
+            noise_BV = seeded
         elif seeded is not None and shots.sampler == "multinomial":
             generator = torch.Generator(probabilities_BV.device).manual_seed(seeded.seed + seeded.first_row)
         elif seeded is not None:

@@ -39,6 +39,9 @@ class LinearHead(Head):
         logits: Tensor = self.linear(embeddings_BD)
         return logits
 
+    def is_replayable(self, device_type: str) -> bool:  # noqa: ARG002 - it is on every device
+        return True
+
     def check_features(self, num_features: int) -> None:
         check_made_for(self.linear.in_features, num_features)
 
@@ -87,6 +90,9 @@ class MLPHead(Head):
     def forward(self, embeddings_BD: Tensor) -> Tensor:
         outputs_Bk: Tensor = self.network(embeddings_BD)
         return outputs_Bk if self.num_classes > 2 else outputs_Bk[:, 1:] - outputs_Bk[:, :1]
+
+    def is_replayable(self, device_type: str) -> bool:  # noqa: ARG002 - it is on every device
+        return True
 
     def check_features(self, num_features: int) -> None:
         assert self.num_features is not None

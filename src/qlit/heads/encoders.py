@@ -5,7 +5,9 @@ Shapes: B batch, D features of an embedding, N = 2**num_qubits amplitudes, O out
 
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import Any, final
 
 import torch
@@ -16,6 +18,8 @@ from qlit.engines import CircuitAngles, Engine, engine_by_name
 from qlit.engines.memory import check_states
 from qlit.heads.base import check_finite
 from qlit.heads.runs_circuit import RunsCircuit
+
+_UNCHECKED: ContextVar[bool] = ContextVar("unchecked norms", default=False)
 
 
 class Encoder(nn.Module, ABC):
@@ -35,6 +39,10 @@ class Encoder(nn.Module, ABC):
         It returns circuits if the encoder uses an equal engine, and one call for all circuits is faster.
         """
         return self(embeddings_BD)  # type: ignore[no-any-return]
+
+    def is_replayable(self, device_type: str) -> bool:  # noqa: ARG002 - encoders with circuits read it
+        """As `Head.is_replayable`."""
+        return False
 
     @abstractmethod
     def check_features(self, num_features: int) -> None:
@@ -67,7 +75,8 @@ def amplitude_encoding(features_BD: Tensor, num_qubits: int, *, pad_with: float 
         Real normalised statevectors, shape (B, N).
 
     Raises:
-        ValueError: If the features do not fit, or a vector cannot be normalised (all zeros, NaN, infinite).
+        ValueError: If the features do not fit, or a vector cannot be normalised (all zeros, NaN, infinite). Within
+            `unchecked_norms` such a vector gives amplitudes that are not finite.
     Source: arXiv:2504.08732, sec. III.C.
     """
     check_amplitudes(features_BD.shape[1], num_qubits)
@@ -75,12 +84,23 @@ def amplitude_encoding(features_BD: Tensor, num_qubits: int, *, pad_with: float 
     padding = 2**num_qubits - features_BD.shape[1]
     amplitudes_BN = torch.constant_pad_nd(features_BD, (0, padding), pad_with) if padding else features_BD
     norms_B1 = torch.linalg.vector_norm(amplitudes_BN, dim=1, keepdim=True)
-    if not all(0 < norm < math.inf for (norm,) in norms_B1.tolist()):  # one transfer; a NaN is not above 0
+    # One transfer; a NaN is not above 0.
+    if not _UNCHECKED.get() and not all(0 < norm < math.inf for (norm,) in norms_B1.tolist()):
         raise ValueError(
             "Amplitude encoding needs finite vectors that are not all zeros, but this batch contains others."
         )
     state_BN: Tensor = amplitudes_BN / norms_B1
     return state_BN.contiguous()
+
+
+@contextmanager
+def unchecked_norms() -> Iterator[None]:
+    """Context in which `amplitude_encoding` does not look at norms, which takes a transfer from the device."""
+    token = _UNCHECKED.set(True)
+    try:
+        yield
+    finally:
+        _UNCHECKED.reset(token)
 
 
 def check_amplitudes(num_features: int, num_qubits: int) -> None:
@@ -161,6 +181,9 @@ class SimulatedQuantumEncoder(RunsCircuit, Encoder):
         state_BN = self.states(embeddings_BD)
         return [CircuitAngles(self.compiled, self.theta, self.angle_scale, state_BN, self.wires)]
 
+    def is_replayable(self, device_type: str) -> bool:
+        return self.engine.taken_on(device_type, self.circuit).capabilities.replayable
+
     def states(self, embeddings_BD: Tensor) -> Tensor:
         """Initial states of the circuit, real, normalised, shape (B, N).
 
@@ -237,6 +260,9 @@ class ParallelEncoders(Encoder):
         if numbers:  # equal encoders all return numbers, or all return circuits
             return torch.cat(numbers, dim=1)
         return [circuit for circuits in given for circuit in circuits if isinstance(circuit, CircuitAngles)]
+
+    def is_replayable(self, device_type: str) -> bool:
+        return all(encoder.is_replayable(device_type) for encoder in self.members())
 
     def check_features(self, num_features: int) -> None:
         for encoder in self.members():

@@ -123,6 +123,17 @@ class HybridHead(Head):
     def fit_center(self, embeddings_BD: Tensor) -> None:
         self.encoder.fit_center(embeddings_BD)
 
+    def is_replayable(self, device_type: str) -> bool:
+        of_pqc = isinstance(self.pqc, CircuitPQC) and self.pqc.is_replayable(device_type)
+        return of_pqc and self.encoder.is_replayable(device_type)
+
+    def normals(self, seed: int, num_rows: int) -> Tensor | None:
+        return self.pqc.normals(seed, num_rows) if isinstance(self.pqc, CircuitPQC) else None
+
+    def use_normals(self, normals_BV: Tensor) -> None:
+        assert isinstance(self.pqc, CircuitPQC), "other PQCs have no `normals`"
+        self.pqc.use_normals(normals_BV)
+
     def seed_shots(self, seed: int, first_row: int, num_rows: int) -> None:
         if (seed_pqc := getattr(self.pqc, "seed_shots", None)) is not None:
             seed_pqc(seed, first_row, num_rows)

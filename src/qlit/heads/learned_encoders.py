@@ -55,6 +55,9 @@ class NeuralEncoder(Encoder):
         angles_BO: Tensor = self.network(embeddings_BD)
         return angles_BO
 
+    def is_replayable(self, device_type: str) -> bool:  # noqa: ARG002 - it is on every device
+        return True
+
     def check_features(self, num_features: int) -> None:
         assert self.num_features is not None
         check_made_for(self.num_features, num_features)
@@ -111,6 +114,9 @@ class ProjectedEncoder(Encoder):
 
     def angles_for(self, engine: Engine, embeddings_BD: Tensor) -> Tensor | list[CircuitAngles]:
         return self.encoder.angles_for(engine, self.projection(embeddings_BD))
+
+    def is_replayable(self, device_type: str) -> bool:
+        return self.encoder.is_replayable(device_type)
 
     def check_features(self, num_features: int) -> None:
         check_made_for(self.projection.in_features, num_features)

@@ -91,6 +91,7 @@ class CudaOnCpu(KernelEngine):
         states_at_peak=1,
         pauli_errors=True,
         encoder_amplitudes=2**19,
+        replayable=True,
     )
 
     def __init__(self, kernels: CpuKernels | None = None, name: str = "cuda on the CPU") -> None:

@@ -37,6 +37,7 @@ class CudaEngine(KernelEngine):
         states_at_peak=1,
         pauli_errors=True,
         encoder_amplitudes=2**19,
+        replayable=True,
     )
 
     def missing(self) -> str | None:

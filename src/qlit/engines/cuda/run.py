@@ -211,7 +211,7 @@ class Run:
         num_qubits = part.tables.circuit.num_qubits
         if part.state is None:
             state = part.parameters.new_zeros(self.batch_size, 2**num_qubits)
-            state[:, 0] = 1
+            state[:, 0].fill_(1)
         else:
             state = part.state.detach().clone()
         work = self._work()
