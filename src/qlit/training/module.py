@@ -135,10 +135,10 @@ class SentenceClassifier(Classifies, pl.LightningModule):
         groups: list[dict[str, Any]] = [{"params": list(self.head.parameters()), "lr": self.lr}]
         if self.body is not None:
             groups.append({"params": list(self.body.parameters()), "lr": self.body_lr})
-        # Fused on the CPU, where the overhead of a few small parameters dominates. Elsewhere torch chooses, because
-        # Lightning does not clip gradients of a fused optimiser under mixed precision.
+        # Fused, because the overhead of a few small parameters dominates, and because a CUDA graph can record it.
+        # Under mixed precision torch chooses: there Lightning does not clip gradients of a fused optimiser.
         is_mixed = isinstance(self.trainer.precision_plugin, MixedPrecision)
-        fused = True if self.device.type == "cpu" and not is_mixed else None
+        fused = True if self.device.type in ("cpu", "cuda") and not is_mixed else None
         optimizer = torch.optim.Adam(groups, lr=self.lr, weight_decay=self.weight_decay, fused=fused)
         if self.lr_decay == 1:
             return optimizer
@@ -171,6 +171,12 @@ class SentenceClassifier(Classifies, pl.LightningModule):
         epoch = self.current_epoch if stage == "train" else 0
         seed = seed_of(stage, epoch, batch.number, run_seed=self.run_seed)
         self.head.seed_shots(seed, batch.first_row, batch.num_rows)
+        logits, losses = self.evaluated(stage, batch)
+        self.scores_of(stage).add(logits, batch.labels, losses)
+        return losses
+
+    def evaluated(self, stage: Stage, batch: Batch) -> tuple[Tensor, Tensor]:
+        """Logits, shape (b, 1) or (b, k), and losses, shape (b,), of a batch whose shots have their seed."""
         try:
             logits = self(batch.inputs)
         except ValueError:  # a quantum engine refuses angles that are not finite
@@ -185,8 +191,7 @@ class SentenceClassifier(Classifies, pl.LightningModule):
             )
         else:
             losses = nn.functional.cross_entropy(logits, batch.labels, reduction="none")
-        self.scores_of(stage).add(logits, batch.labels, losses)
-        return losses
+        return logits, losses
 
     def _check_moved(self, stage: Stage, batch: Batch) -> None:
         """Raise a ValueError that names a sentence if a trainable body returned zeros that the head cannot use."""

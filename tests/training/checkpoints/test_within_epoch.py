@@ -17,6 +17,7 @@ from qlit.training.checkpoints.notes import check_structure
 from qlit.training.checkpoints.within_epoch import StopWithinEpoch
 from qlit.training.datamodule import SentenceDataModule
 from qlit.training.epoch_loop import use_direct_steps
+from qlit.training.epoch_program import EpochProgram
 from qlit.training.evaluation import WITHIN_EPOCH
 from qlit.training.module import SentenceClassifier
 
@@ -48,7 +49,7 @@ def signal_at(monkeypatch):
     monkeypatch.setattr(SentenceClassifier, "training_step", original)
 
 
-def fitted(data, folder, *, resumed_from=None, new_head=head, **options):
+def fitted(data, folder, *, resumed_from=None, new_head=head, program=False, **options):
     """The module after a fit, which a signal may stop, and whether one did."""
     module = SentenceClassifier(new_head(), lr=0.01, lr_decay=0.9)
     module.checkpoint_notes = {"config": yaml.safe_dump({"seed_everything": 1}), "run_id": None}
@@ -57,6 +58,7 @@ def fitted(data, folder, *, resumed_from=None, new_head=head, **options):
     callbacks = [StopWithinEpoch(), keeping]
     running = trainer(**{"enable_checkpointing": True, "max_epochs": 3, "callbacks": callbacks, **options})
     use_direct_steps(running)
+    running.fit_loop.epoch_loop.program_on = ("cpu",) if program else ()
     stopped = None
     with RaisingSignals():
         keep_our_sigterm_handler(running)
@@ -119,6 +121,27 @@ def test_settings_of_the_trainer_hold_across_the_stop(data, tmp_path, signal_at,
     assert (saved["epoch"], saved[WITHIN_EPOCH][0]["num_batches"]) == stops_after
     signal_at(-1, -1)
     other, _ = fitted(data, tmp_path / "stopped", resumed_from=tmp_path / "stopped" / "last.ckpt", **options)
+    assert_same(calm, other)
+
+
+@pytest.mark.parametrize("resumes_with_program", [True, False])
+def test_so_does_an_epoch_that_is_a_program(data, tmp_path, monkeypatch, resumes_with_program):
+    calm, _ = fitted(data, tmp_path / "calm")
+    run = EpochProgram.run
+
+    def run_with_signal(self, first, number):
+        if (self._module.current_epoch, first) == (1, 0):
+            os.kill(os.getpid(), signal.SIGUSR1)
+        run(self, first, number)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(EpochProgram, "run", run_with_signal)
+        _, stopped = fitted(data, tmp_path / "stopped", program=True)
+    assert stopped == signal.SIGUSR1
+    saved = torch.load(tmp_path / "stopped" / "last.ckpt", weights_only=True)
+    assert (saved["epoch"], saved[WITHIN_EPOCH][0]["num_batches"]) == (1, 1)
+    last = tmp_path / "stopped" / "last.ckpt"
+    other, _ = fitted(data, tmp_path / "stopped", resumed_from=last, program=resumes_with_program)
     assert_same(calm, other)
 
 
