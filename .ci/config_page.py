@@ -56,8 +56,9 @@ def page() -> str:
     )
     public = [getattr(heads, name) for name in heads.__all__]
     parts += _classes([each for each in public if issubclass(each, heads.Head) and not inspect.isabstract(each)])
-    parts.append(f"## Classes for `{_HEAD}.encoder`\n")
-    parts += _classes([each for each in public if issubclass(each, heads.Encoder) and not inspect.isabstract(each)])
+    for key, of_key in (("encoder", heads.Encoder), ("preprocessing", heads.Preprocessing)):
+        parts.append(f"## Classes for `{_HEAD}.{key}`\n")
+        parts += _classes([each for each in public if issubclass(each, of_key) and not inspect.isabstract(each)])
     for key, of_key in ((f"{_HEAD}.pqc", heads.ReuploadingPQC), (f"{_HEAD}.pqc.noise", heads.GateNoise)):
         parts += [f"## Keys of `{key}`\n", _summary(of_key), _table(list(_rows(of_key)))]
     defaults = vars(parser.get_defaults().trainer)
@@ -71,7 +72,8 @@ def _classes(classes: list[type]) -> Iterator[str]:
     for each in classes:
         yield f"### {each.__name__}\n"
         yield _summary(each)
-        yield _table(list(_rows(each)))
+        if rows := list(_rows(each)):
+            yield _table(rows)
 
 
 def _summary(of_key: Callable[..., Any]) -> str:

@@ -75,7 +75,10 @@ def test_an_unknown_key_in_yaml_is_named_with_the_nearest_right_one(refused, tmp
         (["--model.head.num_classes", "3"], "The data has 2 classes (0, 1), but the head has num_classes=3"),
         (["--model.lr", "0"], "`lr > 0` must hold"),
         (["--ckpt_path", "nowhere.ckpt"], "There is no checkpoint nowhere.ckpt"),
-        (["--data.trainable_body", "true", "--model.head.encoder.center", "true"], "set `center: false`"),
+        (
+            ["--data.trainable_body", "true", "--model.head.encoder.center", "true"],
+            "(and the encoder's `center: false`), or `trainable_body: false`",
+        ),
     ],
 )
 def test_an_impossible_value_is_refused_in_one_sentence(refused, options, sentence):

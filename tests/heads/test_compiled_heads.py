@@ -60,7 +60,7 @@ def test_a_state_dict_has_parameters_and_buffers_alone():
     logits_and_gradients(head)
     assert all(isinstance(value, torch.Tensor) for value in head.state_dict().values())
     assert set(head.state_dict()) == {
-        *(f"encoder.encoders.{k}.{name}" for k in (0, 1) for name in ("theta", "angle_scale", "mean")),
+        *(f"encoder.encoders.{k}.{name}" for k in (0, 1) for name in ("theta", "angle_scale")),
         "pqc.theta",
         "linear.weight",
         "linear.bias",

@@ -54,18 +54,9 @@ def test_gradients_reach_circuit_scale_and_embedding():
     assert all(tensor.grad.abs().max() > 0 for tensor in (encoder.theta, encoder.angle_scale, x))
 
 
-def test_centring_is_fitted_once_saved_and_restored():
-    encoder = small(center=True)
-    with pytest.raises(ValueError, match="has not been fitted"):
-        encoder(embeddings())
-    encoder.fit_center(embeddings(seed=1))
-    torch.testing.assert_close(encoder.mean, embeddings(seed=1).mean(dim=0))
-    restored = small(center=True, init_std=1.0)
-    restored.load_state_dict(encoder.state_dict())
-    torch.testing.assert_close(restored(embeddings()), encoder(embeddings()), rtol=0, atol=0)
-    uncentred = small()
-    uncentred.load_state_dict({**encoder.state_dict(), "mean": torch.zeros(0)})
-    torch.testing.assert_close(uncentred(embeddings() - encoder.mean), encoder(embeddings()))
+def test_the_earlier_spelling_of_centring_is_refused_where_no_head_takes_it_over():
+    with pytest.raises(ValueError, match=r"elsewhere give the head `preprocessing=Centering\(\)`"):
+        small(center=True)(embeddings())
 
 
 def test_parallel_encoders_are_concatenated_and_start_differently():

@@ -28,7 +28,7 @@ def hybrid(*, encoder=None, shots=None, **kwargs):
 ])  # fmt: skip
 def test_programs_read_back_give_what_the_head_gives(kwargs):
     head = hybrid(**kwargs)
-    head.fit_center(torch.ones(1, 7))
+    head.fit_preprocessing(torch.ones(1, 7))
     before = {name: tensor.clone() for name, tensor in head.state_dict().items()}
     found = programs_of(head, EMBEDDING)
     for program in (*found.encoders, found.pqc):
@@ -36,7 +36,7 @@ def test_programs_read_back_give_what_the_head_gives(kwargs):
     assert all(torch.equal(before[name], tensor) for name, tensor in head.state_dict().items())
     with torch.no_grad():
         exact = head.double()(EMBEDDING.double().unsqueeze(0))[0]
-        angles = head.encoder(EMBEDDING.double().unsqueeze(0))[0]
+        angles = head.encoder(head.preprocessed(EMBEDDING.double().unsqueeze(0)))[0]
     assert found.logits == pytest.approx(exact.tolist(), rel=0, abs=1e-10)
     assert [angle.value for angle in found.angles] == pytest.approx(angles.tolist(), rel=0, abs=1e-10)
     by_name = {program.name: program.expectations for program in found.encoders}
@@ -57,9 +57,6 @@ def test_an_encoder_that_is_no_circuit_gives_its_angles_alone():
             return embeddings_BD[:, : self.num_outputs]
 
         def check_features(self, num_features):
-            pass
-
-        def fit_center(self, embeddings_BD):
             pass
 
     found = programs_of(hybrid(encoder=First), EMBEDDING)

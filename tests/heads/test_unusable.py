@@ -6,6 +6,7 @@ import pytest
 import torch
 
 from qlit.heads import (
+    Centering,
     HybridHead,
     LinearHead,
     LogisticRegressionHead,
@@ -59,11 +60,11 @@ def test_a_padding_of_nothing_takes_no_zeros():
 
 
 def test_centring_is_counted_in():
-    encoder = _encoder(2, center=True)
+    head = HybridHead(_encoder, ReuploadingPQC(2), preprocessing=Centering())
     embeddings = torch.tensor([[1.0] * _D, [3.0] * _D, [2.0] * _D, [0.0] * _D])
-    encoder.fit_center(embeddings[:3])
-    assert encoder.unusable(embeddings).tolist() == [False, False, True, False]
-    assert "all zeros once the mean is subtracted" in encoder.needs
+    head.fit_preprocessing(embeddings[:3])
+    assert head.unusable(embeddings).tolist() == [False, False, True, False]
+    assert head.needs == "finite embeddings that are not all zeros where `pad_with` is 0 (after Centering)"
 
 
 @pytest.mark.parametrize("head", [LinearHead(num_features=_D), LogisticRegressionHead(num_features=_D)])

@@ -79,6 +79,37 @@ def test_keys_that_came_later_change_nothing_at_the_value_of_earlier_runs():
         assert tags((key, value))[HASH_WITHOUT_SEEDS] != tags()[HASH_WITHOUT_SEEDS]
 
 
+ENCODER = {"class_path": "qlit.heads.SimulatedQuantumEncoder", "init_args": {"num_qubits": 5, "center": False}}
+PAIR = {"class_path": "qlit.heads.ParallelEncoders", "init_args": {"num_encoders": 2, "encoder": ENCODER}}
+CENTERING = {"class_path": "qlit.heads.Centering"}
+
+
+def of_encoder(encoder, **settings):
+    return tags(("model.head.init_args", {"encoder": encoder, "num_classes": 2, **settings}))
+
+
+def centred(encoder):
+    changed = copy.deepcopy(encoder)
+    (changed["init_args"].get("encoder") or changed)["init_args"]["center"] = True
+    return changed
+
+
+@pytest.mark.parametrize("encoder", [ENCODER, PAIR], ids=["one", "two"])
+def test_preprocessing_keeps_the_hashes_of_runs_before_it(encoder):
+    assert of_encoder(encoder, preprocessing=None) == of_encoder(encoder)
+    assert of_encoder(encoder, preprocessing=CENTERING) == of_encoder(centred(encoder))
+    assert of_encoder(encoder, preprocessing=CENTERING)[HASH] != of_encoder(encoder)[HASH]
+    others = [
+        {"class_path": "qlit.heads.PrincipalComponents", "init_args": {"num_components": number}} for number in (3, 4)
+    ]
+    assert len({of_encoder(encoder, preprocessing=each)[HASH] for each in (None, CENTERING, *others)}) == 4
+
+
+def test_centring_in_front_of_another_encoder_has_a_hash_of_its_own():
+    other = {"class_path": "qlit.heads.NeuralEncoder", "init_args": {"num_features": 8}}
+    assert of_encoder(other, preprocessing=CENTERING)[HASH] != of_encoder(other)[HASH]
+
+
 @pytest.mark.parametrize("contents", [Contents("e" * 16, "b" * 16), Contents("d" * 16, "c" * 16)])
 def test_contents_change_both_hashes(contents):
     found = tags(contents=contents)

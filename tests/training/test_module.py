@@ -82,7 +82,7 @@ def test_shots_without_gradients_are_refused_before_a_sentence_is_embedded(data,
 
 def test_a_mean_that_is_fitted_once_does_not_suit_a_body_that_moves(data):
     centred = SentenceClassifier(head(center=True))
-    with pytest.raises(ValueError, match=r"set `center: false`, or `trainable_body: false`\."):
+    with pytest.raises(ValueError, match=r"^Centering is fitted only once.*, or `trainable_body: false`\."):
         trainer().fit(centred, data(trainable_body=True))
 
 
@@ -113,9 +113,14 @@ def test_weights_of_another_model_are_refused_in_one_sentence(saved, problem):
         check_weights(SentenceClassifier(head()), saved)
 
 
-def test_weights_of_the_same_model_are_taken_whatever_its_centre():
+def test_weights_of_earlier_versions_are_taken_if_their_centring_is_that_of_the_head():
     check_weights(SentenceClassifier(head()), weights())
-    check_weights(SentenceClassifier(head()), weights(**{"head.encoder.mean": torch.ones(8)}))
+    check_weights(SentenceClassifier(head()), weights(**{"head.encoder.mean": torch.zeros(0)}))
+    check_weights(SentenceClassifier(head(center=True)), weights(**{"head.encoder.mean": torch.ones(8)}))
+    with pytest.raises(ValueError, match=r"head\.encoder\.mean is only there"):
+        check_weights(SentenceClassifier(head()), weights(**{"head.encoder.mean": torch.ones(8)}))
+    with pytest.raises(ValueError, match=r"head\.preprocessing\.mean is only here"):
+        check_weights(SentenceClassifier(head(center=True)), weights())
 
 
 # --- which epoch is kept ---

@@ -14,6 +14,7 @@ from qlit.heads import (
     MLPHead,
     NeuralEncoder,
     ParallelEncoders,
+    PrincipalComponents,
     ProjectedEncoder,
     ReuploadingPQC,
     SimulatedQuantumEncoder,
@@ -47,7 +48,7 @@ HYBRID = {
     "neural encoder, torch engine": lambda: hybrid(LEARNED, engine="torch"),
 }
 CLASSICAL = {
-    "linear": lambda: LinearHead(num_features=EMBEDDING_DIM),
+    "linear": lambda: LinearHead(num_features=EMBEDDING_DIM, preprocessing=PrincipalComponents(1, whiten=True)),
     "mlp": lambda: MLPHead(num_features=EMBEDDING_DIM, hidden_dim=4),
 }
 FITTED = {"logistic": lambda: LogisticRegressionHead(num_features=EMBEDDING_DIM), "svc": SVCHead}
@@ -79,7 +80,7 @@ def test_a_head_trains_and_its_checkpoint_is_scored(data, tmp_path, name, make, 
 @pytest.mark.parametrize("name", HYBRID)
 def test_mixed_precision_leaves_circuits_as_they_are(name):
     made, embeddings_BD = HYBRID[name](), torch.randn(5, EMBEDDING_DIM, generator=torch.Generator().manual_seed(0))
-    made.fit_center(embeddings_BD)
+    made.fit_preprocessing(embeddings_BD)
     found = []
     for enabled in (False, True):
         with torch.autocast("cpu", dtype=torch.bfloat16, enabled=enabled):

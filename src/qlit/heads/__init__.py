@@ -10,10 +10,12 @@ from qlit.heads.gate_noise import GateNoise
 from qlit.heads.hybrid import HybridHead
 from qlit.heads.learned_encoders import NeuralEncoder, ProjectedEncoder
 from qlit.heads.pqc import ReuploadingPQC
+from qlit.heads.preprocessing import Centering, Preprocessing, PrincipalComponents
 from qlit.heads.qnode_pqc import QNodePQC
 
 __all__ = [
     "AnsatzPQC",
+    "Centering",
     "CircuitPQC",
     "Encoder",
     "EstimatorHead",
@@ -25,6 +27,8 @@ __all__ = [
     "MLPHead",
     "NeuralEncoder",
     "ParallelEncoders",
+    "Preprocessing",
+    "PrincipalComponents",
     "ProjectedEncoder",
     "QNodePQC",
     "ReuploadingPQC",
@@ -32,5 +36,5 @@ __all__ = [
     "SimulatedQuantumEncoder",
 ]
 
-MODULES = ["base", "encoders", "programs"]
+MODULES = ["base", "encoders", "preprocessing", "programs"]
 """Modules that other rooms may import; `__all__` is the list of classes that configs and checkpoints may name."""

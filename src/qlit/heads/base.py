@@ -3,21 +3,31 @@
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
+from typing import final
 
 from torch import Tensor, nn
 
 from qlit.engines.memory import check_free
+from qlit.heads.preprocessing import Preprocessing
 from qlit.heads.runs_circuit import RunsCircuit
 
 _COPIES = 4  # weights, gradients and two moments
 
 
 class Head(nn.Module, ABC):
-    """Maps embeddings (B, D) to logits: (B, 1) for two classes, (B, k) for k > 2."""
+    """Maps embeddings (B, D) to logits: (B, 1) for two classes, (B, k) for k > 2.
+
+    Args:
+        preprocessing: Map of the embeddings in front of the head, which `preprocessed` applies; None for none.
+    """
 
     num_classes: int
     num_features: int | None = None
     """D that the head was made for; None if its constructor does not fix D."""
+
+    def __init__(self, *, preprocessing: Preprocessing | None = None) -> None:
+        super().__init__()
+        self.preprocessing: Preprocessing | None = preprocessing  # annotated here: TorchScript reads those of the class
 
     @abstractmethod
     def forward(self, embeddings_BD: Tensor) -> Tensor:
@@ -27,17 +37,45 @@ class Head(nn.Module, ABC):
     def check_features(self, num_features: int) -> None:
         """Raise a ValueError, before any training, if embeddings of D features do not fit."""
 
+    def preprocessed(self, embeddings_BD: Tensor) -> Tensor:
+        """Features that the layers of the head take, (B, O); the embeddings themselves without a preprocessing.
+
+        `forward`, and `fit` of a head that is fitted once, call it on the embeddings that they get.
+        """
+        if self.preprocessing is None:
+            return embeddings_BD
+        features_BO: Tensor = self.preprocessing(embeddings_BD)
+        return features_BO
+
+    def num_inputs(self, num_features: int) -> int:
+        """O, number of features that the layers of the head take, for embeddings of D = `num_features` features.
+
+        Raises:
+            ValueError: If the preprocessing cannot take embeddings of D features.
+        """
+        if self.preprocessing is None:
+            return num_features
+        self.preprocessing.check_features(num_features)
+        return self.preprocessing.num_outputs(num_features)
+
     @property
     def needs(self) -> str:
         """Requirement on embeddings, as a clause of a message."""
-        return "finite embeddings"
+        return "finite embeddings" if self.preprocessing is None else self.preprocessing.needs
 
     def unusable(self, embeddings_BD: Tensor) -> Tensor:
-        """Mask of unusable embeddings, bool, shape (B,); called after `fit_center`, before training."""
-        return ~embeddings_BD.isfinite().all(dim=1)
+        """Mask of unusable embeddings, bool, shape (B,); called after `fit_preprocessing`, before training."""
+        return ~self.preprocessed(embeddings_BD).isfinite().all(dim=1)
 
-    def fit_center(self, embeddings_BD: Tensor) -> None:
-        """Fit statistics (not trained parameters) to the embeddings of the training split."""
+    @final
+    def fit_preprocessing(self, embeddings_ND: Tensor) -> None:
+        """Fit the preprocessing to the embeddings of the training split, then what `fit_center` fits to its outputs."""
+        if self.preprocessing is not None:
+            self.preprocessing.fit(embeddings_ND)
+        self.fit_center(self.preprocessed(embeddings_ND))
+
+    def fit_center(self, features_NO: Tensor) -> None:
+        """Fit further statistics (not trained parameters) of the head to the training split, after `preprocessed`."""
 
     def is_replayable(self, device_type: str) -> bool:  # noqa: ARG002 - heads with circuits read it
         """Whether a CUDA graph may record a training step and repeat it: on a device of this type, every step is the

@@ -8,7 +8,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
-from typing import Any, final
+from typing import final
 
 import torch
 from torch import Tensor, nn
@@ -23,7 +23,7 @@ _UNCHECKED: ContextVar[bool] = ContextVar("unchecked norms", default=False)
 
 
 class Encoder(nn.Module, ABC):
-    """Maps embeddings (B, D) to `num_outputs` angles (radians) a sample."""
+    """Maps embeddings (B, D), after the preprocessing of the head, to `num_outputs` angles (radians) a sample."""
 
     num_outputs: int
     num_features: int | None = None
@@ -57,9 +57,8 @@ class Encoder(nn.Module, ABC):
         """Mask of unusable embeddings, bool, shape (B,); called after `fit_center`, before training."""
         return ~embeddings_BD.isfinite().all(dim=1)
 
-    @abstractmethod
     def fit_center(self, embeddings_BD: Tensor) -> None:
-        """Fit statistics (the mean of the training split), if the encoder has any."""
+        """Fit statistics that an encoder of your own needs to the training split; a `Preprocessing` serves any head."""
 
 
 def amplitude_encoding(features_BD: Tensor, num_qubits: int, *, pad_with: float = 0.0) -> Tensor:
@@ -126,8 +125,7 @@ class SimulatedQuantumEncoder(RunsCircuit, Encoder):
         connectivity: C of the circuit, 1 .. Q_e - 1.
         num_layers: Layers of the circuit after its RY column, at least 0.
         pad_with: Value of the padded amplitudes before normalisation; 0 as published.
-        center: Whether to subtract the mean embedding of the training split first; it is fitted once, on that split
-            only, and saved with the weights.
+        center: Earlier spelling of the hybrid head's `preprocessing: qlit.heads.Centering`; true has the same effect.
         init_std: Standard deviation of the normal distribution the starting parameters are drawn from, radians.
         engine: Engine that runs the circuit exactly: auto, native, cuda, torch, torchquantum, reference or
             pennylane:DEVICE.
@@ -167,8 +165,6 @@ class SimulatedQuantumEncoder(RunsCircuit, Encoder):
         self.engine.check_shots(None)
         self.theta = nn.Parameter(init_std * torch.randn(self.circuit.num_parameters))
         self.angle_scale = nn.Parameter(torch.ones(()))
-        self.mean: Tensor
-        self.register_buffer("mean", torch.zeros(0))  # empty until fitted: D is known from the data only
 
     def forward(self, embeddings_BD: Tensor) -> Tensor:
         state_BN = self.states(embeddings_BD)
@@ -188,26 +184,23 @@ class SimulatedQuantumEncoder(RunsCircuit, Encoder):
         """Initial states of the circuit, real, normalised, shape (B, N).
 
         Raises:
-            ValueError: As `amplitude_encoding`; or if embeddings are to be centred and `fit_center` was not called.
+            ValueError: As `amplitude_encoding`; or if `center` is set outside a HybridHead.
         """
-        return amplitude_encoding(self._centred(embeddings_BD), self.num_qubits, pad_with=self.pad_with)
-
-    def _centred(self, embeddings_BD: Tensor) -> Tensor:
-        if not self.center:
-            return embeddings_BD
-        if not len(self.mean):
-            raise ValueError("The encoder centres embeddings, but has not been fitted: call `fit_center` first.")
-        return embeddings_BD - self.mean
+        if self.center:
+            raise ValueError(
+                "`center` centres the embeddings of a HybridHead whose encoder this is, alone or in ParallelEncoders; "
+                "elsewhere give the head `preprocessing=Centering()`."
+            )
+        return amplitude_encoding(embeddings_BD, self.num_qubits, pad_with=self.pad_with)
 
     @property
     def needs(self) -> str:
-        zeros = "all zeros once the mean is subtracted" if self.center else "all zeros"
-        return f"finite embeddings that are not {zeros}" + " where `pad_with` is 0" * (self.pad_with == 0)
+        return "finite embeddings that are not all zeros" + " where `pad_with` is 0" * (self.pad_with == 0)
 
     def unusable(self, embeddings_BD: Tensor) -> Tensor:
         # The norm that `amplitude_encoding` divides by, computed without memory for the padding.
         padding = 2**self.num_qubits - embeddings_BD.shape[1]
-        norms_B = torch.linalg.vector_norm(self._centred(embeddings_BD), dim=1)
+        norms_B = torch.linalg.vector_norm(embeddings_BD, dim=1)
         if padding and self.pad_with:
             norms_B = torch.hypot(norms_B, norms_B.new_tensor(abs(self.pad_with) * math.sqrt(padding)))
         is_usable_B: Tensor = (norms_B > 0) & norms_B.isfinite()
@@ -215,16 +208,6 @@ class SimulatedQuantumEncoder(RunsCircuit, Encoder):
 
     def check_features(self, num_features: int) -> None:
         check_amplitudes(num_features, self.num_qubits)
-
-    def fit_center(self, embeddings_BD: Tensor) -> None:
-        if self.center:
-            self.mean = embeddings_BD.mean(dim=0).to(self.theta)
-
-    def _load_from_state_dict(self, state_dict: dict[str, Any], prefix: str, *args: Any) -> None:
-        saved = state_dict.get(prefix + "mean")
-        if isinstance(saved, Tensor) and not len(self.mean):
-            self.mean = torch.zeros_like(saved, device=self.theta.device, dtype=self.theta.dtype)
-        super()._load_from_state_dict(state_dict, prefix, *args)
 
 
 @final
@@ -282,3 +265,17 @@ class ParallelEncoders(Encoder):
     def members(self) -> list[Encoder]:
         """The encoders, in the order of their outputs."""
         return [encoder for encoder in self.encoders if isinstance(encoder, Encoder)]
+
+
+def take_centering(encoder: Encoder) -> bool:
+    """Whether an encoder, or one of several side by side, has `center` set; it is then switched off there.
+
+    The head then centres its embeddings: every encoder gets the same ones.
+    """
+    if isinstance(encoder, ParallelEncoders):
+        taken = [take_centering(each) for each in encoder.members()]
+        return any(taken)
+    if not isinstance(encoder, SimulatedQuantumEncoder):
+        return False
+    is_set, encoder.center = encoder.center, False
+    return is_set

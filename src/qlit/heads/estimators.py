@@ -16,14 +16,16 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from qlit.heads.base import NUM_CLASSES, NUM_FEATURES, Head, check_classes, check_made_for
+from qlit.heads.fitted_buffers import FittedBuffers, check_fitted
+from qlit.heads.preprocessing import Preprocessing
 
 Array = NDArray[Any]
 
 
-class EstimatorHead(Head):
+class EstimatorHead(FittedBuffers, Head):
     """A head that is fitted once instead of trained by gradients.
 
-    Subclasses register their buffers in float64, empty, and fill them in `fit`.
+    Subclasses register their buffers in float64, empty, and fill them in `fit`, after the preprocessing is fitted.
     """
 
     complaint: str = ""
@@ -42,8 +44,8 @@ class EstimatorHead(Head):
         if self.num_features is not None:
             check_made_for(self.num_features, num_features)
 
-    def _fitted(self, estimator: Any, embeddings_ND: Tensor, labels_N: Tensor) -> Any:
-        """Fit `estimator` after checking the labels; a convergence warning becomes `complaint`."""
+    def _fitted(self, estimator: Any, inputs_NO: Tensor, labels_N: Tensor) -> Any:
+        """Fit `estimator` to preprocessed embeddings; a convergence warning becomes `complaint`."""
         from sklearn.exceptions import ConvergenceWarning
 
         if lacking := sorted(set(range(self.num_classes)) - set(labels_N.tolist())):
@@ -53,7 +55,7 @@ class EstimatorHead(Head):
             )
         with warnings.catch_warnings(record=True) as caught:
             warnings.simplefilter("always", ConvergenceWarning)
-            estimator.fit(embeddings_ND.double().cpu().numpy(), labels_N.cpu().numpy())
+            estimator.fit(inputs_NO.double().cpu().numpy(), labels_N.cpu().numpy())
         self.complaint = ""
         for warning in caught:
             if issubclass(warning.category, ConvergenceWarning):
@@ -64,18 +66,6 @@ class EstimatorHead(Head):
             else:
                 warnings.warn_explicit(warning.message, warning.category, warning.filename, warning.lineno)
         return estimator
-
-    def _keep(self, **buffers: Array | float) -> None:
-        for name, value in buffers.items():
-            old = self.get_buffer(name)
-            setattr(self, name, torch.as_tensor(value, dtype=old.dtype).to(old.device))
-
-    def _load_from_state_dict(self, state_dict: dict[str, Any], prefix: str, *args: Any) -> None:
-        for name, own in self.named_buffers():
-            saved = state_dict.get(prefix + name)
-            if isinstance(saved, Tensor):  # their sizes are a result of the fit
-                setattr(self, name, torch.zeros_like(saved, device=own.device))
-        super()._load_from_state_dict(state_dict, prefix, *args)
 
 
 @final
@@ -88,6 +78,8 @@ class LogisticRegressionHead(EstimatorHead):
         class_weight: `balanced` weighs classes by the inverse of their frequency; null gives all classes weight 1.
         max_iter: Maximum number of iterations, at least 1.
         num_classes: k, at least 2; null for the number of labels in the data, or 2 without data.
+        preprocessing: Fixed map in front of the head, such as `qlit.heads.PrincipalComponents`, fitted before it; null
+            for none. With one, D in the number of parameters is the number of its outputs.
 
     Raises:
         ValueError: If a number is out of range.
@@ -102,8 +94,9 @@ class LogisticRegressionHead(EstimatorHead):
         class_weight: Literal["balanced"] | None = None,
         max_iter: int = 100,
         num_classes: int | None = None,
+        preprocessing: Preprocessing | None = None,
     ) -> None:
-        super().__init__()
+        super().__init__(preprocessing=preprocessing)
         num_features = NUM_FEATURES if num_features is None else num_features
         num_classes = NUM_CLASSES if num_classes is None else num_classes
         if num_features < 1:
@@ -112,6 +105,7 @@ class LogisticRegressionHead(EstimatorHead):
             _check_positive("C", C, "; null is no penalty")
         _check_max_iter(max_iter)
         self.num_features, self.num_classes = num_features, check_classes(num_classes)
+        self._num_inputs = self.num_inputs(num_features)
         self.C, self.class_weight, self.max_iter = C, class_weight, max_iter
         self.weight: Tensor
         self.bias: Tensor
@@ -120,9 +114,8 @@ class LogisticRegressionHead(EstimatorHead):
 
     @property
     def num_parameters(self) -> int:
-        """D + 1 for each logit."""
-        assert self.num_features is not None
-        return (self.num_features + 1) * (1 if self.num_classes == 2 else self.num_classes)
+        """D + 1 for each logit, with the outputs of the preprocessing as D."""
+        return (self._num_inputs + 1) * (1 if self.num_classes == 2 else self.num_classes)
 
     def fit(self, embeddings_ND: Tensor, labels_N: Tensor) -> None:
         from sklearn.linear_model import LogisticRegression
@@ -130,12 +123,12 @@ class LogisticRegressionHead(EstimatorHead):
         estimator = LogisticRegression(
             C=np.inf if self.C is None else self.C, class_weight=self.class_weight, max_iter=self.max_iter
         )
-        fitted = self._fitted(estimator, embeddings_ND, labels_N)
+        fitted = self._fitted(estimator, self.preprocessed(embeddings_ND.double()), labels_N)
         self._keep(weight=fitted.coef_, bias=fitted.intercept_)
 
     def forward(self, embeddings_BD: Tensor) -> Tensor:
-        _check_fitted(self.weight)
-        return embeddings_BD.to(self.weight.dtype) @ self.weight.T + self.bias
+        check_fitted(self.weight, "LogisticRegressionHead")
+        return self.preprocessed(embeddings_BD.to(self.weight.dtype)) @ self.weight.T + self.bias
 
 
 @final
@@ -151,6 +144,8 @@ class SVCHead(EstimatorHead):
         gamma: Of the kernel, > 0; `scale` is 1 / (D * variance of all features), `auto` is 1 / D.
         max_iter: Maximum number of solver iterations, at least 1; null for no limit.
         num_classes: k, at least 2; null for the number of labels in the data, or 2 without data.
+        preprocessing: Fixed map in front of the head, such as `qlit.heads.PrincipalComponents`, fitted before it; null
+            for none.
 
     Raises:
         ValueError: If a number is out of range.
@@ -164,8 +159,9 @@ class SVCHead(EstimatorHead):
         gamma: Literal["scale", "auto"] | float = "scale",
         max_iter: int | None = None,
         num_classes: int | None = None,
+        preprocessing: Preprocessing | None = None,
     ) -> None:
-        super().__init__()
+        super().__init__(preprocessing=preprocessing)
         _check_positive("C", C)
         if not isinstance(gamma, str):
             _check_positive("gamma", gamma, "; or `scale` or `auto`")
@@ -188,12 +184,12 @@ class SVCHead(EstimatorHead):
     def fit(self, embeddings_ND: Tensor, labels_N: Tensor) -> None:
         from sklearn.svm import SVC
 
-        num_features = embeddings_ND.shape[1]
-        variance = embeddings_ND.double().var(correction=0).item()
+        inputs_NO = self.preprocessed(embeddings_ND.double())
+        num_features, variance = inputs_NO.shape[1], inputs_NO.var(correction=0).item()
         named = {"auto": 1 / num_features, "scale": 1 / (num_features * variance) if variance else 1.0}
         gamma = named[self.gamma] if isinstance(self.gamma, str) else self.gamma
         estimator = SVC(C=self.C, gamma=gamma, max_iter=-1 if self.max_iter is None else self.max_iter)
-        fitted = self._fitted(estimator, embeddings_ND, labels_N)
+        fitted = self._fitted(estimator, inputs_NO, labels_N)
         self._keep(
             support_vectors=fitted.support_vectors_,
             coefficients=_coefficients_of_pairs(fitted.dual_coef_, fitted.n_support_),
@@ -203,11 +199,11 @@ class SVCHead(EstimatorHead):
 
     def check_features(self, num_features: int) -> None:
         if len(self.support_vectors):
-            check_made_for(self.support_vectors.shape[1], num_features)
+            check_made_for(self.support_vectors.shape[1], self.num_inputs(num_features))
 
     def forward(self, embeddings_BD: Tensor) -> Tensor:
-        _check_fitted(self.support_vectors)
-        x_BD, s_SD = embeddings_BD.to(self.support_vectors.dtype), self.support_vectors
+        check_fitted(self.support_vectors, "SVCHead")
+        x_BD, s_SD = self.preprocessed(embeddings_BD.to(self.support_vectors.dtype)), self.support_vectors
         squares_BS = x_BD.square().sum(1, keepdim=True) + s_SD.square().sum(1) - 2 * x_BD @ s_SD.T
         decisions_BP = torch.exp(-self.kernel_gamma * squares_BS) @ self.coefficients + self.bias
         return decisions_BP if self.num_classes == 2 else _votes(decisions_BP, self.num_classes)
@@ -251,8 +247,3 @@ def _check_positive(name: str, value: float, otherwise: str = "") -> None:
 def _check_max_iter(max_iter: int) -> None:
     if max_iter < 1:
         raise ValueError(f"`max_iter >= 1` must hold, but got {max_iter=}.")
-
-
-def _check_fitted(buffer: Tensor) -> None:
-    if not buffer.numel():
-        raise ValueError("The head has not been fitted: call `fit` first.")

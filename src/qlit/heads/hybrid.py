@@ -1,16 +1,17 @@
 """The hybrid head: encoder(s), a PQC and an optional linear layer, from embedding to logits."""
 
 from collections.abc import Callable, Sequence
-from typing import Self, cast, final
+from typing import Any, Self, cast, final
 
 import torch
 from torch import Tensor, nn
 
 from qlit.heads.base import NUM_CLASSES, Head, check_classes
 from qlit.heads.circuit_pqc import CircuitPQC
-from qlit.heads.encoders import Encoder
+from qlit.heads.encoders import Encoder, take_centering
 from qlit.heads.pqc import ReuploadingPQC
 from qlit.heads.pqc_protocol import PQC, check_outputs, checked_pqc, try_pqc
+from qlit.heads.preprocessing import Centering, Preprocessing, rename_earlier_means
 from qlit.heads.qnode_pqc import QNodePQC
 
 # Without a linear layer the probability (1 + <Z>) / 2 may be 0 or 1, whose logit is infinite.
@@ -34,6 +35,8 @@ class HybridHead(Head):
         final_linear: Whether a linear layer computes the logits from the measured <Z>. Without it, the probability of
             class 1 is (1 + <Z>) / 2 of the one measured wire; for k > 2 classes the logits are the <Z> of k wires.
         num_classes: k, at least 2; null for the number of labels in the data, or 2 without data.
+        preprocessing: Fixed map of the embeddings in front of the encoder, such as `qlit.heads.Centering` or
+            `qlit.heads.PrincipalComponents`; null for none, as published.
 
     Raises:
         ValueError: If the number of measured wires does not match the classes, or the PQC does not do what it should.
@@ -47,8 +50,9 @@ class HybridHead(Head):
         *,
         final_linear: bool = True,
         num_classes: int | None = None,
+        preprocessing: Preprocessing | None = None,
     ) -> None:
-        super().__init__()
+        super().__init__(preprocessing=preprocessing)
         num_classes = NUM_CLASSES if num_classes is None else num_classes
         self.num_classes = check_classes(num_classes)
         self.num_logits = 1 if num_classes == 2 else num_classes
@@ -65,6 +69,13 @@ class HybridHead(Head):
         if not isinstance(pqc, CircuitPQC | QNodePQC):  # these have checked their outputs
             try_pqc(checked)
         self.encoder = encoder(checked.num_qubits)
+        if take_centering(self.encoder):
+            if preprocessing is not None:
+                raise ValueError(
+                    "The encoder's `center: true` is an earlier spelling of `preprocessing: qlit.heads.Centering`, but "
+                    f"the head has the preprocessing {type(preprocessing).__name__}: leave `center` out."
+                )
+            self.preprocessing = Centering()
         self.pqc = pqc
         self.linear = nn.Linear(num_measured, self.num_logits) if final_linear else None
 
@@ -82,17 +93,17 @@ class HybridHead(Head):
     def _logits(self, embeddings_BD: Tensor) -> Tensor:
         device_type = embeddings_BD.device.type
         if not torch.is_autocast_enabled(device_type):
-            return self.logits(self._measured(embeddings_BD))
+            return self.logits(self._measured(self.preprocessed(embeddings_BD)))
         # Amplitudes and angles need full precision, also the angles of learned encoders.
         with torch.autocast(device_type, enabled=False):
             weights = next(self.pqc.parameters(), next(self.parameters(), torch.empty(0)))
-            z_BW = self._measured(embeddings_BD.to(weights.dtype))
+            z_BW = self._measured(self.preprocessed(embeddings_BD.to(weights.dtype)))
         return self.logits(z_BW)
 
-    def _measured(self, embeddings_BD: Tensor) -> Tensor:
+    def _measured(self, features_BO: Tensor) -> Tensor:
         if isinstance(self.pqc, CircuitPQC):
-            return self.pqc(self.encoder.angles_for(self.pqc.engine, embeddings_BD))  # type: ignore[no-any-return]
-        angles_BQ = self.encoder(embeddings_BD)
+            return self.pqc(self.encoder.angles_for(self.pqc.engine, features_BO))  # type: ignore[no-any-return]
+        angles_BQ = self.encoder(features_BO)
         z_BW = check_outputs(cast(PQC, self.pqc), angles_BQ, self.pqc(angles_BQ))
         if self.linear is None and len(z_BW) and not z_BW.detach().abs().max() <= _MOST_ROUNDED_Z:
             raise ValueError(
@@ -111,17 +122,23 @@ class HybridHead(Head):
         return 2 * torch.atanh(z_BW.clamp(-_LARGEST_Z, _LARGEST_Z))  # the logit of (1 + z) / 2
 
     def check_features(self, num_features: int) -> None:
-        self.encoder.check_features(num_features)
+        self.encoder.check_features(self.num_inputs(num_features))
 
     @property
     def needs(self) -> str:
-        return self.encoder.needs
+        if self.preprocessing is None:
+            return self.encoder.needs
+        return f"{self.encoder.needs} (after {type(self.preprocessing).__name__})"
 
     def unusable(self, embeddings_BD: Tensor) -> Tensor:
-        return self.encoder.unusable(embeddings_BD)
+        return self.encoder.unusable(self.preprocessed(embeddings_BD))
 
-    def fit_center(self, embeddings_BD: Tensor) -> None:
-        self.encoder.fit_center(embeddings_BD)
+    def fit_center(self, features_NO: Tensor) -> None:
+        self.encoder.fit_center(features_NO)
+
+    def _load_from_state_dict(self, state_dict: dict[str, Any], prefix: str, *args: Any) -> None:
+        rename_earlier_means(self, state_dict, prefix)
+        super()._load_from_state_dict(state_dict, prefix, *args)
 
     def is_replayable(self, device_type: str) -> bool:
         of_pqc = isinstance(self.pqc, CircuitPQC) and self.pqc.is_replayable(device_type)

@@ -20,7 +20,8 @@ class NeuralEncoder(Encoder):
 
     Args:
         num_outputs: O, number of output angles (radians), the outputs of the last linear layer.
-        num_features: D of the body's embeddings, at least 1; null for that of the body, or 768 without a body.
+        num_features: D of the embeddings, or the outputs of the head's `preprocessing`, at least 1; null for that
+            number, or 768 without a body.
         num_hidden_layers: 0 or 1.
         hidden_dim: Width of the hidden layer, at least 1; 0 without one.
         batch_norm: Whether to apply batch normalisation to the hidden layer before its ReLU, or to the embedding if
@@ -62,9 +63,6 @@ class NeuralEncoder(Encoder):
         assert self.num_features is not None
         check_made_for(self.num_features, num_features)
 
-    def fit_center(self, embeddings_BD: Tensor) -> None:
-        """Do nothing: every parameter is trained."""
-
 
 @final
 class ProjectedEncoder(Encoder):
@@ -76,7 +74,8 @@ class ProjectedEncoder(Encoder):
 
     Args:
         num_outputs: O, number of output angles.
-        num_features: D of the body's embeddings, at least 1; null for that of the body, or 768 without a body.
+        num_features: D of the embeddings, or the outputs of the head's `preprocessing`, at least 1; null for that
+            number, or 768 without a body.
         num_projected: Number of projected features, at least 1.
         encoder: The encoder of the projected features, given the number of its outputs.
 
@@ -105,7 +104,8 @@ class ProjectedEncoder(Encoder):
         if any(getattr(module, "center", False) for module in self.encoder.modules()):
             raise ValueError(
                 "Centring subtracts a mean that is fitted once, but a projection changes during training, and learns "
-                "a bias itself: set `center: false`."
+                "a bias itself: set `center: false`, or centre in front of the projection with the head's "
+                "`preprocessing: qlit.heads.Centering`."
             )
 
     def forward(self, embeddings_BD: Tensor) -> Tensor:
@@ -120,6 +120,3 @@ class ProjectedEncoder(Encoder):
 
     def check_features(self, num_features: int) -> None:
         check_made_for(self.projection.in_features, num_features)
-
-    def fit_center(self, embeddings_BD: Tensor) -> None:
-        """Do nothing: every parameter is trained."""

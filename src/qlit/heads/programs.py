@@ -108,19 +108,19 @@ def programs_of(head: Head, embedding_D: Tensor) -> HeadPrograms:
             f"{type(head.pqc).__name__}."
         )
     exact = deepcopy(head).double()
-    embeddings_1D = embedding_D.double().unsqueeze(0)
+    exact.check_features(len(embedding_D))
+    features_1O = exact.preprocessed(embedding_D.double().unsqueeze(0))
     programs: list[Program] = []
     angles: list[Angle] = []
     encoders = exact.encoder.members() if isinstance(exact.encoder, ParallelEncoders) else [exact.encoder]
     for number, encoder in enumerate(encoders):
-        encoder.check_features(len(embedding_D))
         if isinstance(encoder, SimulatedQuantumEncoder):
-            program = _of_encoder(encoder, embeddings_1D, "encoder" if len(encoders) == 1 else f"encoder_{number}")
+            program = _of_encoder(encoder, features_1O, "encoder" if len(encoders) == 1 else f"encoder_{number}")
             programs.append(program)
             scale = encoder.angle_scale.item()
             angles += [Angle(scale * z, program.name, bit, scale) for bit, z in enumerate(program.expectations)]
         else:
-            angles += _given(encoder, embeddings_1D)
+            angles += _given(encoder, features_1O)
     assert isinstance(exact.pqc, CircuitPQC), "checked above"
     pqc = _program(
         "pqc",
@@ -139,12 +139,12 @@ def programs_of(head: Head, embedding_D: Tensor) -> HeadPrograms:
     )
 
 
-def _of_encoder(encoder: SimulatedQuantumEncoder, embeddings_1D: Tensor, name: str) -> Program:
-    return _program(name, encoder, encoder.wires, state_1N=encoder.states(embeddings_1D))
+def _of_encoder(encoder: SimulatedQuantumEncoder, features_1O: Tensor, name: str) -> Program:
+    return _program(name, encoder, encoder.wires, state_1N=encoder.states(features_1O))
 
 
-def _given(encoder: Encoder, embeddings_1D: Tensor) -> list[Angle]:
-    return [Angle(value) for value in encoder(embeddings_1D)[0].tolist()]
+def _given(encoder: Encoder, features_1O: Tensor) -> list[Angle]:
+    return [Angle(value) for value in encoder(features_1O)[0].tolist()]
 
 
 def _program(

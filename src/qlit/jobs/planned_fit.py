@@ -163,7 +163,8 @@ FEATURES = ("model.head.num_features", "model.head.encoder.num_features")
 def feature_settings(config: Mapping[str, Any], num_features: int | None) -> dict[str, int]:
     """Settings that give a config another number of features; empty if it states none, or the same, or for None."""
     found: dict[str, int] = {}
-    for key in FEATURES:
+    preprocessing = _arguments((config.get("model") or {}).get("head")).get("preprocessing")
+    for key in FEATURES if preprocessing is None else FEATURES[:1]:  # an encoder behind one gets its outputs
         section: Any = config
         for part in key.split("."):
             section = _arguments(section).get(part)

@@ -11,6 +11,7 @@ import numpy as np
 
 from qlit import heads
 from qlit.heads import Head
+from qlit.jobs.config.head_sizes import num_outputs_of
 from qlit.jobs.config.models import model_of
 from qlit.runtime.errors import UsageError
 from qlit.training.module import SentenceClassifier
@@ -93,12 +94,16 @@ def sized(spec: dict[str, Any], *, num_features: int, num_classes: int) -> dict[
 
 
 def _add_features(spec: dict[str, Any], num_features: int) -> None:
+    preprocessing = (spec.get("init_args") or {}).get("preprocessing")
+    if isinstance(preprocessing, dict) and "class_path" in preprocessing:
+        _add_features(preprocessing, num_features)
     if _takes(str(spec["class_path"]), "num_features"):  # modules inside get what this one makes of the features
         spec["init_args"] = {"num_features": num_features, **(spec.get("init_args") or {})}
         return
-    for value in (spec.get("init_args") or {}).values():
+    inner = {key: value for key, value in (spec.get("init_args") or {}).items() if key != "preprocessing"}
+    for value in inner.values():
         if isinstance(value, dict) and "class_path" in value:
-            _add_features(value, num_features)
+            _add_features(value, num_features if preprocessing is None else num_outputs_of(preprocessing, num_features))
 
 
 def _plain(value: Any) -> Any:

@@ -36,7 +36,8 @@ def identity_tags(config: Mapping[str, Any], contents: Contents) -> dict[str, st
         data, trainer and seeds); `training.hash_without_seeds`, equal for runs that differ in `seed_everything` and
         `data.seed` alone; and the tags of `contents_tags`.
     """
-    kept = {name: config.get(name) for name in _SECTIONS}
+    kept: dict[str, Any] = {name: config.get(name) for name in _SECTIONS}
+    kept["model"] = _with_earlier_preprocessing(kept["model"])
     for section, keys in _INDIFFERENT.items():
         kept[section] = _without(kept[section], keys)
     for section, values in _LATER_KEYS.items():
@@ -52,6 +53,42 @@ def contents_tags(contents: Contents) -> dict[str, str]:
     from qlit.engines.numerics import NUMERICS  # here because qlit.engines imports torch, slow for readers of tags
 
     return {DATA: contents.data, BODY: contents.body, RULES: str(NUMERICS)}
+
+
+def _with_earlier_preprocessing(model: Any) -> Any:
+    """The section `model` without `preprocessing: null`, and with the earlier spelling of `Centering`.
+
+    Earlier versions had no such key, but `center` of simulated quantum encoders.
+    """
+    head = model.get("head") if isinstance(model, Mapping) else None
+    if not isinstance(head, Mapping) or "preprocessing" not in (head.get("init_args") or {}):
+        return model
+    arguments = head["init_args"]
+    preprocessing, others = arguments["preprocessing"], _without(arguments, ("preprocessing",))
+    if preprocessing is not None:
+        centred = _centred(others.get("encoder")) if _is_class(preprocessing, "Centering") else None
+        if centred is None:
+            return model
+        others["encoder"] = centred
+    return {**model, "head": {**head, "init_args": others}}
+
+
+def _centred(encoder: Any) -> Any:
+    """The config of an encoder, or of equal ones side by side, with `center: true`; None if it has no such key."""
+    arguments = encoder.get("init_args") if isinstance(encoder, Mapping) else None
+    if not isinstance(arguments, Mapping):
+        return None
+    if _is_class(encoder, "SimulatedQuantumEncoder") and arguments.get("center") is False:
+        return {**encoder, "init_args": {**arguments, "center": True}}
+    if _is_class(encoder, "ParallelEncoders") and (inner := _centred(arguments.get("encoder"))) is not None:
+        return {**encoder, "init_args": {**arguments, "encoder": inner}}
+    return None
+
+
+def _is_class(value: Any, name: str) -> bool:
+    """Whether a part of a config names a class of `qlit.heads`."""
+    path = str(value.get("class_path")) if isinstance(value, Mapping) else ""
+    return path.startswith("qlit.heads.") and path.rpartition(".")[2] == name
 
 
 def _without(section: Any, keys: Sequence[str]) -> dict[str, Any]:

@@ -29,6 +29,8 @@ def check_head(head: Head, data: "SentenceDataModule", num_features: int | None)
         )
     if num_features is not None:
         head.check_features(num_features)
+    if head.preprocessing is not None:
+        head.preprocessing.check_sentences(len(data.split.train))
     if not data.is_body_trainable:
         return
     if isinstance(head, EstimatorHead):
@@ -36,10 +38,10 @@ def check_head(head: Head, data: "SentenceDataModule", num_features: int | None)
             f"{type(head).__name__} is fitted only once, but a trainable body changes the embeddings: set "
             "`trainable_body: false`."
         )
-    if any(getattr(module, "center", False) for module in head.modules()):
+    if head.preprocessing is not None and head.preprocessing.is_fitted_once():
         raise ValueError(
-            "Centring subtracts a mean that is fitted only once, but a trainable body changes the embeddings: "
-            "set `center: false`, or `trainable_body: false`."
+            f"{type(head.preprocessing).__name__} is fitted only once, but a trainable body changes the embeddings: "
+            "set `preprocessing: null` (and the encoder's `center: false`), or `trainable_body: false`."
         )
 
 

@@ -7,6 +7,7 @@ from lightning.pytorch.callbacks import StochasticWeightAveraging
 
 from qlit.data import Notice
 from qlit.training.module import SentenceClassifier
+from qlit.training.preprocessing import fit_preprocessing
 
 
 @final
@@ -16,9 +17,8 @@ class FitNotices(Callback):
     def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
         # Callbacks that average weights copy the model in their setup, before the module's setup. The buffers must
         # have their final sizes by then.
-        embeddings = trainer.datamodule.train_embeddings  # type: ignore[attr-defined]
-        if stage == "fit" and isinstance(pl_module, SentenceClassifier) and embeddings is not None:
-            pl_module.head.fit_center(embeddings)
+        if stage == "fit" and isinstance(pl_module, SentenceClassifier):
+            fit_preprocessing(pl_module.head, trainer.datamodule)  # type: ignore[attr-defined]
 
     def on_fit_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         assert isinstance(pl_module, SentenceClassifier)

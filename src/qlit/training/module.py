@@ -27,6 +27,7 @@ from qlit.training.divergence import (
 )
 from qlit.training.evaluation import CHECKPOINT_KEY, Evaluation, SelectBy, selection_of
 from qlit.training.positions import position_of, step_of
+from qlit.training.preprocessing import fit_preprocessing
 from qlit.training.scores import Scores
 from qlit.training.seeds import seed_of
 from qlit.training.sentence_model import Classifies, of_head
@@ -43,7 +44,8 @@ _PARTS: dict[Stage, str] = {"train": "training", "val": "validation", "test": "t
 class SentenceClassifier(Classifies, pl.LightningModule):
     """Train a head on sentence embeddings, together with the body if the data module's body is trainable.
 
-    An `EstimatorHead` is fitted before the first epoch, without gradient steps.
+    Before the first epoch the head's preprocessing is fitted to the training split, then an `EstimatorHead`, which is
+    not trained by gradient steps.
 
     Args:
         head: The head: embedding -> logits.
@@ -112,9 +114,9 @@ class SentenceClassifier(Classifies, pl.LightningModule):
         check_head(self.head, data, data.embedding_dim)
         self.body = data.body
         if stage == "fit":
+            fit_preprocessing(self.head, data)
             if isinstance(self.head, EstimatorHead):
                 fit_estimator(self.head, data, self.trainer)
-            self._fit_center(data)
             self.check_usable({name: data.part(name) for name in (_OF_FIT if self.is_tested else _OF_FIT[:2])})
             if self.body is not None:
                 self._prepare_body(self.body, data)
@@ -124,10 +126,6 @@ class SentenceClassifier(Classifies, pl.LightningModule):
         uses_vary = body.freeze_unused([data.texts.texts[k] for k in data.split.train[:_NUM_LOOKED_AT]])
         if uses_vary and isinstance(self.trainer.strategy, DDPStrategy):
             self.trainer.strategy._ddp_kwargs.setdefault("find_unused_parameters", True)
-
-    def _fit_center(self, data: SentenceDataModule) -> None:
-        if data.train_embeddings is not None:
-            self.head.fit_center(data.train_embeddings)
 
     def configure_optimizers(self) -> Any:
         if isinstance(self.head, EstimatorHead):

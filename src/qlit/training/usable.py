@@ -13,7 +13,7 @@ def check_usable(head: Head, parts: Mapping[str, tuple[Tensor, Sequence[str]]]) 
     """Raise a ValueError if a head cannot use some embeddings, such as zeros in amplitude encoding.
 
     Args:
-        head: Head after `fit_center`, or with a checkpoint's weights.
+        head: Head after `fit_preprocessing`, or with a checkpoint's weights.
         parts: Embeddings, shape (N, D), and their N sentences, by the name of the part; may be empty.
     Raises:
         ValueError: If there are such embeddings; the message gives the first sentence and their number.

@@ -79,9 +79,29 @@ def test_a_projection_gives_its_size_to_the_encoder_behind_it(config, capsys):
     assert "encoder 46" in out
 
 
+COMPONENTS = {"class_path": "qlit.heads.PrincipalComponents", "init_args": {"num_components": 3}}
+
+
+def test_an_encoder_behind_a_preprocessing_gets_the_number_of_its_outputs(config, capsys):
+    path = config("HybridHead", preprocessing=COMPONENTS)
+    sizes = []
+    for words in ([], ["--data.body", "owner/body"]):  # the second is not here
+        assert main(["describe", "--config", path, "--no_timing", "--json", *words]) == 0
+        sizes.append(json.loads(capsys.readouterr().out)["parameters"]["encoder"])
+    assert sizes == [14, 14]  # 3 * 2 + 2 and 2 * 2 + 2
+
+
 @pytest.mark.parametrize(
     ("given", "message"),
     [
+        (
+            {"preprocessing": {**COMPONENTS, "init_args": {"num_components": 9}}},
+            "Embeddings of 8 features have at most 8 principal components, but got num_components=9",
+        ),
+        (
+            {"preprocessing": {**COMPONENTS, "init_args": {"num_components": 0}}},
+            "`num_components >= 1` must hold, but got num_components=0",
+        ),
         ({"num_features": 9}, "The body's embeddings have 8 features, but the model was made for num_features=9"),
         ({"num_classes": 4}, "The data has 3 classes (a, b, c), but the head has num_classes=4"),
     ],

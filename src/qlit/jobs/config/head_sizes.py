@@ -1,13 +1,15 @@
 """Sizes of a head that a config leaves out: classes of the data, and features of the body."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from functools import cache
 from typing import Any
 
-from jsonargparse import Namespace
+from jsonargparse import ArgumentParser, Namespace
 
 from qlit.data import resolve_body
 from qlit.data.contents import num_classes_of, num_features_of
+from qlit.heads import Preprocessing
+from qlit.jobs.config.options import readable_errors
 
 
 def fill_head_sizes(config: Namespace, *, num_classes: int | None = None) -> None:
@@ -33,8 +35,41 @@ def fill_head_sizes(config: Namespace, *, num_classes: int | None = None) -> Non
     def features() -> int:
         return _num_features(config.data, str(head.class_path))
 
-    for arguments, projected in list(_without_features(head)):
-        arguments.num_features = features() if projected is None else projected
+    fill_features(head, features)
+
+
+def fill_features(head: Any, features: Callable[[], int]) -> None:
+    """Set `num_features` where the parsed config of a head leaves it out.
+
+    Args:
+        head: Config of the head; it is changed.
+        features: Function that returns D of the embeddings, called only if it is needed.
+    Raises:
+        ValueError: If the preprocessing of the head cannot be made, or cannot take embeddings of D features.
+    """
+    lacking = sorted(_without_features(head), key=lambda each: each[2] is not None)  # a preprocessing comes first
+    for arguments, projected, preprocessing in lacking:
+        if projected is not None:
+            arguments["num_features"] = projected
+        elif preprocessing is not None:
+            arguments["num_features"] = num_outputs_of(preprocessing, features())
+        else:
+            arguments["num_features"] = features()
+
+
+def num_outputs_of(preprocessing: Any, num_features: int) -> int:
+    """Number of outputs of a preprocessing, given its config, for embeddings of D features.
+
+    Raises:
+        UsageError, ValueError: If it cannot be made, or cannot take embeddings of D features.
+    """
+    parser = ArgumentParser(exit_on_error=False)
+    parser.add_argument("--preprocessing", type=Preprocessing)
+    plain = preprocessing.as_dict() if isinstance(preprocessing, Namespace) else preprocessing
+    with readable_errors():
+        made: Preprocessing = parser.instantiate(parser.parse_object({"preprocessing": plain})).preprocessing
+    made.check_features(num_features)
+    return made.num_outputs(num_features)
 
 
 def lacks_classes(head: Any) -> bool:
@@ -45,22 +80,29 @@ def lacks_classes(head: Any) -> bool:
 
 def lacks_features(head: Any) -> bool:
     """Whether a head or its encoder takes the body's number of features and a parsed config leaves it out."""
-    return any(projected is None for _, projected in _without_features(head))
+    return any(projected is None for _, projected, _ in _without_features(head))
 
 
-def _without_features(spec: Any, projected: int | None = None) -> Iterator[tuple[Any, int | None]]:
+def _without_features(
+    spec: Any, projected: int | None = None, preprocessing: Any = None
+) -> Iterator[tuple[Any, int | None, Any]]:
     """Arguments of a class and of the classes in its arguments that lack `num_features`.
 
-    With the size of the projection in front of them; None if they take the embeddings of the body.
+    With the size of the projection, and the config of the preprocessing of the head, in front of them; None for both if
+    they take the embeddings of the body.
     """
     arguments = _arguments(spec)
+    own = arguments.get("preprocessing")
+    if own is not None:
+        yield from _without_features(own, projected, preprocessing)
     if "num_features" in arguments:
         if arguments["num_features"] is None:
-            yield arguments, projected
+            yield arguments, projected, preprocessing
         if (projected := arguments.get("num_projected")) is None:
             return
-    for inner in (vars(arguments) if isinstance(arguments, Namespace) else arguments).values():
-        yield from _without_features(inner, projected)
+    for key, inner in (vars(arguments) if isinstance(arguments, Namespace) else arguments).items():
+        if key != "preprocessing":
+            yield from _without_features(inner, projected, preprocessing if own is None else own)
 
 
 def _arguments(spec: Any) -> Any:

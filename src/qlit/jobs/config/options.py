@@ -179,6 +179,7 @@ def _known_names() -> list[str]:
         *(("model.head.pqc", each) for each in (heads.ReuploadingPQC, heads.AnsatzPQC, heads.QNodePQC)),
         ("model.head.pqc.noise", heads.GateNoise),
         *(("model.head.encoder", each) for each in public if issubclass(each, heads.Encoder)),
+        *(("model.head.preprocessing", each) for each in public if issubclass(each, heads.Preprocessing)),
         *(("model.head", each) for each in public if issubclass(each, heads.Head)),
         ("data", SentenceDataModule),
         ("contrastive", ContrastiveSettings),

@@ -61,7 +61,7 @@ def trained_states(head: HybridHead, embeddings_BD: Tensor) -> TrainedStates:
                 module, SimulatedQuantumEncoder
             ):  # perhaps inside another encoder, which transforms its input
                 stack.callback(module.register_forward_pre_hook(_keep(inputs, name)).remove)
-        angles_BQ = head.encoder(embeddings_BD)
+        angles_BQ = head.encoder(head.preprocessed(embeddings_BD))
         found = TrainedStates(_plain(angles_BQ).numpy())
         for name, embeddings in inputs.items():
             encoder = head.get_submodule(name)

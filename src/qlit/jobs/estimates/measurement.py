@@ -102,7 +102,8 @@ def measure(
 
     trained_BD = embeddings(batch_size)
     head.check_features(num_features)
-    head.fit_center(trained_BD)
+    num_fitted = batch_size if head.preprocessing is None else max(batch_size, num_features + 1)
+    head.fit_preprocessing(embeddings(num_fitted))
 
     def step() -> None:
         head.seed_shots(0, 0, batch_size)

@@ -8,7 +8,7 @@ from qlit.data.cuts import train_and_validation_sizes
 from qlit.data.sources import Sources
 from qlit.heads import Head
 from qlit.heads.base import NUM_CLASSES, NUM_FEATURES
-from qlit.jobs.config.head_sizes import fill_head_sizes, lacks_classes, lacks_features
+from qlit.jobs.config.head_sizes import fill_features, fill_head_sizes, lacks_classes, lacks_features
 from qlit.training.datamodule import SentenceDataModule
 
 
@@ -46,6 +46,7 @@ def fill_local_sizes(config: Namespace) -> list[str]:
         assumed += [] if is_here else [f"num_classes {NUM_CLASSES} (the labels of {data.source} are not counted)"]
     has_body = data.embeddings is None
     if has_body and lacks_features(head) and "/" in data.body and not expanded(data.body, "data.body").is_dir():
+        fill_features(head, lambda: NUM_FEATURES)
         return [*assumed, f"num_features {NUM_FEATURES} (the body {data.body} is not looked for)"]
     fill_head_sizes(config)
     return assumed

@@ -3,15 +3,26 @@
 import torch
 from torch import Tensor, nn
 
+from qlit.heads import Head, Preprocessing
+from qlit.heads.preprocessing import rename_earlier_means
+
 
 def check_weights(module: nn.Module, saved: dict[str, Tensor]) -> None:
     """Raise a ValueError if a checkpoint's weights do not fit the module, or are not finite."""
     own = dict(module.named_parameters())
-    saved = {
-        name: tensor for name, tensor in saved.items() if not name.endswith(".mean")
-    }  # gets its size during loading
+    saved = dict(saved)
+    for name, part in module.named_modules():
+        if isinstance(part, Head):
+            rename_earlier_means(part, saved, f"{name}.")
+    # Their sizes are results of a fit, and those here may not be fitted.
+    fitted = {
+        f"{name}.{buffer}"
+        for name, part in module.named_modules()
+        if isinstance(part, Preprocessing)
+        for buffer, _ in part.named_buffers(recurse=False)
+    }
     buffers = {name for name, _ in module.named_buffers()}
-    missing = sorted(own.keys() - saved.keys())
+    missing = sorted((own.keys() | fitted) - saved.keys())
     unknown = sorted(saved.keys() - own.keys() - buffers)
     differing = [
         f"{name} has shape {tuple(saved[name].shape)} there and {tuple(own[name].shape)} here"
