@@ -63,7 +63,7 @@ def test_what_a_folder_holds_beside_data_is_named_unless_it_can_not_be_data(tmp_
 @pytest.mark.parametrize("form", ["csv", "tsv", "jsonl"])
 def test_predictions_of_ours_are_no_data(tmp_path: Path, form: str, shows_all: bool) -> None:
     written = io.StringIO()
-    table = PredictedTable(["a", "b"], ["1", "0"], [{"0": 0.1, "1": 0.9}, {"0": 0.8, "1": 0.2}])
+    table = PredictedTable([["a"], ["b"]], ["1", "0"], [{"0": 0.1, "1": 0.9}, {"0": 0.8, "1": 0.2}])
     write_predictions(table, form, written, shows_all=shows_all)
     predictions = tmp_path / f"predictions.{form}"
     predictions.write_text(written.getvalue())

@@ -10,11 +10,12 @@ import torch
 from safetensors.torch import save_file
 
 from qlit.data import given_split
+from qlit.data.rows import Columns
 from qlit.data.sources import Sources
 from qlit.data.vector_files import read_labels, read_vectors
 from qlit.data.vectors import VectorText, read_vectors_to_label, shown_texts, vectors_of
 
-COLUMNS: dict[str, str] = {"text_column": "text", "label_column": "label"}
+COLUMNS = Columns("text", "label")
 VECTORS = np.random.default_rng(0).normal(size=(12, 3)).astype(np.float32)
 LABELS = ["a", "b", "c"] * 4
 TEXTS = [f"sentence {k}" for k in range(12)]
@@ -127,10 +128,10 @@ def test_other_numbers_become_float32(tmp_path: Path, kind: Any) -> None:
     if kind == "bfloat16":
         rounded = torch.from_numpy(VECTORS).bfloat16()
         save_file({"embeddings": rounded}, tmp_path / "x.safetensors")
-        found, expected = read_vectors(tmp_path / "x.safetensors", **COLUMNS), rounded.float().numpy()
+        found, expected = read_vectors(tmp_path / "x.safetensors", COLUMNS), rounded.float().numpy()
     else:
         np.save(tmp_path / "x.npy", (20 * VECTORS).astype(kind))
-        found, expected = read_vectors(tmp_path / "x.npy", **COLUMNS), (20 * VECTORS).astype(kind).astype(np.float32)
+        found, expected = read_vectors(tmp_path / "x.npy", COLUMNS), (20 * VECTORS).astype(kind).astype(np.float32)
     assert found.vectors.dtype == np.float32
     np.testing.assert_array_equal(found.vectors, expected)
 
@@ -178,7 +179,7 @@ NAN[[4, 7], 2] = [np.nan, np.inf]
 def test_broken_files_are_refused(tmp_path: Path, name: str, make: Any, message: str) -> None:
     make(tmp_path / name)
     with pytest.raises(ValueError, match=message):
-        read_vectors(tmp_path / name, **COLUMNS)
+        read_vectors(tmp_path / name, COLUMNS)
 
 
 def test_files_that_do_not_belong_together_are_refused(tmp_path: Path) -> None:
@@ -202,4 +203,4 @@ def test_files_that_do_not_belong_together_are_refused(tmp_path: Path) -> None:
         Sources("", embeddings=vectors, labels=str(tmp_path)).load()
     pd.DataFrame({"mood": LABELS}).to_csv(tmp_path / "mood.csv", index=False)
     with pytest.raises(ValueError, match=r"has no column 'label'; it has \['mood'\]"):
-        read_labels(tmp_path / "mood.csv", **COLUMNS)
+        read_labels(tmp_path / "mood.csv", COLUMNS)

@@ -330,3 +330,15 @@ def test_a_fit_that_did_not_converge_warns(rows):
     head = {"class_path": "LogisticRegressionHead", "init_args": {"max_iter": 2}}
     with pytest.warns(ConvergenceWarning, match="has not converged within max_iter=2"):
         HeadClassifier(head).fit(X * 100, y)
+
+
+def test_a_head_of_pairs_is_joined_with_its_body(body):
+    pairs = [("good film", "fine film"), ("bad film", "good film"), ("it was", "it was"), ("a dull", "the fine")] * 2
+    embedder = BodyEmbedder(resolve_body(str(body)))
+    first, second = (embedder.embed(list(side)).vectors.numpy() for side in zip(*pairs, strict=True))
+    X, labels = np.concatenate([first, second], axis=1), [1, 0] * 4
+    fitted = HeadClassifier("LogisticRegressionHead").fit(X, labels)
+    model = fitted.with_body(str(body), pairs=True)
+    np.testing.assert_allclose(model.predict_proba(pairs), fitted.predict_proba(X), rtol=0, atol=1e-6)
+    with pytest.raises(ValueError, match="trained on pairs of sentences"):
+        model.predict(["good film"])

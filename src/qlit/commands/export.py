@@ -1,5 +1,6 @@
 """`qlit export`: write a checkpoint's head for other programs, as OpenQASM 3 programs or as an ONNX file."""
 
+import argparse
 import json
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ from qlit.data import BodyFolder
 from qlit.data.body_settings import BodySettings
 from qlit.data.dimensions import embedding_dim_of
 from qlit.data.lengths import cut_notice
+from qlit.data.pairs import paired, shown
 from qlit.data.sentences import check_is_text
 from qlit.heads import Head, HybridHead
 from qlit.heads.programs import HeadPrograms, Program, programs_of
@@ -68,30 +70,29 @@ def run(command: str, arguments: list[str]) -> int:
     quieten()
     folder = Path(options.out)
     check_new_folder(folder, "name another with --out")
-    if options.sentence is not None:
-        if not options.sentence.strip():
+    for sentence in options.pair or filter(None, [options.sentence]):
+        if not sentence.strip():
             raise ValueError("The sentence is blank; there is nothing to encode.")
-        check_is_text(options.sentence, "the sentence")
+        check_is_text(sentence, "the sentence")
     checkpoint = read_checkpoint(options.checkpoint)
     notes = checkpoint[CHECKPOINT_KEY]
     module, data = trained_model_of(notes["config"])
     label_names = check_label_names(notes, module.head.num_classes)
-    _check_sentence(module.head, options.sentence)
-    if data.embeddings is not None and options.sentence is None:
+    text = _text(module.head, options, data)
+    if data.embeddings is not None and text is None:
         load_module_weights(module, checkpoint["state_dict"])
         source = f"the model that made the embeddings of {notes.get('dataset')}"
         return _export_onnx(module, label_names, source, notes.get("num_features"), folder)
     body = load_checkpoint(module, data, checkpoint, options.body, trust_remote_code=options.trust_remote_code)
-    if options.sentence is None:
-        return _export_onnx(
-            module, label_names, f"the sentence transformer {body.name}", embedding_dim_of(body.path), folder
-        )
-    found = programs_of(module.head, _embedding(module, data, options.sentence, body))
+    if text is None:
+        known_dim = embedding_dim_of(body.path, of_pairs=data.are_pairs)
+        return _export_onnx(module, label_names, f"the sentence transformer {body.name}", known_dim, folder)
+    found = programs_of(module.head, _embedding(module, data, text, body))
     folder.mkdir(parents=True, exist_ok=True)
-    facts = _facts(found, options.sentence, label_names)
+    facts = _facts(found, shown(text), label_names)
     for program in (*found.encoders, found.pqc):
-        text = program.openqasm(_comment(program))
-        (folder / f"{program.name}.qasm").write_text(text, encoding="utf-8")
+        code = program.openqasm(_comment(program))
+        (folder / f"{program.name}.qasm").write_text(code, encoding="utf-8")
     (folder / "programs.json").write_text(json.dumps(facts, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
     (folder / "README.md").write_text(_readme(found, facts), encoding="utf-8")
     names = [f"{program.name}.qasm" for program in (*found.encoders, found.pqc)]
@@ -99,15 +100,29 @@ def run(command: str, arguments: list[str]) -> int:
     return 0
 
 
-def _check_sentence(head: Head, sentence: str | None) -> None:
-    """Raise a ValueError if a sentence is missing, or given to a head without a circuit."""
-    if isinstance(head, HybridHead) and sentence is None:
+def _text(head: Head, options: argparse.Namespace, data: BodySettings) -> str | None:
+    """The sentence or the pair to encode; None for a head without a circuit.
+
+    Raises:
+        ValueError: If a sentence is missing, of the other kind, or given to a head without a circuit.
+    """
+    if not isinstance(head, HybridHead):
+        if options.sentence is not None or options.pair:
+            raise ValueError(
+                f"{type(head).__name__} has no circuit that encodes a sentence; it is exported as an ONNX file: leave "
+                "the sentence out."
+            )
+        return None
+    if data.are_pairs:
+        if not options.pair or options.sentence is not None:
+            raise ValueError(
+                "The checkpoint was trained on pairs of sentences, and its circuits are exported for one pair: give it "
+                "as --pair FIRST SECOND."
+            )
+        return paired(*options.pair)
+    if options.sentence is None or options.pair:
         raise ValueError("The circuits of a HybridHead are exported for one sentence: give it after the checkpoint.")
-    if not isinstance(head, HybridHead) and sentence is not None:
-        raise ValueError(
-            f"{type(head).__name__} has no circuit that encodes a sentence; it is exported as an ONNX file: leave the "
-            "sentence out."
-        )
+    return str(options.sentence)
 
 
 def _export_onnx(module: Classifies, label_names: list[str], body: str, known_dim: int | None, folder: Path) -> int:
@@ -134,16 +149,16 @@ def _export_onnx(module: Classifies, label_names: list[str], body: str, known_di
 
 @torch.inference_mode()
 def _embedding(module: Classifies, data: BodySettings, sentence: str, body: BodyFolder) -> Tensor:
-    """Embedding of the sentence, shape (D,)."""
+    """Embedding of the sentence, shape (D,), or of the pair, shape (2 D,)."""
     if module.body is None:
-        if (dim := embedding_dim_of(body.path)) is not None:
+        if (dim := embedding_dim_of(body.path, of_pairs=data.are_pairs)) is not None:
             module.head.check_features(dim)  # before the body is loaded
         embeddings, lengths = data.embedding_cache().embed([sentence], body)
     else:
         embeddings, lengths = module.body(module.body.tokenize([sentence])), module.body.lengths([sentence])
     if notice := cut_notice(body.name, {"": lengths}, [sentence]):
         print_notices([notice])
-    module.check_usable({"": (embeddings, [sentence])})
+    module.check_usable({"": (embeddings, [shown(sentence)])})
     return embeddings[0]
 
 

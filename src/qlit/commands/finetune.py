@@ -43,6 +43,11 @@ def run(command: str, arguments: list[str]) -> int:
     data, output = made.data, expanded(options.output, "--output")
     if data.sources.embeddings is not None:
         raise ValueError("A body is fine-tuned on sentences, but `data.embeddings` has none: leave it out.")
+    if data.sources.second_text_column is not None:
+        raise ValueError(
+            "A body is fine-tuned on single sentences, whose labels say which are alike, but `data.second_text_column` "
+            "asks for pairs: leave it out."
+        )
     body = data.find_body()
     data.load_split()
     texts = [data.texts.texts[k] for k in data.split.train]

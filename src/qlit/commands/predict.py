@@ -9,8 +9,9 @@ from torch import Tensor
 
 from qlit.commands.parsers.predict import parser_of
 from qlit.data import Notice
+from qlit.data.pairs import is_pair, sentences_of
 from qlit.data.sentence_tables import SentenceTable
-from qlit.data.sentences import read_sentences
+from qlit.data.sentences import pairs_of_lines, read_pairs, read_sentences
 from qlit.data.vectors import read_vectors_to_label, shown_texts, vectors_of
 from qlit.jobs.notices import print_notices
 from qlit.jobs.terminal import quieten
@@ -41,11 +42,13 @@ def run(command: str, arguments: list[str]) -> int:
         seed=options.seed,
         exact=options.exact,
     )
+    if options.embeddings is None:
+        given = _of_kind(given, options, are_pairs=predictor.are_pairs)
     logits, cut = _logits(predictor, given, are_embeddings=options.embeddings is not None)
     print_notices(notice for notice in (_blank_notice(given), predictor.sampling_notice, cut) if notice is not None)
     predictions = predictor.predictions(logits)
     table = PredictedTable(
-        shown_texts(given.sentences),
+        [shown_texts(sentences_of(text)) for text in given.sentences],
         [found.label for found in predictions],
         [found.probabilities for found in predictions],
         given.columns,
@@ -62,12 +65,37 @@ def run(command: str, arguments: list[str]) -> int:
 
 
 def _given(options: argparse.Namespace) -> SentenceTable:
-    """The sentences to label, or the rows of a file of embeddings."""
-    if options.embeddings is None:
+    """The sentences or pairs to label, or the rows of a file of embeddings."""
+    if options.embeddings is not None:
+        if options.sentences or options.pair or options.file or options.body:
+            raise UsageError("--embeddings takes the place of sentences, --pair, --file and --body; leave these out.")
+        return SentenceTable(read_vectors_to_label(options.embeddings, text_column=options.text_column or "text"))
+    if not options.pair and options.second_text_column is None:
         return read_sentences(options.sentences, options.file, options.text_column)
-    if options.sentences or options.file or options.body:
-        raise UsageError("--embeddings takes the place of sentences, --file and --body; leave these out.")
-    return SentenceTable(read_vectors_to_label(options.embeddings, text_column=options.text_column or "text"))
+    if options.sentences:
+        raise UsageError("Give sentences or pairs, not both: every pair is --pair FIRST SECOND.")
+    return read_pairs(options.pair, options.file, options.text_column, options.second_text_column)
+
+
+def _of_kind(given: SentenceTable, options: argparse.Namespace, *, are_pairs: bool) -> SentenceTable:
+    """The sentences or pairs that a model takes: lines become pairs if it takes pairs.
+
+    Raises:
+        UsageError: If the other kind was given.
+    """
+    if are_pairs == is_pair(given.sentences[0]):
+        return given
+    if not are_pairs:
+        raise UsageError(
+            "The checkpoint was trained on single sentences, not on pairs: give sentences, or --file with "
+            "--text_column, and leave --pair and --second_text_column out."
+        )
+    if options.sentences or given.columns:
+        raise UsageError(
+            "The checkpoint was trained on pairs of sentences, not on single ones: give every pair as --pair FIRST "
+            "SECOND, or the columns of a table as --text_column and --second_text_column."
+        )
+    return pairs_of_lines(given)
 
 
 def _logits(predictor: Predictor, given: SentenceTable, *, are_embeddings: bool) -> tuple[Tensor, Notice | None]:

@@ -24,7 +24,8 @@ def run(command: str, arguments: list[str]) -> int:
             seed=options.seed,
             exact=options.exact,
         )
-        predictor.predict(["The first sentence takes longest."])
+        first = "The first sentence takes longest."
+        predictor.predict([(first, first)] if predictor.are_pairs else [first])
         host, port = listener.getsockname()[:2]
         address = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
         if (notice := predictor.sampling_notice) is not None:

@@ -45,6 +45,7 @@ __all__ = [
     "lengths",
     "load_body",
     "load_texts",
+    "pairs",
     "quoting",
     "resolve_body",
     "sentence_tables",

@@ -14,8 +14,9 @@ from numpy.typing import NDArray
 from qlit.data.body import BodyFolder, in_short, load_body
 from qlit.data.fingerprints import body_fingerprint
 from qlit.data.folders import default_cache_folder, expanded
-from qlit.data.lengths import Lengths, lengths_of
+from qlit.data.lengths import Lengths, lengths_of, lengths_of_pairs
 from qlit.data.own_code import has_code
+from qlit.data.pairs import all_sentences_of, is_pair
 from qlit.data.quoting import quoted
 from qlit.data.shards import add_lengths, read_shards, remove_temporary, write_shard
 
@@ -29,15 +30,28 @@ _PATIENCE_S = 2.0  # seconds to wait for another process before printing a line 
 
 
 class Embeddings(NamedTuple):
-    """Embeddings and token counts of N sentences.
+    """Embeddings and token counts of N sentences or pairs.
 
     Args:
-        vectors: Embeddings, float32, shape (N, D).
+        vectors: Embeddings, float32, shape (N, D), or (N, 2 D) of pairs.
         lengths: Token counts, as described at `Lengths`, shape (N, 3).
     """
 
     vectors: "Tensor"
     lengths: Lengths
+
+
+def of_pairs(found: Embeddings, pairs: Sequence[str]) -> Embeddings:
+    """Embeddings of N pairs, shape (N, 2 D): those of both sentences side by side, with the lengths of the pairs.
+
+    Args:
+        found: Embeddings of the 2 N sentences: all first ones, then all second ones.
+        pairs: The N pairs.
+    """
+    import torch
+
+    both = [found.vectors[: len(pairs)], found.vectors[len(pairs) :]]
+    return Embeddings(torch.cat(both, dim=1), lengths_of_pairs(found.lengths, pairs))
 
 
 class EmbeddingCache:
@@ -72,7 +86,7 @@ class EmbeddingCache:
         bits. The body is loaded only if a text is not in the cache.
 
         Args:
-            texts: N sentences, N >= 1.
+            texts: N sentences or N pairs, N >= 1. The sentences of pairs are stored one by one.
             body: From `resolve_body`.
             batch_size: Sentences per forward pass of the body.
             device: Torch device of the body.
@@ -88,6 +102,12 @@ class EmbeddingCache:
             raise ValueError(f"`texts` must be a sequence of at least one sentence, but got {texts!r}.")
         if batch_size < 1:
             raise ValueError(f"`batch_size >= 1` must hold, but got {batch_size=}.")
+        if is_pair(texts[0]):
+            sentences = all_sentences_of(texts)
+            found_of_all = self.embed(
+                sentences, body, batch_size=batch_size, device=device, show_progress=show_progress
+            )
+            return of_pairs(found_of_all, texts)
         import torch
 
         keys = [hashlib.sha256(text.encode("utf-8", "surrogatepass")).digest() for text in texts]

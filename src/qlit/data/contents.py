@@ -53,13 +53,14 @@ def contents_of(data: Mapping[str, Any]) -> Contents:
 
 
 def num_features_of(data: Mapping[str, Any]) -> int | None:
-    """D of the embeddings or the body that the `data` section of a config names; None if the body does not state it.
+    """D of the embeddings or the body that the `data` section of a config names, 2 D for pairs; None if not stated.
 
     Raises: as `contents_of`.
     """
     if data.get("embeddings") is not None:
         return _read(data).num_features
-    return embedding_dim_of(resolve_body(data["body"], trust_remote_code=data["trust_remote_code"]).path)
+    body = resolve_body(data["body"], trust_remote_code=data["trust_remote_code"])
+    return embedding_dim_of(body.path, of_pairs=data.get("second_text_column") is not None)
 
 
 def num_classes_of(data: Mapping[str, Any]) -> int:

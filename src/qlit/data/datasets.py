@@ -15,13 +15,15 @@ from qlit.data.hub_datasets import read_hub
 from qlit.data.labels import OF_CHECKPOINT, match_labels
 from qlit.data.local_paths import existing_path, is_hub_name, shown_name, source_in_words
 from qlit.data.notices import Notice
+from qlit.data.pairs import is_pair, noun, paired
 from qlit.data.quoting import quoted
-from qlit.data.rows import Found, Role, Row
+from qlit.data.rows import Columns, Found, Role, Row
 from qlit.data.unlabelled import labelled_rows
 
 SAMPLE = "sample"
 _WHOLE = re.compile(r"0|-?[1-9][0-9]{0,999}")  # Python refuses numbers of more than 4,300 digits
 _LONG_LABEL = 1000  # characters; longer ones are sentences
+_BROKEN = "contains half of a character (a lone surrogate), which no text encoding can represent"
 _MANY_LABELS = 100  # a data set may have this many labels, however small it is
 
 
@@ -30,7 +32,7 @@ class LabelledTexts:
     """Sentences and their classes.
 
     Args:
-        texts: N sentences, none of them blank; not stripped, duplicates kept.
+        texts: N sentences, or N pairs as of `qlit.data.pairs`, none of them blank; not stripped, duplicates kept.
         labels: N classes in [0, k).
         label_names: k names, in the order of the classes.
         name: Name of the data set in reports.
@@ -49,6 +51,16 @@ class LabelledTexts:
 
     def __len__(self) -> int:
         return len(self.texts)
+
+    @property
+    def are_pairs(self) -> bool:
+        """Whether the texts are pairs of sentences."""
+        return bool(self.texts) and is_pair(self.texts[0])
+
+    @property
+    def noun(self) -> str:
+        """The word for the texts: "sentences" or "pairs"."""
+        return noun(self.texts)
 
     @cached_property
     def fingerprint(self) -> str:
@@ -77,7 +89,12 @@ class Source(NamedTuple):
 
 
 def load_texts(
-    source: str, *, text_column: str = "text", label_column: str = "label", label_names: Sequence[str] | None = None
+    source: str,
+    *,
+    text_column: str = "text",
+    label_column: str = "label",
+    second_text_column: str | None = None,
+    label_names: Sequence[str] | None = None,
 ) -> LabelledTexts:
     """Load the labelled sentences of `source`, with all its splits pooled.
 
@@ -92,6 +109,7 @@ def load_texts(
             and label, needs no header. Text is UTF-8.
         text_column: Column of the sentences.
         label_column: Column of the labels: whole numbers or text.
+        second_text_column: Column of the second sentences of pairs; None for single sentences.
         label_names: Names of the k classes of a checkpoint, in their order; None to take them from the data.
     Raises:
         FileNotFoundError: If `source` can only be a path and does not exist.
@@ -101,28 +119,33 @@ def load_texts(
             `label_names`.
         OSError: If a file cannot be read.
     """
-    read = read_source(source, text_column=text_column, label_column=label_column)
+    read = read_source(source, Columns(text_column, label_column, second_text_column))
     return replace(labelled(read, label_names=label_names), roles=())
 
 
-def read_source(source: str, *, text_column: str, label_column: str) -> Source:
+def read_source(source: str, wanted: Columns) -> Source:
     """Read the rows of a data source; arguments and errors as of `load_texts`, except those about labels."""
+    wanted.check_distinct()
     if not source:
         raise ValueError("`source` is empty; give 'sample', a file, a folder or a Hugging Face data set.")
-    columns = {"text_column": text_column, "label_column": label_column}
     if source == SAMPLE:
+        if wanted.second is not None:
+            raise ValueError(
+                "The built-in sample has single sentences, no pairs: give a file, a folder or a Hugging Face data set "
+                "as `data.source`, or leave `data.second_text_column` out."
+            )
         with as_file(files("qlit.data") / "sample.tsv") as sample:
-            found = read_path(sample, text_column="text", label_column="label")
+            found = read_path(sample, Columns("text", "label"))
         note = (
             f"built-in sample of {len(found.parts[0].rows)} sentences, written for trying the commands: "
             "its accuracy says nothing about SST-2"
         )
         return Source(found, SAMPLE, note)
     if (path := existing_path(source)) is not None:
-        return Source(read_path(path, **columns), shown_name(path.resolve()))
+        return Source(read_path(path, wanted), shown_name(path.resolve()))
     if not is_hub_name(source) or source.lower().endswith(SUFFIXES):
         raise FileNotFoundError(f"There is no data file or folder {source_in_words(source)}; check the path.")
-    return Source(read_hub(source, **columns), source)
+    return Source(read_hub(source, wanted), source)
 
 
 def labelled(read: Source, *, label_names: Sequence[str] | None = None, owner: str = OF_CHECKPOINT) -> LabelledTexts:
@@ -139,12 +162,9 @@ def labelled(read: Source, *, label_names: Sequence[str] | None = None, owner: s
     rows, values, roles, notices = labelled_rows(found, label_names or ())
     if not rows:
         raise ValueError(f"{name} holds no rows; it needs sentences of at least two labels.")
-    texts = [_text(row) for row in rows]
-    _refuse([row for row, text in zip(rows, texts, strict=True) if not text.strip()], "sentence is blank or missing")
+    texts = _checked_texts(rows)
     _refuse([row for row, value in zip(rows, values, strict=True) if not value], "label is missing")
-    broken = "contains half of a character (a lone surrogate), which no text encoding can represent"
-    _refuse([row for row, text in zip(rows, texts, strict=True) if _is_broken(text)], f"sentence {broken},")
-    _refuse([row for row, value in zip(rows, values, strict=True) if _is_broken(value)], f"label {broken},")
+    _refuse([row for row, value in zip(rows, values, strict=True) if _is_broken(value)], f"label {_BROKEN},")
     distinct = _sorted_labels(set(values))
     _check_labels(distinct, rows, values, name, at_least=2 if label_names is None else 1)
     names = [found.class_names[int(value)] for value in distinct] if found.class_names else distinct
@@ -162,13 +182,32 @@ def labelled(read: Source, *, label_names: Sequence[str] | None = None, owner: s
     )
 
 
-def _text(row: Row) -> str:
+def _checked_texts(rows: Sequence[Row]) -> list[str]:
+    """The sentence or the pair of every row.
+
+    Raises:
+        ValueError: If a sentence is blank, missing, no text, or has half of a character.
+    """
+    parts: list[list[str]] = []
+    for number in range(len(rows[0].texts)):
+        name = ("first sentence", "second sentence")[number] if len(rows[0].texts) > 1 else "sentence"
+        option = ("text_column", "second_text_column")[number]
+        sentences = [_text(row.texts[number], row, option) for row in rows]
+        _refuse(
+            [row for row, text in zip(rows, sentences, strict=True) if not text.strip()], f"{name} is blank or missing"
+        )
+        _refuse([row for row, text in zip(rows, sentences, strict=True) if _is_broken(text)], f"{name} {_BROKEN},")
+        parts.append(sentences)
+    return parts[0] if len(parts) == 1 else [paired(first, second) for first, second in zip(*parts, strict=True)]
+
+
+def _text(value: object, row: Row, option: str) -> str:
     """The sentence; "" if it is missing."""
-    if isinstance(row.text, str):
-        return row.text
-    if row.text is None or (isinstance(row.text, float) and math.isnan(row.text)):
+    if isinstance(value, str):
+        return value
+    if value is None or (isinstance(value, float) and math.isnan(value)):
         return ""
-    raise ValueError(f"The sentence in {row.place} is {quoted(row.text)}, which is not text; set `text_column`.")
+    raise ValueError(f"The sentence in {row.place} is {quoted(value)}, which is not text; set `{option}`.")
 
 
 def _is_broken(text: str) -> bool:

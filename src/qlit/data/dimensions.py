@@ -17,18 +17,21 @@ _POOLINGS = (
 )
 
 
-def embedding_dim_of(folder: Path) -> int | None:
+def embedding_dim_of(folder: Path, *, of_pairs: bool = False) -> int | None:
     """Embedding dimension D of the body in a folder; None if its files leave any doubt.
 
     Args:
         folder: Folder with modules.json or config.json, as found by `resolve_body`.
+        of_pairs: Whether to return 2 D, the features of a pair of sentences.
     """
     try:
         dim = _dim_behind_modules(folder)
         truncated = _read(folder / "config_sentence_transformers.json").get("truncate_dim")
     except (OSError, ValueError, KeyError, TypeError, AttributeError, struct.error):
         return None
-    return dim if dim is None or truncated is None else min(dim, int(truncated))
+    if dim is None:
+        return None
+    return (dim if truncated is None else min(dim, int(truncated))) * (2 if of_pairs else 1)
 
 
 def _dim_behind_modules(folder: Path) -> int | None:

@@ -5,8 +5,9 @@ from collections.abc import Sequence
 import numpy as np
 
 from qlit.data.body import BodyFolder, load_body
-from qlit.data.cache import Embeddings, check_finite, encoded
+from qlit.data.cache import Embeddings, check_finite, encoded, of_pairs
 from qlit.data.lengths import lengths_of
+from qlit.data.pairs import all_sentences_of, is_pair
 
 
 class BodyEmbedder:
@@ -23,16 +24,18 @@ class BodyEmbedder:
         self._body, self._model = body, load_body(body, device)
 
     def embed(self, texts: Sequence[str], *, batch_size: int = 64) -> Embeddings:
-        """Embeddings and lengths of N >= 1 sentences, in their order, on the CPU.
+        """Embeddings and lengths of N >= 1 sentences or pairs, in their order, on the CPU.
 
         They equal those of `EmbeddingCache` up to float32 rounding, which depends on the composition of a batch.
 
         Args:
-            texts: N sentences.
+            texts: N sentences or N pairs.
             batch_size: Sentences per forward pass.
         Raises:
             ValueError: If the body fails, or an embedding has a value that is not finite.
         """
+        if is_pair(texts[0]):
+            return of_pairs(self.embed(all_sentences_of(texts), batch_size=batch_size), texts)
         import torch
 
         order = sorted(range(len(texts)), key=lambda row: len(texts[row]), reverse=True)  # little padding

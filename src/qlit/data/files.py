@@ -11,7 +11,7 @@ from qlit.data.local_paths import shown_name
 from qlit.data.notices import Notice
 from qlit.data.parquet_table import table_of_parquet
 from qlit.data.quoting import enumerated
-from qlit.data.rows import Found, Part, Unlabelled, role_of
+from qlit.data.rows import Columns, Found, Part, Unlabelled, role_of
 from qlit.data.separated_values import table_of_csv, table_of_tsv
 from qlit.data.tables import NoTableError, Table, refuse_other_separator, require_columns
 
@@ -31,58 +31,57 @@ _NO_DATA_NAMES = re.compile(
 )
 
 
-def read_path(path: Path, *, text_column: str, label_column: str) -> Found:
+def read_path(path: Path, wanted: Columns) -> Found:
     """Read all rows of a file, or of every data file directly in a folder, with notices about omitted files.
 
     The files of a folder are pooled in the order train, dev (validation, valid), test, then the others by name.
 
     Args:
         path: An existing file or folder.
-        text_column: Column of the sentences.
-        label_column: Column of the labels.
+        wanted: Columns of the sentences and the labels.
     Raises:
         ValueError: If no file has a known format, a split exists in two formats, a column is missing, or a file is
             broken or contains predictions of qlit.
         OSError: If a file cannot be read.
     """
     if path.is_dir():
-        return _read_folder(path, text_column, label_column)
-    table = _read_file(path, text_column, label_column)
-    _require_labelled(table, path, text_column, label_column)
+        return _read_folder(path, wanted)
+    table = _read_file(path, wanted)
+    _require_labelled(table, path, wanted)
     return Found([Part(shown_name(path), table.rows)], notices=_reading_notices({path: table}))
 
 
-def _read_folder(folder: Path, text_column: str, label_column: str) -> Found:
+def _read_folder(folder: Path, wanted: Columns) -> Found:
     files, others = _contents(folder)
     left_out = [f"{shown_name(other)}{'/' if other.is_dir() else ''} (not read)" for other in others]
     _refuse_doubled(folder, files)
     tables: dict[Path, Table] = {}
     for file in files:
         try:
-            tables[file] = _read_file(file, text_column, label_column)
+            tables[file] = _read_file(file, wanted)
         except NoTableError:
             left_out.append(f"{shown_name(file)} (no list of objects)")
     if not tables:
         there = f"; it contains {enumerated(left_out)}" if left_out else ""
         raise ValueError(f"{folder} contains no data file; it needs at least one of {_FORMATS.format('*')}{there}.")
-    labelled = {file: table for file, table in tables.items() if _is_labelled(table, text_column, label_column)}
+    labelled = {file: table for file, table in tables.items() if _is_labelled(table, wanted)}
     if not labelled:
         file, table = next(iter(tables.items()))
-        _require_labelled(table, file, text_column, label_column)
+        _require_labelled(table, file, wanted)
     unlabelled = []
     for file, table in tables.items():
-        has_sentences = (
-            text_column in table.columns or len(table.columns) == 1
-        )  # a file of sentences may have no header
+        has_sentences = {*wanted.texts} <= {*table.columns} or len(
+            table.columns
+        ) == 1  # a file of sentences may have no header
         if file in labelled:
             left_out += [] if table.rows else [f"{shown_name(file)} (no rows)"]
         elif _holds_predictions(table):
             left_out.append(f"{shown_name(file)} (predictions of qlit)")
-        elif label_column not in table.columns and has_sentences:
-            refuse_other_separator(table.columns, file, text_column, label_column)
-            unlabelled.append(Unlabelled(shown_name(file), table.num_rows, f"no column {label_column!r}"))
+        elif wanted.label not in table.columns and has_sentences:
+            refuse_other_separator(table.columns, file, wanted.names)
+            unlabelled.append(Unlabelled(shown_name(file), table.num_rows, f"no column {wanted.label!r}"))
         else:
-            require_columns(table.columns, file, text_column, label_column, way_out="or take it out of the folder")
+            require_columns(table.columns, file, wanted, way_out="or take it out of the folder")
     notices = _reading_notices(labelled)
     if left_out:
         notices.append(Notice("left_out", f"Left out of the data folder {shown_name(folder)}: {enumerated(left_out)}."))
@@ -134,27 +133,28 @@ def _suffix(path: Path) -> str:
     return max((suffix for suffix in SUFFIXES if path.name.lower().endswith(suffix)), key=len, default="")
 
 
-def _read_file(path: Path, text_column: str, label_column: str) -> Table:
+def _read_file(path: Path, wanted: Columns) -> Table:
     suffix = _suffix(path)
     if not suffix:
         raise ValueError(f"{path} has an unknown format: its name must end with one of {_FORMATS.format('')}.")
     if suffix == ".parquet":
-        return table_of_parquet(path, text_column, label_column)
+        return table_of_parquet(path, wanted)
     read = next(_READERS[kind] for kind in _READERS if kind == suffix or suffix.startswith(f"{kind}."))
-    return read(text_of(path), path, text_column, label_column)
+    return read(text_of(path), path, wanted)
 
 
-def _is_labelled(table: Table, text_column: str, label_column: str) -> bool:
-    return text_column in table.columns and label_column in table.columns and not _holds_predictions(table)
+def _is_labelled(table: Table, wanted: Columns) -> bool:
+    return {*wanted.names} <= {*table.columns} and not _holds_predictions(table)
 
 
 def _holds_predictions(table: Table) -> bool:
-    others = set(table.columns) - set(PREDICTION_COLUMNS)  # with --all the probabilities of all labels
+    # With pairs there are second sentences, with --all the probabilities of all labels.
+    others = set(table.columns) - {*PREDICTION_COLUMNS, "second_text"}
     return set(PREDICTION_COLUMNS) <= set(table.columns) and all(name.startswith("probabilit") for name in others)
 
 
-def _require_labelled(table: Table, path: Path, text_column: str, label_column: str) -> None:
-    require_columns(table.columns, path, text_column, label_column)
+def _require_labelled(table: Table, path: Path, wanted: Columns) -> None:
+    require_columns(table.columns, path, wanted)
     if _holds_predictions(table):
         raise ValueError(
             f"{path} contains predictions of qlit (columns {', '.join(PREDICTION_COLUMNS)}), whose labels come from a "

@@ -8,7 +8,7 @@ from typing import Any
 from qlit.data.hub import require_hub
 from qlit.data.local_paths import source_in_words
 from qlit.data.quoting import error_text, quoted, quoted_list
-from qlit.data.rows import Found, Part, Row, Unlabelled, role_of
+from qlit.data.rows import Columns, Found, Part, Row, Unlabelled, role_of
 
 _WAYS_OUT = (
     "give a local file or folder, or 'sample', or owner/name:config if one of its configurations is cached, "
@@ -17,13 +17,12 @@ _WAYS_OUT = (
 _SPLIT_ORDER = ("train", "dev", "validation", "valid", "test")
 
 
-def read_hub(source: str, *, text_column: str, label_column: str) -> Found:
+def read_hub(source: str, wanted: Columns) -> Found:
     """Read all rows of a hub data set by split, and the names of its classes if it has them.
 
     Args:
         source: `owner/name` or `owner/name:config`.
-        text_column: Column of the sentences.
-        label_column: Column of the labels.
+        wanted: Columns of the sentences and the labels.
     Raises:
         ConnectionError: If it is not cached and the hub does not answer, or the network is forbidden.
         ValueError: If there is no such data set, configuration or column, or it cannot be read.
@@ -34,30 +33,30 @@ def read_hub(source: str, *, text_column: str, label_column: str) -> Found:
     splits = _load(name, config or None)
     ranks = {split: rank for rank, split in enumerate(_SPLIT_ORDER)}
     order = sorted(splits, key=lambda split: (ranks.get(split, len(ranks)), split))
-    is_labelled_somewhere = any({text_column, label_column} <= {*table.column_names} for table in splits.values())
+    is_labelled_somewhere = any({*wanted.names} <= {*table.column_names} for table in splits.values())
     parts: list[Part] = []
     unlabelled: list[Unlabelled] = []
     class_names: Sequence[str] | None = None
     for split in order:
         table = splits[split]
         columns = table.column_names
-        if is_labelled_somewhere and text_column in columns and label_column not in columns:
-            unlabelled.append(Unlabelled(f"split {split!r}", len(table), f"no column {label_column!r}"))
+        if is_labelled_somewhere and {*wanted.texts} <= {*columns} and wanted.label not in columns:
+            unlabelled.append(Unlabelled(f"split {split!r}", len(table), f"no column {wanted.label!r}"))
             continue
-        for column, option in ((text_column, "text_column"), (label_column, "label_column")):
+        for column, option in wanted.options:
             if column not in columns:
                 raise ValueError(
                     f"Split {split!r} of {source} has no column {quoted(column)}; it has {quoted_list(columns)}. "
                     f"Set `{option}`."
                 )
-        if isinstance(feature := table.features[label_column], ClassLabel):
+        if isinstance(feature := table.features[wanted.label], ClassLabel):
             class_names = feature.names
         try:
-            pairs = list(zip(table[text_column], table[label_column], strict=True))
+            values = list(zip(*(table[name] for name in wanted.names), strict=True))
         except UnicodeDecodeError as error:
             raise ValueError(f"A text in split {split!r} of {source} is not UTF-8 ({error.reason}).") from error
         place = f"of split {split!r} of {source}"
-        rows = [Row(text, label, f"row {number} {place}") for number, (text, label) in enumerate(pairs, start=1)]
+        rows = [Row(tuple(texts), label, f"row {n} {place}") for n, (*texts, label) in enumerate(values, start=1)]
         parts.append(Part(f"split {split!r}", rows, role_of(split)))
     return Found(parts, unlabelled, class_names=class_names)
 

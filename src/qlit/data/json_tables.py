@@ -6,14 +6,14 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from qlit.data.quoting import quoted
-from qlit.data.rows import Row
+from qlit.data.rows import Columns, Row
 from qlit.data.tables import NoTableError, Table
 
 
-def table_of_json_lines(content: str, path: Path, text_column: str, label_column: str) -> Table:
+def table_of_json_lines(content: str, path: Path, wanted: Columns) -> Table:
     """Read a JSON Lines file; arguments as in `table_of_tsv`, errors as in `objects_of_json_lines`."""
     records, num_empty = objects_of_json_lines(content, path)
-    return _table_of_objects(records, text_column, label_column, num_empty=num_empty)
+    return _table_of_objects(records, wanted, num_empty=num_empty)
 
 
 def objects_of_json_lines(content: str, path: Path) -> tuple[list[tuple[str, dict[str, object]]], int]:
@@ -45,10 +45,10 @@ def objects_of_json_lines(content: str, path: Path) -> tuple[list[tuple[str, dic
     return records, num_lines - len(records)
 
 
-def table_of_json(content: str, path: Path, text_column: str, label_column: str) -> Table:
+def table_of_json(content: str, path: Path, wanted: Columns) -> Table:
     """Read a JSON file; arguments as in `table_of_tsv`, errors as in `objects_of_json`."""
     records, num_empty = objects_of_json(content, path)
-    return _table_of_objects(records, text_column, label_column, num_empty=num_empty)
+    return _table_of_objects(records, wanted, num_empty=num_empty)
 
 
 def objects_of_json(content: str, path: Path) -> tuple[list[tuple[str, dict[str, object]]], int]:
@@ -84,10 +84,10 @@ def _reason(error: Exception) -> str:
 
 
 def _table_of_objects(
-    records: Sequence[tuple[str, dict[str, object]]], text_column: str, label_column: str, *, num_empty: int = 0
+    records: Sequence[tuple[str, dict[str, object]]], wanted: Columns, *, num_empty: int = 0
 ) -> Table:
     # If only some objects lack a column, their values are reported as missing; here all objects lack it.
     columns = list(dict.fromkeys(key for _, record in records for key in record))
-    has_both = text_column in columns and label_column in columns
-    rows = [Row(r.get(text_column), r.get(label_column), place) for place, r in records] if has_both else []
+    has_all = {*wanted.names} <= {*columns}
+    rows = [Row(tuple(map(r.get, wanted.texts)), r.get(wanted.label), place) for place, r in records] if has_all else []
     return Table(columns, rows, len(records), num_empty=num_empty)

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from qlit.data.notices import Notice
+from qlit.data.pairs import noun, sentences_of
 
 if TYPE_CHECKING:
     from sentence_transformers import SentenceTransformer
@@ -48,7 +49,7 @@ def lengths_of(model: "SentenceTransformer", texts: Sequence[str]) -> Lengths:
         for row, read in zip(batch, _tokens_of(model, [texts[row] for row in batch]), strict=True):
             rows[row, 0] = len(read)
             if len(read) >= limit:
-                rows[row, 2] = _hash(read)
+                rows[row, 2] = _hash(read.tobytes())
     with _without_limit(model):
         for row in np.flatnonzero(rows[:, 0] >= limit).tolist():
             rows[row, 0] = len(*_tokens_of(model, [texts[row]]))
@@ -58,6 +59,24 @@ def lengths_of(model: "SentenceTransformer", texts: Sequence[str]) -> Lengths:
 def is_cut(lengths: Lengths) -> NDArray[np.bool_]:
     """Whether each sentence is truncated, shape (N,)."""
     return np.asarray((lengths[:, 1] > 0) & (lengths[:, 0] > lengths[:, 1]))
+
+
+def lengths_of_pairs(lengths: Lengths, pairs: Sequence[str]) -> Lengths:
+    """Lengths of N pairs, shape (N, 3): those of the longer sentence, or of the truncated one if only one is.
+
+    The hash of a pair covers what the body reads of both sentences; it is 0 if neither sentence reaches the limit.
+
+    Args:
+        lengths: Lengths of the 2 N sentences: all first ones, then all second ones; shape (2 N, 3).
+        pairs: The N pairs.
+    """
+    both = lengths.reshape(2, len(pairs), COLUMNS)
+    longer = np.argmax(both[..., 0], axis=0)  # one body has one limit, so a truncated sentence is the longer one
+    found: Lengths = both[longer, np.arange(len(pairs))]
+    for row in np.flatnonzero(both[..., 2].any(axis=0)).tolist():
+        read = zip(both[:, row, 2].tolist(), sentences_of(pairs[row]), strict=True)
+        found[row, 2] = _hash(repr([code or sentence for code, sentence in read]).encode())
+    return found
 
 
 def cut_notice(body: str, parts: Mapping[str, Lengths], texts: Sequence[str]) -> Notice | None:
@@ -74,14 +93,16 @@ def cut_notice(body: str, parts: Mapping[str, Lengths], texts: Sequence[str]) ->
         return None
     counts = [f"{is_cut(rows).sum():,} of {len(rows):,}{f' {name}' if name else ''}" for name, rows in parts.items()]
     listed = f"{', '.join(counts[:-1])} and {counts[-1]}" if len(counts) > 1 else counts[0]
+    name = noun(texts)
+    are_longer = "sentences are longer" if name == "sentences" else f"{name} have a longer sentence"
     text = (
         f"The body {body} reads {lengths[cut, 1].max():,} tokens of a sentence and cuts off the rest: {listed} "
-        f"sentences are longer, the longest has {lengths[:, 0].max():,} tokens."
+        f"{are_longer}, the longest has {lengths[:, 0].max():,} tokens."
     )
     if alike := _num_alike(lengths, cut, texts):
         text += (
-            f" {alike:,} of them differ from another sentence only in the part that is cut off, so both have the same "
-            "embedding."
+            f" {alike:,} of them differ from another {name.removesuffix('s')} only in the part that is cut off, so "
+            "both have the same embedding."
         )
     return Notice("cut_sentences", text)
 
@@ -140,6 +161,6 @@ def _tokens_of(model: Any, texts: list[str]) -> list[NDArray[np.int64]]:
     return [row[read] for row, read in zip(ids, is_token, strict=True)]
 
 
-def _hash(tokens: NDArray[np.int64]) -> int:
+def _hash(tokens: bytes) -> int:
     """Positive hash of token ids; 0 means that there is no hash."""
-    return int.from_bytes(hashlib.blake2b(tokens.tobytes(), digest_size=7).digest(), "big") + 1
+    return int.from_bytes(hashlib.blake2b(tokens, digest_size=7).digest(), "big") + 1

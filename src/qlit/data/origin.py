@@ -48,7 +48,8 @@ class Origin:
         dataset: Name of its data set.
         fingerprint: Fingerprint of its split; empty if not recorded.
         sentences: Hashes of its sentences; None in checkpoints of an older qlit.
-        num_features: D of its embeddings; None if not recorded.
+        num_features: Features of its embeddings; None if not recorded.
+        are_pairs: Whether it was trained on pairs of sentences.
     """
 
     label_names: tuple[str, ...] | None
@@ -56,11 +57,14 @@ class Origin:
     fingerprint: str
     sentences: Sentences | None
     num_features: int | None = None
+    are_pairs: bool = False
 
     @classmethod
     def of(cls, data: LabelledTexts, split: Split, num_features: int | None = None) -> Self:
         """The origin of a model that is trained on a split."""
-        return cls(data.label_names, data.name, split.fingerprint, Sentences.of(data, split), num_features)
+        return cls(
+            data.label_names, data.name, split.fingerprint, Sentences.of(data, split), num_features, data.are_pairs
+        )
 
     def notes(self) -> dict[str, Any]:
         """Convert to plain values for a checkpoint, 16 bytes per sentence."""
@@ -69,6 +73,7 @@ class Origin:
             "dataset": self.dataset,
             "split_fingerprint": self.fingerprint,
             "num_features": self.num_features,
+            "are_pairs": self.are_pairs,
         }
         if self.sentences is not None:
             trained, validated = map(_joined, (self.sentences.trained, self.sentences.validated))
@@ -92,6 +97,7 @@ class Origin:
                 sentences.get("tested", ""),
             ),
             notes.get("num_features"),
+            bool(notes.get("are_pairs", False)),
         )
 
 

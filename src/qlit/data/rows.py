@@ -24,16 +24,57 @@ def role_of(name: str) -> Role:
     return _ROLES.get(re.split(r"[-_.]", name.lower())[0], "")
 
 
+_TEXT_OPTIONS = ("text_column", "second_text_column")
+
+
+class Columns(NamedTuple):
+    """Names of the columns that are read.
+
+    Args:
+        text: Column of the sentences; of the first sentences of pairs.
+        label: Column of the labels.
+        second: Column of the second sentences of pairs; None for single sentences.
+    """
+
+    text: str
+    label: str
+    second: str | None = None
+
+    @property
+    def texts(self) -> tuple[str, ...]:
+        """Columns of the sentences: one, or two for pairs."""
+        return (self.text,) if self.second is None else (self.text, self.second)
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Columns of the sentences, then that of the labels."""
+        return (*self.texts, self.label)
+
+    @property
+    def options(self) -> tuple[tuple[str, str], ...]:
+        """Every column with the option that names it, for messages."""
+        return tuple(zip(self.names, (*_TEXT_OPTIONS[: len(self.texts)], "label_column"), strict=True))
+
+    def check_distinct(self) -> None:
+        """Raise a ValueError if the second sentences of pairs have the column of something else."""
+        for name, option in ((self.text, "text_column"), (self.label, "label_column")):
+            if name == self.second:
+                raise ValueError(
+                    f"`data.second_text_column` and `data.{option}` both name the column {name!r}: name the column of "
+                    "the second sentences, or leave `second_text_column` out for single sentences."
+                )
+
+
 class Row(NamedTuple):
     """One unchecked row.
 
     Args:
-        text: Value in the sentence column.
+        texts: Values in the columns of the sentences: one, or two of a pair.
         label: Value in the label column.
         place: Position of the row, for messages: "line 3 of train.tsv".
     """
 
-    text: object
+    texts: tuple[object, ...]
     label: object
     place: str
 

@@ -8,17 +8,21 @@ import numpy as np
 from numpy.typing import NDArray
 
 from qlit.data.notices import Notice
+from qlit.data.pairs import is_pair, paired, sentences_of
 
 KEY_DIGITS = 16  # 64 bits, so that ten thousand sentences have different hashes
 
 
 def folded(text: str) -> str:
-    """Normalise a sentence for comparison: ignore case, and replace any white space by single spaces."""
+    """Normalise a sentence or a pair for comparison: ignore case, and replace any white space by single spaces."""
+    if is_pair(text):
+        first, second = map(folded, sentences_of(text))
+        return paired(first, second)
     return " ".join(text.split()).casefold()
 
 
 def sentence_key(text: str) -> str:
-    """Hash of a sentence, 16 hex digits; case and white space do not change it."""
+    """Hash of a sentence or a pair, 16 hex digits; case and white space do not change it."""
     return _hashed(folded(text))
 
 

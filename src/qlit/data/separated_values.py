@@ -7,29 +7,30 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from qlit.data.rows import Row
+from qlit.data.rows import Columns, Row
 from qlit.data.tables import Table, positions
 from qlit.data.tsv import Record, looks_quoted, read_tsv
 
 
-def table_of_tsv(content: str, path: Path, text_column: str, label_column: str) -> Table:
+def table_of_tsv(content: str, path: Path, wanted: Columns) -> Table:
     """Read a TSV file. Without a header it must have two fields, and the second one of the first line must recur.
+
+    A file of pairs needs a header.
 
     Args:
         content: Its decoded text, with its own line ends.
         path: Its path, for messages.
-        text_column: Column of the sentences.
-        label_column: Column of the labels.
+        wanted: Columns of the sentences and the labels.
     Raises:
-        ValueError: If it is empty or broken, a row has the wrong number of fields, or one of the two columns occurs
+        ValueError: If it is empty or broken, a row has the wrong number of fields, or one of these columns occurs
             twice.
     """
-    return _table(read_tsv(content), path, text_column, label_column, is_tsv=True)
+    return _table(read_tsv(content), path, wanted, is_tsv=True)
 
 
-def table_of_csv(content: str, path: Path, text_column: str, label_column: str) -> Table:
+def table_of_csv(content: str, path: Path, wanted: Columns) -> Table:
     """Read a CSV file; as `table_of_tsv`."""
-    return _table(read_csv(content, path), path, text_column, label_column)
+    return _table(read_csv(content, path), path, wanted)
 
 
 def read_csv(content: str, path: Path) -> list[Record]:
@@ -67,7 +68,7 @@ def _no_field_limit() -> Iterator[None]:
         csv.field_size_limit(before)
 
 
-def _table(records: list[Record], path: Path, text_column: str, label_column: str, *, is_tsv: bool = False) -> Table:
+def _table(records: list[Record], path: Path, wanted: Columns, *, is_tsv: bool = False) -> Table:
     while records and _is_empty(records[-1]):
         records.pop()
     filled = [record for record in records if not _is_empty(record)]
@@ -75,14 +76,14 @@ def _table(records: list[Record], path: Path, text_column: str, label_column: st
     if not filled:
         raise ValueError(f"{path} is empty; it needs a sentence and a label in every line.")
     head, body = filled[0].fields, filled[1:]
-    if text_column in head and label_column in head:
+    if {*wanted.names} <= {*head}:
         columns = head
-    elif len(head) == 2 and any(len(r.fields) == 2 and r.fields[1] == head[1] for r in body):
+    elif wanted.second is None and len(head) == 2 and any(len(r.fields) == 2 and r.fields[1] == head[1] for r in body):
         columns, body = (
-            [text_column, label_column],
+            wanted.names,
             filled,
         )  # no header, because the second field is a label that recurs
-    elif len(head) == 1 and head[0] != text_column:
+    elif len(head) == 1 and head[0] not in wanted.texts:
         columns, body = head, filled  # possibly only sentences, without a header
     else:
         columns = head
@@ -92,13 +93,17 @@ def _table(records: list[Record], path: Path, text_column: str, label_column: st
                 f"Line {record.line} of {path.name} has {_fields(record.fields)} where the first line has "
                 f"{len(head)}; a sentence that contains the separator needs .jsonl, or .csv with quotes."
             )
-    pairs = ((r.fields, r.line) for r in body)
-    at = positions(columns, path, text_column, label_column)
-    rows = [Row(f[at[0]], f[at[1]], f"line {n} of {path.name}") for f, n in pairs] if at else []
+    at = positions(columns, path, wanted)
+    rows = [_row(record, at, path) for record in body] if at else []
     num_unquoted = sum(bool(record.quoted) for record in body)
     is_doubtful = is_tsv and not any(record.quoted for record in filled)
     num_doubtful = sum(any(map(looks_quoted, record.fields)) for record in body) if is_doubtful else 0
     return Table(columns, rows, len(body), num_unquoted, num_doubtful, num_empty)
+
+
+def _row(record: Record, at: Sequence[int], path: Path) -> Row:
+    *texts, label = (record.fields[k] for k in at)
+    return Row(tuple(texts), label, f"line {record.line} of {path.name}")
 
 
 def _is_empty(record: Record) -> bool:

@@ -4,19 +4,19 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal, Self
 
-from qlit.data.datasets import SAMPLE, LabelledTexts, Source, labelled, load_texts, read_source
+from qlit.data.datasets import SAMPLE, LabelledTexts, Source, labelled, read_source
 from qlit.data.labels import OF_CHECKPOINT, OF_TRAINING
 from qlit.data.local_paths import existing_path
 from qlit.data.notices import Notice
 from qlit.data.quoting import enumerated
-from qlit.data.rows import Part, Role
+from qlit.data.rows import Columns, Part, Role
 from qlit.data.vectors import VectorText, read_vector_source
 
 Splits = Literal["few_shot", "given"]
 
 KEYS = (
     *("source", "text_column", "label_column", "splits", "validation_source", "test_source"),
-    *("embeddings", "labels"),
+    *("embeddings", "labels", "second_text_column"),
 )
 """Keys of the section `data` that decide which sentences or embeddings are read."""
 
@@ -33,9 +33,10 @@ class Sources:
         embeddings: A file or folder of embeddings, as of `read_vector_source`, in place of `source`; the other sources
             are then embeddings, too, with labels in the same files. None for sentences.
         labels: Labels of `embeddings`, as of `read_vector_source`; None if its files contain them.
+        second_text_column: As of `load_texts`.
     Raises:
         ValueError: If there is a validation source without given splits, labels without embeddings, or a source is
-            empty.
+            empty; if the second sentences of pairs have no column of their own, or come with embeddings.
     """
 
     source: str
@@ -46,8 +47,15 @@ class Sources:
     test_source: str | None = None
     embeddings: str | None = None
     labels: str | None = None
+    second_text_column: str | None = None
 
     def __post_init__(self) -> None:
+        self.columns.check_distinct()
+        if self.second_text_column is not None and self.embeddings is not None:
+            raise ValueError(
+                "`data.second_text_column` names sentences, but `data.embeddings` has none: write both embeddings of a "
+                "pair into one row of 2 D features, the first sentence first, and leave `second_text_column` out."
+            )
         if self.labels is not None and self.embeddings is None:
             raise ValueError("`data.labels` are labels of `data.embeddings`; name those, or leave the labels out.")
         if "" in (self.embeddings, self.labels):
@@ -65,6 +73,11 @@ class Sources:
     def of(cls, data: Mapping[str, Any]) -> Self:
         """The sources that the section `data` of a resolved config names; an older config lacks later keys."""
         return cls(**{key: data[key] for key in KEYS if key in data})
+
+    @property
+    def columns(self) -> Columns:
+        """Columns of the sentences and the labels."""
+        return Columns(self.text_column, self.label_column, self.second_text_column)
 
     @property
     def names(self) -> list[str]:
@@ -91,9 +104,6 @@ class Sources:
                 errors are raised, too.
         """
         is_pooled = self.splits == "few_shot" and self.test_source is None
-        if is_pooled and self.embeddings is None:
-            columns = {"text_column": self.text_column, "label_column": self.label_column}
-            return load_texts(self.source, **columns, label_names=label_names)
         read = self._read_main()
         if is_pooled:
             return replace(labelled(read, label_names=label_names), roles=())
@@ -119,16 +129,14 @@ class Sources:
         return {role: source for role, source in named.items() if source is not None}
 
     def _read_main(self) -> Source:
-        columns = {"text_column": self.text_column, "label_column": self.label_column}
         if self.embeddings is not None:
-            return read_vector_source(self.embeddings, self.labels, **columns)
-        return read_source(self.source, **columns)
+            return read_vector_source(self.embeddings, self.labels, self.columns)
+        return read_source(self.source, self.columns)
 
     def _read_other(self, source: str) -> Source:
-        columns = {"text_column": self.text_column, "label_column": self.label_column}
         if self.embeddings is not None:
-            return read_vector_source(source, None, **columns)
-        return read_source(source, **columns)
+            return read_vector_source(source, None, self.columns)
+        return read_source(source, self.columns)
 
     def _load_other(self, role: Role, source: str, names: Sequence[str], owner: str) -> LabelledTexts:
         data = labelled(self._read_other(source), label_names=names, owner=owner)

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from qlit.data.quoting import error_text, quoted, quoted_list
+from qlit.data.rows import Columns
 from qlit.data.sentence_tables import is_table, rows_of_table
 
 SUFFIXES = (".npy", ".npz", ".safetensors", ".parquet", ".csv", ".tsv")
@@ -41,7 +42,7 @@ def is_vector_file(path: Path) -> bool:
     return path.name.lower().endswith(SUFFIXES)
 
 
-def read_vectors(path: Path, *, text_column: str, label_column: str) -> VectorFile:
+def read_vectors(path: Path, wanted: Columns) -> VectorFile:
     """Read a file of embeddings. Other types of numbers become float32, the precision of a training.
 
     Args:
@@ -49,8 +50,7 @@ def read_vectors(path: Path, *, text_column: str, label_column: str) -> VectorFi
             `embeddings` (or is the only one with two dimensions); labels and texts are arrays with the names of their
             columns, or with an s at their end. In .parquet the embeddings are a column of lists called `embeddings`, or
             all columns except labels and texts; in .csv and .tsv they are all columns except labels and texts.
-        text_column: Column of the texts.
-        label_column: Column of the labels.
+        wanted: Columns of the texts and the labels.
     Raises:
         ValueError: If the file is broken, has no embeddings, or a row has NaN, infinity or another number of features.
         OSError: If it cannot be read.
@@ -58,15 +58,14 @@ def read_vectors(path: Path, *, text_column: str, label_column: str) -> VectorFi
     suffix = path.suffix.lower()
     if not is_vector_file(path):
         raise ValueError(f"{path} has no known format of embeddings: its name must end with {_FORMATS}.")
-    columns = (text_column, label_column)
     try:
         if suffix == ".npy":
             return VectorFile(_checked(np.load(path, allow_pickle=False), path))
         if suffix == ".npz":
             with np.load(path, allow_pickle=False) as arrays:
-                return _of_arrays({name: arrays[name] for name in arrays.files}, path, *columns)
+                return _of_arrays({name: arrays[name] for name in arrays.files}, path, wanted)
         if suffix == ".safetensors":
-            return _of_arrays(_safetensors(path), path, *columns)
+            return _of_arrays(_safetensors(path), path, wanted)
     except (zipfile.BadZipFile, EOFError, KeyError, TypeError) as error:
         raise ValueError(f"{path} cannot be read ({error_text(error)}); write it again.") from error
     except ValueError as error:
@@ -76,10 +75,10 @@ def read_vectors(path: Path, *, text_column: str, label_column: str) -> VectorFi
                 "write numbers, and texts as an array of strings."
             ) from error
         raise
-    return _of_parquet(path, *columns) if suffix == ".parquet" else _of_table(path, *columns)
+    return _of_parquet(path, wanted) if suffix == ".parquet" else _of_table(path, wanted)
 
 
-def read_labels(path: Path, *, text_column: str, label_column: str) -> tuple[Sequence[object], Sequence[object] | None]:
+def read_labels(path: Path, wanted: Columns) -> tuple[Sequence[object], Sequence[object] | None]:
     """Read labels, and texts if there are any, from a table or from an array (.npy); values as in the file.
 
     Raises:
@@ -97,13 +96,13 @@ def read_labels(path: Path, *, text_column: str, label_column: str) -> tuple[Seq
             f"{path} has no known format of labels: it must be an array (.npy) or a table (.csv, .tsv, .jsonl, .json "
             "or .parquet)."
         )
-    columns, rows, _ = rows_of_table(path, label_column)
-    if label_column not in columns:
+    columns, rows, _ = rows_of_table(path, (wanted.label,))
+    if wanted.label not in columns:
         raise ValueError(
-            f"{path} has no column {quoted(label_column)}; it has {quoted_list(columns)}. Set `label_column`."
+            f"{path} has no column {quoted(wanted.label)}; it has {quoted_list(columns)}. Set `label_column`."
         )
-    texts = [row.get(text_column) for _, row in rows] if text_column in columns else None
-    return [row.get(label_column) for _, row in rows], texts
+    texts = [row.get(wanted.text) for _, row in rows] if wanted.text in columns else None
+    return [row.get(wanted.label) for _, row in rows], texts
 
 
 def _safetensors(path: Path) -> dict[str, NDArray[Any]]:
@@ -118,7 +117,7 @@ def _safetensors(path: Path) -> dict[str, NDArray[Any]]:
     return {name: (each.float() if each.dtype == torch.bfloat16 else each).numpy() for name, each in tensors.items()}
 
 
-def _of_arrays(arrays: Mapping[str, NDArray[Any]], path: Path, text_column: str, label_column: str) -> VectorFile:
+def _of_arrays(arrays: Mapping[str, NDArray[Any]], path: Path, wanted: Columns) -> VectorFile:
     wide = [name for name, array in arrays.items() if array.ndim == 2]
     name = next((each for each in NAMES if each in arrays), wide[0] if len(wide) == 1 else None)
     if name is None:
@@ -132,10 +131,10 @@ def _of_arrays(arrays: Mapping[str, NDArray[Any]], path: Path, text_column: str,
         found = next((arrays[each] for each in (column, f"{column}s") if each in arrays), None)
         return None if found is None else _listed(found, path, f"{column}s", len(vectors))
 
-    return VectorFile(vectors, other(label_column), other(text_column))
+    return VectorFile(vectors, other(wanted.label), other(wanted.text))
 
 
-def _of_parquet(path: Path, text_column: str, label_column: str) -> VectorFile:
+def _of_parquet(path: Path, wanted: Columns) -> VectorFile:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
@@ -145,7 +144,7 @@ def _of_parquet(path: Path, text_column: str, label_column: str) -> VectorFile:
         raise ValueError(f"{path} cannot be read as Parquet ({error_text(error)}); write it again.") from error
     name = next((each for each in NAMES if each in table.column_names), None)
     if name is None:
-        names = [each for each in table.column_names if each not in (text_column, label_column)]
+        names = [each for each in table.column_names if each not in (wanted.text, wanted.label)]
         arrays = [table[each].to_numpy() for each in names]
         if not arrays or any(array.dtype.kind not in "iuf" for array in arrays):
             raise _no_embeddings(path, names)
@@ -164,13 +163,13 @@ def _of_parquet(path: Path, text_column: str, label_column: str) -> VectorFile:
                 f"The rows of {path} have between {widths[0]} and {widths[-1]} features; all must have equally many."
             )
         vectors = lists.flatten().to_numpy(zero_copy_only=False).reshape(len(lists), -1)
-    others = [table[each].to_pylist() if each in table.column_names else None for each in (label_column, text_column)]
+    others = [table[each].to_pylist() if each in table.column_names else None for each in (wanted.label, wanted.text)]
     return VectorFile(_checked(vectors, path), *others)
 
 
-def _of_table(path: Path, text_column: str, label_column: str) -> VectorFile:
-    columns, rows, _ = rows_of_table(path, label_column)
-    names = [name for name in columns if name not in (text_column, label_column)]
+def _of_table(path: Path, wanted: Columns) -> VectorFile:
+    columns, rows, _ = rows_of_table(path, (wanted.label,))
+    names = [name for name in columns if name not in (wanted.text, wanted.label)]
     vectors = np.empty((len(rows), len(names)), dtype=np.float64)
     for number, (place, row) in enumerate(rows):
         try:
@@ -181,7 +180,7 @@ def _of_table(path: Path, text_column: str, label_column: str) -> VectorFile:
             raise ValueError(f"The embedding in {place} has a field that is not a number.") from error
     if not names:
         raise _no_embeddings(path, columns)
-    others = [[row.get(each) for _, row in rows] if each in columns else None for each in (label_column, text_column)]
+    others = [[row.get(each) for _, row in rows] if each in columns else None for each in (wanted.label, wanted.text)]
     return VectorFile(_checked(vectors, path), *others)
 
 

@@ -6,7 +6,6 @@ Shapes: N rows, D features.
 import hashlib
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,8 +13,9 @@ from numpy.typing import NDArray
 from qlit.data.datasets import Source
 from qlit.data.local_paths import existing_path, shown_name, source_in_words
 from qlit.data.notices import Notice
+from qlit.data.pairs import shown
 from qlit.data.quoting import enumerated
-from qlit.data.rows import Found, Part, Row, role_of
+from qlit.data.rows import Columns, Found, Part, Row, role_of
 from qlit.data.seen import KEY_DIGITS
 from qlit.data.vector_files import VectorFile, is_vector_file, read_labels, read_vectors
 
@@ -63,19 +63,18 @@ def vectors_of(texts: Sequence[str]) -> NDArray[np.float32]:
 
 
 def shown_texts(texts: Sequence[str]) -> list[str]:
-    """Sentences, or texts or places of embeddings, for people."""
-    return [text.shown if isinstance(text, VectorText) else text for text in texts]
+    """Sentences, pairs, or texts or places of embeddings, for people."""
+    return [text.shown if isinstance(text, VectorText) else shown(text) for text in texts]
 
 
-def read_vector_source(source: str, labels: str | None, *, text_column: str, label_column: str) -> Source:
+def read_vector_source(source: str, labels: str | None, wanted: Columns) -> Source:
     """Read a file of embeddings, or a folder of them, with labels in the same files or in others.
 
     Args:
         source: A file or a folder; the first word of a file name states its role, as for sentences.
         labels: A file of labels, row by row; for a folder, a folder with files of the same names before the suffix.
             None if the files of embeddings contain the labels.
-        text_column: Column of the texts, which are optional.
-        label_column: Column of the labels.
+        wanted: Columns of the texts, which are optional, and of the labels.
     Raises:
         FileNotFoundError: If a path does not exist.
         ValueError: If a file is broken or has no labels, rows and labels differ in number, or files in their features.
@@ -86,7 +85,7 @@ def read_vector_source(source: str, labels: str | None, *, text_column: str, lab
     of_labels = {file: _labels_file(file, path, labels) for file in files}
     parts, width = list[Part](), 0
     for file in files:
-        found = read_vectors(file, text_column=text_column, label_column=label_column)
+        found = read_vectors(file, wanted)
         if width not in (0, found.vectors.shape[1]):
             raise ValueError(
                 f"The embeddings of {file} have {found.vectors.shape[1]} features, but those of {files[0]} have "
@@ -94,7 +93,7 @@ def read_vector_source(source: str, labels: str | None, *, text_column: str, lab
             )
         width = found.vectors.shape[1]
         role = role_of(file.stem) if path.is_dir() else ""
-        rows = _rows(file, found, of_labels[file], text_column=text_column, label_column=label_column)
+        rows = _rows(file, found, of_labels[file], wanted)
         parts.append(Part(shown_name(file), rows, role))
     return Source(Found(parts, notices=notices), shown_name(path.resolve()))
 
@@ -112,10 +111,10 @@ def read_vectors_to_label(source: str, *, text_column: str = "text") -> list[Vec
     path = _path(source, "embeddings")
     if path.is_dir():
         raise ValueError(f"{path} is a folder; name a file of embeddings.")
-    found = read_vectors(path, text_column=text_column, label_column="label")
+    found = read_vectors(path, Columns(text_column, "label"))
     places = [f"row {number} of {path.name}" for number in range(1, len(found.vectors) + 1)]
-    shown = places if found.texts is None else [_shown(each, at) for each, at in zip(found.texts, places, strict=True)]
-    return [VectorText(vector, text) for vector, text in zip(found.vectors, shown, strict=True)]
+    names = places if found.texts is None else [_shown(each, at) for each, at in zip(found.texts, places, strict=True)]
+    return [VectorText(vector, text) for vector, text in zip(found.vectors, names, strict=True)]
 
 
 def _path(source: str, key: str) -> Path:
@@ -157,14 +156,14 @@ def _labels_file(file: Path, path: Path, labels: str | None) -> Path | None:
     return matching[0]
 
 
-def _rows(file: Path, found: VectorFile, labels_file: Path | None, **columns: Any) -> list[Row]:
+def _rows(file: Path, found: VectorFile, labels_file: Path | None, wanted: Columns) -> list[Row]:
     labels, texts, where = found.labels, found.texts, file
     if labels_file is not None:
-        labels, of_labels = read_labels(labels_file, **columns)
+        labels, of_labels = read_labels(labels_file, wanted)
         texts, where = of_labels if texts is None else texts, labels_file
     if labels is None:
         raise ValueError(
-            f"{file} has no labels called {columns['label_column']!r}: add them to the file, name a file of labels as "
+            f"{file} has no labels called {wanted.label!r}: add them to the file, name a file of labels as "
             "`data.labels`, or set `data.label_column`."
         )
     if len(labels) != len(found.vectors):
@@ -173,10 +172,10 @@ def _rows(file: Path, found: VectorFile, labels_file: Path | None, **columns: An
             "label per embedding, in the same order."
         )
     places = [f"row {number} of {file.name}" for number in range(1, len(labels) + 1)]
-    shown = places if texts is None else [_shown(text, place) for text, place in zip(texts, places, strict=True)]
+    names = places if texts is None else [_shown(text, place) for text, place in zip(texts, places, strict=True)]
     return [
-        Row(VectorText(vector, text), label, place)
-        for vector, text, label, place in zip(found.vectors, shown, labels, places, strict=True)
+        Row((VectorText(vector, text),), label, place)
+        for vector, text, label, place in zip(found.vectors, names, labels, places, strict=True)
     ]
 
 

@@ -19,7 +19,7 @@ from qlit.runtime.yaml_text import load_yaml
 # is written. Everything else must be equal.
 _DATA = (
     *("source", "validation_source", "test_source", "embeddings", "labels", "text_column", "label_column"),
-    *("body", "cache_dir", "trust_remote_code", "eval_batch_size", "seed"),
+    *("second_text_column", "body", "cache_dir", "trust_remote_code", "eval_batch_size", "seed"),
 )
 _TRAINER = (
     *("accelerator", "devices", "max_epochs", "logger", "default_root_dir", "enable_progress_bar"),
@@ -179,6 +179,6 @@ def place_settings(config: Mapping[str, Any]) -> dict[str, Any]:
     names = (
         ("embeddings", "labels") if data.get("embeddings") else ("source", "validation_source", "test_source", "body")
     )
-    columns = (("text_column", "text"), ("label_column", "label"))
+    columns = (("text_column", "text"), ("label_column", "label"), ("second_text_column", None))
     found = {f"data.{name}": data[name] for name in names if data.get(name) is not None}
     return found | {f"data.{name}": data[name] for name, usual in columns if data.get(name, usual) != usual}

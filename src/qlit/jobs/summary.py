@@ -16,6 +16,11 @@ from qlit.training.datamodule import SentenceDataModule
 from qlit.training.evaluation import Evaluation
 from qlit.training.module import SentenceClassifier, Stage
 
+_EXAMPLES = {
+    "sentences": '"What a lovely evening this was."',
+    "pairs": '--pair "How old are you?" "What is your age?"',
+}
+
 
 def fit_summary(
     module: SentenceClassifier,
@@ -75,7 +80,8 @@ def fit_summary(
         named = shlex.quote(checkpoint) + " --trust_remote_code" * data.trust_remote_code
         named += "".join(f" {word}" for word in allow_options(allow))
         if data.sources.embeddings is None:
-            lines.append(_line("label sentences", f'qlit predict {named} "What a lovely evening this was."'))
+            noun = data.texts.noun
+            lines.append(_line(f"label {noun}", f"qlit predict {named} {_EXAMPLES[noun]}"))
         else:
             lines.append(_line("label embeddings", f"qlit predict {named} --embeddings FILE"))
     return "\n".join([*lines, *_where(tracker)])
@@ -110,7 +116,7 @@ def _heading(data: SentenceDataModule) -> str:
     split = data.split
     parts = {"train": split.train, "validation": split.validation, "test": split.test}
     sizes = " / ".join(f"{len(part):,} {name}" for name, part in parts.items() if len(part))
-    return f"\n{data.texts.name}: {sizes} sentences, split {split.fingerprint}, {data.embedded_by}"
+    return f"\n{data.texts.name}: {sizes} {data.texts.noun}, split {split.fingerprint}, {data.embedded_by}"
 
 
 def _accuracy_lines(
@@ -122,7 +128,7 @@ def _accuracy_lines(
     num_seen = planned if found.num_seen is None else found.num_seen
     low, high = wilson_interval(accuracy, num_seen)
     of = "" if num_seen == planned else f" of {planned:,}"
-    remark = f"(95 % interval {low:.1%} to {high:.1%}, {num_seen:,}{of} sentences)"
+    remark = f"(95 % interval {low:.1%} to {high:.1%}, {num_seen:,}{of} {data.texts.noun})"
     lines = [_line(f"{part} accuracy", f"{accuracy:.2%}", remark)]
     counts_k = None
     if (counts := module.scores_of(stage).counts) is not None:

@@ -9,7 +9,9 @@ from dataclasses import dataclass
 from typing import Any, TextIO
 
 _SHOWN_CHARS = 70
+_SHOWN_BETWEEN = " | "
 _PREDICTED = "predicted_"
+_TEXTS = ("text", "second_text")
 
 
 @dataclass(frozen=True)
@@ -17,14 +19,14 @@ class PredictedTable:
     """Predictions for N sentences, with the columns of the table that they come from.
 
     Args:
-        sentences: N sentences.
+        texts: N lists of the labelled text: one sentence, or the two of a pair.
         labels: N labels, each the most probable one.
         probabilities: N times the probabilities of all labels by name, in [0, 1].
         columns: Columns of the input; none for sentences without a table.
         rows: N rows of the input, values by column.
     """
 
-    sentences: Sequence[str]
+    texts: Sequence[Sequence[str]]
     labels: Sequence[str]
     probabilities: Sequence[Mapping[str, float]]
     columns: Sequence[str] = ()
@@ -47,8 +49,9 @@ def check_columns(columns: Sequence[str], where: object) -> None:
 def write_predictions(table: PredictedTable, form: str, file: TextIO, *, shows_all: bool = False) -> None:
     """Write predictions: labels, probabilities with 6 digits (3 in a table for people), and the columns of the input.
 
-    Without a table, the columns are `text`, `label` and `probability`. Predictions for a table keep its columns and add
-    `predicted_label` and `predicted_probability`, so that they are not taken for the labels of the table.
+    Without a table, the columns are `text` (and `second_text` for pairs), `label` and `probability`. Predictions for a
+    table keep its columns and add `predicted_label` and `predicted_probability`, so that they are not taken for the
+    labels of the table.
 
     Args:
         table: The predictions.
@@ -76,10 +79,10 @@ def write_predictions(table: PredictedTable, form: str, file: TextIO, *, shows_a
 
 def _rows(table: PredictedTable, *, shows_all: bool) -> Iterator[dict[str, Any]]:
     added = _PREDICTED if table.columns else ""
-    for number, (sentence, label, probabilities) in enumerate(
-        zip(table.sentences, table.labels, table.probabilities, strict=True)
+    for number, (sentences, label, probabilities) in enumerate(
+        zip(table.texts, table.labels, table.probabilities, strict=True)
     ):
-        row: dict[str, Any] = {"text": sentence}
+        row: dict[str, Any] = dict(zip(_TEXTS, sentences, strict=False))
         if table.columns:
             row = {name: table.rows[number].get(name) for name in table.columns}
         row |= {f"{added}label": label, f"{added}probability": round(probabilities[label], 6)}
@@ -108,9 +111,10 @@ def _write_for_people(table: PredictedTable, file: TextIO, *, shows_all: bool) -
     others = list(table.probabilities[0]) if shows_all else []
     heads = "".join(f"  {label:>5}" for label in others)
     file.write(f"{'label':<{width}}  probability{heads}  sentence\n")
-    for sentence, label, probabilities in zip(table.sentences, table.labels, table.probabilities, strict=True):
+    for sentences, label, probabilities in zip(table.texts, table.labels, table.probabilities, strict=True):
         cells = "".join(f"  {probabilities[name]:>{max(5, len(name))}.3f}" for name in others)
-        file.write(f"{label:<{width}}  {probabilities[label]:>11.3f}{cells}  {_shortened(sentence)}\n")
+        shown = _SHOWN_BETWEEN.join(map(_shortened, sentences))
+        file.write(f"{label:<{width}}  {probabilities[label]:>11.3f}{cells}  {shown}\n")
 
 
 def _shortened(sentence: str) -> str:

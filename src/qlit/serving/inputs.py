@@ -9,16 +9,24 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from qlit.data.pairs import paired
 from qlit.data.quoting import quoted
 from qlit.data.sentences import check_is_text
 
+_IN_PAIR = 2
 
-def checked_sentences(sentences: object) -> list[str]:
-    """The sentences of a list, array or column, of which none is blank.
 
+def checked_sentences(sentences: object, *, are_pairs: bool = False) -> list[str]:
+    """The sentences of a list, array or column, of which none is blank; or its pairs, as of `qlit.data.pairs`.
+
+    Args:
+        sentences: Sentences, or pairs such as tuples of two sentences.
+        are_pairs: Whether the model takes pairs.
     Raises:
-        ValueError: If there are none, or one is not text.
+        ValueError: If there are none, one is not text, or a pair does not have two sentences.
     """
+    if are_pairs:
+        return _checked_pairs(sentences)
     if isinstance(sentences, str):
         raise ValueError(f"A list of sentences is needed, but got one string: write [{quoted(sentences)}].")
     if not isinstance(sentences, Iterable):
@@ -36,6 +44,30 @@ def checked_sentences(sentences: object) -> list[str]:
             raise ValueError(f"Every sentence must be text that is not blank, but sentence {number} is blank.")
         check_is_text(sentence, f"sentence {number}")
     return found
+
+
+def _checked_pairs(pairs: object) -> list[str]:
+    found: list[Any] = list(pairs) if isinstance(pairs, Iterable) and not isinstance(pairs, str) else []
+    if not found:
+        raise ValueError(
+            "The model was trained on pairs of sentences: a list of at least one pair is needed, such as "
+            f'[("first", "second")], but got {quoted(pairs)}.'
+        )
+    texts = []
+    for number, pair in enumerate(found, 1):
+        if isinstance(pair, str) or not isinstance(pair, Iterable) or len(both := list(pair)) != _IN_PAIR:
+            raise ValueError(
+                "The model was trained on pairs of sentences, so every element must have two, such as "
+                f'("first", "second"), but element {number} is {quoted(pair)}.'
+            )
+        for sentence in both:
+            if not isinstance(sentence, str) or not sentence.strip():
+                raise ValueError(
+                    f"Sentences of pairs must be text that is not blank, but pair {number} has {quoted(sentence)}."
+                )
+            check_is_text(sentence, f"pair {number}")
+        texts.append(paired(*both))
+    return texts
 
 
 def check_embeddings(embeddings_ND: NDArray[np.floating[Any]]) -> None:

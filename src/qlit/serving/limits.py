@@ -11,9 +11,9 @@ class Limits:
     """Limits of a server.
 
     Args:
-        max_sentences: Sentences of one request, >= 1.
+        max_sentences: Sentences or pairs of one request, >= 1.
         max_chars: Characters of one sentence, >= 1.
-        max_waiting: Sentences of all requests that may wait, >= 1.
+        max_waiting: Sentences or pairs of all requests that may wait, >= 1.
     Raises:
         ValueError: If a limit is less than 1.
     """
@@ -29,5 +29,5 @@ class Limits:
 
     @property
     def max_bytes(self) -> int:
-        """Bytes of one request, before it is parsed."""
+        """Bytes of one request of sentences, before it is parsed."""
         return _BYTES_OF_ENVELOPE + self.max_sentences * self.max_chars * _BYTES_PER_CHAR

@@ -25,6 +25,8 @@ from qlit.tracking import connection
 
 _SCRIPT = Path(__file__).with_name("mlflow_script.py")
 _EXAMPLE = "What a lovely evening this was."
+_EXAMPLE_PAIR = ("How old are you?", "What is your age?")
+_COLUMNS = ("sentence", "second_sentence")
 
 
 @final
@@ -46,25 +48,27 @@ class SentenceModel(mlflow.pyfunc.PythonModel):  # type: ignore[misc]  # MLflow'
         model_input: pd.DataFrame,
         params: dict[str, Any] | None = None,  # noqa: ARG002
     ) -> pd.DataFrame:
-        """Label the sentences of a table.
+        """Label the sentences or pairs of a table.
 
         Args:
             context: MLflow's context of the package.
-            model_input: Table with the text column `sentence`, N rows.
+            model_input: Table with the text column `sentence`, and `second_sentence` for a model of pairs; N rows.
             params: Not used.
         Returns:
             Table of N rows with the most probable `label` and its `probability`, in [0, 1].
         Raises:
             MlflowException: If a sentence is blank or not text.
         """
-        sentences = list(model_input["sentence"])
-        for number, sentence in enumerate(sentences, 1):
-            if not isinstance(sentence, str) or not sentence.strip():
-                raise MlflowException.invalid_parameter_value(
-                    f"Every sentence must be text that is not blank, but sentence {number} is not."
-                )
-            check_is_text(sentence, f"sentence {number}")
-        found = self._predictor.predict(sentences) if sentences else []
+        columns = [list(model_input[name]) for name in _COLUMNS[: 1 + self._predictor.are_pairs]]
+        for sentences in columns:
+            for number, sentence in enumerate(sentences, 1):
+                if not isinstance(sentence, str) or not sentence.strip():
+                    raise MlflowException.invalid_parameter_value(
+                        f"Every sentence must be text that is not blank, but sentence {number} is not."
+                    )
+                check_is_text(sentence, f"sentence {number}")
+        rows = list(zip(*columns, strict=True)) if self._predictor.are_pairs else columns[0]
+        found = self._predictor.predict(rows) if rows else []
         return pd.DataFrame(
             {"label": [row.label for row in found], "probability": [row.probability for row in found]},
         )
@@ -89,8 +93,9 @@ def save_package(predictor: Predictor, checkpoint: Path, folder: Path, *, device
             f"A package holds qlit's own classes only, but the checkpoint uses {', '.join(own)}. Use `qlit serve` with "
             "--allow, where your code is installed."
         )
+    example = dict(zip(_COLUMNS, _EXAMPLE_PAIR if predictor.are_pairs else [_EXAMPLE], strict=False))
     signature = ModelSignature(
-        inputs=Schema([ColSpec(DataType.string, "sentence")]),
+        inputs=Schema([ColSpec(DataType.string, name) for name in example]),
         outputs=Schema([ColSpec(DataType.string, "label"), ColSpec(DataType.double, "probability")]),
     )
     connection.quieten_mlflow()
@@ -103,7 +108,7 @@ def save_package(predictor: Predictor, checkpoint: Path, folder: Path, *, device
             code_paths=[str(_copy_of_qlit(Path(staging)))],
             pip_requirements=_requirements(),
             signature=signature,
-            input_example=pd.DataFrame({"sentence": [_EXAMPLE]}),
+            input_example=pd.DataFrame({name: [sentence] for name, sentence in example.items()}),
             model_config={"device": device, "trust_remote_code": predictor.body.trust_remote_code},
             metadata={"labels": list(predictor.label_names), "qlit_version": qlit.__version__},
         )

@@ -17,6 +17,8 @@ _NAMES = {
     "f1": "F1",
     "calibration_error": "calibration error",
 }
+_EXAMPLES = ('["What a lovely evening this was."]', '[("How old are you?", "What is your age?")]')
+"""Sentences to label, and pairs."""
 
 
 def model_card(predictor: Predictor, config: Mapping[str, Any], scores: Mapping[str, float] | None = None) -> str:
@@ -50,7 +52,7 @@ def model_card(predictor: Predictor, config: Mapping[str, Any], scores: Mapping[
         *_circuits(predictor),
         "## Use\n\n```python\nimport qlit\n\n"
         'model = qlit.load("OWNER/NAME")  # or a folder\n'
-        'model.predict(["What a lovely evening this was."])\n```',
+        f"model.predict({_EXAMPLES[predictor.are_pairs]})\n```",
     ]
     return "\n\n".join(sections) + "\n"
 

@@ -17,7 +17,7 @@ from torch import Tensor
 from qlit.data import BodyEmbedder, BodyFolder, Embeddings, Notice
 from qlit.data.dimensions import embedding_dim_of
 from qlit.data.lengths import Lengths, cut_notice
-from qlit.data.vectors import no_body, no_vectors
+from qlit.data.vectors import no_body, no_vectors, shown_texts
 from qlit.heads import Head
 from qlit.jobs.checks.engines import check_engines
 from qlit.jobs.config.checkpoint_config import check_remote_devices
@@ -30,10 +30,13 @@ from qlit.training.evaluation import CHECKPOINT_KEY
 from qlit.training.logits import BATCH_SIZE, logits_in_batches, probabilities_of, seed_of_row
 from qlit.training.sentence_model import Classifies
 
+Pairs = Sequence[tuple[str, str]]
+Texts = Sequence[str] | Pairs | NDArray[np.floating[Any]]
+
 
 @dataclass(frozen=True)
 class Prediction:
-    """Prediction for one sentence.
+    """Prediction for one sentence or pair.
 
     Args:
         label: The most probable label.
@@ -60,6 +63,7 @@ class Predictor:
             nothing.
         seed: Seed of shots and gate noise; together with a sentence it determines the draws for this sentence.
         exact: Whether to compute exact expectation values instead of drawing shots and gate noise.
+        are_pairs: Whether the model labels pairs of sentences.
     Raises:
         ValueError: If the embeddings of the body do not fit the head, or `exact` is not possible.
     """
@@ -75,14 +79,17 @@ class Predictor:
         embed: Callable[[Sequence[str]], Embeddings] | None = None,
         seed: int = 0,
         exact: bool = False,
+        are_pairs: bool = False,
     ) -> None:
         self.module, self._body, self.label_names, self.notes = module.to(device), body, tuple(label_names), notes
         self._device, self._seed = device, seed
+        self.are_pairs = are_pairs
+        """Whether the model labels pairs of sentences instead of single ones."""
         if exact:
             module.head.make_exact()
         self._embed = embed
         if body is not None and module.body is None:
-            if (dim := embedding_dim_of(body.path)) is not None:
+            if (dim := embedding_dim_of(body.path, of_pairs=self.are_pairs)) is not None:
                 module.head.check_features(dim)  # before the body is loaded
             self._embed = embed or BodyEmbedder(body, device).embed
 
@@ -156,7 +163,17 @@ class Predictor:
             def embed(sentences: Sequence[str]) -> Embeddings:
                 return cache.embed(sentences, found, device=device)
 
-        return cls(module, found, label_names, notes, device=device, embed=embed, seed=seed, exact=exact)
+        return cls(
+            module,
+            found,
+            label_names,
+            notes,
+            device=device,
+            embed=embed,
+            seed=seed,
+            exact=exact,
+            are_pairs=data.are_pairs,
+        )
 
     @property
     def body(self) -> BodyFolder:
@@ -194,8 +211,10 @@ class Predictor:
             "exact ones.",
         )
 
-    def predict(self, sentences: Sequence[str] | NDArray[np.floating[Any]]) -> list[Prediction]:
+    def predict(self, sentences: Texts) -> list[Prediction]:
         """Label N >= 1 sentences, or their embeddings, an array of floats of shape (N, D).
+
+        A model of pairs labels pairs, tuples of two sentences, or their embeddings, shape (N, 2 D).
 
         Shots and gate noise of a sentence depend on its text and the seed, but not on its position or on the other
         sentences. Its probabilities are therefore the same in every call, up to the rounding of embeddings that a body
@@ -215,24 +234,24 @@ class Predictor:
             for label, probability, row in zip(chosen.tolist(), best.tolist(), probabilities.tolist(), strict=True)
         ]
 
-    def predict_proba(self, sentences: Sequence[str] | NDArray[np.floating[Any]]) -> NDArray[np.float64]:
+    def predict_proba(self, sentences: Texts) -> NDArray[np.float64]:
         """Probabilities of all labels, float64, shape (N, k) in the order of `label_names`.
 
         Args:
-            sentences: N >= 1 sentences, or their embeddings, an array of floats of shape (N, D).
+            sentences: N >= 1 sentences, pairs or embeddings, as of `predict`.
         Raises: as `predict`.
         """
         found: NDArray[np.float64] = probabilities_of(self.logits(sentences)).numpy()
         return found
 
     @torch.inference_mode()
-    def embed(self, sentences: Sequence[str]) -> NDArray[np.float32]:
-        """Embeddings of N >= 1 sentences by the model's body, float32, shape (N, D).
+    def embed(self, sentences: Sequence[str] | Pairs) -> NDArray[np.float32]:
+        """Embeddings of N >= 1 sentences by the model's body, float32, shape (N, D); of pairs, (N, 2 D).
 
         Raises:
             ValueError: If these are no sentences, or the body fails.
         """
-        sentences = checked_sentences(sentences)
+        sentences = checked_sentences(sentences, are_pairs=self.are_pairs)
         embeddings, _ = self._embedded(sentences)
         if embeddings is None:
             batches = [sentences[first : first + BATCH_SIZE] for first in range(0, len(sentences), BATCH_SIZE)]
@@ -250,7 +269,7 @@ class Predictor:
         """Config of the training."""
         return dict(load_yaml(str(self.notes["config"]), "the config of the checkpoint"))
 
-    def logits(self, sentences: Sequence[str] | NDArray[np.floating[Any]]) -> Tensor:
+    def logits(self, sentences: Texts) -> Tensor:
         """Logits, shape (N, 1) or (N, k), on the CPU.
 
         Args:
@@ -263,7 +282,7 @@ class Predictor:
             names = [f"row {row}" for row in range(len(sentences))]
             seeds = [seed_of_row(row, self._seed) for row in sentences]
             return self.logits_of(torch.tensor(sentences), names, seeds=seeds)
-        sentences = checked_sentences(sentences)
+        sentences = checked_sentences(sentences, are_pairs=self.are_pairs)
         inputs, _ = self.prepared(sentences)
         return self.logits_of(inputs, sentences)
 
@@ -271,6 +290,8 @@ class Predictor:
     def prepared(self, sentences: Sequence[str]) -> tuple[Tensor | None, Notice | None]:
         """Embeddings of a frozen body, shape (N, D), or None for a trained body; and a notice on truncated sentences.
 
+        Args:
+            sentences: N sentences, or N pairs as of `qlit.data.pairs`, as from `checked_sentences`.
         Raises:
             ValueError: If the body fails.
         """
@@ -294,13 +315,13 @@ class Predictor:
 
         Args:
             embeddings: From `prepared`.
-            sentences: The N sentences.
+            sentences: The N sentences or pairs.
             seeds: Seeds of their shots and gate noise; None for those of the sentences.
         Raises: as `predict`.
         """
         module = self.module
         if embeddings is not None:
-            module.check_usable({"": (embeddings, sentences)})
+            module.check_usable({"": (embeddings, shown_texts(sentences))})
 
         def inputs_of(batch: slice) -> Tensor:
             if embeddings is not None:

@@ -24,7 +24,11 @@ from qlit.training.evaluation import CHECKPOINT_KEY
 CONFIG_FILE = "config.json"
 _WEIGHTS, _CARD = "model.safetensors", "README.md"
 _FORMAT = 1
-_DATA_KEYS = ("body", "trainable_body")  # keys of `data` that a model needs; the others name files of its author
+_DATA_KEYS = (
+    "body",
+    "trainable_body",
+    "second_text_column",
+)  # keys of `data` that a model needs; the others name files of its author
 
 
 def save_pretrained(predictor: Predictor, folder: str | Path, *, scores: Mapping[str, float] | None = None) -> None:

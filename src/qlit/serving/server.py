@@ -4,17 +4,18 @@ import socket
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import asdict
-from typing import Any, final
+from typing import Annotated, Any, final
 
 import uvicorn
 from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 import qlit
+from qlit.data.pairs import paired
 from qlit.data.sentences import check_is_text
 from qlit.runtime.errors import UsageError
 from qlit.runtime.retry import first_line, say
@@ -30,6 +31,13 @@ class Sentences(BaseModel):
 
     model_config = ConfigDict(extra="forbid", strict=True)
     sentences: list[str]
+
+
+class Pairs(BaseModel):
+    """Body of a request to a model of pairs."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+    pairs: list[Annotated[list[str], Field(min_length=2, max_length=2)]]
 
 
 def make_app(predictor: Predictor, limits: Limits | None = None) -> FastAPI:
@@ -51,11 +59,12 @@ def make_app(predictor: Predictor, limits: Limits | None = None) -> FastAPI:
         batcher.close()
 
     app = FastAPI(title="qlit", version=qlit.__version__, lifespan=lifespan, docs_url=None, redoc_url=None)
-    app.add_middleware(_SizeLimit, max_bytes=limits.max_bytes)
+    app.add_middleware(_SizeLimit, max_bytes=limits.max_bytes * (2 if predictor.are_pairs else 1))
 
     @app.exception_handler(RequestValidationError)
     async def malformed(_: Request, error: RequestValidationError) -> Response:
-        return _refusal(422, f'The request must be JSON like {{"sentences": ["..."]}}: {_in_words(error)}.')
+        form = '{"pairs": [["...", "..."]]}' if predictor.are_pairs else '{"sentences": ["..."]}'
+        return _refusal(422, f"The request must be JSON like {form}: {_in_words(error)}.")
 
     @app.exception_handler(HTTPException)
     async def unknown(_: Request, error: HTTPException) -> Response:
@@ -85,32 +94,50 @@ def make_app(predictor: Predictor, limits: Limits | None = None) -> FastAPI:
     async def model() -> dict[str, Any]:
         return {
             "labels": list(predictor.label_names),
+            "takes": "pairs" if predictor.are_pairs else "sentences",
             "body": predictor.body.name,
             "dataset": predictor.notes.get("dataset"),
             "run_id": predictor.notes.get("run_id"),
             "limits": asdict(limits),
         }
 
-    @app.post("/predict")
-    async def predict(given: Sentences) -> dict[str, Any]:
-        _check(given.sentences, limits)
-        return {"predictions": [asdict(found) for found in await batcher.predict(given.sentences)]}
+    async def answer(texts: list[str]) -> dict[str, Any]:
+        return {"predictions": [asdict(found) for found in await batcher.predict(texts)]}
+
+    if predictor.are_pairs:
+
+        @app.post("/predict")
+        async def predict_pairs(given: Pairs) -> dict[str, Any]:
+            _check_number(len(given.pairs), "pairs", limits)
+            for number, pair in enumerate(given.pairs, 1):
+                for place, sentence in zip(("first", "second"), pair, strict=True):
+                    _check(sentence, f"the {place} sentence of pair {number}", limits)
+            return await answer([paired(first, second) for first, second in given.pairs])
+    else:
+
+        @app.post("/predict")
+        async def predict(given: Sentences) -> dict[str, Any]:
+            _check_number(len(given.sentences), "sentences", limits)
+            for number, sentence in enumerate(given.sentences, 1):
+                _check(sentence, f"sentence {number}", limits)
+            return await answer(given.sentences)
 
     return app
 
 
-def _check(sentences: list[str], limits: Limits) -> None:
-    if not 1 <= len(sentences) <= limits.max_sentences:
-        raise ValueError(f"A request must have 1 to {limits.max_sentences:,} sentences, but got {len(sentences):,}.")
-    for number, sentence in enumerate(sentences, 1):
-        if len(sentence) > limits.max_chars:
-            raise ValueError(
-                f"A sentence must have at most {limits.max_chars:,} characters, but sentence {number} has "
-                f"{len(sentence):,}."
-            )
-        if not sentence.strip():
-            raise ValueError(f"Sentence {number} is blank.")
-        check_is_text(sentence, f"sentence {number}")
+def _check_number(number: int, noun: str, limits: Limits) -> None:
+    if not 1 <= number <= limits.max_sentences:
+        raise ValueError(f"A request must have 1 to {limits.max_sentences:,} {noun}, but got {number:,}.")
+
+
+def _check(sentence: str, name: str, limits: Limits) -> None:
+    if len(sentence) > limits.max_chars:
+        raise ValueError(
+            f"A sentence must have at most {limits.max_chars:,} characters, but {name} has {len(sentence):,}."
+        )
+    if not sentence.strip():
+        raise ValueError(f"{name[0].upper()}{name[1:]} is blank.")
+    check_is_text(sentence, name)
 
 
 def _refusal(status: int, reason: str, headers: dict[str, str] | None = None) -> JSONResponse:

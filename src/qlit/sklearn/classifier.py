@@ -180,7 +180,9 @@ class HeadClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # s
         probabilities: NDArray[np.float64] = probabilities_of(logits).numpy()
         return probabilities
 
-    def with_body(self, body: str, *, dataset: str = "arrays", trust_remote_code: bool = False) -> Predictor:
+    def with_body(
+        self, body: str, *, dataset: str = "arrays", pairs: bool = False, trust_remote_code: bool = False
+    ) -> Predictor:
         """The fitted head with the body that made its embeddings: a model of sentences.
 
         It is what `qlit.load` returns, so `qlit.save_pretrained` and `qlit.push_to_hub` save and share it.
@@ -188,6 +190,7 @@ class HeadClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # s
         Args:
             body: The body: a hub name, a folder or an installed package. It is not checked that it made the embeddings.
             dataset: Name of the training data in the model card.
+            pairs: Whether every row had the embeddings of two sentences, those of the first sentence first.
             trust_remote_code: Whether Python code of the body may run.
         Raises:
             ValueError: If embeddings of the body do not fit, or `head` is a function, which no config can name.
@@ -198,8 +201,9 @@ class HeadClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # s
                 "A model of sentences needs a config, which cannot name a function that makes a head: give `head` as a "
                 "class name, or as `class_path` and `init_args`."
             )
+        data = {"body": str(body), **({"second_text_column": "second_text"} if pairs else {})}
         notes = {
-            "config": yaml.safe_dump({"model": self._config, "data": {"body": str(body)}}, sort_keys=False),
+            "config": yaml.safe_dump({"model": self._config, "data": data}, sort_keys=False),
             "label_names": [str(label) for label in self.classes_],
             "dataset": dataset,
             "validation": self._validation,

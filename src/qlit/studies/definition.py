@@ -288,7 +288,7 @@ class Study:
 
 _PLACES = (
     *("data.source", "data.validation_source", "data.test_source", "data.text_column", "data.label_column"),
-    *("data.embeddings", "data.labels", "data.body", "data.cache_dir"),
+    *("data.second_text_column", "data.embeddings", "data.labels", "data.body", "data.cache_dir"),
 )
 
 

@@ -17,7 +17,7 @@ _SECTIONS = ("model", "data", "trainer", "seed_everything")
 _INDIFFERENT = {
     "data": (
         *("source", "validation_source", "test_source", "embeddings", "labels", "text_column", "label_column"),
-        *("body", "cache_dir"),
+        *("second_text_column", "body", "cache_dir"),
     ),
     "trainer": ("logger", "default_root_dir", "enable_progress_bar", "enable_model_summary", "log_every_n_steps"),
 }

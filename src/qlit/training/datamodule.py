@@ -48,8 +48,10 @@ class SentenceDataModule(pl.LightningDataModule):
     Args:
         source: `sample` (built-in); a .tsv, .csv, .jsonl, .json or .parquet file or a folder of such files; or a
             Hugging Face data set such as SetFit/sst2 (docs/data.md).
-        text_column: Column of the sentences.
+        text_column: Column of the sentences, or of the first sentences of pairs.
         label_column: Column of the labels.
+        second_text_column: Column of the second sentences of pairs (two questions, a question and its answer), whose
+            embeddings (B, 2 D) are those of both sentences side by side; null for single sentences.
         splits: `few_shot` pools all splits of the source, draws a few sentences per label for training and validation,
             and tests on all others; `given` uses the source's own training, validation and test sentences.
         validation_source: A file, folder or data set of validation sentences, in place of those of the source; only
@@ -92,6 +94,7 @@ class SentenceDataModule(pl.LightningDataModule):
         *,
         text_column: str = "text",
         label_column: str = "label",
+        second_text_column: str | None = None,
         splits: Splits = "few_shot",
         validation_source: str | None = None,
         test_source: str | None = None,
@@ -117,11 +120,24 @@ class SentenceDataModule(pl.LightningDataModule):
         check_settings(num_per_label=num_per_label, train_fraction=train_fraction, seed=seed, max_test=max_test)
         self.source, self.text_column, self.label_column = source, text_column, label_column
         self.sources = Sources(
-            source, text_column, label_column, splits, validation_source, test_source, embeddings, labels
+            source,
+            text_column,
+            label_column,
+            splits,
+            validation_source,
+            test_source,
+            embeddings,
+            labels,
+            second_text_column,
         )
         if trainable_body and embeddings is not None:
             raise ValueError(
                 "`data.trainable_body` trains a body on sentences, but `data.embeddings` has neither: set one of them."
+            )
+        if trainable_body and second_text_column is not None:
+            raise ValueError(
+                "`data.trainable_body` trains a body on single sentences, but `data.second_text_column` asks for "
+                "pairs: leave one of them out."
             )
         if num_per_label is None and splits == "few_shot":
             num_per_label = NUM_PER_LABEL
@@ -239,6 +255,8 @@ class SentenceDataModule(pl.LightningDataModule):
         else:
             self.texts = self.sources.load(origin.label_names if origin else None)
             self.split = self.split_of(self.texts, seen)
+        if origin and origin.are_pairs != self.texts.are_pairs:
+            raise _other_kind(self.texts, origin)
         if body is not None:
             check_unseen(body, self.texts, self.split, trained=trained)
         self.notices = [*self.texts.notices, *self.split.notices]
@@ -270,10 +288,10 @@ class SentenceDataModule(pl.LightningDataModule):
 
     @property
     def known_dim(self) -> int | None:
-        """D as the files of the body or the embeddings state it, None if they do not; available after `load_split`."""
+        """Features as the files of the body or the embeddings state them, else None; available after `load_split`."""
         if self._folder is None:
             return int(vectors_of(self.texts.texts[:1]).shape[1])
-        return embedding_dim_of(self._folder.path)
+        return embedding_dim_of(self._folder.path, of_pairs=self.texts.are_pairs)
 
     @property
     def embedded_by(self) -> str:
@@ -353,6 +371,16 @@ class SentenceDataModule(pl.LightningDataModule):
             world_size=trainer.world_size if trainer else 1,
             tokenize=self.body.tokenize if self.body else None,
         )
+
+
+def _other_kind(data: LabelledTexts, origin: Origin) -> ValueError:
+    kinds, needed = ("single sentences", "pairs of sentences"), "set `data.second_text_column` to their column"
+    if data.are_pairs:
+        kinds, needed = (kinds[1], kinds[0]), "leave `data.second_text_column` out"
+    return ValueError(
+        f"{data.name} is read as {kinds[0]}, but the checkpoint was trained on {kinds[1]} ({origin.dataset}): "
+        f"{needed}, or take another checkpoint."
+    )
 
 
 def _label_names(origin: Origin) -> tuple[str, ...]:

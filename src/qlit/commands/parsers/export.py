@@ -14,6 +14,10 @@ def parser_of(prog: str) -> CommandParser:
     )
     parser.add_argument("checkpoint", help="a best.ckpt or last.ckpt of `qlit fit`")
     parser.add_argument("sentence", nargs="?", help="the sentence to encode; none for a head without a circuit")
+    parser.add_argument(
+        "--pair", nargs=2, metavar=("FIRST", "SECOND"),
+        help="the pair to encode, for a checkpoint that was trained on pairs of sentences",
+    )  # fmt: skip
     parser.add_argument("--out", required=True, help="output folder; it must not exist or be empty")
     parser.add_argument("--body", help="body to use, if the one named in the checkpoint has moved")
     parser.add_argument("--trust_remote_code", action="store_true", help="run Python code of the body; read it first")

@@ -20,7 +20,7 @@ def parser_of(prog: str) -> CommandParser:
     parser.add_argument(
         "--file",
         help="a table (.csv, .tsv, .jsonl, .json or .parquet), whose columns are written too; or a text file with one "
-        "sentence per line; - for standard input",
+        "sentence per line (or one pair, with a tab between its sentences); - for standard input",
     )
     parser.add_argument(
         "--embeddings", metavar="FILE",
@@ -28,8 +28,17 @@ def parser_of(prog: str) -> CommandParser:
         ".safetensors, .parquet, .csv or .tsv",
     )  # fmt: skip
     parser.add_argument(
-        "--text_column", "--text-column", metavar="NAME", help="column of the sentences in a table; default: text"
-    )
+        "--pair", nargs=2, action="append", default=[], metavar=("FIRST", "SECOND"),
+        help="a pair to label with a checkpoint that was trained on pairs of sentences; may be given several times",
+    )  # fmt: skip
+    parser.add_argument(
+        "--text_column", "--text-column", metavar="NAME",
+        help="column of the sentences in a table; default: text",
+    )  # fmt: skip
+    parser.add_argument(
+        "--second_text_column", "--second-text-column", metavar="NAME",
+        help="column of the second sentences of pairs in a table",
+    )  # fmt: skip
     parser.add_argument(
         "--format", choices=FORMATS, help="default: by the suffix of --output (.csv, .tsv, .jsonl), otherwise table"
     )

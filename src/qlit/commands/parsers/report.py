@@ -7,7 +7,7 @@ from qlit.jobs.config.arguments import CommandParser
 
 DATA_KEYS = (
     *("source", "validation_source", "test_source", "text_column", "label_column"),
-    *("body", "embeddings", "labels"),
+    *("second_text_column", "body", "embeddings", "labels"),
 )
 """Keys of a config's data section that the printed commands may get."""
 

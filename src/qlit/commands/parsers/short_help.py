@@ -30,6 +30,7 @@ _SOURCE = Option("--data.source", "NAME", "sample, file, folder, hub data set", 
 _COLUMNS = (
     Option("--data.text_column", "NAME", "column of the sentences", "text"),
     Option("--data.label_column", "NAME", "column of the labels", "label"),
+    Option("--data.second_text_column", "NAME", "column of the second sentences of pairs"),
 )
 _SPLIT = (
     Option("--data.splits", "WORD", "few_shot or given (the source's own)", "few_shot"),

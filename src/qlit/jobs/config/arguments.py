@@ -1,6 +1,7 @@
 """Parse command lines with positional arguments and options in any order, and sentences that begin with a dash."""
 
 import argparse
+import itertools
 import re
 from collections.abc import Sequence
 from typing import Any, NoReturn
@@ -22,13 +23,14 @@ class CommandParser(argparse.ArgumentParser):
     """
 
     def __init__(self, *, dash_hint: str = "", **options: Any) -> None:
-        self._takes_value: dict[str, bool] = {}
+        self._num_values: dict[str, int] = {}
         self._dash_hint = dash_hint
         super().__init__(**{"allow_abbrev": False, **options})
 
     def add_argument(self, *names: Any, **options: Any) -> argparse.Action:
         action = super().add_argument(*names, **options)
-        self._takes_value |= dict.fromkeys(action.option_strings, action.nargs != 0)
+        num_values = action.nargs if isinstance(action.nargs, int) else 1
+        self._num_values |= dict.fromkeys(action.option_strings, num_values)
         return action
 
     def parse(self, arguments: Sequence[str]) -> argparse.Namespace:
@@ -47,21 +49,27 @@ class CommandParser(argparse.ArgumentParser):
             name, equals, _ = word.partition("=")
             if word == "--":
                 positionals += rest
-            elif name in self._takes_value:
-                if equals or not self._takes_value[name]:
+            elif name in self._num_values:
+                if equals or not self._num_values[name]:
                     options.append(word)
+                    continue
+                if (count := self._num_values[name]) > 1:
+                    values = list(itertools.islice(rest, count))
+                    if len(values) < count or "--" in values:
+                        raise UsageError(f"the option {name} needs {count} values.")
+                    options += [name, *values]
                     continue
                 value = next(rest, None)
                 if value is None or value == "--":
                     raise UsageError(f"the option {name} needs a value.")
                 options.append(f"{name}={value}" if name.startswith("--") else f"{name}{value}")
-            elif not word.startswith("--") and self._takes_value.get(word[:2]):
+            elif not word.startswith("--") and self._num_values.get(word[:2]):
                 options.append(word)  # -cFILE
             elif not word.startswith("-") or word == "-" or _NUMBER.match(word) or re.search(r"\s", name):
                 positionals.append(word)
             else:
                 hint = f" {self._dash_hint}" if self._dash_hint else ""
-                raise UsageError(f"there is no option {name}{nearest(name, self._takes_value) or '.'}{hint}")
+                raise UsageError(f"there is no option {name}{nearest(name, self._num_values) or '.'}{hint}")
         return self.parse_args([*options, "--", *positionals] if positionals else options)
 
     def show_help(self, arguments: Sequence[str]) -> None:

@@ -21,6 +21,7 @@ _EMBEDDING_KEYS = (
     "data.body",
     "data.trust_remote_code",
     "data.text_column",
+    "data.second_text_column",
     "data.max_test",
     "data.unseen_only",
     "data.cache_dir",

@@ -12,7 +12,7 @@ from qlit.studies.definition import Cell, Study
 _ATTRIBUTE = "contents"
 _NAMED = (
     *("config", "data.source", "data.splits", "data.validation_source", "data.test_source", "data.text_column"),
-    *("data.label_column", "data.embeddings", "data.labels", "data.body"),
+    *("data.second_text_column", "data.label_column", "data.embeddings", "data.labels", "data.body"),
 )
 _WHAT = {"data": "the data", "body": "the body", "numerics": "the way in which qlit computes", "settings": "the config"}
 
