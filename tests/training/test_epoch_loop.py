@@ -149,3 +149,22 @@ def test_without_overfitting_epochs_differ(data, tmp_path):
     seen = Seen()
     fitted(trainer(callbacks=[seen]), data, tmp_path)
     assert not all(map(torch.equal, seen.by_epoch[0], seen.by_epoch[1]))
+
+
+class Watched(pl.Callback):
+    """Registers a hook of the optimiser, after the training has started."""
+
+    def __init__(self):
+        self.steps = 0
+
+    def on_train_start(self, trainer, pl_module):  # noqa: ARG002
+        trainer.optimizers[0].register_step_post_hook(self._count)
+
+    def _count(self, *_):
+        self.steps += 1
+
+
+def test_hooks_of_the_optimiser_are_called_in_direct_steps(data, tmp_path):
+    watched = Watched()
+    end = fitted(direct(callbacks=[watched], max_epochs=2), data, tmp_path)
+    assert watched.steps == end["global_step"] == 8

@@ -4,7 +4,7 @@ Shapes: B batch, Q qubits, W measured wires.
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Literal, NamedTuple
 
@@ -32,6 +32,13 @@ class _Seeded(NamedTuple):
 
 
 _Seeds = _Seeded | list[int] | Tensor | None  # of a batch, one per row, or its normal numbers
+
+
+@dataclass
+class _Next:
+    """Randomness of the next call; in an object of its own, because a module takes long to set its attributes."""
+
+    seeded: _Seeds = None
 
 
 class CircuitPQC(RunsCircuit, nn.Module):
@@ -72,7 +79,7 @@ class CircuitPQC(RunsCircuit, nn.Module):
             )
         self.engine.check_shots(shots if sampler == "device" else None)
         self.theta = nn.Parameter(init_std * torch.randn(self.circuit.num_parameters))
-        self._seeded: _Seeds = None
+        self._next = _Next()
 
     def _measure(self, wires: tuple[int, ...]) -> None:
         if not wires or not set(wires) <= set(range(self.num_qubits)):
@@ -108,7 +115,7 @@ class CircuitPQC(RunsCircuit, nn.Module):
 
     def forward(self, angles: Tensor | Sequence[CircuitAngles]) -> Tensor:
         """<Z> of the measured wires, shape (B, W), for angles in radians, shape (B, Q), or their circuits."""
-        seeded, self._seeded = self._seeded, None
+        seeded, self._next.seeded = self._next.seeded, None
         if self.shots is None:
             return self._run(self.compiled.expectation, angles, self.measured_wires, seeded)
         if self.shots.sampler == "device":
@@ -127,7 +134,7 @@ class CircuitPQC(RunsCircuit, nn.Module):
         A resumed run and a batch that is split over processes then draw the same noise as an undisturbed run. A device
         that measures by itself has no seed.
         """
-        self._seeded = _Seeded(seed, first_row, num_rows)
+        self._next.seeded = _Seeded(seed, first_row, num_rows)
 
     def is_replayable(self, device_type: str) -> bool:
         """As `Head.is_replayable`: gate noise, and shots other than Gaussian ones, draw numbers on the host."""
@@ -143,14 +150,14 @@ class CircuitPQC(RunsCircuit, nn.Module):
 
     def use_normals(self, normals_BV: Tensor) -> None:
         """As `Head.use_normals`."""
-        self._seeded = normals_BV
+        self._next.seeded = normals_BV
 
     def seed_rows(self, seeds: Sequence[int]) -> None:
         """Fix the shots and errors of the next call row by row: those of row k depend on `seeds[k]` alone.
 
         A device that measures by itself has no seed.
         """
-        self._seeded = list(seeds)
+        self._next.seeded = list(seeds)
 
     @property
     def randomness(self) -> str:

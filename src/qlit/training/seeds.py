@@ -8,6 +8,7 @@ import numpy as np
 
 Purpose = Literal["train", "val", "test", "dropout"]
 
+_NUMBERS = {purpose: number for number, purpose in enumerate(get_args(Purpose))}
 _AT_ONCE = 64
 
 
@@ -24,7 +25,7 @@ def seed_of(purpose: Purpose, epoch: int, number: int, *, run_seed: int | None =
     first, rest = divmod(number, _AT_ONCE)
     if run_seed is None:
         run_seed = int(os.environ.get("PL_GLOBAL_SEED", "0"))  # set by Lightning, also for child processes
-    return _seeds(run_seed, get_args(Purpose).index(purpose), epoch, first)[rest]
+    return _seeds(run_seed, _NUMBERS[purpose], epoch, first)[rest]
 
 
 @lru_cache(maxsize=16)
