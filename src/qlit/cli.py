@@ -95,7 +95,9 @@ def _version() -> str:
 
 def _imported(module: str) -> Any:
     from qlit.runtime.large_imports import large_imports
+    from qlit.runtime.torchmetrics_import import postpone_imports_of_torchmetrics
 
+    postpone_imports_of_torchmetrics()
     with large_imports():
         return import_module(module)
 
