@@ -33,7 +33,7 @@ def write_pairs(file, count):
         is_same = len(lines) % 2
         second = draw.sample(first, 5) if is_same else draw.choices(WORDS, k=5)
         lines.setdefault(f"{' '.join(first)},{' '.join(second)}", "same" if is_same else "other")
-    file.write_text("q,a,kind\n" + "".join(f"{text},{label}\n" for text, label in lines.items()))
+    file.write_text("#1 String,#2 String,kind\n" + "".join(f"{text},{label}\n" for text, label in lines.items()))
     return str(file)
 
 
@@ -43,8 +43,8 @@ def trained(tmp_path_factory):
     folder = tmp_path_factory.mktemp("pairs")
     data = {
         "source": write_pairs(folder / "pairs.csv", 80), "body": str(make_tiny_body(folder / "body")),
-        "text_column": "q", "second_text_column": "a", "label_column": "kind", "num_per_label": 20, "stratified": True,
-        "cache_dir": str(folder / "cache"),
+        "text_column": "#1 String", "second_text_column": "#2 String", "label_column": "kind",
+        "num_per_label": 20, "stratified": True, "cache_dir": str(folder / "cache"),
     }  # fmt: skip
     trainer = {"max_epochs": 2, "accelerator": "cpu", "logger": False, "default_root_dir": str(folder)}
     config = {"trainer": trainer, "data": data, "model": {"head": tiny_head(num_qubits=4)}}
@@ -177,8 +177,8 @@ def test_single_sentences_are_refused_by_a_model_of_pairs(qlit, tmp_path):
     assert (status, "the option --pair needs 2 values" in err) == (2, True)
     single = ("--data.test_source", write_tiny_data(tmp_path / "s.tsv", 20), "--data.text_column", "text")
     status, _, err = qlit("test", "--ckpt_path", "best.ckpt", *single, "--data.label_column", "label")
-    assert (status, "has no column 'a'" in err, "`second_text_column`" in err) == (1, True, True)
-    status, _, err = qlit("test", "--ckpt_path", "best.ckpt", "--data.second_text_column", "null")
+    assert (status, "has no column '#2 String'" in err, "`second_text_column`" in err) == (1, True, True)
+    status, _, err = qlit("test", "--ckpt_path", "best.ckpt", "--data.second_text_column", "")
     assert (status, "read as single sentences, but the checkpoint was trained on pairs" in err) == (1, True)
 
 
@@ -187,14 +187,14 @@ def test_pairs_are_refused_where_they_have_no_meaning(qlit):
     assert (status, "A body is fine-tuned on single sentences" in err) == (1, True)
     status, _, err = qlit("fit", "--config", "config.yaml", "--data.trainable_body", "true")
     assert (status != 0, "`data.trainable_body` trains a body on single sentences" in err) == (True, True)
-    status, _, err = qlit("fit", "--config", "config.yaml", "--data.second_text_column", "q")
-    assert (status != 0, "both name the column 'q'" in err) == (True, True)
+    status, _, err = qlit("fit", "--config", "config.yaml", "--data.second_text_column", "#1 String")
+    assert (status != 0, "both name the column '#1 String'" in err) == (True, True)
 
 
 def test_pairs_are_refused_by_a_model_of_single_sentences(tmp_path, trained, capsys, monkeypatch):
     monkeypatch.chdir(tmp_path)
     config = json.loads((trained / "config.yaml").read_text())
-    config["data"] |= {"text_column": "text", "second_text_column": None, "label_column": "label"}
+    config["data"] |= {"text_column": "text", "second_text_column": "", "label_column": "label"}
     config["data"]["source"] = str(write_tiny_data(tmp_path / "d.tsv", 60))
     config["trainer"] |= {"max_epochs": 1, "default_root_dir": str(tmp_path)}
     (tmp_path / "config.json").write_text(json.dumps(config))
@@ -203,9 +203,16 @@ def test_pairs_are_refused_by_a_model_of_single_sentences(tmp_path, trained, cap
     capsys.readouterr()
     assert main(["predict", checkpoint, "--pair", "good film", "a film"]) == 2
     assert "trained on single sentences, not on pairs" in capsys.readouterr().err
-    columns = ("--data.text_column", "q", "--data.second_text_column", "a", "--data.label_column", "kind")
+    columns = (
+        "--data.text_column",
+        "#1 String",
+        "--data.second_text_column",
+        "#2 String",
+        "--data.label_column",
+        "kind",
+    )
     assert main(["test", "--ckpt_path", checkpoint, "--data.source", config["data"]["source"], *columns[:4]]) == 1
-    assert "has no column 'q'" in capsys.readouterr().err
+    assert "has no column '#1 String'" in capsys.readouterr().err
     assert main(["test", "--ckpt_path", checkpoint, "--data.source", str(trained / "pairs.csv"), *columns]) == 1
     err = capsys.readouterr().err
     assert "label" in err or "pairs of sentences, but the checkpoint" in err
@@ -215,7 +222,7 @@ def test_the_hash_is_over_the_content(trained, tmp_path):
     config = trained / "config.yaml"
     first = Job(configs=[config])
     text = (trained / "pairs.csv").read_text()
-    (tmp_path / "b.csv").write_text(text.replace("q,a,kind", "one,two,kind"))
+    (tmp_path / "b.csv").write_text(text.replace("#1 String,#2 String,kind", "one,two,kind"))
     names = {"data.source": str(tmp_path / "b.csv"), "data.text_column": "one", "data.second_text_column": "two"}
     assert Job(configs=[config], overrides=names).hash == first.hash
     swapped = {**names, "data.text_column": "two", "data.second_text_column": "one"}

@@ -43,7 +43,7 @@ def run(command: str, arguments: list[str]) -> int:
     data, output = made.data, expanded(options.output, "--output")
     if data.sources.embeddings is not None:
         raise ValueError("A body is fine-tuned on sentences, but `data.embeddings` has none: leave it out.")
-    if data.sources.second_text_column is not None:
+    if data.sources.second_text_column:
         raise ValueError(
             "A body is fine-tuned on single sentences, whose labels say which are alike, but `data.second_text_column` "
             "asks for pairs: leave it out."

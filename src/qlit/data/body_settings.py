@@ -35,14 +35,14 @@ class BodySettings:
         trainable_body: Whether the body was trained with the head.
         cache_dir: Folder of the embedding cache; null for the default.
         embeddings: Embeddings of a file that the head was trained on; null for sentences.
-        second_text_column: Column of the second sentences of pairs; null for single sentences.
+        second_text_column: Column of the second sentences of pairs; empty for single sentences.
     """
 
     body: str
     trainable_body: bool = False
     cache_dir: str | None = None
     embeddings: str | None = None
-    second_text_column: str | None = None
+    second_text_column: str = ""
 
     @property
     def body_name(self) -> str:
@@ -57,7 +57,7 @@ class BodySettings:
     @property
     def are_pairs(self) -> bool:
         """Whether the head was trained on pairs of sentences."""
-        return self.second_text_column is not None
+        return bool(self.second_text_column)
 
     def embedding_cache(self) -> EmbeddingCache:
         """Cache of the embeddings.

@@ -60,7 +60,7 @@ def num_features_of(data: Mapping[str, Any]) -> int | None:
     if data.get("embeddings") is not None:
         return _read(data).num_features
     body = resolve_body(data["body"], trust_remote_code=data["trust_remote_code"])
-    return embedding_dim_of(body.path, of_pairs=data.get("second_text_column") is not None)
+    return embedding_dim_of(body.path, of_pairs=bool(data.get("second_text_column")))
 
 
 def num_classes_of(data: Mapping[str, Any]) -> int:

@@ -93,7 +93,7 @@ def load_texts(
     *,
     text_column: str = "text",
     label_column: str = "label",
-    second_text_column: str | None = None,
+    second_text_column: str = "",
     label_names: Sequence[str] | None = None,
 ) -> LabelledTexts:
     """Load the labelled sentences of `source`, with all its splits pooled.
@@ -109,7 +109,7 @@ def load_texts(
             and label, needs no header. Text is UTF-8.
         text_column: Column of the sentences.
         label_column: Column of the labels: whole numbers or text.
-        second_text_column: Column of the second sentences of pairs; None for single sentences.
+        second_text_column: Column of the second sentences of pairs; empty for single sentences.
         label_names: Names of the k classes of a checkpoint, in their order; None to take them from the data.
     Raises:
         FileNotFoundError: If `source` can only be a path and does not exist.
@@ -129,7 +129,7 @@ def read_source(source: str, wanted: Columns) -> Source:
     if not source:
         raise ValueError("`source` is empty; give 'sample', a file, a folder or a Hugging Face data set.")
     if source == SAMPLE:
-        if wanted.second is not None:
+        if wanted.second:
             raise ValueError(
                 "The built-in sample has single sentences, no pairs: give a file, a folder or a Hugging Face data set "
                 "as `data.source`, or leave `data.second_text_column` out."

@@ -33,17 +33,17 @@ class Columns(NamedTuple):
     Args:
         text: Column of the sentences; of the first sentences of pairs.
         label: Column of the labels.
-        second: Column of the second sentences of pairs; None for single sentences.
+        second: Column of the second sentences of pairs; empty for single sentences.
     """
 
     text: str
     label: str
-    second: str | None = None
+    second: str = ""
 
     @property
     def texts(self) -> tuple[str, ...]:
         """Columns of the sentences: one, or two for pairs."""
-        return (self.text,) if self.second is None else (self.text, self.second)
+        return (self.text, self.second) if self.second else (self.text,)
 
     @property
     def names(self) -> tuple[str, ...]:

@@ -78,7 +78,7 @@ def _table(records: list[Record], path: Path, wanted: Columns, *, is_tsv: bool =
     head, body = filled[0].fields, filled[1:]
     if {*wanted.names} <= {*head}:
         columns = head
-    elif wanted.second is None and len(head) == 2 and any(len(r.fields) == 2 and r.fields[1] == head[1] for r in body):
+    elif not wanted.second and len(head) == 2 and any(len(r.fields) == 2 and r.fields[1] == head[1] for r in body):
         columns, body = (
             wanted.names,
             filled,

@@ -47,11 +47,11 @@ class Sources:
     test_source: str | None = None
     embeddings: str | None = None
     labels: str | None = None
-    second_text_column: str | None = None
+    second_text_column: str = ""
 
     def __post_init__(self) -> None:
         self.columns.check_distinct()
-        if self.second_text_column is not None and self.embeddings is not None:
+        if self.second_text_column and self.embeddings is not None:
             raise ValueError(
                 "`data.second_text_column` names sentences, but `data.embeddings` has none: write both embeddings of a "
                 "pair into one row of 2 D features, the first sentence first, and leave `second_text_column` out."

@@ -179,6 +179,6 @@ def place_settings(config: Mapping[str, Any]) -> dict[str, Any]:
     names = (
         ("embeddings", "labels") if data.get("embeddings") else ("source", "validation_source", "test_source", "body")
     )
-    columns = (("text_column", "text"), ("label_column", "label"), ("second_text_column", None))
+    columns = (("text_column", "text"), ("label_column", "label"), ("second_text_column", ""))
     found = {f"data.{name}": data[name] for name in names if data.get(name) is not None}
     return found | {f"data.{name}": data[name] for name, usual in columns if data.get(name, usual) != usual}

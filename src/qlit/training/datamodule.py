@@ -51,7 +51,7 @@ class SentenceDataModule(pl.LightningDataModule):
         text_column: Column of the sentences, or of the first sentences of pairs.
         label_column: Column of the labels.
         second_text_column: Column of the second sentences of pairs (two questions, a question and its answer), whose
-            embeddings (B, 2 D) are those of both sentences side by side; null for single sentences.
+            embeddings (B, 2 D) are those of both sentences side by side; empty for single sentences.
         splits: `few_shot` pools all splits of the source, draws a few sentences per label for training and validation,
             and tests on all others; `given` uses the source's own training, validation and test sentences.
         validation_source: A file, folder or data set of validation sentences, in place of those of the source; only
@@ -94,7 +94,7 @@ class SentenceDataModule(pl.LightningDataModule):
         *,
         text_column: str = "text",
         label_column: str = "label",
-        second_text_column: str | None = None,
+        second_text_column: str = "",  # with null as default jsonargparse would read "#2 String" as null
         splits: Splits = "few_shot",
         validation_source: str | None = None,
         test_source: str | None = None,
@@ -134,7 +134,7 @@ class SentenceDataModule(pl.LightningDataModule):
             raise ValueError(
                 "`data.trainable_body` trains a body on sentences, but `data.embeddings` has neither: set one of them."
             )
-        if trainable_body and second_text_column is not None:
+        if trainable_body and second_text_column:
             raise ValueError(
                 "`data.trainable_body` trains a body on single sentences, but `data.second_text_column` asks for "
                 "pairs: leave one of them out."
