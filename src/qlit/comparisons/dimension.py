@@ -141,14 +141,17 @@ class Findings:
     Args:
         enough: The smallest number of components that is not worse than all features by the margin; None if none is.
         enough_difference: Its difference to all features: mean, low, high; None with `enough`.
-        gain: Difference by products where it is largest: mean, low, high; None if no products were tried.
-        gain_at: Number of components of that gain.
+        linear_at: Number of components at which logistic regression without products is best; None for all features.
+        gain: Difference between the best accuracy with products and the best without: mean, low, high; None if no
+            products were tried.
+        gain_at: Number of components with that best accuracy.
         num_tried: Numbers of components for which products were tried.
-        gains: Numbers of components at which the interval of the gain lies above 0.
+        gains: Numbers of components at which products exceed the best accuracy without: whose interval lies above 0.
     """
 
     enough: int | None
     enough_difference: tuple[float, float, float] | None
+    linear_at: int | None
     gain: tuple[float, float, float] | None
     gain_at: int | None
     num_tried: int
@@ -165,11 +168,14 @@ def findings_of(curves: Sequence[Curve], margin: float) -> Findings:
     whole, *others = curves
     linear = {each.num_components: each for each in others if not each.has_products}
     enough = next((k for k, curve in linear.items() if curve.minus(whole)[1] > -margin), None)
-    differences = {each.num_components: each.minus(linear[each.num_components]) for each in others if each.has_products}
+    # A gain below what another number of components reaches without products is of no use.
+    best_linear = max([whole, *linear.values()], key=lambda curve: curve.mean)
+    differences = {each.num_components: each.minus(best_linear) for each in others if each.has_products}
     best = max(differences, key=lambda k: differences[k][0], default=None)
     return Findings(
         enough=enough,
         enough_difference=None if enough is None else linear[enough].minus(whole),
+        linear_at=best_linear.num_components,
         gain=None if best is None else differences[best],
         gain_at=best,
         num_tried=len(differences),

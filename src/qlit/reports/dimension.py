@@ -58,20 +58,23 @@ def products_text(findings: Findings) -> str:
     if findings.gain is None:
         return "Products of components were not tried."
     mean, low, high = findings.gain
-    place = "1 component" if findings.gain_at == 1 else f"{findings.gain_at:,} components"
-    largest = f"{100 * mean:+.2f} points at {place}, paired 95 % interval {100 * low:+.2f} to {100 * high:+.2f}"
+    difference = (
+        f"{100 * mean:+.2f} points at {_components(findings.gain_at)} against the best without products, at "
+        f"{_components(findings.linear_at)}; paired 95 % interval {100 * low:+.2f} to {100 * high:+.2f}"
+    )
     if not findings.gains:
         return (
-            f"Products of components raise the accuracy at none of {findings.num_tried} numbers of components (largest "
-            f"mean difference {largest}), so there is no sign that a quadratic head, such as a quantum encoder, can "
-            "gain here."
+            f"Products of components do not raise the best accuracy ({difference}), so there is no sign that a "
+            "quadratic head, such as a quantum encoder, can gain here."
         )
-    numbers = ", ".join(f"{k:,}" for k in findings.gains)
     chance = "; with so many numbers, one such interval in 40 is expected by chance" if findings.num_tried > 1 else ""
-    return (
-        f"Products of components raise the accuracy at {numbers} components (largest mean difference {largest}), so a "
-        f"quadratic head can gain here{chance}."
-    )
+    return f"Products of components raise the best accuracy ({difference}), so a quadratic head can gain here{chance}."
+
+
+def _components(number: int | None) -> str:
+    if number is None:
+        return "all features"
+    return "1 component" if number == 1 else f"{number:,} components"
 
 
 def dimension_figure(curves: Sequence[Curve], *, title: str, note: str = "") -> Figure:
