@@ -60,6 +60,17 @@ def test_two_processes_keep_the_predictions_and_pictures_of_one(folders, tmp_pat
     np.testing.assert_allclose(one.probabilities, two.probabilities, rtol=0, atol=DDP_ATOL)
 
 
+def test_two_processes_score_a_checkpoint_of_averaged_weights(tmp_path):
+    averaged = ["--trainer.callbacks", "EMAWeightAveraging", "--trainer.callbacks.init_args.decay", "0.5"]
+    status, out, err = run_new(tmp_path, "fit", *UNEVEN, *TWO, *averaged)
+    assert status == 0, err
+    best = next((tmp_path / "mlruns" / "runs").glob("*/best.ckpt"))
+    status, again, err = run_new(tmp_path, "test", "--ckpt_path", str(best))
+    assert status == 0, err
+    (before,), (after,) = ([line for line in text.splitlines() if "test accuracy" in line] for text in (out, again))
+    assert before == after
+
+
 @pytest.mark.parametrize("strategy", ["ddp", "ddp_find_unused_parameters_true"])
 def test_two_processes_train_a_body(tmp_path, strategy):
     """13 sentences in batches of 4: in the last batch of an epoch one process has no sentence."""

@@ -16,7 +16,7 @@ from qlit.jobs.callbacks.pruning import Pruning
 from qlit.jobs.callbacks.run_status import close_after
 from qlit.jobs.checks.engines import check_engines, check_precision
 from qlit.jobs.checks.refusals import refusals
-from qlit.jobs.checks.trainer import check_batches, check_monitors, check_seed
+from qlit.jobs.checks.trainer import check_averaging, check_batches, check_monitors, check_seed
 from qlit.jobs.config.checkpoint_classes import class_paths
 from qlit.jobs.config.checkpoint_config import check_remote_devices
 from qlit.jobs.config.checkpoints import body_notice, check_inputs, check_is_local, read_checkpoint, read_notes
@@ -146,6 +146,7 @@ class Session:
             print_notices([self.model.notices[-1]])  # before the training, not only in its summary
         if self.command == "fit":
             check_monitors(self.trainer, self.model)
+            check_averaging(self.trainer, self.model)
             parts = ["train", "val", *(["test"] if self.config.test_after_fit else [])]
         else:
             parts = ["val" if self.command == "validate" else "test"]

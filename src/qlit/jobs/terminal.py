@@ -30,6 +30,8 @@ def quieten() -> None:
         ".*does not have many workers.*",  # batches are slices of a tensor
         ".*You requested to overfit but enabled.*",  # our data module does not shuffle then
         ".*callbacks used to create the checkpoint need to be provided.*",  # a test uses only the weights
+        ".*callback, but loading a checkpoint outside the 'fit' stage.*",  # it has the averages
+        ".*checkpoint was not created with WeightAveraging.*",  # a note says so
         ".*`srun` command is available.*",
         ".*treespec, LeafSpec.* is deprecated.*",  # Lightning 2.6 and torch 2.13
     ):

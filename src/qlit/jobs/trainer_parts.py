@@ -25,6 +25,7 @@ from qlit.runtime.quiet import is_quiet
 from qlit.runtime.retry import retry_until_mlflow_answers
 from qlit.runtime.secrets import scrub
 from qlit.tracking.tracker import MLflowTracker
+from qlit.training.averaging import AveragedWeights
 from qlit.training.checkpoints.best_and_last import BestAndLast
 from qlit.training.checkpoints.checkpoint_io import AtomicCheckpointIO
 from qlit.training.checkpoints.resumption import Resumption
@@ -110,6 +111,7 @@ def _callbacks(session: "Session", given: list[Callback]) -> tuple[list[Callback
         session.interruption,
         RunStatus(),
         FitNotices(),
+        AveragedWeights(),
         RunRecorder(kept.as_dict(), text, session.expected),
     ]
     if session.command == "fit":

@@ -162,8 +162,13 @@ class MLflowTracker:
                 connection.connect(self._store)
 
     def scored_run_tags(self, run_id: str, *, note: str = "") -> dict[str, str]:
-        """Tags of a run that scores a checkpoint of the run `run_id`; `note` is added to its description."""
-        run = self._started()
+        """Tags of a run that scores a checkpoint of the run `run_id`; `note` is added to its description.
+
+        Empty in processes other than the first.
+        """
+        self.start()
+        if (run := self._run) is None:
+            return {}
         return scored_run_tags(run.client, run.experiment_id, run_id, note=note)
 
     @property

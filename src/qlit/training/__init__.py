@@ -2,6 +2,7 @@
 
 __all__ = [
     "arrays",
+    "averaging",
     "checkpoints",
     "checks",
     "datamodule",

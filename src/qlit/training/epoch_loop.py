@@ -10,12 +10,12 @@ On a GPU, direct steps run many at a time, as an `EpochProgram`.
 """
 
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, final
 
 import torch
 from lightning.pytorch import Callback, Trainer
-from lightning.pytorch.callbacks import ModelCheckpoint
+from lightning.pytorch.callbacks import ModelCheckpoint, WeightAveraging
 from lightning.pytorch.loops.fetchers import _DataLoaderIterDataFetcher
 from lightning.pytorch.loops.training_epoch_loop import _TrainingEpochLoop
 from lightning.pytorch.plugins.precision import Precision
@@ -23,6 +23,7 @@ from lightning.pytorch.profilers import PassThroughProfiler
 from lightning.pytorch.strategies import SingleDeviceStrategy
 
 from qlit.data import Notice
+from qlit.training.averaging import averaging_of
 from qlit.training.datamodule import SentenceDataModule
 from qlit.training.direct_steps import DirectSteps
 from qlit.training.epoch_program import EpochProgram, can_program
@@ -51,6 +52,7 @@ class DirectEpochLoop(_TrainingEpochLoop):
 
     Steps are direct for a `SentenceClassifier` on one CPU device or one GPU in 32 bits, without gradient clipping or
     accumulation, a profiler, or a callback that acts on steps. On a GPU, they must suit an `EpochProgram`, too.
+    Averages of weights are updated here on a CPU; on a GPU, Lightning's loop updates them.
     """
 
     program_on: tuple[str, ...] = ("cuda",)
@@ -58,6 +60,7 @@ class DirectEpochLoop(_TrainingEpochLoop):
     _plain = False
     _program: EpochProgram | None = None  # of this epoch; kept for the next one
     _uses_program = False
+    _averaging: Sequence[WeightAveraging] = ()
     after_batch: Callable[[], None] | None = None
     """Called after every batch, with all counters advanced and a validation after the batch made; of a program, after
     the first batch of an epoch and then after every few."""
@@ -83,7 +86,9 @@ class DirectEpochLoop(_TrainingEpochLoop):
         is_direct = not isinstance(data_fetcher, _DataLoaderIterDataFetcher) and _has_no_active_hook(self.trainer)
         device = self.trainer.strategy.root_device.type
         self._plain = is_direct and device == "cpu"
-        self._uses_program = is_direct and device in self.program_on and self._begin_program()
+        self._averaging = averaging_of(self.trainer.callbacks)
+        may_program = is_direct and not self._averaging and device in self.program_on
+        self._uses_program = may_program and self._begin_program()
 
     def _begin_program(self) -> bool:
         """Prepare the program of this epoch; whether there is one."""
@@ -149,6 +154,8 @@ class DirectEpochLoop(_TrainingEpochLoop):
         progress.increment_processed()
         if self._num_ready_batches_reached():
             self.update_lr_schedulers("epoch", update_plateau_schedulers=False)
+        for callback in self._averaging:
+            callback.on_train_batch_end(trainer, trainer.lightning_module, None, batch, progress.current.ready - 1)
         progress.increment_completed()
 
     def _advance_by(self, program: EpochProgram, data_fetcher: Any) -> None:
@@ -222,6 +229,9 @@ def _acts_on_steps(callback: Callback) -> bool:
             return True
     else:
         base = Callback
+    bases: dict[str, type] = dict.fromkeys(_STEP_HOOKS, base)
+    if isinstance(callback, WeightAveraging):
+        bases["on_train_batch_end"] = WeightAveraging  # called by the direct step
     # Looked up on the object, because LambdaCallback sets its hooks there.
     found = {name: getattr(callback, name) for name in _STEP_HOOKS}
-    return any(getattr(hook, "__func__", hook) is not getattr(base, name) for name, hook in found.items())
+    return any(getattr(hook, "__func__", hook) is not getattr(bases[name], name) for name, hook in found.items())

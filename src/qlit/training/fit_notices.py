@@ -7,18 +7,11 @@ from lightning.pytorch.callbacks import StochasticWeightAveraging
 
 from qlit.data import Notice
 from qlit.training.module import SentenceClassifier
-from qlit.training.preprocessing import fit_preprocessing
 
 
 @final
 class FitNotices(Callback):
     """Add a notice to the module if limits left no training step or no validation."""
-
-    def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
-        # Callbacks that average weights copy the model in their setup, before the module's setup. The buffers must
-        # have their final sizes by then.
-        if stage == "fit" and isinstance(pl_module, SentenceClassifier):
-            fit_preprocessing(pl_module.head, trainer.datamodule)  # type: ignore[attr-defined]
 
     def on_fit_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         assert isinstance(pl_module, SentenceClassifier)
@@ -28,7 +21,7 @@ class FitNotices(Callback):
             text = (
                 "StochasticWeightAveraging averages the weights only after the checkpoints are written, so the "
                 "checkpoints and the test use weights without averaging; use "
-                "lightning.pytorch.callbacks.WeightAveraging instead"
+                "lightning.pytorch.callbacks.EMAWeightAveraging or WeightAveraging instead"
             )
             pl_module.add_notice(Notice("weights_averaged", text))
         if pl_module.automatic_optimization and not trainer.global_step:

@@ -301,7 +301,9 @@ class SentenceClassifier(Classifies, pl.LightningModule):
         checkpoint[CHECKPOINT_KEY] = {**self.checkpoint_notes, "history": self.history, "validation": validation}
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        check_weights(self, checkpoint.get("state_dict", {}))
+        for name in ("state_dict", "current_model_state"):  # the second one beside averaged weights
+            if name in checkpoint or name == "state_dict":
+                check_weights(self, checkpoint.get(name, {}))
         if self.trainer.state.fn == "fit":  # resumed; a test loads the best weights but keeps the history
             self.history = checkpoint.get(CHECKPOINT_KEY, {}).get("history", {})
             self.evaluations = {}

@@ -126,6 +126,17 @@ def test_an_impossible_option_of_the_trainer_is_named(refused, options, sentence
             callback("LearningRateMonitor", logging_interval="no"),
             "LearningRateMonitor: logging_interval must be one of",
         ),
+        (callback("EMAWeightAveraging", decay=1.5), "EMAWeightAveraging: `0 <= decay < 1` must hold, but got 1.5"),
+        (callback("EMAWeightAveraging", decay=".nan"), "`0 <= decay < 1` must hold, but got nan"),
+        (callback("EMAWeightAveraging", update_every_n_steps=0), "`update_every_n_steps >= 1` must hold, but got 0."),
+        (
+            [*callback("EMAWeightAveraging"), *callback("WeightAveraging")],
+            "EMAWeightAveraging and WeightAveraging both average the weights; keep one of them.",
+        ),
+        (
+            [*callback("EMAWeightAveraging"), "--model.head", "LogisticRegressionHead", "--trainer.max_epochs", "1"],
+            "averages the weights of many steps, but LogisticRegressionHead is fitted in one: leave the callback out.",
+        ),
         (callback("Nonsense"), "trainer.callbacks must be list[Callback] or Callback or null, but got Nonsense"),
         (["--seed_everything", "-1"], "`0 <= seed_everything < 2**32` must hold, but got -1."),
     ],

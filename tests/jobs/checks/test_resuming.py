@@ -5,6 +5,7 @@ from types import SimpleNamespace
 import pytest
 import torch
 from commands.runs import SMALL, all_runs, client, only_run
+from lightning.pytorch.callbacks import EMAWeightAveraging
 
 from qlit.cli import main
 from qlit.jobs.checks.resuming import check_resumable
@@ -18,9 +19,9 @@ def checkpoint(*, epoch=3, processed=4, ready=4, last=True, **kwargs):
     return {"epoch": epoch, "global_step": 16, "optimizer_states": [], "loops": {"fit_loop": loop}, **kwargs}
 
 
-def check(saved, *, max_epochs=-1, max_steps=-1, status=None, tests=True):
+def check(saved, *, max_epochs=-1, max_steps=-1, status=None, tests=True, callbacks=()):
     tracker = SimpleNamespace(earlier_status=lambda: status)
-    limits = SimpleNamespace(max_epochs=max_epochs, max_steps=max_steps, world_size=2)
+    limits = SimpleNamespace(max_epochs=max_epochs, max_steps=max_steps, world_size=2, callbacks=callbacks)
     return check_resumable("last.ckpt", saved, limits, tracker, tests=tests)
 
 
@@ -44,6 +45,13 @@ def test_weights_alone_are_refused():
     del saved["optimizer_states"]
     with pytest.raises(ValueError, match="contains only weights"):
         check(saved, max_epochs=5)
+
+
+def test_averaged_weights_continue_only_with_a_callback_that_averages():
+    saved = checkpoint(current_model_state={}, averaging_state={})
+    with pytest.raises(ValueError, match=r"has averaged weights, but .* EMAWeightAveraging or WeightAveraging of its"):
+        check(saved, max_epochs=5)
+    assert check(saved, max_epochs=5, callbacks=[EMAWeightAveraging()]) == ""
 
 
 def test_fewer_epochs_or_steps_than_trained_are_refused():

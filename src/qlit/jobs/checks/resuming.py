@@ -5,6 +5,7 @@ from typing import Any
 from lightning.pytorch import Trainer
 
 from qlit.tracking.tracker import MLflowTracker
+from qlit.training.averaging import CURRENT, averaging_of
 from qlit.training.evaluation import WITHIN_EPOCH
 
 
@@ -22,12 +23,17 @@ def check_resumable(
     Returns:
         The reason why there is nothing to do, if all epochs or steps are trained and the test is done; else "".
     Raises:
-        ValueError: If the checkpoint has no optimiser state, was written within an epoch without the state that the
-            rest of the epoch needs, or by another number of processes, or has more epochs or steps than the trainer
-            allows.
+        ValueError: If the checkpoint has no optimiser state, has averaged weights that nothing here continues, was
+            written within an epoch without the state that the rest of the epoch needs, or by another number of
+            processes, or has more epochs or steps than the trainer allows.
     """
     if "optimizer_states" not in checkpoint or "loops" not in checkpoint:
         raise ValueError(f"{path} contains only weights, so no training can continue from it; name a last.ckpt.")
+    if CURRENT in checkpoint and not averaging_of(trainer.callbacks):  # type: ignore[attr-defined]
+        raise ValueError(
+            f"{path} has averaged weights, but this training has no callback that averages weights: give it the "
+            "EMAWeightAveraging or WeightAveraging of its run, or start a new run."
+        )
     loop = checkpoint["loops"]["fit_loop"]
     epochs = loop["epoch_progress"]["current"]
     batches = loop["epoch_loop.batch_progress"]

@@ -5,9 +5,13 @@ from math import ceil
 from typing import Any
 
 import torch
+from jsonargparse import Namespace
 from lightning.pytorch import Trainer
 
+from qlit.heads import EstimatorHead
+from qlit.jobs.config.values import listed
 from qlit.runtime.errors import nearest
+from qlit.training.averaging import averaging_of
 from qlit.training.checkpoints.best_and_last import BestAndLast
 from qlit.training.datamodule import SentenceDataModule
 from qlit.training.module import SentenceClassifier, Stage
@@ -46,6 +50,8 @@ def check_options(trainer: Mapping[str, Any]) -> None:
             "`trainer.val_check_interval > 0` must hold, but got 0; `trainer.limit_val_batches 0` trains without "
             "validation."
         )
+    for entry in listed(trainer.get("callbacks")):
+        _check_ema(entry)
     has_gpu = torch.cuda.is_available() or torch.backends.mps.is_available()
     accelerator, precision = trainer.get("accelerator", "auto"), str(trainer.get("precision"))
     if accelerator == "gpu" and not has_gpu:
@@ -54,6 +60,32 @@ def check_options(trainer: Mapping[str, Any]) -> None:
         raise ValueError(
             f"trainer.precision {precision} needs a GPU; on a CPU, Lightning would use bf16-mixed instead. Choose "
             "bf16-mixed or 32-true."
+        )
+
+
+def _check_ema(entry: Any) -> None:
+    """Raise a ValueError for settings of `EMAWeightAveraging` with which it averages nothing, or cannot."""
+    if not isinstance(entry, Mapping | Namespace) or not str(entry.get("class_path")).endswith(".EMAWeightAveraging"):
+        return
+    given = entry.get("init_args") or {}
+    decay, place = given.get("decay", 0.999), "trainer.callbacks: EMAWeightAveraging"
+    if isinstance(decay, int | float) and not 0 <= decay < 1:
+        raise ValueError(f"{place}: `0 <= decay < 1` must hold, but got {decay}; 1 would never change the average.")
+    for name, least in (("update_every_n_steps", 1), ("update_starting_at_step", 0), ("update_starting_at_epoch", 0)):
+        value = given.get(name)
+        if isinstance(value, int | float) and not value >= least:
+            raise ValueError(f"{place}: `{name} >= {least}` must hold, but got {value}.")
+
+
+def check_averaging(trainer: Trainer, module: SentenceClassifier) -> None:
+    """Raise a ValueError if a fit has no steps whose weights a callback could average, or has two such callbacks."""
+    names = [type(each).__name__ for each in averaging_of(trainer.callbacks)]  # type: ignore[attr-defined]
+    if len(names) > 1:
+        raise ValueError(f"trainer.callbacks: {' and '.join(names)} both average the weights; keep one of them.")
+    if names and isinstance(module.head, EstimatorHead):
+        raise ValueError(
+            f"trainer.callbacks: {names[0]} averages the weights of many steps, but {type(module.head).__name__} is "
+            "fitted in one: leave the callback out."
         )
 
 

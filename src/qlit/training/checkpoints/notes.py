@@ -132,6 +132,12 @@ def _is_weight(value: Any) -> bool:
     )
 
 
+def _is_averaging(value: Any) -> bool:
+    """Whether this is the state of an average, beside its weights."""
+    count = value.get("n_averaged") if isinstance(value, dict) and value.keys() == {"n_averaged"} else None
+    return isinstance(count, Tensor) and _is_weight(count) and count.dtype == torch.int64 and count.numel() == 1
+
+
 def _is_within_epoch(value: Any) -> bool:
     """Whether this is what one process needs for the rest of an epoch."""
     names = {"num_batches", "train_scores", "random_state", "cuda_random_state"}
@@ -208,6 +214,8 @@ def _is_counts(value: Any) -> bool:
 _IS_EVALUATION: _Rule = (_or_none(_is_evaluation), "the scores of a validation")
 _PARTS: dict[str, _Rule] = {
     "state_dict": (_dict_of(_is_weight), "tensors by name"),
+    "current_model_state": (_dict_of(_is_weight), "tensors by name"),
+    "averaging_state": (_is_averaging, "the number of averaged weights"),
     "epoch": (_is_count, "a number of epochs"),
     "global_step": (_is_count, "a number of steps"),
     "callbacks": (_or_none(_dict_of(lambda each: isinstance(each, dict))), "states by name"),
