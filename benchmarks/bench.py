@@ -145,7 +145,7 @@ def _options(arguments: list[str] | None) -> argparse.Namespace:
         metavar="NAME=PYTHON[:FILE]",
         help=f"a peer and the interpreter that has it: {', '.join(PEERS)}, or any name with a FILE that has `build`; "
         "may be repeated; also from the variable QLIT_BENCH_PEERS, separated by commas. "
-        "Peers importable here take part by themselves",
+        "Peers importable here, and TorchQuantum after `make torchquantum`, take part by themselves",
     )
     parser.add_argument("--no_peers", action="store_true", help="qlit's engines alone")
     parser.add_argument("--batches", type=int, nargs="*", default=[256, 1024], help="of the forward-only table")
@@ -188,7 +188,7 @@ def _entries(options: argparse.Namespace) -> tuple[list[Entry], list[str]]:
     given = options.peer or [item for item in os.environ.get("QLIT_BENCH_PEERS", "").split(",") if item]
     interpreters = dict(item.split("=", 1) for item in given)
     for name, (file, module, max_qubits) in PEERS.items():
-        python = interpreters.pop(name, None)
+        python = interpreters.pop(name, None) or _of_make(name)
         if python is None and importlib.util.find_spec(module) is None:
             left_out.append(f"{name}: not installed here, and no interpreter was given with --peer {name}=PYTHON.")
         else:
@@ -201,6 +201,12 @@ def _entries(options: argparse.Namespace) -> tuple[list[Entry], list[str]]:
             )
         entries.append(Entry(name, Path(file), python))
     return entries, left_out
+
+
+def _of_make(name: str) -> str | None:
+    """The interpreter of the environment that `make NAME` makes in the clone; None if it was not made."""
+    folder = HERE.parent / f".venv-{name}"
+    return str(folder / "bin" / "python") if (folder / "installed").exists() else None
 
 
 def _without(device: str) -> str | None:

@@ -104,6 +104,34 @@ def test_wrong_gradients_and_failures_are_told(tmp_path):
     assert not any(path.suffix == ".md" for path in tmp_path.iterdir())
 
 
+def test_torchquantum_takes_part_from_the_environment_of_make_which_lacks_torchvision(tmp_path):
+    package = tmp_path / "torchquantum"
+    package.mkdir()
+    (package / "__init__.py").write_text("from .dataset import *")
+    (package / "dataset.py").write_text("import no_torchvision_here")
+    (package / "functional.py").write_text("")
+    peer = BENCHMARKS / "peers" / "torchquantum.py"
+    load = (
+        f"import runpy, sys; sys.path[:0] = {[str(tmp_path), str(BENCHMARKS)]}; runpy.run_path({str(peer)!r})['build']"
+    )
+    done = subprocess.run([sys.executable, "-c", load], capture_output=True, text=True, check=False, timeout=300)
+    assert done.returncode == 0, done.stderr[-1000:]
+
+
+def test_the_interpreter_of_make_is_taken_where_it_was_made(tmp_path, monkeypatch):
+    monkeypatch.syspath_prepend(str(BENCHMARKS))
+    spec = importlib.util.spec_from_file_location("bench", BENCHMARKS / "bench.py")
+    bench = importlib.util.module_from_spec(spec)
+    monkeypatch.setitem(sys.modules, "bench", bench)
+    spec.loader.exec_module(bench)
+    monkeypatch.setattr(bench, "HERE", tmp_path / "benchmarks")
+    assert bench._of_make("torchquantum") is None
+    (tmp_path / ".venv-torchquantum").mkdir()
+    assert bench._of_make("torchquantum") is None  # half made
+    (tmp_path / ".venv-torchquantum" / "installed").touch()
+    assert bench._of_make("torchquantum") == str(tmp_path / ".venv-torchquantum" / "bin" / "python")
+
+
 def test_the_work_is_that_of_our_circuits(work):
     def rewritten(gates):
         kinds = {
