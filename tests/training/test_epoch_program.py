@@ -14,16 +14,19 @@ from training.test_epoch_loop import OnEveryStep, assert_same
 from qlit.engines import TorchEngine
 from qlit.heads import (
     AnsatzPQC,
+    Centering,
     GateNoise,
     HybridHead,
     LinearHead,
     MLPHead,
     NeuralEncoder,
     ParallelEncoders,
+    PrincipalComponents,
     ProjectedEncoder,
     ReuploadingPQC,
     SimulatedQuantumEncoder,
 )
+from qlit.heads.preprocessing import Preprocessing
 from qlit.heads.runs_circuit import RunsCircuit
 from qlit.training import epoch_program
 from qlit.training.checkpoints.best_and_last import BestAndLast
@@ -39,12 +42,12 @@ pytestmark = pytest.mark.filterwarnings(
 sqe = partial(SimulatedQuantumEncoder, num_qubits=3, connectivity=1, num_layers=0)
 
 
-def hybrid(encoder=sqe, *, final_linear=True, num_classes=2, **options):
+def hybrid(encoder=sqe, *, final_linear=True, preprocessing=None, **options):
     return HybridHead(
         encoder,
         ReuploadingPQC(2, num_reuploads=1, **{"shots": None, **options}),
         final_linear=final_linear,
-        num_classes=num_classes,
+        preprocessing=preprocessing,
     )
 
 
@@ -55,7 +58,8 @@ HEADS = {
     "shots": lambda _: hybrid(shots=100),
     "shots of all wires": lambda _: hybrid(shots=100, register="full"),
     "two encoders": lambda _: hybrid(partial(ParallelEncoders, num_encoders=2, encoder=sqe)),
-    "centred and padded": lambda _: hybrid(partial(sqe, center=True, pad_with=0.3)),
+    "centred and padded": lambda _: hybrid(partial(sqe, pad_with=0.3), preprocessing=Centering()),
+    "principal components": lambda _: hybrid(preprocessing=PrincipalComponents(1, whiten=True)),
     "projected": lambda D: hybrid(partial(ProjectedEncoder, num_features=D, num_projected=5, encoder=sqe)),
     "neural encoder": lambda D: hybrid(partial(NeuralEncoder, num_features=D, hidden_dim=3, batch_norm=True)),
     "without a linear layer": lambda _: hybrid(final_linear=False),
@@ -160,6 +164,16 @@ def test_a_trainer_that_acts_on_steps_runs_single_steps(settings, data, tmp_path
     capsys.readouterr()
 
 
+class Own(Preprocessing):
+    """A preprocessing that does not say what it does."""
+
+    def forward(self, embeddings_BD):
+        return embeddings_BD * 2
+
+    def num_outputs(self, num_features):
+        return num_features
+
+
 def with_a_hook():
     head = hybrid()
     head.linear.register_forward_hook(lambda *_: None)
@@ -172,8 +186,9 @@ def with_a_hook():
         lambda: hybrid(noise=GateNoise(0.01, 0.01)),
         lambda: hybrid(noise=GateNoise(0.01, 0.01, training="injection")),
         with_a_hook,
+        lambda: hybrid(preprocessing=Own()),
     ],
-    ids=["trajectories", "injection", "hook"],
+    ids=["trajectories", "injection", "hook", "own preprocessing"],
 )
 def test_a_head_that_needs_the_host_in_a_step_runs_single_steps(head, data, tmp_path, monkeypatch):
     monkeypatch.setattr(EpochProgram, "run", lambda *_: pytest.fail("a program ran"))

@@ -54,6 +54,11 @@ class Preprocessing(FittedBuffers, ABC):
         """Requirement on embeddings, as a clause of a message."""
         return "finite embeddings"
 
+    def is_replayable(self) -> bool:
+        """Whether every `forward` in training is the same sequence of tensor operations, without reading numbers on the
+        host; see `Head.is_replayable`."""
+        return False
+
     def is_fitted_once(self) -> bool:
         """Whether it keeps values of a fit, so that embeddings must not change afterwards."""
         # No property: TorchScript compiles the properties of a module.
@@ -72,6 +77,9 @@ class Centering(Preprocessing):
     def forward(self, embeddings_BD: Tensor) -> Tensor:
         check_fitted(self.mean, "Centering")
         return embeddings_BD - self.mean
+
+    def is_replayable(self) -> bool:
+        return True
 
     def fit(self, embeddings_ND: Tensor) -> None:
         self._keep(mean=embeddings_ND.mean(dim=0))
@@ -119,6 +127,9 @@ class PrincipalComponents(Preprocessing):
         dtype = embeddings_BD.dtype if embeddings_BD.device.type == "mps" else torch.float64
         centred_BD = embeddings_BD.to(dtype) - self.mean.to(dtype)
         return (centred_BD @ self.components.to(dtype).T).to(embeddings_BD.dtype)
+
+    def is_replayable(self) -> bool:
+        return True
 
     def fit(self, embeddings_ND: Tensor) -> None:
         num_sentences, num_features = embeddings_ND.shape

@@ -157,6 +157,8 @@ def can_program(module: SentenceClassifier, optimizer: torch.optim.Optimizer, lo
         return False
     if torch.is_anomaly_enabled() or not head.is_replayable(module.device.type):
         return False
+    if head.preprocessing is not None and not head.preprocessing.is_replayable():
+        return False
     if any(getattr(part, hooks, None) for part in module.modules() for hooks in _HOOKS):
         return False  # a recorded step calls no Python
     normals = head.normals(0, 1)
