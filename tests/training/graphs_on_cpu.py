@@ -62,6 +62,9 @@ class Stream:
     def wait_stream(self, stream):
         pass
 
+    def synchronize(self):
+        pass
+
 
 @contextmanager
 def _graph(graph, pool=None, stream=None, capture_error_mode="global"):  # noqa: ARG001

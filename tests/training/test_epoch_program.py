@@ -1,5 +1,6 @@
 """An epoch as a program gives what single steps give, and its steps are such that a CUDA graph can record them."""
 
+import threading
 from functools import partial
 
 import lightning.pytorch as pl
@@ -34,6 +35,7 @@ from qlit.training.epoch_loop import use_direct_steps
 from qlit.training.epoch_program import EpochProgram
 from qlit.training.module import SentenceClassifier
 from qlit.training.step_graphs import NotReplayableError, ReplayableOnly, StepGraphs
+from qlit.training.turns import Turns
 
 pytestmark = pytest.mark.filterwarnings(
     "ignore:.*treespec, LeafSpec.*:FutureWarning",  # Lightning 2.6 with torch 2.13
@@ -236,6 +238,30 @@ def test_recorded_steps_give_the_numbers_of_single_steps(name, data, tmp_path, g
     # 17 sentences in batches of 5: three batches an epoch are run first, then 3 * 5 of 5 and 2 of 2 are repeated.
     assert [graph.num_replays for graph in graphs] == [15, 3]
     assert_same(program, steps)
+
+
+def test_programs_in_turns_give_the_numbers_of_single_steps(data, tmp_path, graphs):
+    alone, beside, threads, turns = {}, {}, [], Turns()
+
+    def work(lr):
+        with turns.taken():
+            beside[lr] = fitted(programmed(max_epochs=5), data, folder(lr), made("shots", data, TorchEngine()), lr=lr)
+
+    def folder(lr):
+        (tmp_path / str(lr)).mkdir(exist_ok=True)
+        return tmp_path / str(lr)
+
+    for lr in (0.01, 0.05):
+        alone[lr] = fitted(single(max_epochs=5), data, folder(lr), made("shots", data, TorchEngine()), lr=lr)
+        threads.append(threading.Thread(target=work, args=(lr,)))
+    with turns.taken():
+        for thread in threads:
+            thread.start()
+    for thread in threads:
+        thread.join(60)
+    assert len(graphs) == 4
+    assert_same(beside[0.01], alone[0.01])
+    assert_same(beside[0.05], alone[0.05])
 
 
 def test_a_step_that_cannot_be_recorded_is_run_and_reported(data, tmp_path, graphs, monkeypatch):

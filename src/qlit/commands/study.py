@@ -86,7 +86,7 @@ def _run(arguments: Sequence[str]) -> int:
     refuse_copies("run this study")
     if options.workers is not None and options.workers < 1:
         raise UsageError(f"`--workers >= 1` must hold, but got {options.workers}.")
-    prepared = prepare(named.study, options.workers)
+    prepared = prepare(named.study, options.workers, named.trials_at_once)
     if not confirm_start(
         named.study,
         prepared.num_workers,
@@ -225,6 +225,14 @@ def study_parser(verb: str, description: str, epilog: str | None = None) -> Comm
         metavar="URL",
         help="journal:PATH, sqlite:///PATH or postgresql://.. instead of the file's storage",
     )
+    if verb in ("run", "worker"):
+        parser.add_argument(
+            "--trials_at_once",
+            type=int,
+            default=1,
+            metavar="N",
+            help="trials that a worker trains at the same time, for a GPU that one does not fill; default: 1",
+        )
     return parser
 
 

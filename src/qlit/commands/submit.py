@@ -117,7 +117,7 @@ def _fit(options: list[str], settings: SlurmSettings, folder: Path) -> _Work:
 
 def _study(options: list[str]) -> _Work:
     given, named = parse_arguments(study_parser("worker", "Workers of a study as an array of jobs."), options)
-    checked_configs(named.study)
+    checked_configs(named.study, named.trials_at_once)
     check_cells(named.study)
     texts = {"study.yaml": Path(given.config).read_text(encoding="utf-8")}
     for number, cell in enumerate(extreme_cells(named.study), 1):

@@ -19,4 +19,5 @@ __all__ = [
     "scores",
     "sentence_model",
     "signals",
+    "turns",
 ]

@@ -29,6 +29,7 @@ from qlit.training.direct_steps import DirectSteps
 from qlit.training.epoch_program import EpochProgram, can_program
 from qlit.training.module import SentenceClassifier
 from qlit.training.positions import validates_within_epochs
+from qlit.training.turns import turns_of_thread
 
 # Hooks that Lightning calls on every callback between fetching and counting a batch. The module and the data module,
 # which are final, have none of them.
@@ -73,9 +74,16 @@ class DirectEpochLoop(_TrainingEpochLoop):
             super().reset()
 
     def on_advance_end(self, data_fetcher: Any) -> None:
+        if (turns := turns_of_thread()) is not None and self._num_ready_batches_reached():
+            turns.pass_on(self._launched)
         super().on_advance_end(data_fetcher)
         if self.after_batch is not None:
             self.after_batch()
+
+    def _launched(self) -> None:
+        """Return when the steps of the epoch are done."""
+        if self._uses_program and self._program is not None:
+            self._program.wait()
 
     def teardown(self) -> None:
         super().teardown()

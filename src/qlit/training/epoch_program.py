@@ -60,6 +60,10 @@ class EpochProgram:
         """Why steps are not recorded on a GPU; None if they are."""
         return self._graphs.failure
 
+    def wait(self) -> None:
+        """Return when the device has finished the steps."""
+        self._graphs.wait()
+
     def fits(self, optimizer: torch.optim.Optimizer, loader: BatchLoader) -> bool:
         """Whether this program still reads and writes the tensors of the training."""
         same = optimizer is self._optimizer and loader.inputs is self._source

@@ -13,6 +13,7 @@ from rich.text import Text
 
 from qlit.runtime.durations import duration_text
 from qlit.training.module import SentenceClassifier
+from qlit.training.turns import turns_of_thread
 
 _LOG_EVERY_S = 10.0
 _BAR_COLUMNS = 24
@@ -33,7 +34,8 @@ class EpochProgress(pl.Callback):
         if trainer.is_global_zero:
             self._epoch, self._cpu_s = trainer.current_epoch, time.process_time()
             console = Console(stderr=True)
-            kind = _TwoLines if console.is_terminal and not console.is_dumb_terminal else _LogLines
+            is_alone = turns_of_thread() is None
+            kind = _TwoLines if is_alone and console.is_terminal and not console.is_dumb_terminal else _LogLines
             self._display = kind(console, trainer.current_epoch, _num_epochs(trainer))
 
     # The module's scores of an epoch are complete when the next epoch starts.

@@ -8,6 +8,8 @@ import torch
 from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 
+from qlit.training.turns import turns_of_thread
+
 _WARM_UP = 3  # steps before a recording, in which libraries and caches allocate what they keep; as torch advises
 
 # Operations whose results have a shape, or a place, that depends on numbers of the device.
@@ -112,7 +114,14 @@ class StepGraphs:
             self._graphs[size][0].replay()
             return
         self._step(size)
+        if self._stream is not None and turns_of_thread() is not None:
+            self.wait()  # other threads may read what a first step caches, in other streams
         self._num_run[size] = self._num_run.get(size, 0) + 1
+
+    def wait(self) -> None:
+        """Return when the device has finished all steps."""
+        if self._stream is not None:
+            self._stream.synchronize()
 
     def _can_record(self, size: int) -> bool:
         return self._stream is not None and self.failure is None and self._num_run.get(size, 0) >= _WARM_UP

@@ -54,17 +54,18 @@ class Trained(NamedTuple):
     stopped_by: signal.Signals | None
 
 
-def prepare(study: Study, num_workers: int | None) -> Preparation:
+def prepare(study: Study, num_workers: int | None, trials_at_once: int = 1) -> Preparation:
     """Check a study before it is created, and choose the threads of this process for timing steps.
 
     Args:
         study: The study.
         num_workers: Number of workers; None for as many as this machine has places for.
+        trials_at_once: Most trials that a worker trains at the same time.
     Raises:
         ValueError, UsageError, FileNotFoundError, ConnectionError: If the study cannot be trained, or its data is
             missing.
     """
-    configs = checked_configs(study)
+    configs = checked_configs(study, trials_at_once)
     placement = placement_of(study.name, [config["trainer"] for config in configs])
     num_workers = placement.num_workers if num_workers is None else num_workers
     torch.set_num_threads(placement.num_threads(num_workers))

@@ -25,12 +25,14 @@ class NamedStudy:
     Args:
         study: Content of its file, with the overrides of the command line.
         location: Storage of its trials.
-        arguments: Words that name the same study on the command line of a worker.
+        arguments: Words that name the same study on the command line of a worker, and say how it works.
+        trials_at_once: Most trials that a worker trains at the same time.
     """
 
     study: Study
     location: Location
     arguments: tuple[str, ...]
+    trials_at_once: int = 1
 
 
 def parse_arguments(parser: CommandParser, arguments: Sequence[str]) -> tuple[argparse.Namespace, NamedStudy]:
@@ -52,8 +54,12 @@ def parse_arguments(parser: CommandParser, arguments: Sequence[str]) -> tuple[ar
     if reserved := [key for key in keys if key in RESERVED_KEYS]:
         raise UsageError(f"a study sets {reserved[0]} itself; its file has `replicates` for seeds and splits.")
     location = location_of(options.storage or study.storage, study.name)
-    arguments = ["--config", options.config, *(["--storage", options.storage] if options.storage else []), *overrides]
-    return options, NamedStudy(study, location, tuple(arguments))
+    at_once: int = getattr(options, "trials_at_once", 1)  # of verbs that train
+    if at_once < 1:
+        raise UsageError(f"`--trials_at_once >= 1` must hold, but got {at_once}.")
+    words = ["--config", options.config, *(["--storage", options.storage] if options.storage else [])]
+    words += ["--trials_at_once", str(at_once)] if at_once > 1 else []
+    return options, NamedStudy(study, location, (*words, *overrides), at_once)
 
 
 def _settings(overrides: Sequence[str]) -> dict[str, Any]:
@@ -88,9 +94,12 @@ def replicate_of(job: Job, replicate: Replicate, name: str) -> Job:
     )
 
 
-def checked_configs(study: Study) -> list[dict[str, Any]]:
+def checked_configs(study: Study, trials_at_once: int = 1) -> list[dict[str, Any]]:
     """Parse the configs of the first and the last cell.
 
+    Args:
+        study: The study.
+        trials_at_once: Most trials that a worker trains at the same time.
     Raises:
         UsageError, ValueError: If a config is invalid (an unknown key of a factor is named with the nearest known one),
             or if a study cannot run such trainings.
@@ -98,7 +107,12 @@ def checked_configs(study: Study) -> list[dict[str, Any]]:
     first, last = extreme_cells(study)
     configs = [job_of(study, cell).config for cell in ([first] if last == first else [first, last])]
     for config in configs:
-        num_processes(study.name, config["trainer"])
+        count = num_processes(study.name, config["trainer"])
+        if count is not None and trials_at_once > 1:
+            raise UsageError(
+                f"{study.name} trains every trial in {count} processes, of which a worker runs one trial at a time: "
+                "leave out --trials_at_once, or `trainer.strategy: ddp`."
+            )
     return configs
 
 

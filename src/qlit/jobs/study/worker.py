@@ -7,8 +7,9 @@ import threading
 import time
 import traceback
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass, field
+from typing import Literal
 
 import numpy as np
 
@@ -20,6 +21,7 @@ from qlit.jobs.study.contents import recorded_contents
 from qlit.jobs.study.processes import LostError, reason_of
 from qlit.jobs.study.setup import job_of, replicate_of
 from qlit.jobs.study.trial import train
+from qlit.jobs.study.trial_threads import TrialThreads
 from qlit.runtime.errors import UsageError, is_about_input
 from qlit.runtime.interrupts import Interrupts, StoppedBySignal
 from qlit.runtime.quiet import is_quiet
@@ -33,6 +35,7 @@ from qlit.studies.trials.contents import ChangedError, contents_key
 from qlit.studies.trials.diverged import DIVERGED
 from qlit.studies.trials.storage_retry import retry_storage
 from qlit.studies.trials.trials import Trials
+from qlit.training.turns import Turns
 
 _HEARTBEAT_S = 30.0
 _POLL_S = 1.0  # between checks of the trials of other workers
@@ -48,12 +51,14 @@ class Worker:
         parent_run: Id of the study's own MLflow run, the parent of the runs of its trainings.
         interrupts: Signals of this process.
         parent: Process id of the command that started this worker, with which it ends; None without one.
+        trials_at_once: Most trials that it trains at the same time.
     """
 
     trials: Trials
     parent_run: str
     interrupts: Interrupts
     parent: int | None = None
+    trials_at_once: int = 1
     _failures: int = field(default=0, init=False)
 
     def work(self, hours: float | None = None) -> int:
@@ -66,21 +71,51 @@ class Worker:
             ValueError: If many trials fail in a row, or data, body or settings have changed since the study started.
         """
         deadline = None if hours is None else time.monotonic() + 3600 * hours
+        if self.trials_at_once > 1:
+            return self._work_at_once(deadline)
         done = 0
         while not self._must_end(deadline):
-            lost = retry_storage(self.trials.recover)
-            for number in lost:
-                self._say(f"trial {number} was lost with its process; it is queued again")
-            claimed = retry_storage(self.trials.claim)
-            if claimed is not None:
-                done += self._run(claimed)
-            elif (screened := retry_storage(self.trials.begin_search)) is not None:
-                self._say(f"the screening is finished; {searched_text(screened)}")
-            elif retry_storage(lambda: self.trials.is_finished):
+            found = self._next()
+            if isinstance(found, Claimed):
+                done += self._run(found)
+            elif found == "none left":
                 break
-            else:  # other workers train the last trials, and may be killed
+            elif found == "none now":  # other workers train the last trials, and may be killed
                 time.sleep(_POLL_S)
         return done
+
+    def _work_at_once(self, deadline: float | None) -> int:
+        """`work` with several trials at the same time."""
+        turns = Turns(self.interrupts.raise_if_stopped)
+        threads = TrialThreads(self._run, turns)
+        try:
+            while threads.error is None and not self._must_end(deadline):
+                if threads.num_running == self.trials_at_once:
+                    threads.wait(_POLL_S)
+                    continue
+                with turns.taken():  # a sampler draws random numbers
+                    found = self._next()
+                if isinstance(found, Claimed):
+                    threads.start(found)
+                elif found == "none left":
+                    break
+                elif found == "none now":
+                    threads.wait(_POLL_S)
+        finally:
+            done = threads.join()
+        return done
+
+    def _next(self) -> Claimed | Literal["none left", "none now", "look again"]:
+        """The next trial, claimed."""
+        for number in retry_storage(self.trials.recover):
+            self._say(f"trial {number} was lost with its process; it is queued again")
+        claimed: Claimed | None = retry_storage(self.trials.claim)
+        if claimed is not None:
+            return claimed
+        if (screened := retry_storage(self.trials.begin_search)) is not None:
+            self._say(f"the screening is finished; {searched_text(screened)}")
+            return "look again"
+        return "none left" if retry_storage(lambda: self.trials.is_finished) else "none now"
 
     def _must_end(self, deadline: float | None) -> bool:
         orphaned = self.parent is not None and os.getppid() != self.parent
@@ -164,7 +199,8 @@ class Worker:
         needed = [objective.metric for objective in self.trials.definition.objectives]
         tags, check = self._tags(claimed, replicate), self._check(claimed)
         try:
-            with self.interrupts.raising():
+            # A signal's exception would end the main thread, not that of this trial, which looks for signals itself.
+            with self.interrupts.raising() if self.trials_at_once == 1 else nullcontext():
                 return train(job, tags, self.interrupts.raise_if_stopped, give_up, check, needed)
         except StoppedBySignal as stop:
             return Outcome("stopped", stopped_by=stop.signal)

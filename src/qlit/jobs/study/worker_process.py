@@ -34,14 +34,14 @@ def work_alone(
         with interrupts.raising():
             # Without retries: a person waits for the error.
             trials = Trials(named.study, named.location, create=not joins)
-            tracking = checked_configs(named.study)[0]["tracking"]
+            tracking = checked_configs(named.study, named.trials_at_once)[0]["tracking"]
             check_study(trials)
             if not joins:
                 retry_storage(trials.fill)
             with setup_lock(named.location):  # one of several workers that start together opens the run
                 if is_holder := not trials.is_held:
                     own_run.enter_context(ParentRun(trials, tracking, study_file, interrupts, record))
-        Worker(trials, parent_run_of(trials), interrupts).work(named.study.hours)
+        Worker(trials, parent_run_of(trials), interrupts, trials_at_once=named.trials_at_once).work(named.study.hours)
         if not is_holder and interrupts.signal is None and retry_storage(lambda: trials.is_finished):
             with setup_lock(named.location):
                 if not trials.is_held and not is_closed(trials, tracking):
@@ -63,5 +63,5 @@ def work_for_parent(named: NamedStudy, parent: int, interrupts: Interrupts) -> N
     """
     with interrupts.raising():
         trials = retry_storage(lambda: Trials(named.study, named.location))
-    Worker(trials, parent_run_of(trials), interrupts, parent).work(named.study.hours)
+    Worker(trials, parent_run_of(trials), interrupts, parent, named.trials_at_once).work(named.study.hours)
     trials.close()
