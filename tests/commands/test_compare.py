@@ -143,6 +143,21 @@ def test_a_margin_is_checked_judged_and_stored(compared, monkeypatch, capsys, re
     assert {found["pairs"][0]["first_is_not_worse"], found["pairs"][0]["second_is_not_worse"]} <= {True, False}
 
 
+def test_the_pareto_front_is_drawn_printed_and_stored(compared, monkeypatch, capsys, refused):
+    assert "must end with one of .png, .svg, .pdf" in refused("a", "b", "--pareto", "front.html")
+    monkeypatch.chdir(compared)
+    ids = [run.info.run_id for run in all_runs(compared, "pair")]
+    assert main(["compare", *ids, "--pareto", "front.svg", "--json", "front.json"]) == 0
+    out = capsys.readouterr().out
+    assert "accuracy against trainable parameters" in out
+    assert "accuracy against operations of an inference" in out
+    fronts = json.loads((compared / "front.json").read_text())["pareto"]
+    assert [front["cost"] for front in fronts] == ["trainable parameters", "operations of an inference"]
+    assert {point["cost"] for point in fronts[0]["points"]} == {49}
+    assert (compared / "front.svg").read_text().startswith("<?xml")
+    assert "a comparison needs two runs at least" in refused(ids[0], "--pareto", "one.png")
+
+
 def test_runs_are_compared_by_their_ids(compared, monkeypatch, capsys):
     monkeypatch.chdir(compared)
     ids = [run.info.run_id for run in all_runs(compared, "pair")]

@@ -1,11 +1,15 @@
 """A comparison as text and as a picture."""
 
+import io
+
 import pytest
 from comparisons.fakes import model
 
 from qlit.comparisons.comparison import compare
+from qlit.comparisons.pareto import pareto_fronts
 from qlit.reports.comparison_figure import comparison_figure
 from qlit.reports.comparison_text import comparison_text
+from qlit.reports.pareto import pareto_figure, pareto_text
 
 MINUS = "\N{MINUS SIGN}"
 
@@ -114,3 +118,42 @@ def test_two_splits_leave_no_interval_beyond_what_accuracies_can_be():
 @pytest.mark.parametrize("accuracies", [(1.0,), (0.0,), (0.1, 0.1, 0.1)])
 def test_models_at_the_ends_of_the_range_and_equal_ones_can_be_drawn(accuracies):
     comparison_figure(compare([model("a", accuracies, num_test=10), model("b", accuracies, num_test=10)])).canvas.draw()
+
+
+# --- accuracy against cost ---
+
+
+def fronts_of(names, counts):
+    models = [
+        model(name, (0.7 + k / 50, 0.72 + k / 50, 0.71 + k / 40), params={"parameters.total": str(count)})
+        for k, (name, count) in enumerate(zip(names, counts, strict=True))
+    ]
+    operations = {name: None if name == names[0] else 10**k for k, name in enumerate(names)}
+    return pareto_fronts(compare(models), operations)
+
+
+def texts_of(figure):
+    return [text.get_text() for part in (figure, *figure.axes) for text in part.texts]
+
+
+def test_fronts_are_drawn_and_told_with_costs_that_are_not_known():
+    fronts = fronts_of(["one", "two", "three"], [10, 1000, 1500])
+    figure = pareto_figure(fronts, "costs")
+    assert [axes.get_xscale() for axes in figure.axes] == ["log", "log"]
+    assert figure.axes[1].get_xlabel().endswith("not known: one")
+    assert {"one", "two", "three"} <= set(texts_of(figure))
+    figure.savefig(io.BytesIO())
+    lines = pareto_text(fronts).splitlines()
+    (row,) = [line for line in lines[:7] if line.startswith("two")]
+    assert row.split()[:5] == ["two", "1,000", "73.17", "%", "yes"]
+    assert " over one" in row
+    (unknown,) = [line for line in lines[7:] if line.startswith("one")]
+    assert unknown.split()[1:3] == ["not", "known"]
+    assert max(map(len, lines)) <= 100
+
+
+def test_models_of_equal_cost_stand_side_by_side_under_letters():
+    figure = pareto_figure(fronts_of(["one", "two", "three"], [500, 500, 9]), "costs")
+    assert {"A", "B", "C", "A: one", "B: two", "C: three"} <= set(texts_of(figure))
+    places = [line.get_xdata()[0] for line in figure.axes[0].lines if line.get_marker() in ("o", "D")]
+    assert len(set(places)) == 3

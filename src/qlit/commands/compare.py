@@ -5,18 +5,23 @@ import json
 import shutil
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import asdict, replace
 from pathlib import Path
 
 from qlit.commands.parsers.compare import NUM_SEEDS, parser_of
 from qlit.comparisons.comparison import Model, compare
 from qlit.comparisons.models import models_of_runs
+from qlit.comparisons.pareto import pareto_fronts
 from qlit.jobs.config.arguments import split_overrides
 from qlit.jobs.config.options import value_of
+from qlit.jobs.config.trained_models import trained_model_of
+from qlit.jobs.estimates.operations import operations_of
 from qlit.jobs.series import Candidate, Series, candidate_of, stopped_status
 from qlit.jobs.terminal import quieten
 from qlit.reports.comparison_figure import comparison_figure
 from qlit.reports.comparison_text import comparison_text
+from qlit.reports.pareto import pareto_figure, pareto_text
 from qlit.runtime.errors import UsageError
 from qlit.runtime.output_files import check_output
 from qlit.tracking.kept_runs import KeptRuns
@@ -30,20 +35,29 @@ def run(command: str, arguments: list[str]) -> int:
     quieten()
     candidates = candidates_of(options, overrides)
     if not candidates:
-        models = _models_of_runs(options.runs, overrides)
+        models, stores = _models_of_runs(options.runs, overrides)
     else:
         series = _series(candidates)
         if (stopped := series.train()) is not None:
             return stopped_status(command, stopped)
-        models = _models_of_series(series)
+        models, stores = _models_of_series(series), series.stores
     comparison = compare(models, None if options.margin is None else options.margin / 100)
+    fronts = pareto_fronts(comparison, _operations(models, stores)) if options.pareto else ()
     if options.json:
-        text = json.dumps(asdict(comparison), indent=2, allow_nan=False)
+        found = asdict(comparison) | ({"pareto": [asdict(front) for front in fronts]} if fronts else {})
+        text = json.dumps(found, indent=2, allow_nan=False)
         Path(options.json).write_text(text + "\n", encoding="utf-8")
     if options.plot:
         comparison_figure(comparison).savefig(options.plot)
+    if options.pareto:
+        splits = f"{comparison.num_splits} split{'s' * (comparison.num_splits > 1)}"
+        title = f"{comparison.dataset}: accuracy against cost, {splits}"
+        pareto_figure(fronts, title).savefig(options.pareto)
     width = shutil.get_terminal_size().columns if sys.stdout.isatty() else None
-    print(comparison_text(comparison, width))  # last, so that a closed pipe (`| head`) does not prevent the files
+    text = comparison_text(comparison, width)
+    print(
+        f"{text}\n\n{pareto_text(fronts)}" if fronts else text
+    )  # last, so that a closed pipe (`| head`) does not prevent the files
     return 0
 
 
@@ -58,7 +72,8 @@ def parse_arguments(arguments: Sequence[str]) -> tuple[argparse.Namespace, list[
     if options.margin is not None and not 0 < options.margin <= 100:  # also for NaN
         raise UsageError(f"`0 < --margin <= 100` points must hold, but got {options.margin:g}.")
     check_output(options.json)
-    check_output(options.plot, suffixes=(".png", ".svg", ".pdf"))
+    for figure in (options.plot, options.pareto):
+        check_output(figure, suffixes=(".png", ".svg", ".pdf"))
     return options, overrides
 
 
@@ -113,11 +128,23 @@ def _models_of_series(series: Series) -> list[Model]:
     ]
 
 
-def _models_of_runs(run_ids: Sequence[str], overrides: Sequence[str]) -> list[Model]:
+def _operations(models: Sequence[Model], stores: Sequence[KeptRuns]) -> dict[str, int | None]:
+    """Operations of an inference by model, from the configs of their runs; None for classes that are not qlit's."""
+    found: dict[str, int | None] = {}
+    for model, store in zip(models, stores, strict=True):
+        text = store.text(model.runs[0].run_id, "config.yaml")
+        found[model.name] = None
+        with suppress(UsageError, ValueError):  # the store may be shared, so only listed classes are made
+            found[model.name] = None if text is None else operations_of(trained_model_of(text)[0].head)
+    return found
+
+
+def _models_of_runs(run_ids: Sequence[str], overrides: Sequence[str]) -> tuple[list[Model], list[KeptRuns]]:
     uri = value_of("--tracking.tracking_uri", overrides)
     if overrides and uri is None:
         raise UsageError("runs are compared as they are: options of configs go with --config.")
     if len(run_ids) < 2:
         raise UsageError(f"a comparison needs two runs at least, but got one, {run_ids[0]}.")
     kept = KeptRuns(uri)
-    return models_of_runs([kept.read(run_id) for run_id in run_ids])
+    models = models_of_runs([kept.read(run_id) for run_id in run_ids])
+    return models, [kept] * len(models)

@@ -5,6 +5,7 @@ __all__ = [
     "dimension",
     "models",
     "paper",
+    "pareto",
     "planned_cells",
     "published_order",
     "results",

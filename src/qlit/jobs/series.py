@@ -19,7 +19,7 @@ from qlit.jobs.job import RESERVED_KEYS, Job
 from qlit.jobs.outcome import Outcome
 from qlit.runtime.interrupts import StoppedBySignal, raise_if_stopped
 from qlit.runtime.quiet import is_quiet
-from qlit.tracking.kept_runs import KeptRun
+from qlit.tracking.kept_runs import KeptRun, KeptRuns
 
 
 @dataclass(frozen=True)
@@ -74,6 +74,11 @@ class Series:
         self.diverged: list[dict[int, Outcome]] = [{} for _ in self.candidates]
         """Diverged trainings of every candidate by seed, as far as `find` or `train` has met them."""
         self._stopped: list[dict[int, Outcome]] = [{} for _ in self.candidates]
+
+    @property
+    def stores(self) -> list[KeptRuns]:
+        """Readers of the stores of the candidates' runs."""
+        return [job.runs for job in self._jobs]
 
     def contents(self) -> list[Contents]:
         """Contents of the data and the body of every candidate.

@@ -9,6 +9,7 @@ __all__ = [
     "energy_figure",
     "other_drawers",
     "paper",
+    "pareto",
     "predictions",
     "published_table",
     "study_json",

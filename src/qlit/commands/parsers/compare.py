@@ -36,4 +36,9 @@ def parser_of(prog: str) -> CommandParser:
     )
     parser.add_argument("--json", metavar="FILE", help="write all numbers to a file, too")
     parser.add_argument("--plot", metavar="FILE", help="write a figure to a file, too: .png, .svg or .pdf")
+    parser.add_argument(
+        "--pareto",
+        metavar="FILE",
+        help="also draw accuracy against parameters and operations of an inference: .png, .svg or .pdf",
+    )
     return parser

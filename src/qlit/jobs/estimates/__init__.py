@@ -1,10 +1,3 @@
 """Estimates before a training: memory, time, and circuits sent to a device."""
 
-__all__ = [
-    "circuits",
-    "energy",
-    "executions",
-    "measurement",
-    "sizes",
-    "training",
-]
+__all__ = ["circuits", "energy", "executions", "measurement", "operations", "sizes", "training"]

@@ -21,7 +21,7 @@ from qlit.circuits.ansatz import MAX_QUBITS
 from qlit.heads import ReuploadingPQC
 
 _J_PER_KJ = 1000.0
-_FLOP_ONE_QUBIT, _FLOP_TWO_QUBIT = 2**2, 2**3  # per amplitude, as in the paper
+FLOP_ONE_QUBIT, FLOP_TWO_QUBIT = 2**2, 2**3  # per amplitude, as in the paper
 _BUDGET_S, _MOST_REPEATS = 0.3, 200
 
 
@@ -100,7 +100,7 @@ def estimate(model: EnergyModel, num_qubits: int) -> Energy:
     )
     one, two = circuit.num_one_qubit_gates, circuit.num_two_qubit_gates
     qpu_s = model.shots * (one * model.one_qubit_gate_s + two * model.two_qubit_gate_s)
-    gpu_s = 2.0**num_qubits * (_FLOP_ONE_QUBIT * one + _FLOP_TWO_QUBIT * two) / model.gpu_flops
+    gpu_s = 2.0**num_qubits * (FLOP_ONE_QUBIT * one + FLOP_TWO_QUBIT * two) / model.gpu_flops
     return Energy(
         num_qubits, one, two,
         qpu_kj=num_qubits * qpu_s * model.qpu_watt_per_qubit / _J_PER_KJ,
