@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+import torch
 from commands.runs import SMALL, client, history, only_run, run_new
 from tolerances import DDP_ATOL
 
@@ -20,10 +21,22 @@ LEFT_OVER = {
 }  # fmt: skip
 
 
-@pytest.fixture(scope="module")
-def folders(tmp_path_factory):
+# Options of one process and of two, by the library over which two processes talk.
+BACKENDS = {
+    "gloo": ([], TWO),
+    "nccl": (
+        ["--trainer.accelerator", "gpu", "--trainer.devices", "1"],
+        ["--trainer.strategy", "ddp", "--trainer.devices", "2", "--trainer.accelerator", "gpu"],
+    ),
+}
+
+
+@pytest.fixture(scope="module", params=BACKENDS)
+def folders(request, tmp_path_factory):
+    if request.param == "nccl" and torch.cuda.device_count() < 2:
+        pytest.skip(f"two processes over NCCL need two GPUs, and torch sees {torch.cuda.device_count()}")
     alone, together = tmp_path_factory.mktemp("alone"), tmp_path_factory.mktemp("together")
-    for folder, options in ((alone, []), (together, TWO)):
+    for folder, options in zip((alone, together), BACKENDS[request.param], strict=True):
         status, out, err = run_new(folder, "fit", *UNEVEN, *options, **LEFT_OVER)
         assert status == 0, err
         assert out.count("test accuracy") == 1  # one process prints
