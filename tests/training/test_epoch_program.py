@@ -7,6 +7,7 @@ import lightning.pytorch as pl
 import pytest
 import torch
 from engines.cuda_on_cpu.cpu_kernels import COMPILER, CudaOnCpu
+from lightning.pytorch.callbacks import BatchSizeFinder, LearningRateFinder
 from torch.overrides import TorchFunctionMode
 from training import graphs_on_cpu
 from training.small import trainer
@@ -195,6 +196,18 @@ def with_a_hook():
 def test_a_head_that_needs_the_host_in_a_step_runs_single_steps(head, data, tmp_path, monkeypatch):
     monkeypatch.setattr(EpochProgram, "run", lambda *_: pytest.fail("a program ran"))
     fitted(programmed(max_epochs=1), data, tmp_path, head())
+
+
+@pytest.mark.parametrize("finder", [BatchSizeFinder, LearningRateFinder])
+def test_searches_before_the_training_find_the_same(finder, data, tmp_path, capsys):
+    options = {BatchSizeFinder: {"max_trials": 2, "init_val": 2}, LearningRateFinder: {"num_training_steps": 5}}
+    found = []
+    for make in (programmed, single):
+        running = make(callbacks=[finder(**options[finder])], default_root_dir=tmp_path)
+        end = fitted(running, data, tmp_path, made("one encoder", data))
+        found.append((running.datamodule.batch_size, running.lightning_module.lr, end["state_dict"]))
+    assert_same(*found)
+    capsys.readouterr()
 
 
 def test_a_run_resumed_by_either_ends_as_one_that_was_not_interrupted(data, tmp_path):

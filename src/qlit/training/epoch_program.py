@@ -38,11 +38,11 @@ class EpochProgram:
     """
 
     def __init__(self, module: SentenceClassifier, optimizer: torch.optim.Adam, loader: BatchLoader) -> None:
-        self._module, self._optimizer, self._loader = module, optimizer, loader
+        self._module, self._optimizer = module, optimizer
         self._device = device = module.device
         self._source, self._inputs, self._labels = loader.inputs, loader.inputs.to(device), loader.labels.to(device)  # type: ignore[union-attr]
         self._parameters: list[nn.Parameter] = optimizer.param_groups[0]["params"]
-        num_samples = len(loader.labels)
+        num_samples, self._batch_size = len(loader.labels), loader.batch_size
         self._order = torch.zeros(num_samples, dtype=torch.int64, device=device)
         self._first_rows = torch.arange(min(loader.batch_size, num_samples), device=device)
         self._row = torch.zeros(1, dtype=torch.int64, device=device)
@@ -67,7 +67,7 @@ class EpochProgram:
     def fits(self, optimizer: torch.optim.Optimizer, loader: BatchLoader) -> bool:
         """Whether this program still reads and writes the tensors of the training."""
         same = optimizer is self._optimizer and loader.inputs is self._source
-        return same and loader.batch_size == self._loader.batch_size and self._addresses == self._tensors()
+        return same and loader.batch_size == self._batch_size and self._addresses == self._tensors()
 
     def _tensors(self) -> list[int]:
         """Addresses of weights and of Adam's states, once it has them."""
@@ -80,7 +80,6 @@ class EpochProgram:
 
     def begin(self, loader: BatchLoader, epoch: int, num_batches: int) -> None:
         """Prepare an epoch: the order of its samples, and the normal numbers of its shots."""
-        self._loader = loader
         loader.first_batch = 0  # the program is told the first one
         self._order.copy_(loader.sampler.indices())
         seeds = [seed_of("train", epoch, number, run_seed=self._module.run_seed) for number in range(num_batches)]
@@ -95,7 +94,7 @@ class EpochProgram:
     def run(self, first: int, number: int) -> None:
         """Run `number` steps from batch `first` of the epoch, and collect their scores."""
         self.num_run = 0
-        first_row = first * self._loader.batch_size
+        first_row = first * self._batch_size
         self._row.fill_(first_row)
         try:
             with self._graphs.running(), self._tensor_lr(), unchecked_norms():
@@ -107,8 +106,7 @@ class EpochProgram:
             self._collect(first_row, first_row + sum(self._size(first + k) for k in range(self.num_run)))
 
     def _size(self, batch: int) -> int:
-        size = self._loader.batch_size
-        return min(size, len(self._order) - batch * size)
+        return min(self._batch_size, len(self._order) - batch * self._batch_size)
 
     def _collect(self, first: int, last: int) -> None:
         if last > first and self._logits is not None and self._losses is not None:
