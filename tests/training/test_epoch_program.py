@@ -28,6 +28,7 @@ from qlit.heads import (
     ReuploadingPQC,
     SimulatedQuantumEncoder,
 )
+from qlit.heads.encoders import unchecked_norms
 from qlit.heads.preprocessing import Preprocessing
 from qlit.heads.runs_circuit import RunsCircuit
 from qlit.training import epoch_program
@@ -334,6 +335,26 @@ def test_steps_read_nothing_on_the_host_and_are_all_alike(name, engine, data, tm
         assert all(step == steps[0] for step in steps)
 
 
+@every_head
+def test_all_tensors_of_a_step_lie_on_the_device(name, data, monkeypatch):
+    """On torch's device without numbers, operations fail that also take tensors of the CPU, or read a number."""
+    monkeypatch.setattr(torch, "is_autocast_enabled", lambda _: False)  # torch does not know it for this device
+    loaded = data()
+    loaded.setup("fit")
+    head = made(name, data, TorchEngine())
+    head.fit_preprocessing(loaded.train_embeddings)
+    module = SentenceClassifier(head).to("meta")
+    loader = loaded.train_dataloader()
+    # Adam's own kernel does not run on this device.
+    program = EpochProgram(module, torch.optim.SGD(head.parameters(), lr=0.1), loader)
+    program.begin(loader, 0, len(loader))
+    with unchecked_norms():
+        program._step(5)  # fills the caches
+        with ReplayableOnly() as guard:
+            program._step(5)
+    assert {str(each.device) for each in guard.inputs if each.dim()} == {"meta"}
+
+
 @pytest.mark.parametrize(
     ("operation", "message"),
     [
@@ -342,8 +363,9 @@ def test_steps_read_nothing_on_the_host_and_are_all_alike(name, engine, data, tm
         (lambda x: x.nonzero(), "reads numbers on the host"),
         (lambda x: x * torch.tensor(2.0), "reads numbers on the host"),
         (lambda x: x.to("meta"), "copies between devices"),
+        (lambda x: x.sum().to("meta"), "copies between devices"),
     ],
-    ids=["item", "mask", "nonzero", "new numbers", "copy"],
+    ids=["item", "mask", "nonzero", "new numbers", "copy", "copy of a number"],
 )
 def test_what_a_graph_cannot_repeat_is_refused(operation, message):
     with pytest.raises(NotReplayableError, match=message), ReplayableOnly():
