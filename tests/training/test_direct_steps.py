@@ -1,15 +1,11 @@
 """Direct steps of Adam have the bits of `optimizer.step()`, and call what hangs on it."""
 
-import copy
-
 import pytest
 import torch
 from torch import nn
 from torch.optim.optimizer import register_optimizer_step_pre_hook
 
 from qlit.training.direct_steps import DirectSteps
-from qlit.training.losses import losses_of
-from qlit.training.one_thread import MOST_NUMBERS, OneThread
 
 SIZES = (1, 3, 33, 280)  # with and without a rest after the processor's vectors
 
@@ -92,14 +88,6 @@ def test_other_optimisers_make_their_own_steps(make, settings):
     assert_equal(made)
 
 
-def test_an_optimiser_of_many_parameters_makes_its_own_steps_on_all_threads(monkeypatch):
-    made, step = pair(sizes=(1, 2, MOST_NUMBERS), fused=True)
-    monkeypatch.setattr(OneThread, "__enter__", lambda _: pytest.fail("one thread"))
-    for number in range(3):
-        step(number)
-    assert_equal(made)
-
-
 def test_hooks_and_schedulers_of_an_optimiser_are_called():
     steps = []
     made, step = pair(fused=True)
@@ -122,37 +110,3 @@ def test_hooks_and_schedulers_of_an_optimiser_are_called():
         for schedule in schedules:
             schedule.step()  # it would warn if it had not noted a step
     assert_equal(made)
-
-
-def interrupted():
-    with OneThread():
-        assert torch.get_num_threads() == 1
-        raise KeyboardInterrupt
-
-
-def test_one_thread_is_left_after_an_error():
-    before = torch.get_num_threads()
-    torch.set_num_threads(2)
-    try:
-        with pytest.raises(KeyboardInterrupt):
-            interrupted()
-        assert torch.get_num_threads() == 2
-    finally:
-        torch.set_num_threads(before)
-
-
-@pytest.mark.parametrize(("num_logits", "num_rows"), [(1, 5), (1, MOST_NUMBERS + 1), (3, 5)])
-def test_losses_are_torchs_and_have_its_gradients(num_logits, num_rows):
-    torch.manual_seed(0)
-    logits = torch.randn(num_rows, num_logits, requires_grad=True)
-    labels = torch.randint(max(2, num_logits), (num_rows,))
-    ours = losses_of(logits, labels)
-    again = copy.deepcopy(logits.detach()).requires_grad_()
-    if num_logits == 1:
-        theirs = nn.functional.binary_cross_entropy_with_logits(again[:, 0], labels.float(), reduction="none")
-    else:
-        theirs = nn.functional.cross_entropy(again, labels, reduction="none")
-    assert torch.equal(ours, theirs)
-    ours.sum().backward()
-    theirs.sum().backward()
-    assert torch.equal(logits.grad, again.grad)

@@ -1,8 +1,7 @@
 """Steps of Adam without the calls around them.
 
-`Optimizer.step` enters a profiler context, looks for hooks and collects the same tensors again in every step, and
-Adam's kernel wakes all threads for every parameter, whatever its size. For a small model on the CPU this takes twice
-as long as the update itself.
+`Optimizer.step` enters a profiler context, looks for hooks and collects the same tensors again in every step. For a
+small model on the CPU this takes as long as the update itself.
 """
 
 from typing import Any, final
@@ -13,14 +12,12 @@ from torch.optim import Adam, Optimizer
 from torch.optim import optimizer as torch_optimizer
 from torch.optim.adam import adam
 
-from qlit.training.one_thread import MOST_NUMBERS, OneThread
-
 
 @final
 class DirectSteps:
     """Makes the steps of an optimiser, with the same results as `optimizer.step()`, bit for bit.
 
-    Steps are direct for a fused Adam of few parameters on the CPU that has no hooks.
+    Steps are direct for a fused Adam on the CPU that has no hooks.
 
     Args:
         optimizer: Any optimiser.
@@ -34,7 +31,7 @@ class DirectSteps:
     def step(self) -> None:
         """Make one step. The first one is the optimiser's own, which also creates its state."""
         if self._groups and all(group.has_gradients() for group in self._groups):
-            with OneThread(), torch.no_grad():
+            with torch.no_grad():
                 for group in self._groups:
                     group.step()
             return
@@ -79,7 +76,7 @@ class _Group:
 
 
 def _can_be_direct(optimizer: Optimizer) -> bool:
-    """Whether the steps of an optimiser, after its first one, are those of a plain fused Adam of few real numbers."""
+    """Whether the steps of an optimiser, after its first one, are those of a plain fused Adam of real numbers."""
     if type(optimizer) is not Adam or _has_hooks(optimizer):
         return False
     groups = optimizer.param_groups
@@ -88,7 +85,6 @@ def _can_be_direct(optimizer: Optimizer) -> bool:
         all(group["fused"] and not group["amsgrad"] for group in groups)
         and all(each.device.type == "cpu" and not each.is_complex() for each in parameters)
         and all("exp_avg" in optimizer.state[parameter] for parameter in parameters)
-        and sum(parameter.numel() for parameter in parameters) <= MOST_NUMBERS
     )
 
 

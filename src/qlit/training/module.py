@@ -26,7 +26,6 @@ from qlit.training.divergence import (
     weight_beyond,
 )
 from qlit.training.evaluation import CHECKPOINT_KEY, Evaluation, SelectBy, selection_of
-from qlit.training.losses import losses_of
 from qlit.training.positions import position_of, step_of
 from qlit.training.preprocessing import fit_preprocessing
 from qlit.training.scores import Scores
@@ -184,7 +183,13 @@ class SentenceClassifier(Classifies, pl.LightningModule):
                 raise
             width = 1 if self.head.num_classes == 2 else self.head.num_classes
             logits = nan_logits(self, self._of_head[0].new_zeros(len(batch.labels), width))
-        return logits, losses_of(logits, batch.labels)
+        if logits.shape[1] == 1:
+            losses = nn.functional.binary_cross_entropy_with_logits(
+                logits[:, 0], batch.labels.to(logits.dtype), reduction="none"
+            )
+        else:
+            losses = nn.functional.cross_entropy(logits, batch.labels, reduction="none")
+        return logits, losses
 
     def _check_moved(self, stage: Stage, batch: Batch) -> None:
         """Raise a ValueError that names a sentence if a trainable body returned zeros that the head cannot use."""
