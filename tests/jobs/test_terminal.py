@@ -115,3 +115,11 @@ def test_a_fit_without_a_step_reports_that_nothing_was_trained(tmp_path):
     assert "no training step was made (trainer: limit_train_batches 0, max_epochs 2)" in out
     assert "test accuracy" not in out
     assert "no training step was made" in only_run(tmp_path).data.tags["notice.untrained"]
+
+
+def test_a_resume_of_averaged_weights_prints_nothing():
+    quieten()
+    shared = logging.getLogger("lightning.pytorch.utilities.rank_zero")
+    record = shared.makeRecord(shared.name, logging.INFO, __file__, 1, "Found current_model_state in the", (), None)
+    other = shared.makeRecord(shared.name, logging.INFO, __file__, 1, "a message of a user's callback", (), None)
+    assert [bool(shared.filter(each)) for each in (record, other)] == [False, True]

@@ -42,6 +42,8 @@ class _AskedFor(logging.Filter):
     def filter(self, record: logging.LogRecord) -> bool:
         if record.levelno >= logging.WARNING:
             return True
+        if record.getMessage().startswith("Found current_model_state"):  # of averaged weights, at every resume
+            return False
         path = Path(record.pathname)
         if not path.is_relative_to(_LIGHTNING):
             return True  # a user's own callback
