@@ -81,6 +81,37 @@ def encoder_circuit(num_qubits: int, *, connectivity: int = 9, num_layers: int =
     return ansatz(num_qubits, connectivity, num_layers)
 
 
+def pair_circuit(num_qubits: int, *, connectivity: int = 9, num_layers: int = 2) -> Circuit:
+    """A circuit that is RY(theta_0) on wire 0 if all other parameters are 0; Q * (1 + layers * C) parameters.
+
+    An RY on every qubit, then `num_layers` times, for the distances 1 .. C: CNOT(i -> (i + distance) mod Q) for all i,
+    an RY on every qubit, and the same CNOTs in reverse order, which undo the first ones around angles of 0.
+
+    Args:
+        num_qubits: Q, at least 2.
+        connectivity: C, 1 .. Q-1.
+        num_layers: At least 0.
+
+    Raises:
+        ValueError: If one of them is out of range.
+    """
+    if not 1 <= connectivity <= num_qubits - 1:
+        raise ValueError(
+            f"`1 <= connectivity <= num_qubits - 1` must hold, but got {connectivity=}, {num_qubits=}: "
+            "a CNOT would control itself."
+        )
+    if num_layers < 0:
+        raise ValueError(f"`num_layers >= 0` must hold, but got {num_layers=}.")
+    _check_size(num_qubits, num_qubits * (1 + 3 * num_layers * connectivity), "`num_layers`")
+    column = tuple(ry(wire, parameter=wire) for wire in range(num_qubits))
+    parts = [Circuit(num_qubits, column)]
+    for _ in range(num_layers):
+        for distance in range(1, connectivity + 1):
+            cnots = tuple(cnot(wire, (wire + distance) % num_qubits) for wire in range(num_qubits))
+            parts.append(Circuit(num_qubits, cnots + column + cnots[::-1]))
+    return _in_sequence(num_qubits, parts)
+
+
 def reuploading_circuit(
     num_qubits: int, num_reuploads: int, num_main_layers: int, num_reupload_layers: int, connectivity: int
 ) -> Circuit:

@@ -4,16 +4,19 @@ from qlit.heads.ansatz_pqc import AnsatzPQC
 from qlit.heads.base import Head
 from qlit.heads.circuit_pqc import CircuitPQC
 from qlit.heads.classical import LinearHead, MLPHead
-from qlit.heads.encoders import Encoder, ParallelEncoders, SimulatedQuantumEncoder
+from qlit.heads.encoders import AmplitudeEncoder, Encoder, ParallelEncoders, SimulatedQuantumEncoder
 from qlit.heads.estimators import EstimatorHead, LogisticRegressionHead, SVCHead
 from qlit.heads.gate_noise import GateNoise
 from qlit.heads.hybrid import HybridHead
 from qlit.heads.learned_encoders import NeuralEncoder, ProjectedEncoder
+from qlit.heads.pair_encoder import PairEncoder
+from qlit.heads.pair_features import PairCosine, PairFeatures
 from qlit.heads.pqc import ReuploadingPQC
 from qlit.heads.preprocessing import Centering, Preprocessing, PrincipalComponents
 from qlit.heads.qnode_pqc import QNodePQC
 
 __all__ = [
+    "AmplitudeEncoder",
     "AnsatzPQC",
     "Centering",
     "CircuitPQC",
@@ -26,6 +29,9 @@ __all__ = [
     "LogisticRegressionHead",
     "MLPHead",
     "NeuralEncoder",
+    "PairCosine",
+    "PairEncoder",
+    "PairFeatures",
     "ParallelEncoders",
     "Preprocessing",
     "PrincipalComponents",

@@ -83,18 +83,21 @@ def amplitude_encoding(features_BD: Tensor, num_qubits: int, *, pad_with: float 
     padding = 2**num_qubits - features_BD.shape[1]
     amplitudes_BN = torch.constant_pad_nd(features_BD, (0, padding), pad_with) if padding else features_BD
     norms_B1 = torch.linalg.vector_norm(amplitudes_BN, dim=1, keepdim=True)
-    # One transfer; a NaN is not above 0.
-    if not _UNCHECKED.get() and not all(0 < norm < math.inf for (norm,) in norms_B1.tolist()):
-        raise ValueError(
-            "Amplitude encoding needs finite vectors that are not all zeros, but this batch contains others."
-        )
+    check_norms(norms_B1, "Amplitude encoding needs finite vectors that are not all zeros")
     state_BN: Tensor = amplitudes_BN / norms_B1
     return state_BN.contiguous()
 
 
+def check_norms(norms: Tensor, needs: str) -> None:
+    """Raise a ValueError, which begins with `needs`, if a norm is 0 or not finite; not within `unchecked_norms`."""
+    # One transfer; a NaN is not above 0.
+    if not _UNCHECKED.get() and not all(0 < norm < math.inf for norm in norms.flatten().tolist()):
+        raise ValueError(f"{needs}, but this batch contains others.")
+
+
 @contextmanager
 def unchecked_norms() -> Iterator[None]:
-    """Context in which `amplitude_encoding` does not look at norms, which takes a transfer from the device."""
+    """Context in which `check_norms` does not look at norms, which takes a transfer from the device."""
     token = _UNCHECKED.set(True)
     try:
         yield
@@ -113,8 +116,49 @@ def check_amplitudes(num_features: int, num_qubits: int) -> None:
         )
 
 
+def check_num_outputs(num_outputs: int, num_qubits: int) -> None:
+    """Raise a ValueError unless an encoder has a qubit for every output."""
+    if not 1 <= num_outputs <= num_qubits:
+        raise ValueError(
+            f"An encoder returns the <Z> of its first qubits, so `1 <= num_outputs <= num_qubits` must hold, "
+            f"but got {num_outputs=}, {num_qubits=}. Raise the encoder's `num_qubits` or the number of encoders."
+        )
+
+
+class AmplitudeEncoder(RunsCircuit, Encoder):
+    """An encoder whose embeddings are the initial state of a trainable circuit: exact <Z>, scaled to angles.
+
+    Its constructor sets `num_outputs` and the attributes below, and compiles the circuit.
+    """
+
+    num_qubits: int
+    wires: tuple[int, ...]
+    """The measured wires, one for each output."""
+    theta: nn.Parameter
+    """Parameters of the circuit, radians."""
+    angle_scale: nn.Parameter
+
+    @abstractmethod
+    def states(self, embeddings_BD: Tensor) -> Tensor:
+        """Initial states of the circuit, real, normalised, shape (B, N)."""
+
+    def forward(self, embeddings_BD: Tensor) -> Tensor:
+        state_BN = self.states(embeddings_BD)
+        return self.angle_scale * self.compiled.expectation(self.theta, state=state_BN, wires=self.wires)
+
+    def angles_for(self, engine: Engine, embeddings_BD: Tensor) -> Tensor | list[CircuitAngles]:
+        most_amplitudes = engine.taken_on(embeddings_BD.device.type).capabilities.encoder_amplitudes
+        if engine.name != self.engine.name or len(embeddings_BD) << self.num_qubits > most_amplitudes:
+            return super().angles_for(engine, embeddings_BD)
+        state_BN = self.states(embeddings_BD)
+        return [CircuitAngles(self.compiled, self.theta, self.angle_scale, state_BN, self.wires)]
+
+    def is_replayable(self, device_type: str) -> bool:
+        return self.engine.taken_on(device_type, self.circuit).capabilities.replayable
+
+
 @final
-class SimulatedQuantumEncoder(RunsCircuit, Encoder):
+class SimulatedQuantumEncoder(AmplitudeEncoder):
     """A simulated quantum encoder (sQE): amplitude encoding, a trainable circuit, exact <Z>, scaled to angles.
 
     Q_e * (C + 1 + layers * C) + 1 parameters: 28 * Q_e + 1 by default.
@@ -148,11 +192,7 @@ class SimulatedQuantumEncoder(RunsCircuit, Encoder):
         engine: str = "auto",
     ) -> None:
         super().__init__()
-        if not 1 <= num_outputs <= num_qubits:
-            raise ValueError(
-                f"An encoder returns the <Z> of its first qubits, so `1 <= num_outputs <= num_qubits` must hold, "
-                f"but got {num_outputs=}, {num_qubits=}. Raise the encoder's `num_qubits` or the number of encoders."
-            )
+        check_num_outputs(num_outputs, num_qubits)
         check_finite("pad_with", pad_with)
         check_finite("init_std", init_std, least=0)
         self.num_outputs = num_outputs
@@ -165,20 +205,6 @@ class SimulatedQuantumEncoder(RunsCircuit, Encoder):
         self.engine.check_shots(None)
         self.theta = nn.Parameter(init_std * torch.randn(self.circuit.num_parameters))
         self.angle_scale = nn.Parameter(torch.ones(()))
-
-    def forward(self, embeddings_BD: Tensor) -> Tensor:
-        state_BN = self.states(embeddings_BD)
-        return self.angle_scale * self.compiled.expectation(self.theta, state=state_BN, wires=self.wires)
-
-    def angles_for(self, engine: Engine, embeddings_BD: Tensor) -> Tensor | list[CircuitAngles]:
-        most_amplitudes = engine.taken_on(embeddings_BD.device.type).capabilities.encoder_amplitudes
-        if engine.name != self.engine.name or len(embeddings_BD) << self.num_qubits > most_amplitudes:
-            return super().angles_for(engine, embeddings_BD)
-        state_BN = self.states(embeddings_BD)
-        return [CircuitAngles(self.compiled, self.theta, self.angle_scale, state_BN, self.wires)]
-
-    def is_replayable(self, device_type: str) -> bool:
-        return self.engine.taken_on(device_type, self.circuit).capabilities.replayable
 
     def states(self, embeddings_BD: Tensor) -> Tensor:
         """Initial states of the circuit, real, normalised, shape (B, N).

@@ -198,8 +198,9 @@ class SVCHead(EstimatorHead):
         )
 
     def check_features(self, num_features: int) -> None:
+        num_inputs = self.num_inputs(num_features)  # its preprocessing may refuse D
         if len(self.support_vectors):
-            check_made_for(self.support_vectors.shape[1], self.num_inputs(num_features))
+            check_made_for(self.support_vectors.shape[1], num_inputs)
 
     def forward(self, embeddings_BD: Tensor) -> Tensor:
         check_fitted(self.support_vectors, "SVCHead")

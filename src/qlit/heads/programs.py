@@ -15,7 +15,7 @@ from qlit.circuits.openqasm import to_openqasm
 from qlit.engines import AutoEngine
 from qlit.heads.base import Head
 from qlit.heads.circuit_pqc import CircuitPQC
-from qlit.heads.encoders import Encoder, ParallelEncoders, SimulatedQuantumEncoder
+from qlit.heads.encoders import AmplitudeEncoder, Encoder, ParallelEncoders
 from qlit.heads.hybrid import HybridHead
 
 
@@ -114,7 +114,7 @@ def programs_of(head: Head, embedding_D: Tensor) -> HeadPrograms:
     angles: list[Angle] = []
     encoders = exact.encoder.members() if isinstance(exact.encoder, ParallelEncoders) else [exact.encoder]
     for number, encoder in enumerate(encoders):
-        if isinstance(encoder, SimulatedQuantumEncoder):
+        if isinstance(encoder, AmplitudeEncoder):
             program = _of_encoder(encoder, features_1O, "encoder" if len(encoders) == 1 else f"encoder_{number}")
             programs.append(program)
             scale = encoder.angle_scale.item()
@@ -139,7 +139,7 @@ def programs_of(head: Head, embedding_D: Tensor) -> HeadPrograms:
     )
 
 
-def _of_encoder(encoder: SimulatedQuantumEncoder, features_1O: Tensor, name: str) -> Program:
+def _of_encoder(encoder: AmplitudeEncoder, features_1O: Tensor, name: str) -> Program:
     return _program(name, encoder, encoder.wires, state_1N=encoder.states(features_1O))
 
 

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from qlit.circuits.entanglement import haar_entanglement, meyer_wallach
 from qlit.engines.ensembles import bloch_vectors
-from qlit.heads import CircuitPQC, Head, HybridHead, SimulatedQuantumEncoder
+from qlit.heads import AmplitudeEncoder, CircuitPQC, Head, HybridHead
 
 MAX_QUBITS = 16
 """Widest circuit that is looked at: wider ones would take longer than the training."""
@@ -57,15 +57,13 @@ def trained_states(head: HybridHead, embeddings_BD: Tensor) -> TrainedStates:
     with ExitStack() as stack:
         stack.enter_context(undisturbed(head))
         for name, module in head.named_modules():
-            if isinstance(
-                module, SimulatedQuantumEncoder
-            ):  # perhaps inside another encoder, which transforms its input
+            if isinstance(module, AmplitudeEncoder):  # perhaps inside another encoder, which transforms its input
                 stack.callback(module.register_forward_pre_hook(_keep(inputs, name)).remove)
         angles_BQ = head.encoder(head.preprocessed(embeddings_BD))
         found = TrainedStates(_plain(angles_BQ).numpy())
         for name, embeddings in inputs.items():
             encoder = head.get_submodule(name)
-            assert isinstance(encoder, SimulatedQuantumEncoder)
+            assert isinstance(encoder, AmplitudeEncoder)
             _add(found, name, encoder, state_SN=encoder.states(embeddings))
         if isinstance(head.pqc, CircuitPQC):
             vectors = _add(found, "pqc", head.pqc, angles_SA=angles_BQ)
@@ -76,7 +74,7 @@ def trained_states(head: HybridHead, embeddings_BD: Tensor) -> TrainedStates:
 def has_circuits(head: Head) -> bool:
     """Whether `trained_states` finds a circuit in a head."""
     return isinstance(head, HybridHead) and any(
-        isinstance(module, SimulatedQuantumEncoder | CircuitPQC) for module in head.modules()
+        isinstance(module, AmplitudeEncoder | CircuitPQC) for module in head.modules()
     )
 
 

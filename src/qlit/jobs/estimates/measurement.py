@@ -13,7 +13,7 @@ import torch
 from torch import nn
 
 from qlit.engines.memory import check_free
-from qlit.heads import Encoder, Head, SimulatedQuantumEncoder
+from qlit.heads import AmplitudeEncoder, Encoder, Head
 from qlit.jobs.estimates.circuits import circuits_of
 
 BUDGET_S = 2.0  # for all measurements, unless one step alone takes longer
@@ -143,7 +143,7 @@ def _num_features(head: nn.Module) -> int:
     for module in head.modules():  # outermost first, because a projection determines the input of the encoder after it
         if isinstance(module, Head | Encoder) and module.num_features is not None:
             return module.num_features
-    encoders = [module for module in head.modules() if isinstance(module, SimulatedQuantumEncoder)]
+    encoders = [module for module in head.modules() if isinstance(module, AmplitudeEncoder)]
     return min([_NUM_FEATURES, *(1 << each.num_qubits for each in encoders)])
 
 
