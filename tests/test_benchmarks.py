@@ -12,6 +12,7 @@ import pytest
 import torch
 
 from qlit.circuits import Gate, encoder_circuit, reuploading_circuit
+from qlit.engines import native_engine
 
 BENCHMARKS = Path(__file__).resolve().parents[1] / "benchmarks"
 
@@ -162,3 +163,29 @@ def test_the_reference_agrees_with_central_differences(work):
         for slot in range(len(found)):
             difference = (loss(which, slot, step) - loss(which, slot, -step)) / (2 * step)
             assert abs(difference - found[slot]) < 1e-7  # gradients reach 10, not 1: rounding 1e-10, truncation 1e-9
+
+
+@pytest.mark.skipif(not native_engine.is_built(), reason="needs the compiled extension")
+def test_the_kernels_alone_have_a_share_of_the_peak():
+    command = [sys.executable, str(BENCHMARKS / "kernels.py"), "--qubits", "6", "--turns", "1", "--seconds", "0.05"]
+    kernels = native_engine.available_kernels()[-2:]
+    done = subprocess.run([*command, "--kernels", *kernels], capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0, done.stderr
+    rows = [[cell.strip() for cell in line.split("|")[1:-1]] for line in done.stdout.splitlines()[2:]]
+    assert [row[:2] for row in rows] == [["6", name] for name in kernels]
+    for row in rows:
+        forward, backward, both = (float(row[k]) for k in (2, 4, 6))
+        assert both == pytest.approx(forward + backward, abs=2e-4)
+        shares = [float(row[k].removesuffix("%")) for k in (3, 5, 7)]
+        # 2, 6 and 8 multiply-adds a pair of amplitudes and rotation, at one peak; printed to 0.1 us and 0.1 %
+        work = [share * ms / fma for share, ms, fma in zip(shares, (forward, backward, both), (2, 6, 8), strict=True)]
+        assert min(work) > 0
+        assert max(work) < 1.1 * min(work)
+
+
+def test_a_kernel_that_is_not_there_ends_the_benchmark():
+    command = [sys.executable, str(BENCHMARKS / "kernels.py"), "--qubits", "6", "--kernels", "sse9"]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=300)
+    assert done.returncode == 1
+    assert done.stderr.strip().startswith("This machine has the kernels ")
+    assert len(done.stderr.strip().splitlines()) == 1
