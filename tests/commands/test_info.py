@@ -38,4 +38,4 @@ def test_passwords_of_a_server_are_not_printed(capsys, monkeypatch):
 def test_kernels_are_those_of_the_engine():
     kernels = native_engine.available_kernels()
     assert bool(kernels) == native_engine.is_built()
-    assert set(kernels) <= {"avx512", "avx2", "plain"}
+    assert set(kernels) <= {"avx512_amd", "avx512", "avx2", "plain"}

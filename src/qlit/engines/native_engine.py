@@ -56,7 +56,10 @@ def why_not_built() -> str:
 
 
 def available_kernels() -> list[str]:
-    """Kernels that this processor runs, fastest first: avx512, avx2, plain; empty if the extension is not built."""
+    """Kernels that this processor runs, fastest first; empty if the extension is not built.
+
+    They are avx512_amd and avx512 (the former first on AMD's processors), avx2 and plain.
+    """
     return [] if _extension is None else list(_extension.available_kernels())
 
 
@@ -68,7 +71,7 @@ class NativeEngine(Engine):
     for any number of threads. Tensors must be contiguous.
 
     Args:
-        kernels: Which code to run: avx512, avx2 or plain; None for the fastest that the processor has.
+        kernels: Which code to run: avx512_amd, avx512, avx2 or plain; None for the fastest that the processor has.
 
     Raises:
         ValueError: If the extension was not built, or the processor has no such kernels.

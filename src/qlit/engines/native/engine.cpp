@@ -8,7 +8,7 @@
 namespace qlit {
 
 #if defined(QLIT_X86)
-extern const KernelSet kernels_avx512, kernels_avx2;
+extern const KernelSet kernels_avx512, kernels_avx512_amd, kernels_avx2;
 #endif
 extern const KernelSet kernels_plain;
 
@@ -23,8 +23,10 @@ std::vector<const KernelSet*> available_kernels() {
     const bool has_avx512 = __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512dq") &&
                             __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512vl");
 #endif
-    if (has_avx512)
-        sets.push_back(&kernels_avx512);
+    if (has_avx512) sets.push_back(&kernels_avx512);
+#if !defined(QLIT_EMULATE_AVX512)
+    if (has_avx512) sets.insert(__builtin_cpu_is("amd") ? sets.begin() : sets.end(), &kernels_avx512_amd);
+#endif
     if (has_avx2) sets.push_back(&kernels_avx2);
 #endif
     sets.push_back(&kernels_plain);

@@ -8,7 +8,7 @@
 
 namespace qlit {
 
-// The kernels this processor can run, best first: avx512, avx2, plain.
+// The kernels this processor can run, best first: avx512_amd, avx512 (AMD's; others reverse the two), avx2, plain.
 std::vector<const KernelSet*> available_kernels();
 
 template <class T>

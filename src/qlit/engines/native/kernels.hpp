@@ -19,16 +19,20 @@ struct Run {
 // Whether the pair that starts at register r sees a set control.
 constexpr bool is_swapped(int control, int r) { return control >= 1 && control < kInsideControl && (r >> (control - 1) & 1); }
 
-// Keeps the compiler from joining a product and its sum into one multiply-add. Processors such as Zen 3 cannot store while
-// both pipes execute multiply-adds. In the first QLIT_SPLIT_FORWARD or QLIT_SPLIT_BACKWARD gates of a pass, one of the two
-// multiply-adds of a pair is split. The number of instructions stays the same, because a multiply-add needs a copy of the
-// operand that it overwrites. Measured on Zen 3, blocks in the L1 cache, 24 products and 8 stores a visit: forward 14.3
-// cycles with three gates split, 15.4 with two, 17.2 with one; backward 14.6 with one, and no less with two.
+// Keeps the compiler from joining a product and its sum into one multiply-add. AMD's processors cannot store while both
+// pipes execute multiply-adds, and add in other pipes. In the first QLIT_SPLIT_FORWARD or QLIT_SPLIT_BACKWARD gates of a
+// pass, one of the two multiply-adds of a pair is split. The number of instructions stays the same, because a multiply-add
+// needs a copy of the operand that it overwrites. Measured, blocks in the L1 cache, 24 products and 8 stores a visit:
+// - Zen 3, AVX2: forward 14.3 cycles with three gates split, 15.4 with two, 17.2 with one; backward 14.6 with one, and no
+//   less with two.
+// - Zen 5, AVX-512: forward 12.4 cycles with three, 13.4 with two, 13.6 with one, 15.2 with none, where the products alone
+//   take 12; backward (72 products, 16 stores) 35 with one, 38 with none, and no less with two.
+// Intel's processors add vectors of 64 bytes in the pipes that multiply them, so that a split costs one instruction there.
 template <bool Split, class V>
 QLIT_INLINE V product(V a, V b) {
     V c = a * b;
 #if defined(__x86_64__)
-    if constexpr (Split) asm("" : "+x"(c));
+    if constexpr (Split) asm("" : "+v"(c));
 #endif
     return c;
 }
