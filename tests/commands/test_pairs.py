@@ -191,6 +191,21 @@ def test_pairs_are_refused_where_they_have_no_meaning(qlit):
     assert (status != 0, "both name the column '#1 String'" in err) == (True, True)
 
 
+@pytest.mark.parametrize(
+    "options",
+    [
+        ["--model.head.encoder", "qlit.heads.PairEncoder", "--model.head.encoder.num_qubits", "4"],
+        ["--model.head.preprocessing", "qlit.heads.PairFeatures"],
+    ],
+    ids=["PairEncoder", "PairFeatures"],
+)
+def test_heads_for_pairs_refuse_single_sentences(qlit, options):
+    single = ("--data.second_text_column", "", "--model.head.encoder.connectivity", "1")
+    status, _, err = qlit("fit", "--config", "config.yaml", *options, *single)
+    named = options[1].rpartition(".")[2]
+    assert (status, f"{named} takes pairs of sentences, but pairs.csv is read as single" in err) == (1, True), err
+
+
 def test_pairs_are_refused_by_a_model_of_single_sentences(tmp_path, trained, capsys, monkeypatch):
     monkeypatch.chdir(tmp_path)
     config = json.loads((trained / "config.yaml").read_text())

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from qlit.data.quoting import joined
-from qlit.heads import CircuitPQC, EstimatorHead, Head
+from qlit.heads import CircuitPQC, EstimatorHead, Head, PairCosine, PairEncoder, PairFeatures
 
 if TYPE_CHECKING:
     from qlit.training.datamodule import SentenceDataModule
@@ -26,6 +26,12 @@ def check_head(head: Head, data: "SentenceDataModule", num_features: int | None)
             f"The data has {data.num_classes} classes ({joined(data.texts.label_names)}), but the head has "
             f"num_classes={head.num_classes}. {' '.join([*doubts, 'Otherwise set' if doubts else 'Set'])} "
             f"the head's `num_classes` to {data.num_classes}."
+        )
+    for_pairs = [module for module in head.modules() if isinstance(module, PairCosine | PairEncoder | PairFeatures)]
+    if for_pairs and data.embeds_single_sentences:
+        raise ValueError(
+            f"{type(for_pairs[0]).__name__} takes pairs of sentences, but {data.texts.name} is read as single "
+            "sentences: set `data.second_text_column`, or take another head."
         )
     if num_features is not None:
         head.check_features(num_features)

@@ -294,6 +294,11 @@ class SentenceDataModule(pl.LightningDataModule):
         return embedding_dim_of(self._folder.path, of_pairs=self.texts.are_pairs)
 
     @property
+    def embeds_single_sentences(self) -> bool:
+        """Whether a body embeds single sentences, no pairs; rows of given embeddings may be either."""
+        return self._folder is not None and not self.texts.are_pairs
+
+    @property
     def embedded_by(self) -> str:
         """The body, or the size of embeddings of a file, in words."""
         return f"body {self.body_name}" if self._folder is not None else f"embeddings of {self.known_dim} features"
