@@ -158,6 +158,18 @@ def test_the_pareto_front_is_drawn_printed_and_stored(compared, monkeypatch, cap
     assert "a comparison needs two runs at least" in refused(ids[0], "--pareto", "one.png")
 
 
+def test_models_can_be_compared_with_the_first_alone(compared, monkeypatch, capsys):
+    monkeypatch.chdir(compared)
+    third = ["--config", f"{QUICKSTART} --model.lr 0.03"]
+    assert main(["compare", *CONFIGS, *third, *OVERRIDES, "--against_first", "--json", "first.json"]) == 0
+    pairs = json.loads((compared / "first.json").read_text())["pairs"]
+    assert [(pair["first"], pair["second"]) for pair in pairs] == [
+        ("quickstart", "quickstart lr 0.02"),
+        ("quickstart", "quickstart lr 0.03"),
+    ]
+    assert "one of these 2 is wrong" in " ".join(capsys.readouterr().out.split())
+
+
 def test_runs_are_compared_by_their_ids(compared, monkeypatch, capsys):
     monkeypatch.chdir(compared)
     ids = [run.info.run_id for run in all_runs(compared, "pair")]

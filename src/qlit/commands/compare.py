@@ -43,6 +43,9 @@ def run(command: str, arguments: list[str]) -> int:
         models, stores = _models_of_series(series), series.stores
     comparison = compare(models, None if options.margin is None else options.margin / 100)
     fronts = pareto_fronts(comparison, _operations(models, stores)) if options.pareto else ()
+    if options.against_first:  # after the fronts, whose models are compared with each other
+        reference = comparison.models[0].name
+        comparison = replace(comparison, pairs=tuple(each for each in comparison.pairs if each.first == reference))
     if options.json:
         found = asdict(comparison) | ({"pareto": [asdict(front) for front in fronts]} if fronts else {})
         text = json.dumps(found, indent=2, allow_nan=False)

@@ -34,6 +34,11 @@ def parser_of(prog: str) -> CommandParser:
         metavar="POINTS",
         help="largest loss of accuracy that counts as none, chosen before the runs: say which model is not worse",
     )
+    parser.add_argument(
+        "--against_first",
+        action="store_true",
+        help="compare every model with the first one only, not with each other",
+    )
     parser.add_argument("--json", metavar="FILE", help="write all numbers to a file, too")
     parser.add_argument("--plot", metavar="FILE", help="write a figure to a file, too: .png, .svg or .pdf")
     parser.add_argument(
