@@ -12,6 +12,7 @@ from qlit.tracking.predictions import FILE_NAME, Predictions
 UNEVEN = [
     *SMALL, "--trainer.max_epochs", "3", "--data.train_fraction", "0.79", "--data.max_test", "21",
     "--data.eval_batch_size", "8", "--model.lr_decay", "0.9",
+    "--model.head.preprocessing", "qlit.heads.PrincipalComponents", "--model.head.preprocessing.num_components", "40",
 ]  # fmt: skip
 TWO = ["--trainer.strategy", "ddp", "--trainer.devices", "2", "--trainer.accelerator", "cpu"]
 # Both trainings run in a shell that an allocation, and something of rank 1, left these variables in.
@@ -90,7 +91,7 @@ def test_two_processes_train_a_body(tmp_path, strategy):
     options = [
         "--data.trainable_body", "true", "--data.num_per_label", "8", "--data.train_fraction", "0.82",
         "--data.batch_size", "4", "--data.max_test", "5", "--data.eval_batch_size", "3",
-        "--model.head.encoder.pad_with", "0.15", "--model.head.encoder.center", "false",
+        "--model.head.encoder.pad_with", "0.15", "--model.head.preprocessing", "null",
     ]  # fmt: skip
     status, out, err = run_new(tmp_path, "fit", *SMALL, *options, *TWO, "--trainer.strategy", strategy)
     assert status == 0, err

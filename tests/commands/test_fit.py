@@ -125,7 +125,7 @@ def test_the_same_seed_gives_the_same_run_bit_for_bit(fitted, tmp_path):
 
 def test_a_trainable_body_is_trained_and_goes_into_the_checkpoint(tmp_path):
     arguments = [*SMALL, "--data.trainable_body", "true", "--data.num_per_label", "10", "--trainer.max_epochs", "1"]
-    arguments += ["--model.head.encoder.center", "false", "--model.body_lr", "1e-4"]
+    arguments += ["--model.head.preprocessing", "null", "--model.body_lr", "1e-4"]
     status, out, err = run(tmp_path, "fit", *arguments)
     assert status == 0, err
     assert "body 22,565,376" in out  # MiniLM without its pooler, which mean pooling does not use

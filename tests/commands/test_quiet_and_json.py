@@ -30,6 +30,7 @@ def test_a_fit_prints_its_result_as_json(fitted):
     assert result["scores"]["test/accuracy"] == pytest.approx(kept.data.metrics["test/accuracy"])
     assert result["intervals"]["test/accuracy"] == pytest.approx(wilson_interval(result["scores"]["test/accuracy"], 20))
     assert result["parameters"]["total"] == int(kept.data.params["parameters.total"])
+    assert result["fitted_values"] == int(kept.data.params["parameters.fitted"]) == 384  # the mean embedding
     assert result["best_epoch"] in (0, 1)
     assert "val/selection" not in result["scores"]
 

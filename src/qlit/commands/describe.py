@@ -5,10 +5,12 @@ import textwrap
 from typing import Any
 
 import torch
+from jsonargparse import Namespace
 
+from qlit.heads import Head
 from qlit.jobs.estimates.circuits import circuits_of
 from qlit.jobs.estimates.executions import executions_of, executions_table
-from qlit.jobs.estimates.sizes import fill_local_sizes
+from qlit.jobs.estimates.sizes import fill_local_sizes, local_features
 from qlit.jobs.estimates.training import (
     DTYPES,
     bytes_text,
@@ -37,7 +39,7 @@ def run(command: str, arguments: list[str]) -> int:
     head, data, trainer = made.model.head, made.data, options.trainer
     head.to(DTYPES.get(str(trainer.get("precision")), torch.float32))
     device = device_of(trainer)
-    facts = describe(head, counts_of(made.model), data.batch_size, device)
+    facts = describe(head, counts_of(made.model), data.batch_size, device, num_features=_dimension(head, options.data))
     facts["assumed"] = assumed
     facts |= estimate(head, data, trainer, device, timed=not options.no_timing)
     tested = options.test_after_fit is not False
@@ -54,6 +56,11 @@ def run(command: str, arguments: list[str]) -> int:
     return 0
 
 
+def _dimension(head: Head, data: Namespace) -> int | None:
+    """D of the embeddings, read only if the head has something to fit to them."""
+    return None if head.preprocessing is None else local_features(data)
+
+
 def _table(facts: dict[str, Any]) -> str:
     counts = dict(facts["parameters"])
     total = counts.pop("total")
@@ -62,6 +69,10 @@ def _table(facts: dict[str, Any]) -> str:
     shown = "its support vectors, known after the fit" if total is None else f"{total:>9,}"
     lines = [f"{'trainable parameters':<{width}}  {shown}"]
     lines += [f"{'  ' + name:<{width}}  {count:>9,}" for name, count in counts.items()]
+    if facts["preprocessing"] is not None and facts["preprocessing"]["fitted_values"] != 0:
+        fitted = facts["preprocessing"]["fitted_values"]
+        number = "unknown" if fitted is None else f"{fitted:,}"  # the body is not on this machine
+        lines.append(f"{'fitted, not trained':<{width}}  {number:>9}  {facts['preprocessing']['name']}")
     if facts["assumed"]:
         lines.append(f"assumed: {' and '.join(facts['assumed'])}")
     if facts["circuits"]:

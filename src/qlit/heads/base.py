@@ -58,6 +58,10 @@ class Head(nn.Module, ABC):
         self.preprocessing.check_features(num_features)
         return self.preprocessing.num_outputs(num_features)
 
+    def num_fitted_values(self) -> int:
+        """Number of values that the fit of the preprocessing found, which are no parameters; 0 before it."""
+        return 0 if self.preprocessing is None else sum(each.numel() for each in self.preprocessing.buffers())
+
     @property
     def needs(self) -> str:
         """Requirement on embeddings, as a clause of a message."""
@@ -80,6 +84,8 @@ class Head(nn.Module, ABC):
     def is_replayable(self, device_type: str) -> bool:  # noqa: ARG002 - heads with circuits read it
         """Whether a CUDA graph may record a training step and repeat it: on a device of this type, every step is the
         same sequence of tensor operations, and draws random numbers by torch's generator or from `use_normals` alone.
+
+        It does not speak of the preprocessing, which has a method of this name.
         """
         return False
 

@@ -111,8 +111,8 @@ def check_amplitudes(num_features: int, num_qubits: int) -> None:
         needed = (num_features - 1).bit_length()
         raise ValueError(
             f"Amplitude encoding of {num_features} features needs num_qubits >= {needed}, but the encoder has "
-            f"num_qubits={num_qubits}. Raise the encoder's `num_qubits`, or take a body with smaller embeddings; "
-            "features are never cut."
+            f"num_qubits={num_qubits}. Raise the encoder's `num_qubits`, or give the head a preprocessing with fewer "
+            "outputs; features are never cut."
         )
 
 

@@ -124,7 +124,7 @@ class LogisticRegressionHead(EstimatorHead):
             C=np.inf if self.C is None else self.C, class_weight=self.class_weight, max_iter=self.max_iter
         )
         fitted = self._fitted(estimator, self.preprocessed(embeddings_ND.double()), labels_N)
-        self._keep(weight=fitted.coef_, bias=fitted.intercept_)
+        self.keep(weight=fitted.coef_, bias=fitted.intercept_)
 
     def forward(self, embeddings_BD: Tensor) -> Tensor:
         check_fitted(self.weight, "LogisticRegressionHead")
@@ -190,7 +190,7 @@ class SVCHead(EstimatorHead):
         gamma = named[self.gamma] if isinstance(self.gamma, str) else self.gamma
         estimator = SVC(C=self.C, gamma=gamma, max_iter=-1 if self.max_iter is None else self.max_iter)
         fitted = self._fitted(estimator, inputs_NO, labels_N)
-        self._keep(
+        self.keep(
             support_vectors=fitted.support_vectors_,
             coefficients=_coefficients_of_pairs(fitted.dual_coef_, fitted.n_support_),
             bias=fitted.intercept_,

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 class FittedBuffers(nn.Module):
     """Part of a module whose own buffers are empty until they are fitted, or loaded from a checkpoint."""
 
-    def _keep(self, **buffers: Any) -> None:
+    def keep(self, **buffers: Any) -> None:
         """Set buffers to tensors, arrays or numbers, in the type and on the device that the buffers have."""
         for name, value in buffers.items():
             old = self.get_buffer(name)

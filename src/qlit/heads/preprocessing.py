@@ -82,7 +82,7 @@ class Centering(Preprocessing):
         return True
 
     def fit(self, embeddings_ND: Tensor) -> None:
-        self._keep(mean=embeddings_ND.mean(dim=0))
+        self.keep(mean=embeddings_ND.mean(dim=0))
 
     def num_outputs(self, num_features: int) -> int:
         return num_features
@@ -151,7 +151,7 @@ class PrincipalComponents(Preprocessing):
         if self.whiten:
             deviations_K = scales[: self.num_components] / (num_sentences - 1) ** 0.5
             components_KD = components_KD / deviations_K[:, None]
-        self._keep(mean=mean_D, components=components_KD)
+        self.keep(mean=mean_D, components=components_KD)
 
     def num_outputs(self, num_features: int) -> int:
         self._check_most(num_features)

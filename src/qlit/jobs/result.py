@@ -33,9 +33,10 @@ def result_of(
         checkpoint: The checkpoint with the scored weights; None if there is none.
     Returns:
         `run_id`; `page`, the run in MLflow's UI; `checkpoint`; `data`, `body`, and `split`, a fingerprint; numbers of
-        sentences (`num_train`, `num_validation`, `num_test`); `parameters` by part; `best_epoch`, from 0, None without
-        validation; `select_by`, the validation score that chose it; `scores` by name, None for NaN; `intervals`, 95 %
-        intervals of the accuracies (Wilson's, over the scored sentences); and `notes`.
+        sentences (`num_train`, `num_validation`, `num_test`); `parameters` by part; `fitted_values` of the
+        preprocessing, which are not trained; `best_epoch`, from 0, None without validation; `select_by`, the validation
+        score that chose it; `scores` by name, None for NaN; `intervals`, 95 % intervals of the accuracies (Wilson's,
+        over the scored sentences); and `notes`.
     """
     scores: dict[str, float | None] = {}
     intervals, best_epoch = {}, None
@@ -60,6 +61,7 @@ def result_of(
         "num_validation": len(data.split.validation),
         "num_test": len(data.split.test),
         "parameters": parameter_counts(module),
+        "fitted_values": module.head.num_fitted_values(),
         "best_epoch": best_epoch,
         "select_by": module.select_by,
         "scores": scores,

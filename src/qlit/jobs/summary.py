@@ -49,6 +49,8 @@ def fit_summary(
     counts = parameter_counts(module)
     parts = ", ".join(f"{name} {count:,}" for name, count in counts.items() if name != "total")
     lines = [_heading(data), _line("parameters", f"{counts['total']:,}", f"({parts})")]
+    if (preprocessing := module.head.preprocessing) is not None and (num_fitted := module.head.num_fitted_values()):
+        lines.append(_line("fitted values", f"{num_fitted:,}", f"({type(preprocessing).__name__}, not trained)"))
     lines += [
         _line("measured wires", pqc.measured)
         for pqc in module.head.modules()

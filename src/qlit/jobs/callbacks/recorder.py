@@ -146,6 +146,8 @@ class RunRecorder(pl.Callback):
         head = module.head
         if self._trains and not (isinstance(head, EstimatorHead) and head.num_parameters is None):
             tracker.log_hyperparams({"parameters.total": parameter_counts(module)["total"]})
+        if self._trains and (num_fitted := head.num_fitted_values()):
+            tracker.log_hyperparams({"parameters.fitted": num_fitted})
         if self._trains and isinstance(head, EstimatorHead):
             complaint = {"warning": head.complaint} if head.complaint else {}
             tracker.set_tags({"estimator.converged": str(not head.complaint).lower(), **complaint})

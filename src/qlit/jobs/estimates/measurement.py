@@ -10,7 +10,6 @@ from dataclasses import dataclass
 
 import psutil
 import torch
-from torch import nn
 
 from qlit.engines.memory import check_free
 from qlit.heads import AmplitudeEncoder, Encoder, Head
@@ -138,13 +137,26 @@ def _whole_batches(*limits: float) -> int:
     return max(1, int(min(limits)))
 
 
-def _num_features(head: nn.Module) -> int:
-    """Number of features of the head; if it has no fixed number, that of the paper, limited by the encoders."""
+def _num_features(head: Head) -> int:
+    """Number of features of the head; if it has no fixed number, that of the paper, limited by the encoders.
+
+    Behind a preprocessing, these limits concern its outputs.
+    """
+    if head.preprocessing is not None and head.num_features is None and _takes(head, _NUM_FEATURES):
+        return _NUM_FEATURES
     for module in head.modules():  # outermost first, because a projection determines the input of the encoder after it
         if isinstance(module, Head | Encoder) and module.num_features is not None:
             return module.num_features
     encoders = [module for module in head.modules() if isinstance(module, AmplitudeEncoder)]
     return min([_NUM_FEATURES, *(1 << each.num_qubits for each in encoders)])
+
+
+def _takes(head: Head, num_features: int) -> bool:
+    try:
+        head.check_features(num_features)
+    except ValueError:
+        return False
+    return True
 
 
 def _median_s(run: Callable[[], None], budget_s: float, device: torch.device) -> tuple[float, int]:

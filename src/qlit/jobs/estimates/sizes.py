@@ -3,7 +3,7 @@
 from jsonargparse import Namespace
 
 from qlit.data import expanded
-from qlit.data.contents import num_classes_of
+from qlit.data.contents import num_classes_of, num_features_of
 from qlit.data.cuts import train_and_validation_sizes
 from qlit.data.sources import Sources
 from qlit.heads import Head
@@ -30,6 +30,16 @@ def sizes_before_reading(head: Head, data: SentenceDataModule) -> tuple[int, int
         return None
     split = data.split_of(data.sources.load())
     return len(split.train), len(split.validation)
+
+
+def local_features(data: Namespace) -> int | None:
+    """D of the embeddings of a config's data section; None if they or the body are not on this machine."""
+    if data.embeddings is None and "/" in data.body and not expanded(data.body, "data.body").is_dir():
+        return None
+    try:
+        return num_features_of(vars(data))
+    except FileNotFoundError:
+        return None
 
 
 def fill_local_sizes(config: Namespace) -> list[str]:

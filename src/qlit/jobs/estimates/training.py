@@ -136,11 +136,20 @@ def counts_of(module: SentenceClassifier) -> dict[str, Any]:
     return {"total": None} if unknown else parameter_counts(module)
 
 
-def describe(head: Head, counts: dict[str, Any], batch_size: int, device: torch.device) -> dict[str, Any]:
+def describe(
+    head: Head, counts: dict[str, Any], batch_size: int, device: torch.device, *, num_features: int | None = None
+) -> dict[str, Any]:
     """Counts of a head on a device as plain values.
 
+    Args:
+        head: The head.
+        counts: From `counts_of`.
+        batch_size: Rows of a training batch.
+        device: Device of the training.
+        num_features: D of the embeddings; None if it is not known.
     Returns:
-        `remark` of the head; `parameters` by module and in `total`, None if only a fit determines it; `circuits` with
+        `remark` of the head; `parameters` by module and in `total`, None if only a fit determines it; `preprocessing`,
+        its class and the number of values that it fits (`fitted_values`, None if D is not known); `circuits` with
         qubits, parameters, 1- and 2-qubit gates, engine, why `engine: auto` chose it (None for another setting), runs
         per sample in a training step, and the wires that `measured_wires: auto` chose; `batch_size`; `amplitudes`,
         statevector amplitudes of all circuits for one batch; and `bytes_per_step`, peak memory of the statevectors of
@@ -150,6 +159,7 @@ def describe(head: Head, counts: dict[str, Any], batch_size: int, device: torch.
     return {
         "remark": head.remark,
         "parameters": counts,
+        "preprocessing": _fitted(head, num_features),
         "circuits": [
             {
                 "name": name,
@@ -168,6 +178,15 @@ def describe(head: Head, counts: dict[str, Any], batch_size: int, device: torch.
         "amplitudes": sum(batch_size * runs * 2**circuit.num_qubits for circuit, _, runs in circuits.values()),
         "bytes_per_step": bytes_per_step(head, batch_size, device),
     }
+
+
+def _fitted(head: Head, num_features: int | None) -> dict[str, Any] | None:
+    made, known = head.preprocessing, head.num_features or num_features
+    if made is None:
+        return None
+    if not made.is_fitted_once():
+        return {"name": type(made).__name__, "fitted_values": 0}
+    return {"name": type(made).__name__, "fitted_values": None if known is None else made.num_fitted(known)}
 
 
 def _measured(module: nn.Module) -> dict[str, Any]:
