@@ -22,7 +22,8 @@ constexpr bool is_swapped(int control, int r) { return control >= 1 && control <
 // Keeps the compiler from joining a product and its sum into one multiply-add. AMD's processors cannot store while both
 // pipes execute multiply-adds, and add in other pipes. In the first QLIT_SPLIT_FORWARD or QLIT_SPLIT_BACKWARD gates of a
 // pass, one of the two multiply-adds of a pair is split. The number of instructions stays the same, because a multiply-add
-// needs a copy of the operand that it overwrites. Measured, blocks in the L1 cache, 24 products and 8 stores a visit:
+// needs a copy of the operand that it overwrites. Measured, blocks in the L1 cache, 24 products and 8 stores a visit (the
+// clock read a few per cent low, so these cycles compare with one another alone):
 // - Zen 3, AVX2: forward 14.3 cycles with three gates split, 15.4 with two, 17.2 with one; backward 14.6 with one, and no
 //   less with two.
 // - Zen 5, AVX-512: forward 12.4 cycles with three, 13.4 with two, 13.6 with one, 15.2 with none, where the products alone
