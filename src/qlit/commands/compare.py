@@ -138,7 +138,10 @@ def _operations(models: Sequence[Model], stores: Sequence[KeptRuns]) -> dict[str
         text = store.text(model.runs[0].run_id, "config.yaml")
         found[model.name] = None
         with suppress(UsageError, ValueError):  # the store may be shared, so only listed classes are made
-            found[model.name] = None if text is None else operations_of(trained_model_of(text)[0].head)
+            width = model.runs[0].tags.get("data.num_features", "")
+            if text is not None:
+                num_features = int(width) if width.isdecimal() else None
+                found[model.name] = operations_of(trained_model_of(text)[0].head, num_features)
     return found
 
 

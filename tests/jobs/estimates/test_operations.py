@@ -11,6 +11,7 @@ from qlit.heads import (
     LinearHead,
     LogisticRegressionHead,
     MLPHead,
+    PrincipalComponents,
     ReuploadingPQC,
     SimulatedQuantumEncoder,
     SVCHead,
@@ -47,6 +48,17 @@ def test_circuits_count_by_their_amplitudes_and_gates_and_layers_by_their_parame
     assert operations_of(LinearHead(num_features=10)) == 2 * 11
     assert operations_of(MLPHead(num_features=10, num_hidden_layers=1, hidden_dim=4)) == 2 * (44 + 10)
     assert operations_of(LogisticRegressionHead(num_features=10)) == 2 * 11
+
+
+def test_components_count_by_the_features_of_the_embeddings():
+    def encoder(num_outputs):
+        return SimulatedQuantumEncoder(num_outputs, num_qubits=4, connectivity=1, num_layers=1)
+
+    head = HybridHead(encoder, ReuploadingPQC(3, num_reuploads=1), preprocessing=PrincipalComponents(num_components=7))
+    assert operations_of(head) is None
+    assert operations_of(head, 20) == operations_of(hybrid()) + 2 * 7 * 20
+    regression = LogisticRegressionHead(num_features=10, preprocessing=PrincipalComponents(num_components=4))
+    assert operations_of(regression) == 2 * 5 + 2 * 4 * 10
 
 
 def test_noise_counts_every_run_of_an_evaluation():

@@ -121,6 +121,7 @@ class RunRecorder(pl.Callback):
         self._recorded = True
         split = data.split
         sizes = {f"data.num_{part}": str(len(getattr(split, part))) for part in ("train", "validation", "test")}
+        sizes["data.num_features"] = str(data.embedding_dim)
         tags = {"split.fingerprint": split.fingerprint, "split.num_leaked": str(split.num_leaked), **sizes}
         if data.texts.note:
             tags["mlflow.note.content"] = data.texts.note

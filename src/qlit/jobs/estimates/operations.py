@@ -10,7 +10,7 @@ from qlit.jobs.estimates.energy import FLOP_ONE_QUBIT, FLOP_TWO_QUBIT
 _LINEAR = (nn.Linear, nn.BatchNorm1d)
 
 
-def operations_of(head: Head) -> int | None:
+def operations_of(head: Head, num_features: int | None = None) -> int | None:
     """Estimate the floating-point operations of the inference of one sentence, without its embedding.
 
     A circuit of Q qubits with SQ one-qubit and TQ two-qubit gates takes 2^Q (4 SQ + 8 TQ), and as many again for every
@@ -18,12 +18,15 @@ def operations_of(head: Head) -> int | None:
 
     Args:
         head: The head.
+        num_features: D of the embeddings; None if only the head may tell.
     Returns:
-        The number; None if a part is of an unknown kind, or only a fit determines its size (SVC).
+        The number; None if a part is of an unknown kind, or its size is not known (an SVC before its fit, components of
+        embeddings of unknown D).
     Source: arXiv:2504.08732, sec. VII.B.
     """
     if isinstance(head, EstimatorHead) and not isinstance(head, LogisticRegressionHead):
         return None
+    num_features = num_features if head.num_features is None else head.num_features
     circuits = circuits_of(head, torch.device("cpu"))
     count = 2 * head.num_parameters if isinstance(head, LogisticRegressionHead) else 0
     for name, module in head.named_modules():
@@ -37,10 +40,9 @@ def operations_of(head: Head) -> int | None:
         elif isinstance(module, _LINEAR):
             count += 2 * sum(parameter.numel() for parameter in module.parameters())
         elif isinstance(module, PrincipalComponents):
-            num_features = getattr(head, "num_features", None)
             if num_features is None:
                 return None
-            count += 2 * module.num_components * int(num_features)
+            count += 2 * module.num_components * num_features
         elif any(True for _ in module.parameters(recurse=False)):
             return None
     return count
