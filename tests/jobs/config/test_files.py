@@ -130,3 +130,10 @@ def test_null_is_taken_where_the_type_allows_it(parsed):
     config = parsed("--model.head.pqc.shots", "null", "--data.max_test", "null", "--data.cache_dir", "null")
     assert config.model.head.init_args.pqc.shots is config.data.max_test is config.data.cache_dir is None
     parsed("--config", "trainer: null")  # all of its keys are comments
+
+
+@pytest.mark.parametrize("text", ["#1.csv", "~", "&a"])
+def test_an_option_is_null_only_where_it_says_null(parsed, text):
+    assert parsed("--data.test_source", text).data.test_source == text
+    assert parsed(f"--data.cache_dir={text}").data.cache_dir == text
+    assert parsed("--data.test_source", text, "--data.test_source", "null").data.test_source is None

@@ -11,6 +11,8 @@ from jsonargparse._paths import Path
 from qlit.runtime.yaml_text import YamlTextError, check_yaml, loaded, read_text, shortened
 
 _SECTIONS = {"model", "data", "tracking", "trainer", "contrastive"}
+_NULLS = {"null", "Null", "NULL"}
+"""Values of options that mean null."""
 
 
 @cache
@@ -24,6 +26,8 @@ def use_bounded_yaml() -> None:
         name = f"the value {shortened(text)!r}"
         check_yaml(text, name)
         content = plain(text)
+        if content is None and text.strip() not in _NULLS:
+            return text  # a file named #1.csv, or the folder ~: YAML takes both for null
         check_class_paths(content, name)
         return content
 
