@@ -44,7 +44,18 @@ def trained(tmp_path_factory):
         "data": {"source": str(folder / "data"), "splits": "given", "body": str(folder / "tiny")},
         "model": {
             "lr": 0.3,
-            "head": {"class_path": "qlit.heads.LinearHead", "init_args": {"num_features": 8, "num_classes": 3}},
+            "head": {
+                "class_path": "qlit.heads.LinearHead",
+                "init_args": {
+                    "num_features": 8,
+                    "num_classes": 3,
+                    # a test source alone has no training sentences that could be too few for it
+                    "preprocessing": {
+                        "class_path": "qlit.heads.PrincipalComponents",
+                        "init_args": {"num_components": 8},
+                    },
+                },
+            },
         },
     }
     (folder / "config.yaml").write_text(json.dumps(config))

@@ -12,13 +12,14 @@ if TYPE_CHECKING:
 _PARTS = {"fit": ("train", "val", "test"), "validate": ("val",), "test": ("test",)}
 
 
-def check_head(head: Head, data: "SentenceDataModule", num_features: int | None) -> None:
+def check_head(head: Head, data: "SentenceDataModule", num_features: int | None, *, is_trained: bool) -> None:
     """Raise a ValueError if a head cannot be trained or scored on the data.
 
     Args:
         head: The head.
         data: Data with a loaded split.
         num_features: Dimension D of the body's embeddings; None if it is unknown before the first embedding.
+        is_trained: Whether the head is trained, so that its preprocessing is fitted to the training split.
     """
     if data.num_classes != head.num_classes:
         doubts = [notice.text for notice in data.texts.notices if notice.key == "minus_one"]
@@ -35,7 +36,7 @@ def check_head(head: Head, data: "SentenceDataModule", num_features: int | None)
         )
     if num_features is not None:
         head.check_features(num_features)
-    if head.preprocessing is not None:
+    if is_trained and head.preprocessing is not None:
         head.preprocessing.check_sentences(len(data.split.train))
     if not data.is_body_trainable:
         return

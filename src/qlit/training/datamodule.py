@@ -225,9 +225,10 @@ class SentenceDataModule(pl.LightningDataModule):
         head = getattr(getattr(trainer, "lightning_module", None), "head", None)
         if trainer is None or not isinstance(head, Head):
             return
-        if trainer.state.fn == "fit":
+        is_trained = trainer.state.fn == "fit"
+        if is_trained:
             check_training(head, max_epochs=trainer.max_epochs, num_processes=trainer.world_size)
-        check_head(head, self, self.known_dim)
+        check_head(head, self, self.known_dim, is_trained=is_trained)
         check_limits(vars(trainer), self, str(getattr(trainer.state.fn, "value", "fit")))
 
     def load_split(self) -> BodyFolder | None:

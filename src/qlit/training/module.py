@@ -111,7 +111,7 @@ class SentenceClassifier(Classifies, pl.LightningModule):
 
     def setup(self, stage: str) -> None:
         data: SentenceDataModule = self.trainer.datamodule  # type: ignore[attr-defined]
-        check_head(self.head, data, data.embedding_dim)
+        check_head(self.head, data, data.embedding_dim, is_trained=stage == "fit")
         self.body = data.body
         if stage == "fit":
             fit_preprocessing(self.head, data)

@@ -58,5 +58,5 @@ def _check(planned: Planned, loaded: dict[tuple[str, int], tuple[SentenceDataMod
             data.load_split()
             loaded[key] = data, data.known_dim
         data, dim = loaded[key]
-        check_head(model.head, data, dim)
+        check_head(model.head, data, dim, is_trained=True)
         check_limits(trainer, data, "fit")
