@@ -1,5 +1,6 @@
 """Settings and checkpoints of a training that goes on: those given now, wherever its folder lies."""
 
+import copy
 import shutil
 
 import pytest
@@ -102,6 +103,19 @@ def test_changes_leave_out_how_long_to_train_and_what_one_config_does_not_know()
     assert "model.select_by" not in changed_settings(before, now)
     now["model"]["select_by"] = "loss"
     assert changed_settings(before, now)["model.select_by"] == ("accuracy", "loss")
+
+
+def test_an_earlier_spelling_of_a_preprocessing_is_no_change():
+    inner = {"class_path": "qlit.heads.SimulatedQuantumEncoder", "init_args": {"center": True, "pad_with": 0.1}}
+    outer = {"class_path": "qlit.heads.ParallelEncoders", "init_args": {"encoder": inner}}
+    for encoder in (inner, outer):
+        before = {"model": {"head": {"init_args": {"encoder": encoder}}}}
+        now = copy.deepcopy(before)
+        encoder_now = now["model"]["head"]["init_args"]["encoder"]["init_args"]
+        encoder_now.get("encoder", {"init_args": encoder_now})["init_args"] |= {"center": False, "pad_with": 0.2}
+        now["model"]["head"]["init_args"]["preprocessing"] = {"class_path": "qlit.heads.Centering"}
+        (name,) = changed_settings(before, now)
+        assert name.endswith("encoder.init_args.pad_with")
 
 
 def test_a_resume_by_another_score_keeps_the_earlier_best_until_an_epoch_is_better(data, tmp_path):

@@ -1,5 +1,6 @@
 """Resume a training with the present settings, not with those stored in its checkpoint."""
 
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, final
@@ -31,6 +32,7 @@ _FREE = frozenset(
 )  # fmt: skip
 _LATER = {"model.select_by": "accuracy"}
 """Keys that older checkpoints lack, with the value that stands for their behaviour."""
+_CENTER = re.compile(r"^model\.head\..*\bencoder\.init_args\.center$")
 _SHOWN = 6
 
 
@@ -96,7 +98,8 @@ class Resumption(Callback):
 def changed_settings(before: Mapping[str, Any], now: Mapping[str, Any]) -> dict[str, tuple[Any, Any]]:
     """Old and new values of settings that differ between two configs, by dotted names.
 
-    The length of the training and the places of files are ignored.
+    The length of the training and the places of files are ignored. So is `center` of encoders, an earlier spelling of a
+    preprocessing: a checkpoint without the same preprocessing is refused.
     """
     flat = [
         {**_flat({name: config.get(name) for name in _SECTIONS}), "seed_everything": config.get("seed_everything")}
@@ -106,7 +109,7 @@ def changed_settings(before: Mapping[str, Any], now: Mapping[str, Any]) -> dict[
     return {
         name: (before_all[name], value)
         for name, value in flat[1].items()
-        if name in before_all and name not in _FREE and before_all[name] != value
+        if name in before_all and name not in _FREE and before_all[name] != value and not _CENTER.search(name)
     }
 
 
