@@ -164,6 +164,17 @@ def test_circuits_are_exported_for_a_pair(qlit, tmp_path):
     assert (status, "exported for one pair: give it as --pair FIRST SECOND" in err) == (1, True)
 
 
+def test_an_onnx_file_says_that_its_input_is_of_pairs(qlit, tmp_path):
+    pytest.importorskip("onnxscript")
+    head = ["--model.head", "qlit.heads.LinearHead", "--model.head.preprocessing", "qlit.heads.PairFeatures"]
+    status, _, err = qlit("fit", "--config", "config.yaml", *head, "--trainer.default_root_dir", tmp_path)
+    assert status == 0, err
+    (best,) = tmp_path.glob("mlruns/untracked/*/best.ckpt")
+    status, _, err = qlit("export", best, "--out", tmp_path / "out")
+    assert status == 0, err
+    assert "the embedding of the first sentence of a pair, then" in (tmp_path / "out/README.md").read_text()
+
+
 def test_single_sentences_are_refused_by_a_model_of_pairs(qlit, tmp_path):
     status, _, err = qlit("predict", "best.ckpt", "good film")
     assert (status, "give every pair as --pair FIRST SECOND, or the columns of a table" in err) == (2, True)

@@ -51,7 +51,7 @@ _ONNX_README = """\
 
 `head.onnx` is a {head}, written by qlit from a checkpoint.
 
-- Input `embeddings`: float32, (batch, {num_features}), of {body}.
+- Input `embeddings`: float32, (batch, {num_features}), of {body}{halves}.
 - Output `probabilities`: float32, one column per label: {labels}. Output `logits`: before sigmoid or softmax.
 - The metadata `qlit.labels` have the labels as a JSON list.
 
@@ -86,7 +86,8 @@ def run(command: str, arguments: list[str]) -> int:
     body = load_checkpoint(module, data, checkpoint, options.body, trust_remote_code=options.trust_remote_code)
     if text is None:
         known_dim = embedding_dim_of(body.path, of_pairs=data.are_pairs)
-        return _export_onnx(module, label_names, f"the sentence transformer {body.name}", known_dim, folder)
+        source = f"the sentence transformer {body.name}"
+        return _export_onnx(module, label_names, source, known_dim, folder, of_pairs=data.are_pairs)
     found = programs_of(module.head, _embedding(module, data, text, body))
     folder.mkdir(parents=True, exist_ok=True)
     facts = _facts(found, shown(text), label_names)
@@ -125,7 +126,15 @@ def _text(head: Head, options: argparse.Namespace, data: BodySettings) -> str | 
     return str(options.sentence)
 
 
-def _export_onnx(module: Classifies, label_names: list[str], body: str, known_dim: int | None, folder: Path) -> int:
+def _export_onnx(
+    module: Classifies,
+    label_names: list[str],
+    body: str,
+    known_dim: int | None,
+    folder: Path,
+    *,
+    of_pairs: bool = False,
+) -> int:
     head = module.head
     if module.body is not None:
         raise ValueError(
@@ -139,9 +148,9 @@ def _export_onnx(module: Classifies, label_names: list[str], body: str, known_di
     content = onnx_bytes(head, num_features=num_features, label_names=label_names)
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "head.onnx").write_bytes(content)
-    readme = _ONNX_README.format(
-        head=type(head).__name__, body=body, num_features=num_features, labels=", ".join(label_names)
-    )
+    halves = ": the embedding of the first sentence of a pair, then that of the second" * of_pairs
+    facts = {"head": type(head).__name__, "num_features": num_features, "labels": ", ".join(label_names)}
+    readme = _ONNX_README.format(**facts, body=body, halves=halves)
     (folder / "README.md").write_text(readme, encoding="utf-8")
     print(f"{folder}: head.onnx, README.md")
     return 0
