@@ -31,6 +31,13 @@ def fitted(tmp_path_factory):
     return folder, out
 
 
+def test_no_second_process_starts_for_a_head_that_is_fitted_once(tmp_path):
+    two = ["--trainer.strategy", "ddp", "--trainer.devices", "2", "--trainer.accelerator", "cpu"]
+    status, _, err = run(tmp_path, "fit", *config("svc"), *two)
+    assert status == 1
+    assert err.strip() == "qlit fit: SVCHead is fitted in one process, but there are 2: set `trainer.devices` to 1."
+
+
 def test_an_svc_leaves_the_record_of_a_lightning_run(fitted):
     folder, out = fitted
     found = only_run(folder, "svc")

@@ -30,6 +30,7 @@ from qlit.runtime.interrupts import StoppedBySignal
 from qlit.runtime.retry import OutageError, retry_until_mlflow_answers
 from qlit.tracking.diverged import diverged_tags
 from qlit.tracking.tracker import MLflowTracker
+from qlit.training.checks import check_training
 from qlit.training.datamodule import SentenceDataModule
 from qlit.training.evaluation import CHECKPOINT_KEY
 from qlit.training.module import SentenceClassifier
@@ -145,6 +146,8 @@ class Session:
             self.model.notices.append(Notice("head", remark))
             print_notices([self.model.notices[-1]])  # before the training, not only in its summary
         if self.command == "fit":
+            # Before other processes start: these would report that a peer has ended.
+            check_training(self.model.head, max_epochs=self.trainer.max_epochs, num_processes=self.trainer.world_size)
             check_monitors(self.trainer, self.model)
             check_averaging(self.trainer, self.model)
             parts = ["train", "val", *(["test"] if self.config.test_after_fit else [])]
