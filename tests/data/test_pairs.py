@@ -232,3 +232,14 @@ def test_pairs_that_cannot_be_labelled_are_refused(tmp_path: Path, name: str, co
         read_pairs([], str(tmp_path / name), *((None, None) if name.endswith(".txt") else ("q", "a")))
     with pytest.raises(ValueError, match="Pair 2 has a blank sentence"):
         read_pairs([["a", "b"], ["c", " "]], None, None, None)
+
+
+def test_notices_and_errors_count_pairs() -> None:
+    texts = tuple(paired(*pair) for pair in (("a", "b"), ("b", "a"), ("a", "a"), ("a", "b")))
+    found = duplicate_notices(texts, [0, 1, 0, 1], [0, 1], [2], [3])
+    assert [notice.text for notice in found] == [
+        "Of the 1 test pairs, 1 is also trained or validated on; `data.unseen_only: true` leaves them out.",
+        "The data has 1 pair that occurs with different labels, in 2 of its 4 rows.",
+    ]
+    with pytest.raises(ValueError, match="Label 'a' of x has 2 pairs, fewer than num_per_label=3"):
+        draw_split(LabelledTexts(texts, (0, 1, 0, 1), ("a", "b"), "x"), num_per_label=3, seed=0)

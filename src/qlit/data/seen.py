@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from qlit.data.notices import Notice
-from qlit.data.pairs import is_pair, paired, sentences_of
+from qlit.data.pairs import is_pair, noun, paired, sentences_of
 
 KEY_DIGITS = 16  # 64 bits, so that ten thousand sentences have different hashes
 
@@ -68,7 +68,7 @@ def duplicate_notices(
         notices.append(
             Notice(
                 "duplicates",
-                f"Of the {len(parts[2]):,} test sentences, {counted(len(leaked))} also trained or validated on"
+                f"Of the {len(parts[2]):,} test {noun(texts)}, {counted(len(leaked))} also trained or validated on"
                 f"{remark}; `data.unseen_only: true` leaves them out.",
             )
         )
@@ -76,13 +76,13 @@ def duplicate_notices(
         notices.append(
             Notice(
                 "validation_duplicates",
-                f"Of the {len(parts[1]):,} validation sentences, {counted(repeated)} also trained on.",
+                f"Of the {len(parts[1]):,} validation {noun(texts)}, {counted(repeated)} also trained on.",
             )
         )
-    return notices + _contradictions(same, labels)
+    return notices + _contradictions(same, labels, noun(texts))
 
 
-def _contradictions(same: Sequence[str], labels: Sequence[int]) -> list[Notice]:
+def _contradictions(same: Sequence[str], labels: Sequence[int], name: str) -> list[Notice]:
     if len(set(same)) == len(same):
         return []
     found: dict[str, set[int]] = defaultdict(set)
@@ -92,7 +92,7 @@ def _contradictions(same: Sequence[str], labels: Sequence[int]) -> list[Notice]:
     if not contradicting:
         return []
     rows = sum(text in contradicting for text in same)
-    number = "1 sentence that occurs" if len(contradicting) == 1 else f"{len(contradicting):,} sentences that occur"
+    number = f"1 {name[:-1]} that occurs" if len(contradicting) == 1 else f"{len(contradicting):,} {name} that occur"
     return [
         Notice(
             "contradicting_labels",

@@ -96,7 +96,7 @@ def draw_split(
     for label in present:
         if counts[label] < num_per_label:
             raise ValueError(
-                f"Label {data.label_names[label]!r} of {data.name} has {counts[label]} sentences, fewer than "
+                f"Label {data.label_names[label]!r} of {data.name} has {counts[label]} {data.noun}, fewer than "
                 f"{num_per_label=}; set it to {counts[label]} or less."
             )
 
@@ -106,7 +106,8 @@ def draw_split(
     rest = shuffled(np.sort(order[~np.isin(order, drawn)]), stream)
     if not len(rest) and not len(tested):
         raise ValueError(
-            f"{num_per_label=} draws all {len(labels)} sentences of {data.name} and leaves none to test; set it lower."
+            f"{num_per_label=} draws all {len(labels)} {data.noun} of {data.name} and leaves none to test; set it "
+            "lower."
         )
     if stratified:
         classes = {"num_classes": len(present), "num_per_label": num_per_label}
@@ -240,13 +241,13 @@ def _unseen(data: LabelledTexts, rest: Indices, seen: Collection[str]) -> tuple[
     left = rest[~are_seen([data.texts[k] for k in rest], seen)]
     if not len(left):
         raise ValueError(
-            f"All {len(rest):,} sentences of {data.name} that are left to test are also trained or validated on, and "
+            f"All {len(rest):,} {data.noun} of {data.name} that are left to test are also trained or validated on, and "
             "`unseen_only` leaves them out; test on other data."
         )
     num_seen = len(rest) - len(left)
     text = (
-        f"Of the {len(rest):,} sentences left to test, {counted(num_seen)} left out (`data.unseen_only`): the model is "
-        "also trained or validated on them."
+        f"Of the {len(rest):,} {data.noun} left to test, {counted(num_seen)} left out (`data.unseen_only`): the model "
+        "is also trained or validated on them."
     )
     return left, [Notice("unseen_only", text)] if num_seen else []
 

@@ -37,23 +37,24 @@ def scores_by_label(counts_kk: npt.NDArray[np.int64]) -> npt.NDArray[np.float64]
     return np.stack((precision_k, recall_k, f1_k, true_k), axis=1)
 
 
-def label_table(counts_kk: npt.NDArray[np.int64], label_names: Sequence[str]) -> list[str]:
+def label_table(counts_kk: npt.NDArray[np.int64], label_names: Sequence[str], noun: str = "sentences") -> list[str]:
     """Lines of a table of scores by label, at most 20 labels: those with the most sentences.
 
     Args:
         counts_kk: As of `scores_by_label`.
         label_names: k names.
+        noun: Word for the texts.
     """
     scores_k4 = scores_by_label(counts_kk)
     shown = sorted(np.argsort(-scores_k4[:, 3], kind="stable")[:_MOST_LABELS].tolist())
     names = [short_name(label_names[k]) for k in shown]
     width = max(len("label"), *map(len, names))
-    lines = [f"{'label':<{width}}  precision  recall     F1  sentences"]
+    lines = [f"{'label':<{width}}  precision  recall     F1  {noun:>9}"]
     for name, k in zip(names, shown, strict=True):
         precision, recall, f1, number = scores_k4[k].tolist()
         lines.append(f"{name:<{width}}  {precision:>9.3f}  {recall:>6.3f}  {f1:>5.3f}  {int(number):>9,}")
     if len(shown) < len(label_names):
-        lines.append(f"and {len(label_names) - len(shown):,} labels with fewer sentences")
+        lines.append(f"and {len(label_names) - len(shown):,} labels with fewer {noun}")
     return lines
 
 

@@ -149,7 +149,7 @@ def _label_lines(module: SentenceClassifier, data: SentenceDataModule, stage: St
     counts = module.scores_of(stage).counts
     if counts is None:
         return []
-    return [f"    {line}" for line in label_table(counts.cpu().numpy(), data.texts.label_names)]
+    return [f"    {line}" for line in label_table(counts.cpu().numpy(), data.texts.label_names, data.texts.noun)]
 
 
 def _where(tracker: MLflowTracker | None) -> list[str]:
