@@ -65,21 +65,21 @@ class Comparison:
         num_trained, num_seen = int(trained.sum()), int(is_seen.sum())
         if num_seen and not unseen_only:
             raise ValueError(
-                f"Of the {len(part):,} {name} sentences, {num_trained:,} trained the checkpoint and "
+                f"Of the {len(part):,} {name} {data.noun}, {num_trained:,} trained the checkpoint and "
                 f"{num_seen - num_trained:,} chose its best epoch, because it was trained on {self._theirs()} and this "
-                f"is {self._ours()}: use the data and the `data` settings of its run, or score only the other "
-                "sentences with `--data.unseen_only true`."
+                f"is {self._ours()}: use the data and the `data` settings of its run, or score only the "
+                f"other {data.noun} with `--data.unseen_only true`."
             )
         if num_seen == len(part):
             raise ValueError(
-                f"All {len(part):,} {name} sentences trained the checkpoint or chose its best epoch, and `unseen_only` "
-                "leaves them out; use other data."
+                f"All {len(part):,} {name} {data.noun} trained the checkpoint or chose its best epoch, and "
+                "`unseen_only` leaves them out; use other data."
             )
         notices = [
             Notice(
                 "other_split",
                 f"The checkpoint was trained on {self._theirs()} and is scored on {self._ours()}: none of the "
-                f"{len(part) - num_seen:,} {name} sentences trained it or chose its best epoch.",
+                f"{len(part) - num_seen:,} {name} {data.noun} trained it or chose its best epoch.",
             )
         ]
         if num_seen:
@@ -87,7 +87,7 @@ class Comparison:
             parts = (split.train, split.validation, split.test)
             split = replace(split, fingerprint=split_fingerprint(data, parts))
             text = (
-                f"Of the {len(part):,} validation sentences, {counted(num_seen)} left out (`data.unseen_only`), "
+                f"Of the {len(part):,} validation {data.noun}, {counted(num_seen)} left out (`data.unseen_only`), "
                 "because the checkpoint was trained or chosen on them."
             )
             notices.append(Notice("unseen_only", text))
@@ -96,7 +96,7 @@ class Comparison:
     def _own_test(self, made_it: Sentences) -> Notice:
         """Notice for the test sentences of the checkpoint's own split, which were loaded without the others."""
         texts = [self.data.texts[k] for k in self.split.test]
-        text = f"These are the test sentences of the checkpoint's own split, {self.origin.fingerprint}"
+        text = f"These are the test {self.data.noun} of the checkpoint's own split, {self.origin.fingerprint}"
         if num_seen := int(are_seen(texts, made_it.both).sum()):
             text += f"; {counted(num_seen)} also trained or validated on, and `data.unseen_only: true` leaves them out"
         return Notice("own_test", f"{text}.")
@@ -105,7 +105,7 @@ class Comparison:
         return Notice(
             "other_split",
             f"The checkpoint was trained on {self._theirs()} and is scored on {self._ours()}: training and validation "
-            "have the same sentences, but the test sentences or some labels differ.",
+            f"have the same {self.data.noun}, but the test {self.data.noun} or some labels differ.",
         )
 
     def _check_resume(self, made_it: Sentences) -> None:
@@ -116,9 +116,9 @@ class Comparison:
         new_validation = int((~are_seen(validation, made_it.validated)).sum())
         trained = int(are_seen(validation, made_it.trained).sum())
         differences = (
-            f"of its {len(train):,} training sentences, {counted(new)} new to the checkpoint, and of its "
-            f"{len(validation):,} validation sentences, which choose the best epoch, {counted(new_validation)} new and "
-            f"{trained:,} trained it"
+            f"of its {len(train):,} training {self.data.noun}, {counted(new)} new to the checkpoint, and of its "
+            f"{len(validation):,} validation {self.data.noun}, which choose the best epoch, "
+            f"{counted(new_validation)} new and {trained:,} trained it"
             if new or new_validation
             else "its training and validation sentences have other labels, another order or fewer of them"
         )

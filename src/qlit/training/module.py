@@ -278,7 +278,8 @@ class SentenceClassifier(Classifies, pl.LightningModule):
         planned = len(getattr(trainer.datamodule.split, word))  # type: ignore[attr-defined]
         self.notices[:] = [each for each in self.notices if each.key != f"{word}_limited"]
         if num_seen < planned:
-            text = f"The {word} used {num_seen:,} of {planned:,} sentences, because batches were limited."
+            noun = trainer.datamodule.texts.noun  # type: ignore[attr-defined]
+            text = f"The {word} used {num_seen:,} of {planned:,} {noun}, because batches were limited."
             self.add_notice(Notice(f"{word}_limited", text))
 
     def add_notice(self, notice: Notice) -> None:

@@ -10,7 +10,8 @@ def parser_of(prog: str) -> CommandParser:
         prog=prog,
         description="Answer HTTP requests with a checkpoint, until Ctrl-C. The body stays in memory; no sentence is "
         "stored. Requests that arrive together are embedded together.",
-        epilog='POST /predict takes {"sentences": ["..."]}; GET /health and GET /model tell about the server.',
+        epilog='POST /predict takes {"sentences": ["..."]}, or {"pairs": [["...", "..."]]} for a model of pairs; GET '
+        "/health and GET /model tell about the server.",
     )
     limits = Limits()
     parser.add_argument("checkpoint", help="a best.ckpt or last.ckpt of `qlit fit`")
