@@ -111,7 +111,7 @@ def test_finite_weights_whose_outputs_are_not_give_no_scores(later, command, cap
     path = folder / "mlruns" / "runs" / found.info.run_id / "best.ckpt"
     kept = torch.load(path, weights_only=True)
     for name, value in kept["state_dict"].items():
-        if name.startswith("head."):
+        if name.startswith("head.") and "preprocessing" not in name:
             value[:] = 3e38
     torch.save(kept, path)
     capsys.readouterr()

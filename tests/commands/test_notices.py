@@ -6,17 +6,18 @@ from dataclasses import replace
 from commands.runs import SMALL, only_run
 
 from qlit.cli import main
-from qlit.data import Notice, load_texts
+from qlit.data import Notice
+from qlit.data.datasets import labelled
 from qlit.jobs.notices import print_notices
 
 
 def test_a_notice_about_the_texts_is_in_the_summary_and_in_the_run(tmp_path, monkeypatch, capsys):
     notice = Notice("rows", "3 rows of d.tsv have no label and were left out.")
 
-    def load(source, **columns):
-        return replace(load_texts(source, **columns), notices=(notice,))
+    def with_notice(*arguments, **options):
+        return replace(labelled(*arguments, **options), notices=(notice,))
 
-    monkeypatch.setattr("qlit.data.sources.load_texts", load)
+    monkeypatch.setattr("qlit.data.sources.labelled", with_notice)
     monkeypatch.chdir(tmp_path)
     assert main(["fit", *SMALL]) == 0
     assert capsys.readouterr().out.count(notice.text) == 1

@@ -97,7 +97,8 @@ def test_a_training_step_sends_the_estimated_circuits(described):
     told = json.loads(described("--json", "--no_timing", *on("default.qubit", shots=10)))["devices"][0]["executions"]
     config = yaml.safe_load(QUICKSTART.read_text())
     arguments = config["model"]["head"]["init_args"]
-    arguments["encoder"]["init_args"] |= {"connectivity": 1, "num_layers": 0, "center": False}
+    arguments["encoder"]["init_args"] |= {"connectivity": 1, "num_layers": 0}
+    arguments["preprocessing"] = None
     arguments["pqc"] = {"num_qubits": 4, "num_reuploads": 1, "shots": 10, "sampler": "device"}
     arguments["pqc"]["engine"] = "pennylane:default.qubit"
     module, _ = model_of_config(yaml.safe_dump(config))

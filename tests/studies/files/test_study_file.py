@@ -212,7 +212,7 @@ def test_the_base_may_be_the_name_of_a_config_of_qlit_unless_a_file_has_it(write
     assert read_study(write(named)).base == (find_shipped("quickstart"), find_shipped("baselines/svc"))
     (tmp_path / "quickstart").write_text("model: {lr: 1.0}\n")
     assert read_study(write(named)).base == (tmp_path / "quickstart", find_shipped("baselines/svc"))
-    with pytest.raises(UsageError, match=r"2 configs of qlit are called logistic_regression: .*; name one of them"):
+    with pytest.raises(UsageError, match=r"4 configs of qlit are called logistic_regression: .*; name one of them"):
         read_study(write(GOOD.replace("base: base.yaml", "base: logistic_regression")))
 
 
