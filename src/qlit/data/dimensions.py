@@ -26,7 +26,7 @@ def embedding_dim_of(folder: Path, *, of_pairs: bool = False) -> int | None:
     """
     try:
         dim = _dim_behind_modules(folder)
-        truncated = _read(folder / "config_sentence_transformers.json").get("truncate_dim")
+        truncated = read_settings(folder / "config_sentence_transformers.json").get("truncate_dim")
     except (OSError, ValueError, KeyError, TypeError, AttributeError, struct.error):
         return None
     if dim is None:
@@ -46,9 +46,9 @@ def _dim_behind_modules(folder: Path) -> int | None:
         if kind == "Transformer":
             dim = _hidden_size(place)
         elif kind == "Pooling":
-            dim = _pooled(_read(place / "config.json"))
+            dim = _pooled(read_settings(place / "config.json"))
         elif kind == "Dense":
-            dim = int(_read(place / "config.json")["out_features"])
+            dim = int(read_settings(place / "config.json")["out_features"])
         elif kind == "StaticEmbedding":
             dim = _columns(place / "model.safetensors")
         elif kind not in ("Normalize", "Dropout", "LayerNorm"):
@@ -68,7 +68,7 @@ def _pooled(config: dict[str, Any]) -> int | None:
 
 
 def _hidden_size(folder: Path) -> int | None:
-    config = _read(folder / "config.json")
+    config = read_settings(folder / "config.json")
     return next((int(config[name]) for name in _HIDDEN_SIZES if config.get(name)), None)
 
 
@@ -81,7 +81,7 @@ def _columns(file: Path) -> int | None:
     return int(shapes[0][1]) if len(shapes) == 1 and len(shapes[0]) == 2 else None
 
 
-def _read(file: Path) -> dict[str, Any]:
-    """Read a JSON object; empty if the file does not exist."""
+def read_settings(file: Path) -> dict[str, Any]:
+    """Read a JSON object of a body; empty if the file does not exist."""
     found: dict[str, Any] = json.loads(file.read_text(encoding="utf-8")) if file.is_file() else {}
     return found

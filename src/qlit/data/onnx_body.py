@@ -19,6 +19,7 @@ import torch
 from sentence_transformers import SentenceTransformer
 from torch import Tensor
 
+from qlit.data.dimensions import read_settings
 from qlit.data.onnx_files import UnusableOnnxError
 
 try:
@@ -127,9 +128,9 @@ class OnnxTransformer(InputModule):  # type: ignore[misc]
         """
         from transformers import AutoTokenizer
 
-        settings = _read(folder / "sentence_bert_config.json")
+        settings = read_settings(folder / "sentence_bert_config.json")
         tokenizer = AutoTokenizer.from_pretrained(str(folder), local_files_only=True)
-        positions = _read(folder / "config.json").get("max_position_embeddings")
+        positions = read_settings(folder / "config.json").get("max_position_embeddings")
         limits = [settings.get("max_seq_length"), tokenizer.model_max_length, positions]
         known = [int(limit) for limit in limits if limit is not None and 0 < limit < _NO_LIMIT]
         return cls(
@@ -150,12 +151,13 @@ def load_onnx_body(folder: Path, file: Path, device: str = "cpu") -> SentenceTra
     Raises:
         UnusableOnnxError: As `OnnxTransformer`.
     """
-    entries = json.loads((folder / "modules.json").read_text(encoding="utf-8")) if _has_modules(folder) else []
+    listed = folder / "modules.json"
+    entries = json.loads(listed.read_text(encoding="utf-8")) if listed.is_file() else []
     first = OnnxTransformer.of_folder(folder / entries[0]["path"] if entries else folder, file)
-    others: list[Any] = [_loaded(entry["type"], folder / entry["path"]) for entry in entries[1:]]
+    others: list[Any] = [_class(entry["type"]).load(str(folder / entry["path"])) for entry in entries[1:]]
     if not entries:
         others = [_class("sentence_transformers.models.Pooling")(first.get_embedding_dimension(), "mean")]
-    settings = _read(folder / "config_sentence_transformers.json")
+    settings = read_settings(folder / "config_sentence_transformers.json")
     return SentenceTransformer(
         modules=[first, *others],
         device=device,
@@ -165,20 +167,7 @@ def load_onnx_body(folder: Path, file: Path, device: str = "cpu") -> SentenceTra
     )
 
 
-def _has_modules(folder: Path) -> bool:
-    return (folder / "modules.json").is_file()
-
-
-def _loaded(path: str, folder: Path) -> Any:
-    return _class(path).load(str(folder))
-
-
 def _class(path: str) -> Any:
     """A class of sentence-transformers; `code_needed` has refused all others."""
     module, _, name = path.rpartition(".")
     return getattr(importlib.import_module(module), name)
-
-
-def _read(file: Path) -> dict[str, Any]:
-    found: dict[str, Any] = json.loads(file.read_text(encoding="utf-8")) if file.is_file() else {}
-    return found
