@@ -42,15 +42,12 @@ def enough_text(whole: Curve, findings: Findings, margin: float) -> str:
             f"{whole.num_features:,} features."
         )
     mean, low, high = findings.enough_difference
+    verb = "is" if findings.enough == 1 else "are"
     return (
-        f"{_enough(findings.enough)}: logistic regression there is not worse than on all "
+        f"{_components(findings.enough)} {verb} enough: logistic regression there is not worse than on all "
         f"{whole.num_features:,} features by {points} (difference {100 * mean:+.2f}, paired 95 % interval "
         f"{100 * low:+.2f} to {100 * high:+.2f})."
     )
-
-
-def _enough(number: int) -> str:
-    return "1 component is enough" if number == 1 else f"{number:,} components are enough"
 
 
 def products_text(findings: Findings) -> str:
