@@ -1,5 +1,6 @@
 """Runs of the real command on the built-in sample and the MiniLM body, small enough for tests."""
 
+import json
 import os
 import subprocess
 import sys
@@ -13,6 +14,8 @@ from mlflow import MlflowClient
 from prefork import ForkedCommand
 from tiny_body import make_tiny_body, write_tiny_data
 
+from qlit.cli import main
+
 ROOT = Path(__file__).resolve().parents[2]
 QUICKSTART = ROOT / "configs" / "quickstart.yaml"
 # 64 sentences train, 16 validate, 20 test; the encoder keeps the 9 qubits that the body needs, with fewer gates.
@@ -22,6 +25,15 @@ SMALL = [
     "--model.head.encoder.connectivity", "1", "--model.head.encoder.num_layers", "0",
     "--model.head.pqc.num_qubits", "4", "--model.head.pqc.num_reuploads", "1",
 ]  # fmt: skip
+
+
+def fit_untracked(folder: Path, config: dict[str, object]) -> None:
+    """Fit a config without tracking, whose root is `folder`; leave `config.yaml`, `best.ckpt` and `last.ckpt` there."""
+    (folder / "config.yaml").write_text(json.dumps(config))
+    assert main(["fit", "--config", str(folder / "config.yaml")]) == 0
+    (best,) = folder.glob("mlruns/untracked/*/best.ckpt")
+    best.rename(folder / "best.ckpt")
+    best.with_name("last.ckpt").rename(folder / "last.ckpt")
 
 
 def tiny_head(**encoder: object) -> dict[str, object]:

@@ -5,6 +5,7 @@ import re
 
 import numpy as np
 import pytest
+from commands.runs import fit_untracked
 from tiny_body import make_tiny_body, write_tiny_data
 
 from qlit.cli import main
@@ -40,11 +41,7 @@ def trained(tmp_path_factory):
         "data": {"embeddings": str(folder / "x"), "splits": "given"},
         "model": {"lr": 0.1, "head": {"class_path": "qlit.heads.LinearHead"}},
     }
-    (folder / "config.yaml").write_text(json.dumps(config))
-    assert main(["fit", "--config", str(folder / "config.yaml")]) == 0
-    (best,) = folder.glob("mlruns/untracked/*/best.ckpt")
-    best.rename(folder / "best.ckpt")
-    best.with_name("last.ckpt").rename(folder / "last.ckpt")
+    fit_untracked(folder, config)
     return folder
 
 

@@ -5,6 +5,7 @@ import random
 import re
 
 import pytest
+from commands.runs import fit_untracked
 from tiny_body import make_tiny_body
 
 from qlit.cli import main
@@ -58,11 +59,7 @@ def trained(tmp_path_factory):
             },
         },
     }
-    (folder / "config.yaml").write_text(json.dumps(config))
-    assert main(["fit", "--config", str(folder / "config.yaml")]) == 0
-    (best,) = folder.glob("mlruns/untracked/*/best.ckpt")
-    best.rename(folder / "best.ckpt")
-    best.with_name("last.ckpt").rename(folder / "last.ckpt")
+    fit_untracked(folder, config)
     return folder
 
 

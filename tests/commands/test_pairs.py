@@ -7,7 +7,7 @@ import sys
 
 import numpy as np
 import pytest
-from commands.runs import tiny_head
+from commands.runs import fit_untracked, tiny_head
 from serving.test_server import Client, running
 from tiny_body import make_tiny_body, write_tiny_data
 
@@ -48,11 +48,7 @@ def trained(tmp_path_factory):
     }  # fmt: skip
     trainer = {"max_epochs": 2, "accelerator": "cpu", "logger": False, "default_root_dir": str(folder)}
     config = {"trainer": trainer, "data": data, "model": {"head": tiny_head(num_qubits=4)}}
-    (folder / "config.yaml").write_text(json.dumps(config))
-    assert main(["fit", "--config", str(folder / "config.yaml")]) == 0
-    (best,) = folder.glob("mlruns/untracked/*/best.ckpt")
-    best.rename(folder / "best.ckpt")
-    best.with_name("last.ckpt").rename(folder / "last.ckpt")
+    fit_untracked(folder, config)
     return folder
 
 
