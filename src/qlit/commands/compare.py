@@ -57,10 +57,8 @@ def run(command: str, arguments: list[str]) -> int:
         title = f"{comparison.dataset}: accuracy against cost, {splits}"
         pareto_figure(fronts, title).savefig(options.pareto)
     width = shutil.get_terminal_size().columns if sys.stdout.isatty() else None
-    text = comparison_text(comparison, width)
-    print(
-        f"{text}\n\n{pareto_text(fronts)}" if fronts else text
-    )  # last, so that a closed pipe (`| head`) does not prevent the files
+    texts = [comparison_text(comparison, width), *([pareto_text(fronts)] if fronts else [])]
+    print("\n\n".join(texts))  # last, so that a closed pipe (`| head`) does not prevent the files
     return 0
 
 

@@ -194,10 +194,8 @@ def _cached_body(name: str, *, with_code: bool) -> Path | None:
     from huggingface_hub.errors import LocalEntryNotFoundError
 
     try:
-        unused = [
-            *_UNUSED_FILES,
-            "*.bin",
-        ]  # offline, the needed files are not known; the weights are checked below
+        # Offline, the needed files are not known; the weights are checked below.
+        unused = [*_UNUSED_FILES, "*.bin"]
         found = snapshot_download(name, local_files_only=True, allow_patterns=_MODEL_FILES, ignore_patterns=unused)
     except LocalEntryNotFoundError:  # not cached, or the download was interrupted
         return None
